@@ -1,0 +1,271 @@
+//! Money: integer cents, exact decimals, no binary fractions on the way.
+
+use std::fmt;
+
+/// The largest amount that the columns hold (PostgreSQL's `INT`).
+pub const MAX_CENTS: i64 = i32::MAX as i64;
+
+/// Why a price could not be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PriceError {
+    /// Not a number, or finer than a cent: the peer's answer is broken, and asking again may help.
+    Unusable,
+    /// A number that no seat may cost: negative, or beyond the column.
+    OutOfRange,
+}
+
+/// Reads a price in major units (rupees) as cents, exactly.
+///
+/// Takes the text of a JSON number (`150`, `150.00`, `1.5e2`), so that the value never goes through a binary float.
+///
+/// # Errors
+/// [`PriceError::Unusable`] when the text is no decimal number or does not come out at whole cents;
+/// [`PriceError::OutOfRange`] when it is negative or more than [`MAX_CENTS`].
+pub fn cents_from_major(text: &str) -> Result<i64, PriceError> {
+    let decimal = Decimal::parse(text).ok_or(PriceError::Unusable)?;
+    if decimal.negative && decimal.digits.bytes().any(|d| d != b'0') {
+        return Err(PriceError::OutOfRange);
+    }
+    // value = digits × 10^exponent major units = digits × 10^(exponent + 2) cents
+    let digits = decimal.digits.trim_start_matches('0');
+    let trimmed = digits.trim_end_matches('0');
+    if trimmed.is_empty() {
+        return Ok(0);
+    }
+    let shift = decimal.exponent + 2 + (digits.len() - trimmed.len()) as i64;
+    if shift < 0 {
+        return Err(PriceError::Unusable);
+    }
+    if trimmed.len() as i64 + shift > 18 {
+        return Err(PriceError::OutOfRange);
+    }
+    let value: i64 = trimmed.parse().map_err(|_| PriceError::Unusable)?;
+    let cents = value * 10_i64.pow(shift as u32);
+    if cents > MAX_CENTS {
+        Err(PriceError::OutOfRange)
+    } else {
+        Ok(cents)
+    }
+}
+
+/// A decimal number as written: `(-1)^negative × digits × 10^exponent`.
+struct Decimal {
+    negative: bool,
+    digits: String,
+    exponent: i64,
+}
+
+impl Decimal {
+    fn parse(text: &str) -> Option<Self> {
+        let (negative, rest) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let (mantissa, exponent) = match rest.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) if exponent.len() <= 6 => (mantissa, exponent.parse::<i64>().ok()?),
+            Some(_) => return None,
+            None => (rest, 0),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let digits = format!("{whole}{fraction}");
+        let well_formed = !whole.is_empty()
+            && (mantissa.contains('.') != fraction.is_empty())
+            && digits.len() <= 64
+            && digits.bytes().all(|b| b.is_ascii_digit());
+        well_formed.then(|| Self {
+            negative,
+            digits,
+            exponent: exponent - fraction.len() as i64,
+        })
+    }
+}
+
+/// A tax rate in percent, exact: `hundred_millionths ÷ 10^6` percent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TaxRate {
+    micro_percent: u64,
+}
+
+impl TaxRate {
+    /// Parses a percentage such as `5` or `7.5`: 0 to 1000, at most six decimals.
+    ///
+    /// # Errors
+    /// `None` when the text is no such number.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
+        if whole.is_empty() || whole.len() > 4 || fraction.len() > 6 || !digits(whole) || !digits(fraction) {
+            return None;
+        }
+        if text.contains('.') && fraction.is_empty() {
+            return None;
+        }
+        let micro_percent: u64 = format!("{whole}{fraction:0<6}").parse().ok()?;
+        (micro_percent <= 1_000_000_000).then_some(Self { micro_percent })
+    }
+
+    /// `ceil(subtotal × rate / 100)`, in cents.
+    pub fn tax_cents(self, subtotal_cents: i64) -> i64 {
+        let exact = subtotal_cents as i128 * self.micro_percent as i128;
+        let whole: i128 = 100 * 1_000_000;
+        ((exact + whole - 1) / whole) as i64
+    }
+}
+
+impl fmt::Display for TaxRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}.{:06}",
+            self.micro_percent / 1_000_000,
+            self.micro_percent % 1_000_000
+        )
+    }
+}
+
+/// What an order costs, in cents of its currency. Total = subtotal + tax, at least 1, at most [`MAX_CENTS`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Amounts {
+    /// Sum of the seats' prices.
+    pub subtotal_cents: i64,
+    /// Tax on the subtotal, rounded up to a cent.
+    pub tax_cents: i64,
+    /// What Payment is asked for.
+    pub total_cents: i64,
+}
+
+impl Amounts {
+    /// Adds up prices and tax.
+    ///
+    /// # Errors
+    /// `None` when the total does not fit the column, or is zero (Payment charges at least one cent).
+    pub fn of(prices_cents: impl IntoIterator<Item = i64>, tax: TaxRate) -> Option<Self> {
+        let mut subtotal_cents: i64 = 0;
+        for price in prices_cents {
+            subtotal_cents = subtotal_cents.checked_add(price).filter(|_| price >= 0)?;
+            if subtotal_cents > MAX_CENTS {
+                return None;
+            }
+        }
+        let tax_cents = tax.tax_cents(subtotal_cents);
+        let total_cents = subtotal_cents + tax_cents;
+        (1..=MAX_CENTS).contains(&total_cents).then_some(Self {
+            subtotal_cents,
+            tax_cents,
+            total_cents,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn prices_are_read_exactly() {
+        for (text, expected) in [
+            ("150", Ok(15000)),
+            ("150.00", Ok(15000)),
+            ("150.5", Ok(15050)),
+            ("0.01", Ok(1)),
+            ("0", Ok(0)),
+            ("-0.00", Ok(0)),
+            ("1.5e2", Ok(15000)),
+            ("15000E-2", Ok(15000)),
+            ("150.500", Ok(15050)),
+            ("0.29", Ok(29)),
+            ("1.15", Ok(115)),
+            ("12.345", Err(PriceError::Unusable)),
+            ("0.001", Err(PriceError::Unusable)),
+            ("-5", Err(PriceError::OutOfRange)),
+            ("1000000000000", Err(PriceError::OutOfRange)),
+            ("1e12", Err(PriceError::OutOfRange)),
+            ("1e99999", Err(PriceError::OutOfRange)),
+            ("1e9999999", Err(PriceError::Unusable)),
+            ("21474836.47", Ok(2147483647)),
+            ("21474836.48", Err(PriceError::OutOfRange)),
+            ("", Err(PriceError::Unusable)),
+            ("1.", Err(PriceError::Unusable)),
+            (".5", Err(PriceError::Unusable)),
+            ("NaN", Err(PriceError::Unusable)),
+            ("\"150\"", Err(PriceError::Unusable)),
+        ] {
+            assert_eq!(cents_from_major(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn tax_is_rounded_up_to_a_cent() {
+        for (rate, subtotal, expected) in [
+            ("5", 45000, 2250),
+            ("7.5", 100, 8),
+            ("0", 45000, 0),
+            ("0.000001", 1, 1),
+            ("18", 1, 1),
+            ("100", 7, 7),
+            ("33.333333", 300, 100),
+        ] {
+            assert_eq!(
+                TaxRate::parse(rate).unwrap().tax_cents(subtotal),
+                expected,
+                "{rate} % of {subtotal}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_tax_rate_is_a_plain_decimal_up_to_a_thousand() {
+        for text in [
+            "",
+            "-1",
+            "5%",
+            "1e2",
+            "1001",
+            "5.",
+            ".5",
+            "0.0000001",
+            "NaN",
+            "99999",
+        ] {
+            assert_eq!(TaxRate::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_total_must_fit_the_column_and_be_chargeable() {
+        let five = TaxRate::parse("5").unwrap();
+        let expected = Amounts {
+            subtotal_cents: 45000,
+            tax_cents: 2250,
+            total_cents: 47250,
+        };
+        assert_eq!(Amounts::of([15000, 15000, 15000], five), Some(expected));
+        assert_eq!(Amounts::of([0], five), None);
+        assert_eq!(Amounts::of([-1], five), None);
+        assert_eq!(Amounts::of([MAX_CENTS], five), None);
+        assert_eq!(Amounts::of([MAX_CENTS, MAX_CENTS], five), None);
+        assert_eq!(Amounts::of([i64::MAX, i64::MAX], five), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_price_with_two_decimals_survives(cents in 0_i64..=MAX_CENTS) {
+            let text = format!("{}.{:02}", cents / 100, cents % 100);
+            prop_assert_eq!(cents_from_major(&text), Ok(cents));
+        }
+
+        #[test]
+        fn reading_a_price_never_panics(text in "[-+0-9.eE]{0,24}") {
+            let _ = cents_from_major(&text);
+        }
+
+        #[test]
+        fn tax_is_the_least_whole_cent_that_covers_the_rate(subtotal in 0_i64..=MAX_CENTS, micro in 0_u64..=1_000_000_000) {
+            let tax = TaxRate { micro_percent: micro }.tax_cents(subtotal) as i128;
+            let exact = subtotal as i128 * micro as i128;
+            prop_assert!(tax * 100_000_000 >= exact);
+            prop_assert!((tax - 1) * 100_000_000 < exact);
+        }
+    }
+}

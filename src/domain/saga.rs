@@ -1,0 +1,658 @@
+//! The saga of an order: every event in every phase, and what follows from it.
+//!
+//! [`next`] decides, and does nothing: a command loads the order, calls it, stores the [`Transition`] in one
+//! statement, and performs the [`Action`] of the phase it has come to. Whatever a crash interrupts is found by the
+//! sweep, which does the same.
+
+use super::money::{Amounts, TaxRate};
+use super::order::{Failure, FailureCode, Hold, MessageKind, Order, Payment, PaymentStatus, Phase, Status};
+use super::seats::Item;
+
+/// Something that happened: a peer's answer to the phase's action, a client's wish, or news of the payment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// Seating holds the seats for us, at these prices.
+    Reserved(Vec<Item>),
+    /// Seating holds the seats for us at prices that cannot be charged.
+    ReservedBeyondRange,
+    /// Seating refused for good.
+    ReserveRefused(Failure),
+    /// What is true of the payment, whoever told: the charge's answer, a checked callback, or Payment when asked.
+    PaymentIs(Payment),
+    /// Payment refused to charge, without making a payment.
+    ChargeRefused,
+    /// A callback came that could not be checked: Payment must be asked.
+    PaymentUnsure,
+    /// The seats are the buyer's.
+    Allocated,
+    /// The seats are not ours any more.
+    SeatsLost,
+    /// The seats that were ours are free.
+    Released,
+    /// The phase's action had no answer, which says nothing about its effect.
+    NoAnswer,
+    /// The buyer gives the order up.
+    CancelRequested,
+    /// The buyer wants the money back.
+    RefundRequested,
+}
+
+impl Event {
+    /// The type under which the journal keeps it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Reserved(_) => "seats_reserved",
+            Self::ReservedBeyondRange => "amount_out_of_range",
+            Self::ReserveRefused(_) => "seats_refused",
+            Self::PaymentIs(payment) => match payment.status {
+                PaymentStatus::Pending => "payment_pending",
+                PaymentStatus::Success => "payment_succeeded",
+                PaymentStatus::Failed => "payment_failed",
+                PaymentStatus::Refunded => "payment_refunded",
+            },
+            Self::ChargeRefused => "charge_refused",
+            Self::PaymentUnsure => "payment_unsure",
+            Self::Allocated => "seats_allocated",
+            Self::SeatsLost => "seats_lost",
+            Self::Released => "seats_released",
+            Self::NoAnswer => "no_answer",
+            Self::CancelRequested => "cancel_requested",
+            Self::RefundRequested => "refund_requested",
+        }
+    }
+}
+
+/// Why an event changes nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rejected {
+    /// Repeated, late, or overtaken by the order's state.
+    Stale,
+    /// The order is past cancelling.
+    NotCancellable,
+    /// There is nothing to refund.
+    NotRefundable,
+    /// The order is paid for by another payment.
+    OtherPayment,
+}
+
+/// When the order is due next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Due {
+    /// Nothing is left to do.
+    Never,
+    /// Whoever stores the transition performs the next action, and holds the order for the phase's lease.
+    Held,
+    /// Whoever holds the order now goes on holding it.
+    Unchanged,
+    /// At once, for the sweep.
+    Now,
+    /// After the back-off for the number of attempts.
+    Backoff,
+    /// When the order expires.
+    AtExpiry,
+}
+
+/// What becomes of the tickets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tickets {
+    /// Nothing.
+    Keep,
+    /// One is issued for each seat.
+    Issue,
+    /// They let nobody in any more.
+    Void,
+}
+
+/// What becomes of the order's claims on its seats.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Claims {
+    /// Nothing.
+    Keep,
+    /// They are taken, where the order does not have them; refused when another live order has one of the seats.
+    Take,
+    /// They are given up.
+    Drop,
+}
+
+/// Everything that one statement stores.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Transition {
+    /// The order afterwards; its version is still the one before.
+    pub order: Order,
+    /// When it is due.
+    pub due: Due,
+    /// The order's time to pay begins anew.
+    pub renew_expiry: bool,
+    /// Seats with prices, when they have just become known.
+    pub items: Option<Vec<Item>>,
+    /// What becomes of the tickets.
+    pub tickets: Tickets,
+    /// What becomes of the claims.
+    pub claims: Claims,
+    /// The notification that goes out with it.
+    pub message: Option<MessageKind>,
+}
+
+/// The one thing to do next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// Ask Seating for the seats.
+    Reserve,
+    /// A reserve may have happened: look at the seats, and ask again only if they are free.
+    LookThenReserve,
+    /// Ask Payment for the money, under the order's id as key: safe to repeat.
+    Charge,
+    /// Ask what became of the payment.
+    AskPayment,
+    /// Make the seats the buyer's.
+    Allocate,
+    /// An allocation may have happened: ask whose the seats are, and allocate only if it did not.
+    AskThenAllocate,
+    /// Give the money back.
+    Refund,
+    /// A refund may have happened: ask, and refund only if it did not.
+    AskThenRefund,
+    /// Free the seats that we have just held.
+    Release,
+    /// Find out which seats are still ours, and free those.
+    LookThenRelease,
+}
+
+/// The next action of an order, none when it is done.
+pub fn action(order: &Order) -> Option<Action> {
+    let first = order.attempts == 0;
+    Some(match order.phase {
+        Phase::Reserving if first => Action::Reserve,
+        Phase::Reserving => Action::LookThenReserve,
+        Phase::Charging => Action::Charge,
+        Phase::AwaitingPayment => Action::AskPayment,
+        Phase::Allocating if first => Action::Allocate,
+        Phase::Allocating => Action::AskThenAllocate,
+        Phase::Refunding if first => Action::Refund,
+        Phase::Refunding => Action::AskThenRefund,
+        Phase::Releasing if first && order.hold == Hold::Reserved => Action::Release,
+        Phase::Releasing => Action::LookThenRelease,
+        Phase::Done => return None,
+    })
+}
+
+/// Decides what an event does to an order.
+///
+/// # Errors
+/// A [`Rejected`] when it changes nothing.
+pub fn next(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, Rejected> {
+    if let (Event::PaymentIs(news), Some(known)) = (event, order.payment)
+        && news.id != known.id
+    {
+        return Err(Rejected::OtherPayment);
+    }
+    match event {
+        Event::CancelRequested => return cancel(order),
+        Event::RefundRequested => return refund(order),
+        _ => {}
+    }
+    match order.phase {
+        Phase::Reserving => reserving(order, event, tax),
+        Phase::Charging => charging(order, event),
+        Phase::AwaitingPayment => awaiting_payment(order, event),
+        Phase::Allocating => allocating(order, event),
+        Phase::Refunding => refunding(order, event),
+        Phase::Releasing => releasing(order, event),
+        Phase::Done => done(order, event),
+    }
+}
+
+fn reserving(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, Rejected> {
+    match event {
+        // A late payment's seats are held again, at the price that was paid.
+        Event::Reserved(_) | Event::ReservedBeyondRange if order.is_paid() => {
+            Ok(held(order).enter(Phase::Allocating))
+        }
+        Event::Reserved(items) => {
+            let prices = items.iter().map(|item| item.price_cents);
+            let Some(amounts) = Amounts::of(prices, tax) else {
+                return Ok(beyond_range(order));
+            };
+            let mut after = held(order);
+            if order.amounts.is_none() {
+                after.order.amounts = Some(amounts);
+                after.items = Some(items.clone());
+            }
+            // Cancelled meanwhile, or its money went back while the seats were held again: nothing to charge.
+            let wanted = order.status == Status::Pending && order.payment.is_none();
+            Ok(if wanted {
+                after.enter(Phase::Charging)
+            } else {
+                after.give_up_seats()
+            })
+        }
+        Event::ReservedBeyondRange => Ok(beyond_range(order)),
+        Event::ReserveRefused(failure) => Ok(seats_refused(order, failure.clone())),
+        Event::NoAnswer if !order.expired() => Ok(again(order)),
+        Event::NoAnswer if order.is_paid() => Ok(seats_refused(
+            order,
+            Failure::new(FailureCode::SeatsUnavailable, SEATS_GONE),
+        )),
+        Event::NoAnswer => Ok(start(order).expire().give_up_seats()),
+        Event::PaymentIs(news) => record_payment(order, *news),
+        Event::ChargeRefused
+        | Event::PaymentUnsure
+        | Event::Allocated
+        | Event::SeatsLost
+        | Event::Released
+        | Event::CancelRequested
+        | Event::RefundRequested => Err(Rejected::Stale),
+    }
+}
+
+fn charging(order: &Order, event: &Event) -> Result<Transition, Rejected> {
+    match event {
+        Event::PaymentIs(news) => Ok(payment_known(order, *news)),
+        Event::ChargeRefused => Ok(start(order).decline().give_up_seats()),
+        Event::NoAnswer => Ok(again(order)),
+        Event::Reserved(_)
+        | Event::ReservedBeyondRange
+        | Event::ReserveRefused(_)
+        | Event::PaymentUnsure
+        | Event::Allocated
+        | Event::SeatsLost
+        | Event::Released
+        | Event::CancelRequested
+        | Event::RefundRequested => Err(Rejected::Stale),
+    }
+}
+
+fn awaiting_payment(order: &Order, event: &Event) -> Result<Transition, Rejected> {
+    match event {
+        Event::PaymentIs(news) => Ok(payment_known(order, *news)),
+        Event::PaymentUnsure => {
+            let mut after = start(order);
+            after.due = Due::Now;
+            Ok(after)
+        }
+        Event::NoAnswer => Ok(again(order)),
+        Event::Reserved(_)
+        | Event::ReservedBeyondRange
+        | Event::ReserveRefused(_)
+        | Event::ChargeRefused
+        | Event::Allocated
+        | Event::SeatsLost
+        | Event::Released
+        | Event::CancelRequested
+        | Event::RefundRequested => Err(Rejected::Stale),
+    }
+}
+
+fn allocating(order: &Order, event: &Event) -> Result<Transition, Rejected> {
+    match event {
+        Event::Allocated => {
+            let mut after = start(order).enter(Phase::Done);
+            after.order.status = Status::Confirmed;
+            after.order.failure = None;
+            after.tickets = Tickets::Issue;
+            after.message = Some(MessageKind::OrderConfirmed);
+            Ok(after)
+        }
+        Event::SeatsLost => {
+            let mut after = start(order).enter(Phase::Refunding);
+            if order.status == Status::Pending {
+                after.order.failure = Some(Failure::new(FailureCode::SeatsUnavailable, SEATS_GONE));
+            }
+            Ok(after)
+        }
+        Event::PaymentIs(news) if news.status == PaymentStatus::Refunded => Ok(money_back(order, *news)),
+        Event::NoAnswer => Ok(again(order)),
+        Event::PaymentIs(_)
+        | Event::Reserved(_)
+        | Event::ReservedBeyondRange
+        | Event::ReserveRefused(_)
+        | Event::ChargeRefused
+        | Event::PaymentUnsure
+        | Event::Released
+        | Event::CancelRequested
+        | Event::RefundRequested => Err(Rejected::Stale),
+    }
+}
+
+fn refunding(order: &Order, event: &Event) -> Result<Transition, Rejected> {
+    match event {
+        Event::PaymentIs(news) => match news.status {
+            PaymentStatus::Refunded => Ok(money_back(order, *news)),
+            // The money was never taken after all: there is nothing to give back.
+            PaymentStatus::Failed => {
+                let mut after = start(order).know(*news);
+                if order.status == Status::Pending {
+                    after = after.decline();
+                }
+                Ok(after.give_up_seats())
+            }
+            PaymentStatus::Success | PaymentStatus::Pending => Err(Rejected::Stale),
+        },
+        Event::NoAnswer => Ok(again(order)),
+        Event::Reserved(_)
+        | Event::ReservedBeyondRange
+        | Event::ReserveRefused(_)
+        | Event::ChargeRefused
+        | Event::PaymentUnsure
+        | Event::Allocated
+        | Event::SeatsLost
+        | Event::Released
+        | Event::CancelRequested
+        | Event::RefundRequested => Err(Rejected::Stale),
+    }
+}
+
+fn releasing(order: &Order, event: &Event) -> Result<Transition, Rejected> {
+    match event {
+        Event::Released => Ok(start(order).seats_given_up()),
+        // Beyond our hold window Seating frees reserved seats by itself.
+        Event::NoAnswer if order.expired() && order.hold == Hold::Reserved => {
+            Ok(start(order).seats_given_up())
+        }
+        Event::NoAnswer => Ok(again(order)),
+        // News of the money waits until the seats are given up: a release under way could free them under a new hold.
+        Event::PaymentIs(news) => record_payment(order, *news),
+        Event::Reserved(_)
+        | Event::ReservedBeyondRange
+        | Event::ReserveRefused(_)
+        | Event::ChargeRefused
+        | Event::PaymentUnsure
+        | Event::Allocated
+        | Event::SeatsLost
+        | Event::CancelRequested
+        | Event::RefundRequested => Err(Rejected::Stale),
+    }
+}
+
+fn done(order: &Order, event: &Event) -> Result<Transition, Rejected> {
+    match event {
+        Event::PaymentIs(news) => match (order.status, news.status) {
+            // A charge-back.
+            (Status::Confirmed, PaymentStatus::Refunded) => {
+                let mut after = money_back(order, *news);
+                after.tickets = Tickets::Void;
+                Ok(after)
+            }
+            // An order of the service that this one replaced, paid after all.
+            (Status::Pending, PaymentStatus::Success) => {
+                let mut after = start(order).know(*news).enter(Phase::Allocating);
+                after.claims = Claims::Take;
+                Ok(after)
+            }
+            (Status::Pending, PaymentStatus::Failed) => Ok(start(order).know(*news).decline()),
+            (Status::Cancelled | Status::Failed, PaymentStatus::Success)
+                if !matches!(
+                    order.payment_status(),
+                    Some(PaymentStatus::Success | PaymentStatus::Refunded)
+                ) =>
+            {
+                Ok(start(order).know(*news).pay_back_or_hold_again())
+            }
+            (
+                Status::Pending | Status::Confirmed | Status::Cancelled | Status::Failed | Status::Refunded,
+                PaymentStatus::Pending
+                | PaymentStatus::Success
+                | PaymentStatus::Failed
+                | PaymentStatus::Refunded,
+            ) => record_payment(order, *news),
+        },
+        // An allocation that was given up on happened after all: its seats are freed.
+        Event::Allocated if order.status != Status::Confirmed => {
+            let mut after = start(order).enter(Phase::Releasing);
+            after.order.hold = Hold::Allocated;
+            Ok(after)
+        }
+        Event::PaymentUnsure
+            if matches!(order.status, Status::Cancelled | Status::Failed)
+                && matches!(
+                    order.payment_status(),
+                    Some(PaymentStatus::Pending | PaymentStatus::Failed)
+                ) =>
+        {
+            let mut after = start(order).enter(Phase::AwaitingPayment);
+            after.due = Due::Now;
+            Ok(after)
+        }
+        Event::Reserved(_)
+        | Event::ReservedBeyondRange
+        | Event::ReserveRefused(_)
+        | Event::ChargeRefused
+        | Event::PaymentUnsure
+        | Event::Allocated
+        | Event::SeatsLost
+        | Event::Released
+        | Event::NoAnswer
+        | Event::CancelRequested
+        | Event::RefundRequested => Err(Rejected::Stale),
+    }
+}
+
+/// The buyer gives up. `CANCELLED` at once; where a charge may exist, the phase goes on until the money is known.
+fn cancel(order: &Order) -> Result<Transition, Rejected> {
+    match order.status {
+        Status::Pending => {}
+        Status::Cancelled => return Err(Rejected::Stale),
+        Status::Confirmed | Status::Failed | Status::Refunded => return Err(Rejected::NotCancellable),
+    }
+    let mut after = start(order);
+    after.due = Due::Unchanged;
+    match order.phase {
+        // Whoever is at the peer finds the order cancelled when it comes back, and undoes what it got.
+        Phase::Reserving | Phase::Charging | Phase::Refunding | Phase::Releasing => {}
+        Phase::AwaitingPayment => after.due = Due::Held,
+        Phase::Allocating => after = after.enter(Phase::Refunding),
+        Phase::Done => after.due = Due::Never,
+    }
+    after.order.status = Status::Cancelled;
+    after.order.failure = None;
+    after.message = Some(MessageKind::OrderCancelled);
+    Ok(after)
+}
+
+/// The buyer wants the money back. The tickets are void from now on, so that nobody enters on money that is going back.
+fn refund(order: &Order) -> Result<Transition, Rejected> {
+    match (order.status, order.phase) {
+        (Status::Confirmed, Phase::Done) if order.is_paid() => {
+            let mut after = start(order).enter(Phase::Refunding);
+            after.tickets = Tickets::Void;
+            Ok(after)
+        }
+        (Status::Confirmed, Phase::Refunding) | (Status::Refunded, _) => Err(Rejected::Stale),
+        (Status::Pending | Status::Confirmed | Status::Cancelled | Status::Failed, _) => {
+            Err(Rejected::NotRefundable)
+        }
+    }
+}
+
+const SEATS_GONE: &str = "The seats were given to somebody else before the payment was complete.";
+const NOT_PAID: &str = "The order was not paid in time.";
+const DECLINED: &str = "The payment was declined.";
+const TOO_MUCH: &str = "The total of the order is outside of what can be charged.";
+
+/// The payment's fate is known while it is awaited.
+fn payment_known(order: &Order, news: Payment) -> Transition {
+    let after = start(order).know(news);
+    let pending_order = order.status == Status::Pending;
+    match news.status {
+        PaymentStatus::Success if pending_order => after.enter(Phase::Allocating),
+        PaymentStatus::Success => after.pay_back_or_hold_again(),
+        PaymentStatus::Failed | PaymentStatus::Refunded if pending_order => after.decline().give_up_seats(),
+        PaymentStatus::Failed | PaymentStatus::Refunded => after.give_up_seats(),
+        PaymentStatus::Pending if pending_order && !order.expired() => after.enter(Phase::AwaitingPayment),
+        // Charged too late to wait for it, or told at the last question: the callback may still come.
+        PaymentStatus::Pending => after.expire().give_up_seats(),
+    }
+}
+
+/// News of the payment that changes only what we know.
+fn record_payment(order: &Order, news: Payment) -> Result<Transition, Rejected> {
+    use PaymentStatus::{Failed, Pending, Refunded, Success};
+    let advances = match (order.payment_status(), news.status) {
+        (Some(Pending), Success | Failed | Refunded)
+        | (Some(Failed), Success)
+        | (Some(Success), Refunded) => true,
+        (None | Some(Pending | Success | Failed | Refunded), Pending | Success | Failed | Refunded) => false,
+    };
+    if !advances {
+        return Err(Rejected::Stale);
+    }
+    let mut after = start(order).know(news);
+    after.due = if order.phase == Phase::Done {
+        Due::Never
+    } else {
+        Due::Unchanged
+    };
+    Ok(after)
+}
+
+/// The money went back.
+fn money_back(order: &Order, news: Payment) -> Transition {
+    let mut after = start(order).know(news);
+    // What failed or was cancelled stays so, and its payment shows that the money went back.
+    if matches!(order.status, Status::Pending | Status::Confirmed) {
+        after.order.status = Status::Refunded;
+    }
+    after.message = Some(MessageKind::OrderRefunded);
+    after.give_up_seats()
+}
+
+fn seats_refused(order: &Order, failure: Failure) -> Transition {
+    let mut after = start(order);
+    after.order.hold = Hold::Nothing;
+    match order.status {
+        Status::Pending => after.fail(failure).give_up_seats(),
+        _ => after.give_up_seats(),
+    }
+}
+
+fn beyond_range(order: &Order) -> Transition {
+    let after = held(order);
+    match order.status {
+        Status::Pending => after
+            .fail(Failure::new(FailureCode::AmountOutOfRange, TOO_MUCH))
+            .give_up_seats(),
+        _ => after.give_up_seats(),
+    }
+}
+
+/// The same action again, later.
+fn again(order: &Order) -> Transition {
+    let mut after = start(order);
+    // The sweep's claim counts an attempt as it begins; only the first holder's is not counted yet.
+    after.order.attempts = order.attempts.max(1);
+    after.due = Due::Backoff;
+    after
+}
+
+/// The order as it is, with nothing changed yet.
+fn start(order: &Order) -> Transition {
+    Transition {
+        order: order.clone(),
+        due: if order.phase == Phase::Done {
+            Due::Never
+        } else {
+            Due::Held
+        },
+        renew_expiry: false,
+        items: None,
+        tickets: Tickets::Keep,
+        claims: Claims::Keep,
+        message: None,
+    }
+}
+
+fn held(order: &Order) -> Transition {
+    let mut after = start(order);
+    after.order.hold = Hold::Reserved;
+    after
+}
+
+impl Transition {
+    fn enter(mut self, phase: Phase) -> Self {
+        self.order.phase = phase;
+        self.order.attempts = 0;
+        self.due = match phase {
+            Phase::Done => Due::Never,
+            Phase::AwaitingPayment => Due::AtExpiry,
+            Phase::Reserving | Phase::Charging | Phase::Allocating | Phase::Refunding | Phase::Releasing => {
+                Due::Held
+            }
+        };
+        if phase == Phase::Allocating {
+            // Before it is asked for: after a crash Seating must be asked which seats are ours.
+            self.order.hold = Hold::Allocated;
+        }
+        self
+    }
+
+    fn know(mut self, news: Payment) -> Self {
+        self.order.payment = Some(news);
+        self
+    }
+
+    fn fail(mut self, failure: Failure) -> Self {
+        self.order.status = Status::Failed;
+        self.order.failure = Some(failure);
+        self.message = Some(MessageKind::OrderFailed);
+        self
+    }
+
+    fn decline(self) -> Self {
+        match self.order.status {
+            Status::Pending => self.fail(Failure::new(FailureCode::PaymentDeclined, DECLINED)),
+            Status::Confirmed | Status::Cancelled | Status::Failed | Status::Refunded => self,
+        }
+    }
+
+    fn expire(mut self) -> Self {
+        if self.order.status == Status::Pending {
+            self.order.status = Status::Cancelled;
+            self.order.failure = Some(Failure::new(FailureCode::Expired, NOT_PAID));
+            self.message = Some(MessageKind::OrderCancelled);
+        }
+        self
+    }
+
+    /// On to releasing what Seating may hold; when it holds nothing of ours, past it.
+    fn give_up_seats(self) -> Self {
+        let lapsed = self.order.hold == Hold::Reserved && self.order.expired();
+        if self.order.hold == Hold::Nothing || lapsed {
+            self.seats_given_up()
+        } else {
+            self.enter(Phase::Releasing)
+        }
+    }
+
+    /// The seats are no longer ours. Money that came meanwhile is dealt with now.
+    fn seats_given_up(mut self) -> Self {
+        self.order.hold = Hold::Nothing;
+        if self.order.is_paid() && self.order.phase != Phase::Reserving {
+            return self.pay_back_or_hold_again();
+        }
+        self.claims = Claims::Drop;
+        if self.order.is_paid() {
+            self.enter(Phase::Refunding)
+        } else {
+            self.enter(Phase::Done)
+        }
+    }
+
+    /// Money for an order that is not wanted any more: if it only expired, the same seats are tried again; else the
+    /// money goes back.
+    fn pay_back_or_hold_again(mut self) -> Self {
+        if !self.order.was_expired() {
+            if self.order.hold == Hold::Nothing {
+                self.claims = Claims::Drop;
+            }
+            return self.enter(Phase::Refunding);
+        }
+        self.claims = Claims::Take;
+        self.renew_expiry = true;
+        self.order.hold = Hold::Nothing;
+        self.enter(Phase::Reserving)
+    }
+}
+
+#[cfg(test)]
+#[path = "saga_tests.rs"]
+mod tests;

@@ -1,0 +1,719 @@
+//! The saga as a table of every phase and event, and as properties over random lives.
+
+use super::*;
+use crate::domain::ids::{OrderId, PaymentId};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+const PAYMENT: PaymentId = PaymentId(Uuid::from_u128(7));
+
+fn tax() -> TaxRate {
+    TaxRate::parse("5").unwrap()
+}
+
+fn payment(status: PaymentStatus) -> Payment {
+    Payment { id: PAYMENT, status }
+}
+
+fn items() -> Vec<Item> {
+    vec![Item {
+        seat_id: 1,
+        seat_code: Some("A1".into()),
+        price_cents: 15000,
+    }]
+}
+
+/// An order as it usually is in a phase, with an hour left to pay.
+fn order_in(phase: Phase) -> Order {
+    let amounts = Amounts::of([15000], tax());
+    let mut order = Order {
+        id: OrderId(Uuid::from_u128(1)),
+        version: 1,
+        user_id: 101,
+        event_id: 101,
+        seats: vec![1],
+        status: Status::Pending,
+        phase,
+        hold: Hold::Reserved,
+        failure: None,
+        currency: "INR".into(),
+        amounts,
+        payment: None,
+        attempts: 0,
+        expires_in_ms: 3_600_000,
+    };
+    match phase {
+        Phase::Reserving => (order.hold, order.amounts) = (Hold::Nothing, None),
+        Phase::Charging => {}
+        Phase::AwaitingPayment => order.payment = Some(payment(PaymentStatus::Pending)),
+        Phase::Allocating | Phase::Refunding => {
+            order.payment = Some(payment(PaymentStatus::Success));
+            order.hold = Hold::Allocated;
+        }
+        Phase::Releasing => {
+            order.status = Status::Failed;
+            order.failure = Some(Failure::new(FailureCode::PaymentDeclined, "declined"));
+            order.payment = Some(payment(PaymentStatus::Failed));
+        }
+        Phase::Done => {
+            order.status = Status::Confirmed;
+            order.payment = Some(payment(PaymentStatus::Success));
+            order.hold = Hold::Allocated;
+        }
+    }
+    order
+}
+
+fn cancelled(phase: Phase) -> Order {
+    Order {
+        status: Status::Cancelled,
+        ..order_in(phase)
+    }
+}
+
+fn expired_and_done() -> Order {
+    Order {
+        status: Status::Cancelled,
+        failure: Some(Failure::new(FailureCode::Expired, "")),
+        payment: Some(payment(PaymentStatus::Pending)),
+        hold: Hold::Nothing,
+        expires_in_ms: -1,
+        ..order_in(Phase::Done)
+    }
+}
+
+fn late(order: Order) -> Order {
+    Order {
+        expires_in_ms: -1,
+        ..order
+    }
+}
+
+fn refused() -> Event {
+    Event::ReserveRefused(Failure::new(FailureCode::SeatsUnavailable, "taken"))
+}
+
+fn every_event() -> Vec<Event> {
+    let mut events = vec![
+        Event::Reserved(items()),
+        Event::ReservedBeyondRange,
+        refused(),
+        Event::ChargeRefused,
+        Event::PaymentUnsure,
+        Event::Allocated,
+        Event::SeatsLost,
+        Event::Released,
+        Event::NoAnswer,
+        Event::CancelRequested,
+        Event::RefundRequested,
+    ];
+    events.extend(
+        PaymentStatus::ALL
+            .iter()
+            .map(|status| Event::PaymentIs(payment(*status))),
+    );
+    events
+}
+
+/// What becomes of an order, in one line: status, phase and when it is due, or why nothing becomes of it.
+fn outcome(order: &Order, event: &Event) -> String {
+    match next(order, event, tax()) {
+        Ok(t) => format!(
+            "{} {} {:?}",
+            t.order.status.as_str(),
+            t.order.phase.as_str(),
+            t.due
+        ),
+        Err(rejected) => format!("{rejected:?}"),
+    }
+}
+
+#[track_caller]
+fn check(order: Order, expected: &[(&str, &str)]) {
+    for event in every_event() {
+        let listed = expected.iter().find(|(name, _)| *name == event.name());
+        let expected = listed.map_or("Stale", |(_, outcome)| outcome);
+        assert_eq!(
+            outcome(&order, &event),
+            expected,
+            "{} in {} {}",
+            event.name(),
+            order.status.as_str(),
+            order.phase.as_str()
+        );
+    }
+    for (name, _) in expected {
+        assert!(
+            every_event().iter().any(|event| event.name() == *name),
+            "no such event: {name}"
+        );
+    }
+}
+
+#[test]
+fn reserving_stores_prices_or_fails_and_asks_again_without_an_answer() {
+    check(
+        order_in(Phase::Reserving),
+        &[
+            ("seats_reserved", "PENDING charging Held"),
+            ("amount_out_of_range", "FAILED releasing Held"),
+            ("seats_refused", "FAILED done Never"),
+            ("no_answer", "PENDING reserving Backoff"),
+            ("cancel_requested", "CANCELLED reserving Unchanged"),
+            ("refund_requested", "NotRefundable"),
+        ],
+    );
+    check(
+        late(order_in(Phase::Reserving)),
+        &[
+            ("seats_reserved", "PENDING charging Held"),
+            ("amount_out_of_range", "FAILED done Never"),
+            ("seats_refused", "FAILED done Never"),
+            ("no_answer", "CANCELLED done Never"),
+            ("cancel_requested", "CANCELLED reserving Unchanged"),
+            ("refund_requested", "NotRefundable"),
+        ],
+    );
+    check(
+        cancelled(Phase::Reserving),
+        &[
+            ("seats_reserved", "CANCELLED releasing Held"),
+            ("amount_out_of_range", "CANCELLED releasing Held"),
+            ("seats_refused", "CANCELLED done Never"),
+            ("no_answer", "CANCELLED reserving Backoff"),
+            ("refund_requested", "NotRefundable"),
+        ],
+    );
+}
+
+#[test]
+fn a_late_payment_holds_the_same_seats_again_or_is_refunded() {
+    let held_again = Order {
+        phase: Phase::Reserving,
+        payment: Some(payment(PaymentStatus::Success)),
+        expires_in_ms: 3_600_000,
+        ..expired_and_done()
+    };
+    check(
+        held_again.clone(),
+        &[
+            ("seats_reserved", "CANCELLED allocating Held"),
+            ("amount_out_of_range", "CANCELLED allocating Held"),
+            ("seats_refused", "CANCELLED refunding Held"),
+            ("no_answer", "CANCELLED reserving Backoff"),
+            ("payment_refunded", "CANCELLED reserving Unchanged"),
+            ("refund_requested", "NotRefundable"),
+        ],
+    );
+    assert_eq!(
+        outcome(&late(held_again.clone()), &Event::NoAnswer),
+        "CANCELLED refunding Held"
+    );
+    let transition = next(&held_again, &Event::Reserved(items()), tax()).unwrap();
+    assert_eq!(transition.items, None, "the price that was paid stays");
+    let confirmed = next(&transition.order, &Event::Allocated, tax()).unwrap();
+    assert_eq!(
+        (confirmed.order.status, confirmed.order.failure),
+        (Status::Confirmed, None)
+    );
+}
+
+#[test]
+fn charging_follows_the_payment_and_repeats_without_an_answer() {
+    check(
+        order_in(Phase::Charging),
+        &[
+            ("payment_pending", "PENDING awaiting_payment AtExpiry"),
+            ("payment_succeeded", "PENDING allocating Held"),
+            ("payment_failed", "FAILED releasing Held"),
+            ("payment_refunded", "FAILED releasing Held"),
+            ("charge_refused", "FAILED releasing Held"),
+            ("no_answer", "PENDING charging Backoff"),
+            ("cancel_requested", "CANCELLED charging Unchanged"),
+            ("refund_requested", "NotRefundable"),
+        ],
+    );
+    check(
+        cancelled(Phase::Charging),
+        &[
+            ("payment_pending", "CANCELLED releasing Held"),
+            ("payment_succeeded", "CANCELLED refunding Held"),
+            ("payment_failed", "CANCELLED releasing Held"),
+            ("payment_refunded", "CANCELLED releasing Held"),
+            ("charge_refused", "CANCELLED releasing Held"),
+            ("no_answer", "CANCELLED charging Backoff"),
+            ("refund_requested", "NotRefundable"),
+        ],
+    );
+}
+
+#[test]
+fn a_pending_payment_is_awaited_until_the_order_expires() {
+    let rest = [
+        ("payment_succeeded", "PENDING allocating Held"),
+        ("payment_unsure", "PENDING awaiting_payment Now"),
+        ("no_answer", "PENDING awaiting_payment Backoff"),
+        ("cancel_requested", "CANCELLED awaiting_payment Held"),
+        ("refund_requested", "NotRefundable"),
+    ];
+    let in_time = [
+        ("payment_pending", "PENDING awaiting_payment AtExpiry"),
+        ("payment_failed", "FAILED releasing Held"),
+        ("payment_refunded", "FAILED releasing Held"),
+    ];
+    check(order_in(Phase::AwaitingPayment), &[&rest[..], &in_time].concat());
+    // Seating has freed the seats by itself when the order expired.
+    let too_late = [
+        ("payment_pending", "CANCELLED done Never"),
+        ("payment_failed", "FAILED done Never"),
+        ("payment_refunded", "FAILED done Never"),
+    ];
+    check(
+        late(order_in(Phase::AwaitingPayment)),
+        &[&rest[..], &too_late].concat(),
+    );
+    check(
+        cancelled(Phase::AwaitingPayment),
+        &[
+            ("payment_pending", "CANCELLED releasing Held"),
+            ("payment_succeeded", "CANCELLED refunding Held"),
+            ("payment_failed", "CANCELLED releasing Held"),
+            ("payment_refunded", "CANCELLED releasing Held"),
+            ("payment_unsure", "CANCELLED awaiting_payment Now"),
+            ("no_answer", "CANCELLED awaiting_payment Backoff"),
+            ("refund_requested", "NotRefundable"),
+        ],
+    );
+}
+
+#[test]
+fn allocating_confirms_or_refunds() {
+    check(
+        order_in(Phase::Allocating),
+        &[
+            ("seats_allocated", "CONFIRMED done Never"),
+            ("seats_lost", "PENDING refunding Held"),
+            ("payment_refunded", "REFUNDED releasing Held"),
+            ("no_answer", "PENDING allocating Backoff"),
+            ("cancel_requested", "CANCELLED refunding Held"),
+            ("refund_requested", "NotRefundable"),
+        ],
+    );
+}
+
+#[test]
+fn refunding_goes_on_until_payment_says_that_the_money_went_back() {
+    check(
+        order_in(Phase::Refunding),
+        &[
+            ("payment_refunded", "REFUNDED releasing Held"),
+            ("payment_failed", "FAILED releasing Held"),
+            ("no_answer", "PENDING refunding Backoff"),
+            ("cancel_requested", "CANCELLED refunding Unchanged"),
+            ("refund_requested", "NotRefundable"),
+        ],
+    );
+    check(
+        Order {
+            status: Status::Confirmed,
+            ..order_in(Phase::Refunding)
+        },
+        &[
+            ("payment_refunded", "REFUNDED releasing Held"),
+            ("payment_failed", "CONFIRMED releasing Held"),
+            ("no_answer", "CONFIRMED refunding Backoff"),
+            ("cancel_requested", "NotCancellable"),
+        ],
+    );
+    check(
+        cancelled(Phase::Refunding),
+        &[
+            ("payment_refunded", "CANCELLED releasing Held"),
+            ("payment_failed", "CANCELLED releasing Held"),
+            ("no_answer", "CANCELLED refunding Backoff"),
+            ("refund_requested", "NotRefundable"),
+        ],
+    );
+}
+
+#[test]
+fn releasing_ends_and_then_deals_with_money_that_came_meanwhile() {
+    check(
+        order_in(Phase::Releasing),
+        &[
+            ("seats_released", "FAILED done Never"),
+            ("no_answer", "FAILED releasing Backoff"),
+            ("payment_succeeded", "FAILED releasing Unchanged"),
+            ("cancel_requested", "NotCancellable"),
+            ("refund_requested", "NotRefundable"),
+        ],
+    );
+    assert_eq!(
+        outcome(&late(order_in(Phase::Releasing)), &Event::NoAnswer),
+        "FAILED done Never"
+    );
+    let paid = Order {
+        payment: Some(payment(PaymentStatus::Success)),
+        ..order_in(Phase::Releasing)
+    };
+    assert_eq!(outcome(&paid, &Event::Released), "FAILED refunding Held");
+    let paid_late = Order {
+        payment: paid.payment,
+        phase: Phase::Releasing,
+        ..expired_and_done()
+    };
+    assert_eq!(outcome(&paid_late, &Event::Released), "CANCELLED reserving Held");
+}
+
+#[test]
+fn a_confirmed_order_stays_confirmed_until_its_money_goes_back() {
+    check(
+        order_in(Phase::Done),
+        &[
+            ("payment_refunded", "REFUNDED releasing Held"),
+            ("cancel_requested", "NotCancellable"),
+            ("refund_requested", "CONFIRMED refunding Held"),
+        ],
+    );
+    for event in [
+        Event::RefundRequested,
+        Event::PaymentIs(payment(PaymentStatus::Refunded)),
+    ] {
+        assert_eq!(
+            next(&order_in(Phase::Done), &event, tax()).unwrap().tickets,
+            Tickets::Void
+        );
+    }
+    let refunded = Order {
+        status: Status::Refunded,
+        payment: Some(payment(PaymentStatus::Refunded)),
+        ..order_in(Phase::Done)
+    };
+    check(
+        refunded,
+        &[
+            ("seats_allocated", "REFUNDED releasing Held"),
+            ("cancel_requested", "NotCancellable"),
+        ],
+    );
+}
+
+#[test]
+fn money_for_an_order_that_is_over_is_used_or_given_back() {
+    check(
+        expired_and_done(),
+        &[
+            ("payment_succeeded", "CANCELLED reserving Held"),
+            ("payment_failed", "CANCELLED done Never"),
+            ("payment_refunded", "CANCELLED done Never"),
+            ("payment_unsure", "CANCELLED awaiting_payment Now"),
+            ("seats_allocated", "CANCELLED releasing Held"),
+            ("refund_requested", "NotRefundable"),
+        ],
+    );
+    let transition = next(
+        &expired_and_done(),
+        &Event::PaymentIs(payment(PaymentStatus::Success)),
+        tax(),
+    )
+    .unwrap();
+    assert_eq!((transition.claims, transition.renew_expiry), (Claims::Take, true));
+    let declined = Order {
+        phase: Phase::Done,
+        hold: Hold::Nothing,
+        ..order_in(Phase::Releasing)
+    };
+    assert_eq!(
+        outcome(&declined, &Event::PaymentIs(payment(PaymentStatus::Success))),
+        "FAILED refunding Held"
+    );
+}
+
+#[test]
+fn an_inherited_pending_order_is_finished_by_its_payment() {
+    let inherited = Order {
+        status: Status::Pending,
+        payment: None,
+        hold: Hold::Nothing,
+        ..order_in(Phase::Done)
+    };
+    check(
+        inherited,
+        &[
+            ("payment_succeeded", "PENDING allocating Held"),
+            ("payment_failed", "FAILED done Never"),
+            ("seats_allocated", "PENDING releasing Held"),
+            ("cancel_requested", "CANCELLED done Never"),
+            ("refund_requested", "NotRefundable"),
+        ],
+    );
+}
+
+#[test]
+fn another_payment_never_touches_an_order() {
+    for phase in [
+        Phase::AwaitingPayment,
+        Phase::Allocating,
+        Phase::Refunding,
+        Phase::Releasing,
+        Phase::Done,
+    ] {
+        let other = Payment {
+            id: PaymentId(Uuid::from_u128(8)),
+            status: PaymentStatus::Success,
+        };
+        assert_eq!(
+            outcome(&order_in(phase), &Event::PaymentIs(other)),
+            "OtherPayment"
+        );
+    }
+}
+
+#[test]
+fn every_failure_and_every_success_is_notified_once_it_is_decided() {
+    let message = |order: &Order, event: &Event| next(order, event, tax()).unwrap().message;
+    assert_eq!(
+        message(&order_in(Phase::Reserving), &refused()),
+        Some(MessageKind::OrderFailed)
+    );
+    assert_eq!(
+        message(&order_in(Phase::Allocating), &Event::Allocated),
+        Some(MessageKind::OrderConfirmed)
+    );
+    assert_eq!(
+        message(&order_in(Phase::Charging), &Event::CancelRequested),
+        Some(MessageKind::OrderCancelled)
+    );
+    let refunded = Event::PaymentIs(payment(PaymentStatus::Refunded));
+    assert_eq!(
+        message(&order_in(Phase::Refunding), &refunded),
+        Some(MessageKind::OrderRefunded)
+    );
+    let still_pending = Event::PaymentIs(payment(PaymentStatus::Pending));
+    assert_eq!(
+        message(&late(order_in(Phase::AwaitingPayment)), &still_pending),
+        Some(MessageKind::OrderCancelled)
+    );
+}
+
+/// The peers as far as one order sees them.
+#[derive(Debug)]
+struct World {
+    order: Order,
+    /// What Payment knows.
+    paid: Option<PaymentStatus>,
+    /// Whose the seats are at Seating.
+    seats: Seats,
+    tickets: Tickets,
+    refunds: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Seats {
+    Free,
+    Ours(Hold),
+    Theirs,
+}
+
+/// One step of a life, as proptest draws it.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// The action is performed; `decline` and `hang` say what Payment makes of a charge, `lost` that no answer came.
+    Act {
+        decline: bool,
+        hang: bool,
+        lost: bool,
+    },
+    /// Nothing is sent, and the holder crashes: the next one counts an attempt.
+    Crash,
+    /// Payment's decision on a pending payment, with a callback or not.
+    Settle {
+        success: bool,
+        callback: bool,
+    },
+    Cancel,
+    Refund,
+    /// A repeated callback.
+    Callback,
+    /// The hold window passes; Seating frees what was not allocated, and somebody else may get it.
+    Expire {
+        stolen: bool,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(decline, hang, lost)| Step::Act { decline, hang, lost }),
+        1 => Just(Step::Crash),
+        1 => (any::<bool>(), any::<bool>()).prop_map(|(success, callback)| Step::Settle { success, callback }),
+        1 => Just(Step::Cancel),
+        1 => Just(Step::Refund),
+        1 => Just(Step::Callback),
+        1 => any::<bool>().prop_map(|stolen| Step::Expire { stolen }),
+    ]
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            order: order_in(Phase::Reserving),
+            paid: None,
+            seats: Seats::Free,
+            tickets: Tickets::Keep,
+            refunds: 0,
+        }
+    }
+
+    fn apply(&mut self, event: &Event) {
+        let Ok(transition) = next(&self.order, event, tax()) else {
+            return;
+        };
+        self.order = transition.order;
+        self.order.version += 1;
+        if transition.renew_expiry {
+            self.order.expires_in_ms = 3_600_000;
+        }
+        if transition.tickets != Tickets::Keep {
+            self.tickets = transition.tickets;
+        }
+        assert_eq!(
+            self.order.phase == Phase::Done,
+            transition.due == Due::Never,
+            "{event:?} {:?}",
+            self.order
+        );
+    }
+
+    fn news(&self) -> Event {
+        self.paid
+            .map_or(Event::NoAnswer, |status| Event::PaymentIs(payment(status)))
+    }
+
+    /// Performs the order's action at the peers, and tells the answer.
+    fn perform(&mut self, decline: bool, hang: bool) -> Option<Event> {
+        Some(match action(&self.order)? {
+            Action::Reserve | Action::LookThenReserve => match self.seats {
+                Seats::Free => {
+                    self.seats = Seats::Ours(Hold::Reserved);
+                    Event::Reserved(items())
+                }
+                Seats::Ours(_) if self.order.attempts > 0 => Event::Reserved(items()),
+                Seats::Ours(_) if self.order.is_paid() => Event::NoAnswer,
+                Seats::Ours(_) | Seats::Theirs => refused(),
+            },
+            Action::Charge => {
+                let decided = match (decline, hang) {
+                    (_, true) => PaymentStatus::Pending,
+                    (true, _) => PaymentStatus::Failed,
+                    (false, _) => PaymentStatus::Success,
+                };
+                self.paid.get_or_insert(decided);
+                self.news()
+            }
+            Action::AskPayment => self.news(),
+            Action::Allocate | Action::AskThenAllocate => match self.seats {
+                Seats::Ours(_) => {
+                    self.seats = Seats::Ours(Hold::Allocated);
+                    Event::Allocated
+                }
+                Seats::Free | Seats::Theirs => Event::SeatsLost,
+            },
+            Action::Refund | Action::AskThenRefund => {
+                if self.paid == Some(PaymentStatus::Success) {
+                    self.paid = Some(PaymentStatus::Refunded);
+                    self.refunds += 1;
+                }
+                self.news()
+            }
+            Action::Release | Action::LookThenRelease => {
+                if matches!(self.seats, Seats::Ours(_)) {
+                    self.seats = Seats::Free;
+                }
+                Event::Released
+            }
+        })
+    }
+
+    fn run(&mut self, step: Step) {
+        match step {
+            Step::Act { decline, hang, lost } => {
+                let Some(answer) = self.perform(decline, hang) else {
+                    return;
+                };
+                self.apply(if lost { &Event::NoAnswer } else { &answer });
+            }
+            Step::Crash => self.order.attempts += 1,
+            Step::Settle { success, callback } => {
+                if self.paid == Some(PaymentStatus::Pending) {
+                    self.paid = Some(if success {
+                        PaymentStatus::Success
+                    } else {
+                        PaymentStatus::Failed
+                    });
+                    if callback {
+                        self.apply(&self.news());
+                    }
+                }
+            }
+            Step::Cancel => self.apply(&Event::CancelRequested),
+            Step::Refund => self.apply(&Event::RefundRequested),
+            Step::Callback => {
+                if self.paid.is_some() {
+                    self.apply(&self.news());
+                }
+            }
+            Step::Expire { stolen } => {
+                self.order.expires_in_ms = -1;
+                if self.seats == Seats::Ours(Hold::Reserved) {
+                    self.seats = if stolen { Seats::Theirs } else { Seats::Free };
+                }
+            }
+        }
+    }
+
+    /// The faults are over: every action is answered, and a payment that is still undecided gets its callback.
+    fn settle(&mut self) -> bool {
+        for _ in 0..40 {
+            if let Some(answer) = self.perform(false, false) {
+                self.apply(&answer);
+                if self.order.phase == Phase::AwaitingPayment {
+                    self.run(Step::Settle {
+                        success: true,
+                        callback: true,
+                    });
+                }
+            } else if self.paid == Some(PaymentStatus::Pending) {
+                self.run(Step::Settle {
+                    success: true,
+                    callback: true,
+                });
+            } else {
+                let known = self.order.payment_status();
+                self.run(Step::Callback);
+                if self.order.phase == Phase::Done && self.order.payment_status() == known {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn every_life_comes_to_rest_and_money_is_kept_exactly_for_valid_tickets(steps in prop::collection::vec(step(), 0..40)) {
+        let mut world = World::new();
+        for step in steps {
+            world.run(step);
+        }
+        prop_assert!(world.settle(), "never at rest: {world:?}");
+        let confirmed = world.order.status == Status::Confirmed;
+        prop_assert_eq!(world.paid == Some(PaymentStatus::Success), confirmed, "{:?}", world);
+        prop_assert_eq!(world.tickets == Tickets::Issue, confirmed, "{:?}", world);
+        prop_assert_eq!(world.seats == Seats::Ours(Hold::Allocated), confirmed, "{:?}", world);
+        prop_assert!(world.refunds <= 1);
+        prop_assert!(world.order.status != Status::Pending, "{:?}", world);
+    }
+}

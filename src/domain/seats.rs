@@ -1,0 +1,94 @@
+//! The set of seats of an order, and the hash by which a repeated request is recognised.
+
+use sha2::{Digest, Sha256};
+
+/// Distinct seat ids in ascending order, at least one.
+///
+/// Ascending, because every copy of the service then claims seats in the same order and none can deadlock another.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SeatSet(Vec<i32>);
+
+impl SeatSet {
+    /// Sorts the ids. `None` when there are none, when one is not positive, or when one occurs twice.
+    pub fn new(mut ids: Vec<i32>) -> Option<Self> {
+        ids.sort_unstable();
+        let distinct = ids.windows(2).all(|pair| pair[0] != pair[1]);
+        (distinct && ids.first().is_some_and(|first| *first > 0)).then_some(Self(ids))
+    }
+
+    /// The ids, ascending.
+    pub fn ids(&self) -> &[i32] {
+        &self.0
+    }
+}
+
+/// A seat of an order with its name and price, as Seating gave them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Item {
+    /// The seat's id.
+    pub seat_id: i32,
+    /// What is printed on the ticket, as `A1`.
+    pub seat_code: Option<String>,
+    /// Price in cents.
+    pub price_cents: i64,
+}
+
+/// What identifies a placing request: user, event and the set of seats, whatever their order or spelling.
+///
+/// SHA-256, in hexadecimal, of `user|event|seat,seat,…` with the seats ascending.
+pub fn request_hash(user_id: i32, event_id: i32, seats: &SeatSet) -> String {
+    let list: Vec<String> = seats.ids().iter().map(i32::to_string).collect();
+    let digest = Sha256::digest(format!("{user_id}|{event_id}|{}", list.join(",")));
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// `2`, `2 and 3`, `2, 3 and 4`: a list for a sentence.
+pub fn in_words<T: ToString>(things: &[T]) -> String {
+    let words: Vec<String> = things.iter().map(T::to_string).collect();
+    match words.split_last() {
+        None => String::new(),
+        Some((only, [])) => only.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_is_distinct_positive_and_not_empty() {
+        assert_eq!(SeatSet::new(vec![3, 1, 2]).unwrap().ids(), [1, 2, 3]);
+        for bad in [vec![], vec![1, 1], vec![0, 1], vec![-1], vec![2, 1, 2]] {
+            assert_eq!(SeatSet::new(bad.clone()), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_order_of_seats_does_not_change_the_hash_and_everything_else_does() {
+        let hash =
+            |user, event, seats: &[i32]| request_hash(user, event, &SeatSet::new(seats.to_vec()).unwrap());
+        assert_eq!(hash(1, 2, &[3, 4]), hash(1, 2, &[4, 3]));
+        assert_eq!(hash(1, 2, &[3]).len(), 64);
+        let all = [
+            hash(1, 2, &[3]),
+            hash(2, 2, &[3]),
+            hash(1, 3, &[3]),
+            hash(1, 2, &[4]),
+            hash(1, 2, &[3, 4]),
+            hash(12, 3, &[4]),
+            hash(1, 23, &[4]),
+        ];
+        for (i, a) in all.iter().enumerate() {
+            assert!(all[i + 1..].iter().all(|b| a != b));
+        }
+    }
+
+    #[test]
+    fn lists_read_as_a_sentence() {
+        assert_eq!(in_words::<i32>(&[]), "");
+        assert_eq!(in_words(&[2]), "2");
+        assert_eq!(in_words(&[2, 3]), "2 and 3");
+        assert_eq!(in_words(&["A1", "A2", "A3"]), "A1, A2 and A3");
+    }
+}
