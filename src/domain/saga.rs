@@ -19,6 +19,8 @@ pub enum Event {
     ReserveRefused(Failure),
     /// What is true of the payment, whoever told: the charge's answer, a checked callback, or Payment when asked.
     PaymentIs(Payment),
+    /// Money came for an order whose seats another live order has meanwhile.
+    PaidWithoutSeats(Payment),
     /// Payment refused to charge, without making a payment.
     ChargeRefused,
     /// A callback came that could not be checked: Payment must be asked.
@@ -50,6 +52,7 @@ impl Event {
                 PaymentStatus::Failed => "payment_failed",
                 PaymentStatus::Refunded => "payment_refunded",
             },
+            Self::PaidWithoutSeats(_) => "paid_without_seats",
             Self::ChargeRefused => "charge_refused",
             Self::PaymentUnsure => "payment_unsure",
             Self::Allocated => "seats_allocated",
@@ -181,7 +184,7 @@ pub fn action(order: &Order) -> Option<Action> {
 /// # Errors
 /// A [`Rejected`] when it changes nothing.
 pub fn next(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, Rejected> {
-    if let (Event::PaymentIs(news), Some(known)) = (event, order.payment)
+    if let (Event::PaymentIs(news) | Event::PaidWithoutSeats(news), Some(known)) = (event, order.payment)
         && news.id != known.id
     {
         return Err(Rejected::OtherPayment);
@@ -235,7 +238,8 @@ fn reserving(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, R
         )),
         Event::NoAnswer => Ok(start(order).expire().give_up_seats()),
         Event::PaymentIs(news) => record_payment(order, *news),
-        Event::ChargeRefused
+        Event::PaidWithoutSeats(_)
+        | Event::ChargeRefused
         | Event::PaymentUnsure
         | Event::Allocated
         | Event::SeatsLost
@@ -250,7 +254,8 @@ fn charging(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         Event::PaymentIs(news) => Ok(payment_known(order, *news)),
         Event::ChargeRefused => Ok(start(order).decline().give_up_seats()),
         Event::NoAnswer => Ok(again(order)),
-        Event::Reserved(_)
+        Event::PaidWithoutSeats(_)
+        | Event::Reserved(_)
         | Event::ReservedBeyondRange
         | Event::ReserveRefused(_)
         | Event::PaymentUnsure
@@ -270,6 +275,7 @@ fn awaiting_payment(order: &Order, event: &Event) -> Result<Transition, Rejected
             after.due = Due::Now;
             Ok(after)
         }
+        Event::PaidWithoutSeats(news) => paid_without_seats(order, *news),
         Event::NoAnswer => Ok(again(order)),
         Event::Reserved(_)
         | Event::ReservedBeyondRange
@@ -302,7 +308,8 @@ fn allocating(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         }
         Event::PaymentIs(news) if news.status == PaymentStatus::Refunded => Ok(money_back(order, *news)),
         Event::NoAnswer => Ok(again(order)),
-        Event::PaymentIs(_)
+        Event::PaidWithoutSeats(_)
+        | Event::PaymentIs(_)
         | Event::Reserved(_)
         | Event::ReservedBeyondRange
         | Event::ReserveRefused(_)
@@ -329,7 +336,8 @@ fn refunding(order: &Order, event: &Event) -> Result<Transition, Rejected> {
             PaymentStatus::Success | PaymentStatus::Pending => Err(Rejected::Stale),
         },
         Event::NoAnswer => Ok(again(order)),
-        Event::Reserved(_)
+        Event::PaidWithoutSeats(_)
+        | Event::Reserved(_)
         | Event::ReservedBeyondRange
         | Event::ReserveRefused(_)
         | Event::ChargeRefused
@@ -352,7 +360,8 @@ fn releasing(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         Event::NoAnswer => Ok(again(order)),
         // News of the money waits until the seats are given up: a release under way could free them under a new hold.
         Event::PaymentIs(news) => record_payment(order, *news),
-        Event::Reserved(_)
+        Event::PaidWithoutSeats(_)
+        | Event::Reserved(_)
         | Event::ReservedBeyondRange
         | Event::ReserveRefused(_)
         | Event::ChargeRefused
@@ -396,6 +405,7 @@ fn done(order: &Order, event: &Event) -> Result<Transition, Rejected> {
                 | PaymentStatus::Refunded,
             ) => record_payment(order, *news),
         },
+        Event::PaidWithoutSeats(news) => paid_without_seats(order, *news),
         // An allocation that was given up on happened after all: its seats are freed.
         Event::Allocated if order.status != Status::Confirmed => {
             let mut after = start(order).enter(Phase::Releasing);
@@ -514,6 +524,17 @@ fn money_back(order: &Order, news: Payment) -> Transition {
     }
     after.message = Some(MessageKind::OrderRefunded);
     after.give_up_seats()
+}
+
+fn paid_without_seats(order: &Order, news: Payment) -> Result<Transition, Rejected> {
+    if matches!(order.status, Status::Confirmed | Status::Refunded) {
+        return Err(Rejected::Stale);
+    }
+    let mut after = start(order).know(news).enter(Phase::Refunding);
+    if order.status == Status::Pending {
+        after.order.failure = Some(Failure::new(FailureCode::SeatsUnavailable, SEATS_GONE));
+    }
+    Ok(after)
 }
 
 fn seats_refused(order: &Order, failure: Failure) -> Transition {

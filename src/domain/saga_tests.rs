@@ -98,6 +98,7 @@ fn every_event() -> Vec<Event> {
         Event::Reserved(items()),
         Event::ReservedBeyondRange,
         refused(),
+        Event::PaidWithoutSeats(payment(PaymentStatus::Success)),
         Event::ChargeRefused,
         Event::PaymentUnsure,
         Event::Allocated,
@@ -251,6 +252,7 @@ fn charging_follows_the_payment_and_repeats_without_an_answer() {
 fn a_pending_payment_is_awaited_until_the_order_expires() {
     let rest = [
         ("payment_succeeded", "PENDING allocating Held"),
+        ("paid_without_seats", "PENDING refunding Held"),
         ("payment_unsure", "PENDING awaiting_payment Now"),
         ("no_answer", "PENDING awaiting_payment Backoff"),
         ("cancel_requested", "CANCELLED awaiting_payment Held"),
@@ -279,6 +281,7 @@ fn a_pending_payment_is_awaited_until_the_order_expires() {
             ("payment_succeeded", "CANCELLED refunding Held"),
             ("payment_failed", "CANCELLED releasing Held"),
             ("payment_refunded", "CANCELLED releasing Held"),
+            ("paid_without_seats", "CANCELLED refunding Held"),
             ("payment_unsure", "CANCELLED awaiting_payment Now"),
             ("no_answer", "CANCELLED awaiting_payment Backoff"),
             ("refund_requested", "NotRefundable"),
@@ -406,6 +409,7 @@ fn money_for_an_order_that_is_over_is_used_or_given_back() {
             ("payment_succeeded", "CANCELLED reserving Held"),
             ("payment_failed", "CANCELLED done Never"),
             ("payment_refunded", "CANCELLED done Never"),
+            ("paid_without_seats", "CANCELLED refunding Held"),
             ("payment_unsure", "CANCELLED awaiting_payment Now"),
             ("seats_allocated", "CANCELLED releasing Held"),
             ("refund_requested", "NotRefundable"),
@@ -441,6 +445,7 @@ fn an_inherited_pending_order_is_finished_by_its_payment() {
         inherited,
         &[
             ("payment_succeeded", "PENDING allocating Held"),
+            ("paid_without_seats", "PENDING refunding Held"),
             ("payment_failed", "FAILED done Never"),
             ("seats_allocated", "PENDING releasing Held"),
             ("cancel_requested", "CANCELLED done Never"),

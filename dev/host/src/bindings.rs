@@ -1,0 +1,15 @@
+//! Rust types and host traits for the Spin interfaces in `wit/`.
+
+wasmtime::component::bindgen!({
+    path: "wit",
+    world: "spin-imports",
+    imports: { default: async | trappable },
+    with: {
+        "spin:postgres/postgres.connection": crate::postgres::Connection,
+        "spin:postgres/postgres.connection-builder": crate::postgres::ConnectionBuilder,
+    },
+    require_store_data_send: true,
+});
+
+pub use spin::postgres::postgres;
+pub use spin::variables::variables;

@@ -1,0 +1,333 @@
+//! `spin.toml`: as much of manifest version 2 as one HTTP component needs.
+//!
+//! Strict on purpose: what Spin would refuse is refused, and what Spin would honour but this host does not is refused
+//! too, because silently ignoring it would make a test pass here and fail on Spin.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde::Deserialize;
+
+use crate::routes::Route;
+use crate::variables::validate_name;
+
+/// An application with one component, checked.
+#[derive(Debug)]
+pub struct Manifest {
+    /// The application's name.
+    pub name: String,
+    /// The application's version.
+    pub version: Option<String>,
+    /// The application's variables with their defaults; `None` where a value is required.
+    pub variables: BTreeMap<String, Option<String>>,
+    /// The routes that lead to the component.
+    pub routes: Vec<Route>,
+    /// The component.
+    pub component: Component,
+}
+
+/// The application's only component.
+#[derive(Debug)]
+pub struct Component {
+    /// Its id, which names its log files.
+    pub id: String,
+    /// The manifest's folder.
+    pub folder: PathBuf,
+    /// The WebAssembly file.
+    pub source: PathBuf,
+    /// Templates of what it may call.
+    pub allowed_outbound_hosts: Vec<String>,
+    /// Templates of what it reads as its variables.
+    pub variables: BTreeMap<String, String>,
+    /// Its environment.
+    pub environment: BTreeMap<String, String>,
+}
+
+impl Manifest {
+    /// Reads the manifest at `path`, a file or a folder that holds `spin.toml`.
+    pub fn read(path: &Path) -> Result<Self> {
+        let path = if path.is_dir() {
+            path.join("spin.toml")
+        } else {
+            path.to_owned()
+        };
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read the manifest {}", path.display()))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Self::parse(&text, folder).with_context(|| format!("invalid manifest {}", path.display()))
+    }
+
+    /// Parses a manifest whose relative paths start in `folder`.
+    pub fn parse(text: &str, folder: &Path) -> Result<Self> {
+        let raw: RawManifest = toml::from_str(text)?;
+        ensure!(raw.spin_manifest_version == 2, "spin_manifest_version must be 2");
+
+        let mut variables = BTreeMap::new();
+        for (name, variable) in raw.variables {
+            validate_name(&name)?;
+            let default = match (variable.required, variable.default) {
+                (true, None) => None,
+                (false, Some(default)) => Some(default),
+                _ => bail!("variable {name:?} must have either `required = true` or a `default`"),
+            };
+            variables.insert(name, default);
+        }
+
+        ensure!(
+            raw.component.len() == 1,
+            "this host runs exactly one component, the manifest has {}",
+            raw.component.len()
+        );
+        let (id, component) = raw.component.into_iter().next().context("no component")?;
+        let component = component.check(id, folder)?;
+
+        let mut routes = Vec::new();
+        for trigger in raw.trigger.http {
+            ensure!(
+                trigger.component == component.id,
+                "a trigger names the unknown component {:?}",
+                trigger.component
+            );
+            routes.push(trigger.route.parse()?);
+        }
+        ensure!(!routes.is_empty(), "no [[trigger.http]]");
+
+        Ok(Self {
+            name: raw.application.name,
+            version: raw.application.version,
+            variables,
+            routes,
+            component,
+        })
+    }
+}
+
+impl RawComponent {
+    fn check(self, id: String, folder: &Path) -> Result<Component> {
+        let unsupported = [
+            ("files", &self.files),
+            ("exclude_files", &self.exclude_files),
+            ("allowed_http_hosts", &self.allowed_http_hosts),
+            ("key_value_stores", &self.key_value_stores),
+            ("sqlite_databases", &self.sqlite_databases),
+            ("ai_models", &self.ai_models),
+            ("dependencies", &self.dependencies),
+            (
+                "dependencies_inherit_configuration",
+                &self.dependencies_inherit_configuration,
+            ),
+        ];
+        for (field, value) in unsupported {
+            ensure!(
+                value.is_none(),
+                "component {id:?}: `{field}` is not supported by this host"
+            );
+        }
+        for name in self.variables.keys() {
+            validate_name(name).with_context(|| format!("component {id:?}"))?;
+        }
+        Ok(Component {
+            id,
+            folder: folder.to_owned(),
+            source: folder.join(self.source),
+            allowed_outbound_hosts: self.allowed_outbound_hosts,
+            variables: self.variables,
+            environment: self.environment,
+        })
+    }
+}
+
+// The file's own shape. Fields that only other Spin commands use (`build`, `targets`, …) are accepted and not read.
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawManifest {
+    spin_manifest_version: u32,
+    application: RawApplication,
+    #[serde(default)]
+    variables: BTreeMap<String, RawVariable>,
+    trigger: RawTriggers,
+    component: BTreeMap<String, RawComponent>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawApplication {
+    name: String,
+    version: Option<String>,
+    #[serde(rename = "description")]
+    _description: Option<String>,
+    #[serde(rename = "authors")]
+    _authors: Option<Vec<String>>,
+    #[serde(rename = "tool")]
+    _tool: Option<toml::Table>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawVariable {
+    #[serde(rename = "description")]
+    _description: Option<String>,
+    #[serde(default)]
+    required: bool,
+    default: Option<String>,
+    #[serde(default, rename = "secret")]
+    _secret: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTriggers {
+    #[serde(default)]
+    http: Vec<RawHttpTrigger>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawHttpTrigger {
+    #[serde(rename = "id")]
+    _id: Option<String>,
+    route: String,
+    component: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawComponent {
+    #[serde(rename = "description")]
+    _description: Option<String>,
+    source: PathBuf,
+    #[serde(default)]
+    allowed_outbound_hosts: Vec<String>,
+    #[serde(default)]
+    variables: BTreeMap<String, String>,
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
+    #[serde(rename = "build")]
+    _build: Option<RawBuild>,
+    #[serde(rename = "tool")]
+    _tool: Option<toml::Table>,
+    #[serde(rename = "targets")]
+    _targets: Option<Vec<toml::Value>>,
+    #[serde(rename = "profile")]
+    _profile: Option<toml::Table>,
+    files: Option<toml::Value>,
+    exclude_files: Option<toml::Value>,
+    allowed_http_hosts: Option<toml::Value>,
+    key_value_stores: Option<toml::Value>,
+    sqlite_databases: Option<toml::Value>,
+    ai_models: Option<toml::Value>,
+    dependencies: Option<toml::Value>,
+    dependencies_inherit_configuration: Option<toml::Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawBuild {
+    #[serde(rename = "command")]
+    _command: toml::Value,
+    #[serde(rename = "workdir")]
+    _workdir: Option<PathBuf>,
+    #[serde(rename = "watch")]
+    _watch: Option<Vec<String>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        spin_manifest_version = 2
+        [application]
+        name = "shop"
+        version = "1.2.3"
+        [variables]
+        url = { required = true }
+        token = { default = "", secret = true }
+        [[trigger.http]]
+        route = "/..."
+        component = "shop"
+        [component.shop]
+        source = "shop.wasm"
+        allowed_outbound_hosts = ["http://{{ url }}"]
+        [component.shop.variables]
+        shop_url = "{{ url }}"
+        [component.shop.build]
+        command = "cargo build"
+        watch = ["src"]
+    "#;
+
+    fn parse(text: &str) -> Result<Manifest> {
+        Manifest::parse(text, Path::new("/app"))
+    }
+
+    fn refusal(text: &str) -> String {
+        format!("{:#}", parse(text).expect_err("must be refused"))
+    }
+
+    #[test]
+    fn a_good_manifest_is_read() {
+        let manifest = parse(GOOD).expect("valid");
+        assert_eq!(manifest.component.source, Path::new("/app/shop.wasm"));
+        assert_eq!(manifest.component.variables["shop_url"], "{{ url }}");
+        assert_eq!(manifest.variables["url"], None);
+        assert_eq!(manifest.variables["token"].as_deref(), Some(""));
+        assert_eq!(manifest.routes.len(), 1);
+    }
+
+    #[test]
+    fn unknown_fields_are_refused_everywhere() {
+        for (place, field) in [
+            ("[application]", "[application]\ncolour = 1"),
+            ("source =", "colour = 1\nsource ="),
+            ("route =", "colour = 1\nroute ="),
+            ("required = true", "required = true, colour = 1"),
+            ("command =", "colour = 1\ncommand ="),
+            ("spin_manifest_version", "colour = 1\nspin_manifest_version"),
+        ] {
+            let refusal = refusal(&GOOD.replacen(place, field, 1));
+            assert!(refusal.contains("unknown field `colour`"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_variable_is_either_required_or_has_a_default() {
+        for declaration in [
+            "{}",
+            "{ required = false }",
+            "{ required = true, default = \"x\" }",
+        ] {
+            let refusal = refusal(&GOOD.replace("{ required = true }", declaration));
+            assert!(refusal.contains("variable \"url\" must have either"), "{refusal}");
+        }
+        parse(&GOOD.replace("{ required = true }", "{ required = false, default = \"x\" }")).expect("valid");
+    }
+
+    #[test]
+    fn what_this_host_cannot_do_is_refused() {
+        let refusal = refusal(&GOOD.replace("source =", "key_value_stores = [\"default\"]\nsource ="));
+        assert!(
+            refusal.contains("`key_value_stores` is not supported"),
+            "{refusal}"
+        );
+    }
+
+    #[test]
+    fn a_trigger_must_name_the_component() {
+        let refusal = refusal(&GOOD.replace("component = \"shop\"", "component = \"ship\""));
+        assert!(refusal.contains("unknown component \"ship\""), "{refusal}");
+    }
+
+    #[test]
+    fn the_version_of_the_format_is_checked() {
+        assert!(refusal(&GOOD.replace("version = 2", "version = 1")).contains("must be 2"));
+    }
+
+    #[test]
+    fn the_manifest_of_this_project_is_read() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let manifest = Manifest::read(&root).expect("valid");
+        assert_eq!(manifest.routes.len(), 1);
+    }
+}

@@ -1,0 +1,47 @@
+//! Delivers outbox messages to Notification, at least once each.
+
+use super::Context;
+use crate::db::outbox::{self, Message};
+use crate::domain::retry;
+use crate::peers::notification;
+use serde_json::json;
+
+/// Delivers the messages that the context's work has stored, and holds the lease of.
+pub async fn deliver_all(context: &Context) {
+    let messages = context.messages.take();
+    futures::future::join_all(messages.iter().map(|message| deliver(context, message))).await;
+}
+
+/// Delivers one message. What goes wrong is logged; the message stays in the outbox, and is due again later.
+pub async fn deliver(context: &Context, message: &Message) {
+    let log = context.log.order(message.order_id);
+    let stored = match notification::notify(&context.config, message).await {
+        Ok(()) => outbox::delivered(&context.config, message.id).await,
+        Err(not_taken) => {
+            let attempts = message.attempts.max(1);
+            let delay = (attempts < retry::MESSAGE_MAX_ATTEMPTS).then(|| {
+                let backoff = retry::backoff_ms(attempts, retry::MESSAGE_BACKOFF_CAP_MS, jitter());
+                backoff.max(not_taken.retry_after_seconds.unwrap_or(0).min(3_600) * 1_000)
+            });
+            let fields = json!({ "message_id": message.id, "kind": message.kind, "attempts": attempts, "cause": not_taken.reason, "delay_ms": delay });
+            match delay {
+                Some(_) => log.warn("a message was not taken", fields),
+                None => log.error("a message is a dead letter", fields),
+            }
+            outbox::postpone(&context.config, message.id, &not_taken.reason, delay).await
+        }
+    };
+    if let Err(error) = stored {
+        log.warn(
+            "a message's outcome was not stored; it will be sent again",
+            json!({ "cause": format!("{error:?}") }),
+        );
+    }
+}
+
+fn jitter() -> u8 {
+    let mut byte = [0];
+    // Without jitter the wait is only longer.
+    let _ = getrandom::fill(&mut byte);
+    byte[0]
+}

@@ -1,0 +1,177 @@
+//! Moves an order on: performs its next action, stores what came of it, and goes on while the order is held.
+//!
+//! The request that places an order, the callback and the sweep all move orders by this one loop.
+
+use super::Context;
+use super::perform::{Performed, perform};
+use crate::db::DbError;
+use crate::db::orders::{self, Applied, Document, Entry, Made};
+use crate::db::outbox::Message;
+use crate::domain::order::{MessageKind, Order, Phase};
+use crate::domain::saga::{self, Due, Event, Rejected, Tickets, Transition};
+use crate::domain::ticket::ticket_code;
+use crate::telemetry::log::Level;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// Where an event left an order.
+pub struct Stored {
+    /// The order as it is now.
+    pub order: Order,
+    /// Its document, when the last statement gave it.
+    pub document: Option<Document>,
+    /// Whether the transition was ours, and we hold the order to perform its next action.
+    pub held: bool,
+    /// Why the event changed nothing, if so.
+    pub rejected: Option<Rejected>,
+}
+
+/// Decides what an event does to an order and stores it; decides again when somebody else was faster.
+///
+/// # Errors
+/// [`DbError`]. The order is then found again by the sweep when its lease is over.
+pub async fn store(
+    context: &Context,
+    order: &Order,
+    mut event: Event,
+    detail: Value,
+) -> Result<Stored, DbError> {
+    let mut order = order.clone();
+    let mut document = None;
+    loop {
+        let transition = match saga::next(&order, &event, context.config.tax) {
+            Ok(transition) => transition,
+            Err(rejected) => {
+                return Ok(Stored {
+                    order,
+                    document,
+                    held: false,
+                    rejected: Some(rejected),
+                });
+            }
+        };
+        let made = make(context, &transition);
+        let entry = Entry {
+            event: event.name(),
+            actor: context.actor,
+            data: detail.clone(),
+        };
+        // The store before the charge is never the last one: nobody reads its document.
+        let with_document = transition.order.phase != Phase::Charging || transition.due == Due::Backoff;
+        match orders::apply(&context.config, &transition, entry, &made, with_document).await? {
+            Applied::Yes(after, document) => {
+                tell(context, &order, &after, &event, &detail);
+                context.messages.borrow_mut().extend(made.message);
+                return Ok(Stored {
+                    order: *after,
+                    document,
+                    held: transition.due == Due::Held,
+                    rejected: None,
+                });
+            }
+            Applied::Conflict(now, fresh) => (order, document) = (*now, fresh),
+            Applied::Claimed(now) => {
+                let Event::PaymentIs(payment) = event else {
+                    return Err(DbError::Broken(
+                        "claims were refused to an order without money".into(),
+                    ));
+                };
+                event = Event::PaidWithoutSeats(payment);
+                order = *now;
+            }
+            Applied::Gone => {
+                return Err(DbError::Unavailable(
+                    "the order was lost in a crash of the database".into(),
+                ));
+            }
+        }
+    }
+}
+
+/// Performs actions and stores their outcomes for as long as we hold the order.
+///
+/// # Errors
+/// [`DbError`]. The order is then found again by the sweep when its lease is over.
+pub async fn drive(context: &Context, order: Order) -> Result<Stored, DbError> {
+    let mut stored = Stored {
+        order,
+        document: None,
+        held: true,
+        rejected: None,
+    };
+    while stored.held {
+        let Some(action) = saga::action(&stored.order) else {
+            break;
+        };
+        let Performed { event, detail } = perform(context, action, &stored.order).await;
+        stored = store(context, &stored.order, event, detail).await?;
+    }
+    Ok(stored)
+}
+
+/// Makes what a transition needs beyond what the domain can make.
+fn make(context: &Context, transition: &Transition) -> Made {
+    let order = &transition.order;
+    let mut made = Made {
+        ttl_seconds: context.config.order_ttl_seconds,
+        jitter: random::<1>()[0],
+        ..Made::default()
+    };
+    if transition.tickets == Tickets::Issue {
+        made.tickets = order
+            .seats
+            .iter()
+            .map(|seat| (Uuid::now_v7(), *seat, ticket_code(random())))
+            .collect();
+    }
+    made.message = transition.message.map(|kind| message(order, kind));
+    made
+}
+
+fn message(order: &Order, kind: MessageKind) -> Message {
+    let id = Uuid::now_v7();
+    let payload = json!({
+        "id": id,
+        "type": kind,
+        "order_id": order.id,
+        "user_id": order.user_id,
+        "event_id": order.event_id,
+        "seats": order.seats,
+        "status": order.status,
+        "failure_code": order.failure.as_ref().map(|failure| failure.code),
+        "total_cents": order.amounts.map(|amounts| amounts.total_cents),
+        "currency": order.currency,
+    });
+    Message {
+        id,
+        order_id: order.id,
+        kind: kind.as_str().to_owned(),
+        payload: payload.to_string(),
+        attempts: 0,
+    }
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    // The host's generator does not fail; a code that could be guessed must never be issued all the same.
+    getrandom::fill(&mut bytes).expect("the host gives random bytes");
+    bytes
+}
+
+fn tell(context: &Context, before: &Order, after: &Order, event: &Event, detail: &Value) {
+    let level = match event {
+        Event::NoAnswer => Level::Warn,
+        _ if before.status != after.status => Level::Info,
+        _ => Level::Debug,
+    };
+    let fields = json!({
+        "event": event.name(), "actor": context.actor, "status": after.status, "phase": after.phase,
+        "version": after.version, "attempts": after.attempts, "detail": detail,
+    });
+    let message = if *event == Event::NoAnswer {
+        "a peer gave no answer"
+    } else {
+        "order moved on"
+    };
+    context.log.order(after.id).line(level, message, fields);
+}

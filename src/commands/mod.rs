@@ -1,0 +1,39 @@
+//! The use cases that change something, one a file: load, let the domain decide, store, act.
+
+pub mod deliver;
+pub mod drive;
+pub mod payment_callback;
+pub mod perform;
+pub mod place_order;
+pub mod sweep;
+
+use crate::config::Config;
+use crate::db::outbox::Message;
+use crate::telemetry::log::Log;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// What a piece of work runs with. Cheap to clone.
+#[derive(Clone)]
+pub struct Context {
+    /// The configuration.
+    pub config: Rc<Config>,
+    /// Its log.
+    pub log: Log,
+    /// Who causes the transitions, for the journal: `client`, `payment` or `sweep`.
+    pub actor: &'static str,
+    /// Messages that were stored and are to be delivered after the answer; this work holds their lease.
+    pub messages: Rc<RefCell<Vec<Message>>>,
+}
+
+impl Context {
+    /// A context without messages.
+    pub fn new(config: Rc<Config>, log: Log, actor: &'static str) -> Self {
+        Self {
+            config,
+            log,
+            actor,
+            messages: Rc::default(),
+        }
+    }
+}

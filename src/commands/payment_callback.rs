@@ -1,0 +1,164 @@
+//! Hears what Payment says of a payment, makes sure of it, and moves the order on.
+//!
+//! The callback is a hint, never the truth: unless it is signed, Payment is asked. It comes before the charge that it
+//! belongs to has answered, and must be answered within two seconds whatever the peers do.
+
+use super::Context;
+use super::drive::{Stored, drive, store};
+use crate::db::DbError;
+use crate::db::orders::{self, Document};
+use crate::domain::ids::PaymentId;
+use crate::domain::order::{Order, Payment, PaymentStatus};
+use crate::domain::saga::{Event, Rejected};
+use crate::http::extract::Callback;
+use crate::peers::{Outcome, payment};
+use futures::future::{Either, join, select};
+use serde_json::json;
+use spin_sdk::wasip3;
+use std::cell::RefCell;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// What a callback came to.
+#[derive(Debug)]
+pub enum Heard {
+    /// It moved the order on; the order's document.
+    Applied(Document),
+    /// Repeated, late, or overtaken by the order's state.
+    AlreadyProcessed(Document),
+    /// Payment says that nothing is decided.
+    StillPending(Document),
+    /// No such order.
+    OrderNotFound,
+    /// It is not what Payment says, and why.
+    Rejected(&'static str),
+    /// Payment cannot be asked; the sweep will.
+    PaymentSilent(String),
+}
+
+/// Payment hangs up after two seconds; the rest is for the way.
+const BUDGET: Duration = Duration::from_millis(1_600);
+/// Within it, the time to ask Payment.
+const ASK_DEADLINE_MS: u64 = 1_000;
+
+/// Hears a callback. `believed`: its signature was verified.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn hear(context: &Context, callback: Callback, believed: bool) -> Result<Heard, DbError> {
+    let progress = Rc::new(RefCell::new(None));
+    let work = Box::pin(process(context.clone(), callback, believed, progress.clone()));
+    match select(work, pin!(spin_sdk::time::sleep(BUDGET))).await {
+        Either::Left((heard, _)) => heard,
+        Either::Right(((), unfinished)) => {
+            let context = context.clone();
+            wasip3::spawn(async move {
+                if let Err(error) = unfinished.await {
+                    context.log.warn(
+                        "a callback's work was left to the sweep",
+                        json!({ "cause": format!("{error:?}") }),
+                    );
+                }
+                super::deliver::deliver_all(&context).await;
+            });
+            Ok(match progress.take() {
+                Some(document) => Heard::Applied(document),
+                None => Heard::PaymentSilent("the callback's time is over".into()),
+            })
+        }
+    }
+}
+
+/// Does it all; leaves the document in `progress` as soon as the news of the payment is stored.
+async fn process(
+    context: Context,
+    callback: Callback,
+    believed: bool,
+    progress: Rc<RefCell<Option<Document>>>,
+) -> Result<Heard, DbError> {
+    let load = orders::load(&context.config, callback.order_id);
+    let (loaded, asked) = if believed {
+        (load.await?, None)
+    } else {
+        let (loaded, asked) = join(
+            load,
+            payment::ask(&context.config, callback.payment_id, ASK_DEADLINE_MS),
+        )
+        .await;
+        (loaded?, Some(asked))
+    };
+    let Some((order, document)) = loaded else {
+        return Ok(Heard::OrderNotFound);
+    };
+
+    let news = match asked {
+        None => Payment {
+            id: callback.payment_id,
+            status: callback.status,
+        },
+        Some(Outcome::Answered(None)) => return Ok(Heard::Rejected("Payment does not know the payment")),
+        Some(Outcome::Answered(Some(shown))) => match shown.of(&order) {
+            Some(payment) => payment,
+            None => {
+                return Ok(Heard::Rejected(
+                    "the payment is of another order, amount or currency",
+                ));
+            }
+        },
+        Some(Outcome::NoAnswer(reason)) => {
+            return unsure(&context, &order, callback.payment_id, reason).await;
+        }
+    };
+    if order.payment.is_some_and(|known| known.id != news.id) {
+        return Ok(Heard::Rejected("the order has another payment"));
+    }
+    if news.status == PaymentStatus::Pending {
+        return Ok(Heard::StillPending(document));
+    }
+
+    let detail = json!({ "payment_id": news.id, "told": callback.status, "signed": believed });
+    let stored = store(&context, &order, Event::PaymentIs(news), detail).await?;
+    match stored.rejected {
+        None => {}
+        Some(Rejected::OtherPayment) => return Ok(Heard::Rejected("the order has another payment")),
+        Some(Rejected::Stale | Rejected::NotCancellable | Rejected::NotRefundable) => {
+            return Ok(Heard::AlreadyProcessed(stored.document.unwrap_or(document)));
+        }
+    }
+    progress.replace(stored.document.clone());
+    let stored = if stored.held {
+        on(&context, stored, &progress).await?
+    } else {
+        stored
+    };
+    Ok(match stored.document.or_else(|| progress.take()) {
+        Some(document) => Heard::Applied(document),
+        None => Heard::Applied(document),
+    })
+}
+
+async fn on(
+    context: &Context,
+    stored: Stored,
+    progress: &RefCell<Option<Document>>,
+) -> Result<Stored, DbError> {
+    let stored = drive(context, stored.order).await?;
+    if stored.document.is_some() {
+        progress.replace(stored.document.clone());
+    }
+    Ok(stored)
+}
+
+/// Payment could not be asked: the order is put on the list, so that the sweep asks.
+async fn unsure(
+    context: &Context,
+    order: &Order,
+    payment: PaymentId,
+    reason: String,
+) -> Result<Heard, DbError> {
+    if order.payment.is_some_and(|known| known.id == payment) {
+        store(context, order, Event::PaymentUnsure, json!({ "reason": reason })).await?;
+    }
+    Ok(Heard::PaymentSilent(reason))
+}

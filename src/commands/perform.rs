@@ -1,0 +1,247 @@
+//! Performs an order's next action at a peer, and says what came of it in the saga's words.
+
+use super::Context;
+use crate::domain::order::{Failure, FailureCode, Hold, Order, Payment, PaymentStatus};
+use crate::domain::retry;
+use crate::domain::saga::{Action, Event};
+use crate::peers::payment::Charge;
+use crate::peers::seating::{self, Owner, Priced, Reserve, Seat};
+use crate::peers::{Outcome, payment};
+use serde_json::{Value, json};
+
+/// What came of an action, and what the journal should know of it.
+pub struct Performed {
+    /// For the saga.
+    pub event: Event,
+    /// For the journal and the log: reasons, no personal data.
+    pub detail: Value,
+}
+
+impl From<Event> for Performed {
+    fn from(event: Event) -> Self {
+        Self {
+            event,
+            detail: json!({}),
+        }
+    }
+}
+
+fn no_answer(reason: impl Into<String>) -> Performed {
+    Performed {
+        event: Event::NoAnswer,
+        detail: json!({ "reason": reason.into() }),
+    }
+}
+
+/// Performs `action` for `order`. A peer that gives no answer is one of the outcomes, not an error.
+pub async fn perform(context: &Context, action: Action, order: &Order) -> Performed {
+    match action {
+        Action::Reserve => reserve(context, order).await,
+        Action::LookThenReserve => look_then_reserve(context, order).await,
+        Action::Charge => charge(context, order).await,
+        Action::AskPayment => match order.payment {
+            Some(payment) => ask_payment(context, order, payment).await,
+            None => no_answer("no payment is known to ask for"),
+        },
+        Action::Allocate => allocate(context, order).await,
+        Action::AskThenAllocate => match ask_allocation(context, order).await {
+            Allocation::Ours => Event::Allocated.into(),
+            Allocation::NotOurs => allocate(context, order).await,
+            Allocation::Unknown(reason) => no_answer(reason),
+        },
+        Action::Refund => refund(context, order).await,
+        Action::AskThenRefund => ask_then_refund(context, order).await,
+        Action::Release => release(context, &order.seats).await,
+        Action::LookThenRelease => look_then_release(context, order).await,
+    }
+}
+
+async fn reserve(context: &Context, order: &Order) -> Performed {
+    match seating::reserve(&context.config, order).await {
+        Outcome::Answered(Reserve::Held(priced)) => reserved(priced),
+        Outcome::Answered(Reserve::NotFound) => seat_not_found(),
+        // Our own hold may be in the way: that of an attempt whose answer was lost, or of the order before it expired.
+        Outcome::Answered(Reserve::Taken(_)) if order.attempts > 0 || order.is_paid() => {
+            no_answer("a repeated reserve was refused; the hold may be ours")
+        }
+        Outcome::Answered(Reserve::Taken(names)) => taken(names),
+        Outcome::NoAnswer(reason) => no_answer(reason),
+    }
+}
+
+fn reserved(priced: Priced) -> Performed {
+    match priced {
+        Priced::Items(items) => Event::Reserved(items).into(),
+        Priced::OutOfRange => Event::ReservedBeyondRange.into(),
+    }
+}
+
+fn seat_not_found() -> Performed {
+    let detail = "A seat does not exist or is of another event.";
+    Event::ReserveRefused(Failure::new(FailureCode::SeatNotFound, detail)).into()
+}
+
+fn taken(names: Option<String>) -> Performed {
+    let detail = match names {
+        Some(names) if names.contains(' ') => format!("Seats {names} are taken."),
+        Some(name) => format!("Seat {name} is taken."),
+        None => "One or more of the seats are taken.".to_owned(),
+    };
+    Event::ReserveRefused(Failure::new(FailureCode::SeatsUnavailable, detail)).into()
+}
+
+/// A reserve may have happened. Seating cannot be asked for it by order, so the seats are looked at.
+async fn look_then_reserve(context: &Context, order: &Order) -> Performed {
+    let seats = match seating::look(&context.config, order).await {
+        Outcome::Answered(seats) => seats,
+        Outcome::NoAnswer(reason) => return no_answer(reason),
+    };
+    let Some(seats) = seats.into_iter().collect::<Option<Vec<Seat>>>() else {
+        return seat_not_found();
+    };
+    let owners: Vec<Owner> = seats.iter().map(|seat| seat.owner(order)).collect();
+    if owners.iter().all(|owner| *owner == Owner::Held) {
+        return match seating::priced(&seats, order) {
+            Ok(priced) => reserved(priced),
+            Err(reason) => no_answer(reason),
+        };
+    }
+    if owners
+        .iter()
+        .any(|owner| matches!(owner, Owner::Other | Owner::Allocated))
+    {
+        return taken(None);
+    }
+    if owners.iter().all(|owner| *owner == Owner::Free) && !order.expired() {
+        return reserve(context, order).await;
+    }
+    // Reserve takes all seats in one step, so this is the middle of it, or the rest of an older hold.
+    no_answer("some seats are held and some are free")
+}
+
+async fn charge(context: &Context, order: &Order) -> Performed {
+    match payment::charge(&context.config, order).await {
+        Outcome::Answered(Charge::Made(payment)) => Event::PaymentIs(payment).into(),
+        Outcome::Answered(Charge::Refused) => Event::ChargeRefused.into(),
+        Outcome::NoAnswer(reason) => no_answer(reason),
+    }
+}
+
+async fn ask_payment(context: &Context, order: &Order, known: Payment) -> Performed {
+    match payment::ask(&context.config, known.id, retry::PAYMENT_DEADLINE_MS).await {
+        Outcome::Answered(Some(shown)) => match shown.of(order) {
+            Some(payment) => Event::PaymentIs(payment).into(),
+            None => no_answer("Payment shows the payment for another order, amount or currency"),
+        },
+        Outcome::Answered(None) => no_answer("Payment does not know the payment"),
+        Outcome::NoAnswer(reason) => no_answer(reason),
+    }
+}
+
+async fn allocate(context: &Context, order: &Order) -> Performed {
+    match seating::allocate(&context.config, order).await {
+        Outcome::Answered(true) => Event::Allocated.into(),
+        // A repeat is refused like a loss: only Seating's list tells them apart.
+        Outcome::Answered(false) => match ask_allocation(context, order).await {
+            Allocation::Ours => Event::Allocated.into(),
+            Allocation::NotOurs => Event::SeatsLost.into(),
+            Allocation::Unknown(reason) => no_answer(reason),
+        },
+        Outcome::NoAnswer(reason) => no_answer(reason),
+    }
+}
+
+enum Allocation {
+    Ours,
+    NotOurs,
+    Unknown(String),
+}
+
+async fn ask_allocation(context: &Context, order: &Order) -> Allocation {
+    match seating::of_order(&context.config, order.id).await {
+        Outcome::Answered(seats) if order.seats.iter().all(|seat| seats.contains(seat)) => Allocation::Ours,
+        Outcome::Answered(_) => Allocation::NotOurs,
+        Outcome::NoAnswer(reason) => Allocation::Unknown(reason),
+    }
+}
+
+async fn refund(context: &Context, order: &Order) -> Performed {
+    let Some(payment) = order.payment else {
+        return no_answer("no payment is known to refund");
+    };
+    match payment::refund(&context.config, payment.id).await {
+        Outcome::Answered(true) => Event::PaymentIs(Payment {
+            status: PaymentStatus::Refunded,
+            ..payment
+        })
+        .into(),
+        // As it refuses what already went back, it is asked what is true.
+        Outcome::Answered(false) => match ask_payment(context, order, payment).await {
+            Performed {
+                event:
+                    Event::PaymentIs(Payment {
+                        status: PaymentStatus::Success | PaymentStatus::Pending,
+                        ..
+                    }),
+                ..
+            } => no_answer("Payment refuses the refund, and the money is still taken"),
+            other => other,
+        },
+        Outcome::NoAnswer(reason) => no_answer(reason),
+    }
+}
+
+async fn ask_then_refund(context: &Context, order: &Order) -> Performed {
+    let Some(payment) = order.payment else {
+        return no_answer("no payment is known to refund");
+    };
+    match ask_payment(context, order, payment).await {
+        Performed {
+            event:
+                Event::PaymentIs(Payment {
+                    status: PaymentStatus::Success,
+                    ..
+                }),
+            ..
+        } => refund(context, order).await,
+        other => other,
+    }
+}
+
+async fn release(context: &Context, seats: &[i32]) -> Performed {
+    match seating::release(&context.config, seats).await {
+        Outcome::Answered(()) => Performed {
+            event: Event::Released,
+            detail: json!({ "seats": seats }),
+        },
+        Outcome::NoAnswer(reason) => no_answer(reason),
+    }
+}
+
+/// Releases what is surely ours: seats that Seating lists under our order and, within our hold window, seats that it
+/// holds for our user.
+async fn look_then_release(context: &Context, order: &Order) -> Performed {
+    let mut ours = Vec::new();
+    if order.hold == Hold::Allocated {
+        match seating::of_order(&context.config, order.id).await {
+            Outcome::Answered(seats) => ours.extend(order.seats.iter().filter(|seat| seats.contains(seat))),
+            Outcome::NoAnswer(reason) => return no_answer(reason),
+        }
+    }
+    if !order.expired() && ours.len() < order.seats.len() {
+        match seating::look(&context.config, order).await {
+            Outcome::Answered(seats) => {
+                let looked = order.seats.iter().zip(seats);
+                ours.extend(
+                    looked.filter_map(|(id, seat)| (seat?.owner(order) == Owner::Held).then_some(*id)),
+                );
+            }
+            Outcome::NoAnswer(reason) => return no_answer(reason),
+        }
+    }
+    if ours.is_empty() {
+        Event::Released.into()
+    } else {
+        release(context, &ours).await
+    }
+}

@@ -1,0 +1,112 @@
+//! Places an order: claim the seats, hold them, take the money.
+
+use super::Context;
+use super::drive::drive;
+use crate::db::DbError;
+use crate::db::orders::{self, Document, Inserted, Request, Stored};
+use crate::domain::ids::OrderId;
+use crate::domain::order::{Hold, Order, Phase, Status};
+use crate::peers::Outcome;
+use crate::peers::catalog::{self, EventStatus};
+use uuid::Uuid;
+
+/// What a placing request came to.
+pub enum Placed {
+    /// There is an order, of this request or of an earlier same one.
+    Order {
+        /// The order as it is now.
+        order: Box<Order>,
+        /// Its document.
+        document: Document,
+        /// Whether an earlier request placed it.
+        replayed: bool,
+    },
+    /// The key was used for another request.
+    KeyReused,
+    /// Other live orders have these seats; nothing is stored.
+    Taken(Vec<i32>),
+    /// The event may not be ordered; nothing is stored.
+    EventNotOnSale,
+    /// Catalog does not know the event; nothing is stored.
+    EventNotFound,
+    /// Catalog does not answer; nothing is stored.
+    CatalogSilent(String),
+}
+
+/// Places an order, or finds the one that the same request placed before. A replay calls no peer.
+///
+/// # Errors
+/// [`DbError`]; what was begun is finished or undone by the sweep.
+pub async fn place(context: &Context, request: &Request) -> Result<Placed, DbError> {
+    let config = &context.config;
+    // With the event known to be on sale the insert comes first, and finds the key itself.
+    if catalog::cached(config, request.event_id) != Some(EventStatus::OnSale) {
+        if let Some(placed) = earlier(orders::find(config, request).await?) {
+            return Ok(placed);
+        }
+        match catalog::event(config, request.event_id).await {
+            Outcome::Answered(EventStatus::OnSale) => {}
+            Outcome::Answered(EventStatus::NotOnSale) => return Ok(Placed::EventNotOnSale),
+            Outcome::Answered(EventStatus::Unknown) => return Ok(Placed::EventNotFound),
+            Outcome::NoAnswer(reason) => return Ok(Placed::CatalogSilent(reason)),
+        }
+    }
+
+    let id = OrderId(Uuid::now_v7());
+    match orders::place(config, id, request).await? {
+        Inserted::Placed => {}
+        Inserted::Taken(seats) => return Ok(Placed::Taken(seats)),
+        Inserted::Exists(stored) => {
+            return earlier(stored)
+                .ok_or_else(|| DbError::Unavailable("the key's order is not visible yet".into()));
+        }
+    }
+    let stored = drive(context, new_order(context, id, request)).await?;
+    let (order, document) = match stored.document {
+        Some(document) => (stored.order, document),
+        None => reload(context, id).await?,
+    };
+    Ok(Placed::Order {
+        order: Box::new(order),
+        document,
+        replayed: false,
+    })
+}
+
+fn earlier(stored: Stored) -> Option<Placed> {
+    match stored {
+        Stored::Nothing => None,
+        Stored::Same(order, document) => Some(Placed::Order {
+            order,
+            document,
+            replayed: true,
+        }),
+        Stored::Other => Some(Placed::KeyReused),
+    }
+}
+
+async fn reload(context: &Context, id: OrderId) -> Result<(Order, Document), DbError> {
+    orders::load(&context.config, id)
+        .await?
+        .ok_or_else(|| DbError::Unavailable("the order was lost in a crash of the database".into()))
+}
+
+/// The order as the insert has just stored it.
+fn new_order(context: &Context, id: OrderId, request: &Request) -> Order {
+    Order {
+        id,
+        version: 1,
+        user_id: request.user_id,
+        event_id: request.event_id,
+        seats: request.seats.ids().to_vec(),
+        status: Status::Pending,
+        phase: Phase::Reserving,
+        hold: Hold::Nothing,
+        failure: None,
+        currency: context.config.currency.clone(),
+        amounts: None,
+        payment: None,
+        attempts: 0,
+        expires_in_ms: i64::from(context.config.order_ttl_seconds) * 1_000,
+    }
+}

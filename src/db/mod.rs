@@ -1,0 +1,264 @@
+//! The only room that talks to PostgreSQL: one connection per instance, shared by its concurrent requests.
+//!
+//! Every statement is one autocommit statement of `sql/`, mostly a call of a function of `migrations/`. No session
+//! state, no transaction and no open result outlives a statement, so that statements of concurrent requests can be
+//! pipelined on one connection.
+
+pub mod orders;
+pub mod outbox;
+pub mod work;
+
+use crate::config::Config;
+use futures::future::{Either, select};
+use spin_sdk::pg::{Connection, DbValue, Error as SpinError, ParameterValue, PgError, QueryError};
+use std::cell::RefCell;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Why a statement gave no result.
+#[derive(Debug)]
+pub enum DbError {
+    /// PostgreSQL does not answer, is starting or stopping, or has no room: the same call may go through later.
+    Unavailable(String),
+    /// The statement itself is wrong, or its result is: a fault of ours.
+    Broken(String),
+}
+
+/// The longest wait for one statement; longer than the server's own limit of 5 seconds, which covers a server that is
+/// alive. This one covers a server that is not.
+const STATEMENT_DEADLINE: Duration = Duration::from_secs(7);
+
+thread_local! {
+    static CONNECTION: RefCell<Option<Rc<Connection>>> = const { RefCell::new(None) };
+}
+
+/// One row's values, in the order of the statement's columns.
+type Row = Vec<DbValue>;
+
+/// Runs a statement and collects its rows. A connection that turns out to be closed is reopened once.
+async fn query(
+    config: &Config,
+    statement: &str,
+    parameters: Vec<ParameterValue>,
+) -> Result<Vec<Row>, DbError> {
+    let mut retried = false;
+    loop {
+        let connection = connection(config).await?;
+        match within(run(&connection, statement, parameters.clone())).await {
+            Ok(rows) => return Ok(rows),
+            Err(failure) => {
+                if failure.discards_connection() {
+                    discard(&connection);
+                }
+                if retried || !failure.is_worth_a_second_try() {
+                    return Err(failure.into());
+                }
+                retried = true;
+            }
+        }
+    }
+}
+
+/// Drains the result before anything else runs on the connection: an undrained one would block it.
+async fn run(
+    connection: &Connection,
+    statement: &str,
+    parameters: Vec<ParameterValue>,
+) -> Result<Vec<Row>, Failure> {
+    let result = connection.query(statement, parameters).await?;
+    let (_, mut stream, end) = result.into_inner();
+    let mut rows = Vec::new();
+    while let Some(row) = stream.next().await {
+        rows.push(row);
+    }
+    // Errors of execution, such as a violated constraint, arrive only here.
+    end.await.map_err(SpinError::PgError)?;
+    Ok(rows)
+}
+
+async fn connection(config: &Config) -> Result<Rc<Connection>, DbError> {
+    if let Some(connection) = CONNECTION.with_borrow(Clone::clone) {
+        return Ok(connection);
+    }
+    let opened = within(async { Ok(Connection::open(config.database.clone()).await?) }).await?;
+    let opened = Rc::new(opened);
+    // Requests that open at once each get one; the last is kept, the others go back to the host's pool.
+    CONNECTION.set(Some(opened.clone()));
+    Ok(opened)
+}
+
+fn discard(connection: &Rc<Connection>) {
+    CONNECTION.with_borrow_mut(|kept| {
+        if kept.as_ref().is_some_and(|kept| Rc::ptr_eq(kept, connection)) {
+            *kept = None;
+        }
+    });
+}
+
+async fn within<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    match select(pin!(work), pin!(spin_sdk::time::sleep(STATEMENT_DEADLINE))).await {
+        Either::Left((result, _)) => result,
+        Either::Right(_) => Err(Failure::TimedOut),
+    }
+}
+
+/// A failed attempt at a statement.
+#[derive(Debug)]
+enum Failure {
+    /// The connection could not be opened.
+    Connect(String),
+    /// The connection is closed: the server went away since it was opened.
+    Closed(String),
+    /// The server is shutting down, starting, or full (SQLSTATE and message).
+    Refused(String, String),
+    /// Another transaction was faster, and asking again is right (SQLSTATE class 40).
+    Conflict(String),
+    /// No answer within the deadline.
+    TimedOut,
+    /// Anything else.
+    Other(String),
+}
+
+impl Failure {
+    fn discards_connection(&self) -> bool {
+        match self {
+            Self::Closed(_) | Self::Refused(..) | Self::TimedOut => true,
+            Self::Connect(_) | Self::Conflict(_) | Self::Other(_) => false,
+        }
+    }
+
+    /// A statement that may have been executed is repeated only because every one of ours may be: a repeated
+    /// order_place finds its own order, a repeated order_apply a version that has moved on.
+    fn is_worth_a_second_try(&self) -> bool {
+        match self {
+            Self::Closed(_) | Self::Conflict(_) => true,
+            // The server ended our session, and may be up again already.
+            Self::Refused(code, _) => code == "57P01",
+            Self::Connect(_) | Self::TimedOut | Self::Other(_) => false,
+        }
+    }
+}
+
+impl From<SpinError> for Failure {
+    fn from(error: SpinError) -> Self {
+        match error {
+            SpinError::PgError(PgError::ConnectionFailed(message)) => Self::Connect(message),
+            SpinError::PgError(PgError::QueryFailed(QueryError::Text(message))) => {
+                if message.to_ascii_lowercase().contains("closed")
+                    || message.contains("communicating with the server")
+                {
+                    Self::Closed(message)
+                } else {
+                    Self::Other(message)
+                }
+            }
+            SpinError::PgError(PgError::QueryFailed(QueryError::DbError(error))) => match &error.code[..] {
+                code if code.starts_with("57P")
+                    || code.starts_with("08")
+                    || code.starts_with("53")
+                    || code == "57014" =>
+                {
+                    Self::Refused(error.code, error.message)
+                }
+                code if code.starts_with("40") => Self::Conflict(error.message),
+                _ => Self::Other(error.as_text),
+            },
+            SpinError::PgError(other) => Self::Other(other.to_string()),
+            SpinError::Decode(message) => Self::Other(message),
+        }
+    }
+}
+
+impl From<Failure> for DbError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Connect(message) | Failure::Closed(message) | Failure::Conflict(message) => {
+                Self::Unavailable(message)
+            }
+            Failure::Refused(code, message) => Self::Unavailable(format!("{message} ({code})")),
+            Failure::TimedOut => Self::Unavailable("no answer in time".into()),
+            Failure::Other(message) => Self::Broken(message),
+        }
+    }
+}
+
+/// Reads columns of a row one after the other, by type.
+struct Columns(std::vec::IntoIter<DbValue>);
+
+impl Columns {
+    fn of(row: Row) -> Self {
+        Self(row.into_iter())
+    }
+
+    fn next(&mut self) -> Result<DbValue, DbError> {
+        self.0
+            .next()
+            .ok_or_else(|| DbError::Broken("a column is missing".into()))
+    }
+
+    fn optional_text(&mut self) -> Result<Option<String>, DbError> {
+        match self.next()? {
+            DbValue::Str(text) | DbValue::Uuid(text) => Ok(Some(text)),
+            DbValue::DbNull => Ok(None),
+            other => Err(unexpected("text", &other)),
+        }
+    }
+
+    fn text(&mut self) -> Result<String, DbError> {
+        self.optional_text()?
+            .ok_or_else(|| DbError::Broken("a text column is null".into()))
+    }
+
+    fn int(&mut self) -> Result<i32, DbError> {
+        match self.next()? {
+            DbValue::Int32(number) => Ok(number),
+            other => Err(unexpected("an integer", &other)),
+        }
+    }
+
+    fn ints(&mut self) -> Result<Vec<i32>, DbError> {
+        match self.next()? {
+            DbValue::ArrayInt32(numbers) => Ok(numbers.into_iter().flatten().collect()),
+            DbValue::DbNull => Ok(Vec::new()),
+            other => Err(unexpected("an array", &other)),
+        }
+    }
+}
+
+fn unexpected(wanted: &str, got: &DbValue) -> DbError {
+    DbError::Broken(format!("wanted {wanted}, got {got:?}"))
+}
+
+fn only_row(rows: Vec<Row>) -> Result<Columns, DbError> {
+    rows.into_iter()
+        .next()
+        .map(Columns::of)
+        .ok_or_else(|| DbError::Broken("a row is missing".into()))
+}
+
+fn uuid(id: uuid::Uuid) -> ParameterValue {
+    ParameterValue::Uuid(id.to_string())
+}
+
+fn text(text: impl Into<String>) -> ParameterValue {
+    ParameterValue::Str(text.into())
+}
+
+fn ints(numbers: &[i32]) -> ParameterValue {
+    ParameterValue::ArrayInt32(numbers.iter().copied().map(Some).collect())
+}
+
+fn json(value: &serde_json::Value) -> ParameterValue {
+    ParameterValue::Jsonb(value.to_string().into_bytes())
+}
+
+/// Asks PostgreSQL for a sign of life.
+///
+/// # Errors
+/// [`DbError`] when there is none.
+pub async fn ping(config: &Config) -> Result<(), DbError> {
+    query(config, include_str!("sql/ping.sql"), vec![])
+        .await
+        .map(drop)
+}

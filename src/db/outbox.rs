@@ -1,0 +1,77 @@
+//! The statements about outbox messages.
+
+use super::{Columns, DbError, query, text, uuid};
+use crate::config::Config;
+use crate::domain::ids::OrderId;
+use crate::domain::retry;
+use spin_sdk::pg::ParameterValue;
+use uuid::Uuid;
+
+/// A message that must go out at least once.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Its id, the same at every attempt.
+    pub id: Uuid,
+    /// The order that it tells of.
+    pub order_id: OrderId,
+    /// Its type, as `ORDER_CONFIRMED`.
+    pub kind: String,
+    /// Its JSON body.
+    pub payload: String,
+    /// Attempts begun so far.
+    pub attempts: u32,
+}
+
+/// Claims due messages for the sweep: each is leased to the caller.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn claim_due(config: &Config, limit: i32) -> Result<Vec<Message>, DbError> {
+    let parameters = vec![
+        ParameterValue::Int32(limit),
+        ParameterValue::Int32(retry::MESSAGE_LEASE_MS as i32),
+    ];
+    let rows = query(config, include_str!("sql/outbox_claim_due.sql"), parameters).await?;
+    rows.into_iter().map(|row| message(Columns::of(row))).collect()
+}
+
+fn message(mut row: Columns) -> Result<Message, DbError> {
+    let id = |text: String| {
+        text.parse::<Uuid>()
+            .map_err(|error| DbError::Broken(error.to_string()))
+    };
+    Ok(Message {
+        id: id(row.text()?)?,
+        order_id: OrderId(id(row.text()?)?),
+        kind: row.text()?,
+        payload: row.text()?,
+        attempts: u32::try_from(row.int()?).unwrap_or(0),
+    })
+}
+
+/// Removes a message that was delivered.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn delivered(config: &Config, id: Uuid) -> Result<(), DbError> {
+    query(config, include_str!("sql/outbox_delivered.sql"), vec![uuid(id)])
+        .await
+        .map(drop)
+}
+
+/// Keeps a message that was not delivered: due again after `delay_ms`, or a dead letter when that is none.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn postpone(config: &Config, id: Uuid, error: &str, delay_ms: Option<u64>) -> Result<(), DbError> {
+    let delay = delay_ms.map_or(ParameterValue::DbNull, |ms| {
+        ParameterValue::Int32(i32::try_from(ms).unwrap_or(i32::MAX))
+    });
+    query(
+        config,
+        include_str!("sql/outbox_postpone.sql"),
+        vec![uuid(id), text(error), delay],
+    )
+    .await
+    .map(drop)
+}

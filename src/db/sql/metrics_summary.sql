@@ -1,0 +1,1 @@
+SELECT metrics_summary()

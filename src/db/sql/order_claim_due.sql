@@ -1,0 +1,1 @@
+SELECT state FROM order_claim_due($1::int4, $2::jsonb) AS state

@@ -1,0 +1,1 @@
+SELECT state, document FROM order_load($1::uuid)

@@ -1,0 +1,1 @@
+SELECT version, document FROM order_read($1::uuid)

@@ -1,0 +1,1 @@
+SELECT 1 FROM outbox_delivered($1::uuid)

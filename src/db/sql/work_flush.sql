@@ -1,0 +1,1 @@
+SELECT 1 FROM work_flush($1::jsonb)

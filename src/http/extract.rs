@@ -1,0 +1,357 @@
+//! Reading requests: headers, bodies, and the fields of bodies, with every wrong field told.
+
+use super::problem::{ApiError, FieldError};
+use crate::db::orders::Request as PlacingRequest;
+use crate::domain::ids::{OrderId, PaymentId, parse_positive_int, parse_uuid};
+use crate::domain::key::IdempotencyKey;
+use crate::domain::order::PaymentStatus;
+use crate::domain::seats::{SeatSet, request_hash};
+use crate::wire::{self, Body};
+use serde_json::{Map, Value};
+use spin_sdk::http::{HeaderMap, HeaderValue, Request};
+use spin_sdk::wasip3::http::types;
+use spin_sdk::wasip3::http_compat::IncomingRequestBody;
+use spin_sdk::wasip3::wit_future;
+
+/// The longest body that is taken.
+pub const BODY_LIMIT: usize = 64 * 1024;
+/// How much of a longer one is read on before it is refused, so that the client gets to read the refusal.
+const DRAIN: usize = 16 * 1024 * 1024;
+
+/// A request's head.
+pub struct Head {
+    /// Its method, as written.
+    pub method: String,
+    /// Its path, without the query.
+    pub path: String,
+    headers: HeaderMap,
+}
+
+impl Head {
+    /// Takes a request apart.
+    pub fn of(request: Request) -> (Self, IncomingRequestBody) {
+        let (parts, body) = request.into_parts();
+        let head = Self {
+            method: parts.method.as_str().to_owned(),
+            path: parts.uri.path().to_owned(),
+            headers: parts.headers,
+        };
+        (head, body)
+    }
+
+    /// The header's values, in the order in which they came.
+    pub fn all(&self, name: &str) -> Vec<&[u8]> {
+        self.headers
+            .get_all(name)
+            .iter()
+            .map(HeaderValue::as_bytes)
+            .collect()
+    }
+
+    /// The header's value when it came exactly once and is text.
+    pub fn one(&self, name: &str) -> Option<String> {
+        match self.all(name).as_slice() {
+            [value] => String::from_utf8(value.to_vec()).ok(),
+            _ => None,
+        }
+    }
+
+    /// The caller's request id if it is sane (1 to 128 letters, digits, `-`, `_`, `.`, `:`), else a new one.
+    pub fn request_id(&self) -> String {
+        let sane = |id: &String| {
+            (1..=128).contains(&id.len())
+                && id
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
+        };
+        self.one("x-request-id")
+            .filter(sane)
+            .unwrap_or_else(|| uuid::Uuid::now_v7().to_string())
+    }
+
+    /// The idempotency key.
+    ///
+    /// # Errors
+    /// 400 when it is missing or cannot be used.
+    pub fn idempotency_key(&self) -> Result<IdempotencyKey, ApiError> {
+        match self.all("idempotency-key").as_slice() {
+            [] => Err(ApiError::key_required()),
+            [value] => IdempotencyKey::parse(value).ok_or_else(ApiError::key_invalid),
+            _ => Err(ApiError::key_invalid()),
+        }
+    }
+
+    /// Checks that the body claims to be JSON.
+    ///
+    /// # Errors
+    /// 415.
+    pub fn require_json(&self) -> Result<(), ApiError> {
+        let content_type = self.one("content-type").unwrap_or_default().to_ascii_lowercase();
+        let essence = content_type.split(';').next().unwrap_or_default().trim();
+        let json = essence == "application/json"
+            || (essence.starts_with("application/") && essence.ends_with("+json"));
+        if json {
+            Ok(())
+        } else {
+            Err(ApiError::unsupported_media_type())
+        }
+    }
+
+    /// Checks the bearer token.
+    ///
+    /// # Errors
+    /// 401.
+    pub fn require_bearer(&self, token: &str) -> Result<(), ApiError> {
+        let given = self.one("authorization").unwrap_or_default();
+        let given = match given.split_once(' ') {
+            Some((scheme, given)) if scheme.eq_ignore_ascii_case("bearer") => given.trim(),
+            _ => "",
+        };
+        if same(given.as_bytes(), token.as_bytes()) {
+            Ok(())
+        } else {
+            Err(ApiError::unauthorized())
+        }
+    }
+}
+
+/// Compares secrets by their hashes, so that the time taken tells nothing of where they differ.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(a) == Sha256::digest(b)
+}
+
+/// Reads the body.
+///
+/// # Errors
+/// 413 beyond [`BODY_LIMIT`], 400 when it breaks off.
+pub async fn body(mut body: IncomingRequestBody) -> Result<Vec<u8>, ApiError> {
+    // The host's own request is still inside: its body is read without the SDK's adapter, with a limit.
+    let Some(request) = body.take_unstarted() else {
+        return Ok(Vec::new());
+    };
+    let (_done, result) = wit_future::new(|| Ok(()));
+    let (stream, trailers) = types::Request::consume_body(request, result);
+    match wire::read(stream, BODY_LIMIT, DRAIN).await {
+        Body::TooLarge => Err(ApiError::body_too_large(BODY_LIMIT)),
+        Body::Whole(body) => match trailers.await {
+            Ok(_) => Ok(body),
+            Err(_) => Err(ApiError::malformed_json("The body breaks off.")),
+        },
+    }
+}
+
+/// Parses a JSON object.
+///
+/// # Errors
+/// 400 when it is no JSON, 422 when it is no object.
+pub fn object(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
+    let text = std::str::from_utf8(body).map_err(|_| ApiError::malformed_json("The body is not UTF-8."))?;
+    let value = serde_json::from_str(text).map_err(|error| {
+        ApiError::malformed_json(format!(
+            "It stops being JSON at line {}, column {}.",
+            error.line(),
+            error.column()
+        ))
+    })?;
+    match value {
+        Value::Object(fields) => Ok(fields),
+        _ => Err(ApiError::validation_failed(vec![wrong("#", "must be an object")])),
+    }
+}
+
+fn wrong(pointer: impl Into<String>, detail: impl Into<String>) -> FieldError {
+    FieldError {
+        pointer: pointer.into(),
+        detail: detail.into(),
+    }
+}
+
+const POSITIVE: &str = "must be a positive integer up to 2147483647";
+
+/// A placing request from its body.
+///
+/// # Errors
+/// 422 with every wrong field.
+pub fn placing_request(
+    key: IdempotencyKey,
+    fields: &Map<String, Value>,
+    max_seats: usize,
+) -> Result<PlacingRequest, ApiError> {
+    let mut errors = Vec::new();
+    let mut number = |name: &str| {
+        let value = fields.get(name);
+        let parsed = value.and_then(parse_positive_int);
+        if parsed.is_none() {
+            let detail = if value.is_none() { "is required" } else { POSITIVE };
+            errors.push(wrong(format!("#/{name}"), detail));
+        }
+        parsed
+    };
+    let (user_id, event_id) = (number("user_id"), number("event_id"));
+    let seats = seats(fields.get("seats"), max_seats, &mut errors);
+    match (user_id, event_id, seats) {
+        (Some(user_id), Some(event_id), Some(seats)) if errors.is_empty() => Ok(PlacingRequest {
+            key,
+            hash: request_hash(user_id, event_id, &seats),
+            user_id,
+            event_id,
+            seats,
+        }),
+        _ => Err(ApiError::validation_failed(errors)),
+    }
+}
+
+fn seats(value: Option<&Value>, max_seats: usize, errors: &mut Vec<FieldError>) -> Option<SeatSet> {
+    let Some(value) = value else {
+        errors.push(wrong("#/seats", "is required"));
+        return None;
+    };
+    let Some(list) = value
+        .as_array()
+        .filter(|list| (1..=max_seats).contains(&list.len()))
+    else {
+        errors.push(wrong(
+            "#/seats",
+            format!("must be a list of 1 to {max_seats} seats"),
+        ));
+        return None;
+    };
+    let mut ids = Vec::with_capacity(list.len());
+    for (index, value) in list.iter().enumerate() {
+        match parse_positive_int(value) {
+            None => errors.push(wrong(format!("#/seats/{index}"), POSITIVE)),
+            Some(id) if ids.contains(&id) => {
+                errors.push(wrong(format!("#/seats/{index}"), "must not occur twice"))
+            }
+            Some(id) => ids.push(id),
+        }
+    }
+    SeatSet::new(ids)
+}
+
+/// A callback's body.
+#[derive(Clone, Copy, Debug)]
+pub struct Callback {
+    /// The order that it speaks of.
+    pub order_id: OrderId,
+    /// The payment that it speaks of.
+    pub payment_id: PaymentId,
+    /// What it says of the payment.
+    pub status: PaymentStatus,
+}
+
+/// A callback from its body.
+///
+/// # Errors
+/// 422 with every wrong field.
+pub fn callback(fields: &Map<String, Value>) -> Result<Callback, ApiError> {
+    let mut errors = Vec::new();
+    let mut id = |name: &str| {
+        let value = fields.get(name);
+        let parsed = value.and_then(Value::as_str).and_then(parse_uuid);
+        if parsed.is_none() {
+            errors.push(wrong(
+                format!("#/{name}"),
+                if value.is_none() {
+                    "is required"
+                } else {
+                    "must be a UUID"
+                },
+            ));
+        }
+        parsed
+    };
+    let (order_id, payment_id) = (id("order_id"), id("payment_id"));
+    let status = match fields.get("status").and_then(Value::as_str) {
+        Some("SUCCESS") => Some(PaymentStatus::Success),
+        Some("FAILED" | "CANCELLED") => Some(PaymentStatus::Failed),
+        Some("REFUNDED") => Some(PaymentStatus::Refunded),
+        _ => None,
+    };
+    if status.is_none() {
+        let detail = if fields.contains_key("status") {
+            "must be SUCCESS, FAILED, CANCELLED or REFUNDED"
+        } else {
+            "is required"
+        };
+        errors.push(wrong("#/status", detail));
+    }
+    match (order_id, payment_id, status) {
+        (Some(order_id), Some(payment_id), Some(status)) => Ok(Callback {
+            order_id: OrderId(order_id),
+            payment_id: PaymentId(payment_id),
+            status,
+        }),
+        _ => Err(ApiError::validation_failed(errors)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn pointers(result: Result<impl Sized, ApiError>) -> Vec<String> {
+        let reply = format!("{:?}", result.err().expect("an error"));
+        reply
+            .match_indices("pointer: \"")
+            .map(|(at, found)| reply[at + found.len()..].split('"').next().unwrap().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn every_wrong_field_of_a_placing_request_is_told() {
+        let place = |body: Value| {
+            let key = IdempotencyKey::parse(b"k").unwrap();
+            placing_request(key, body.as_object().unwrap(), 10)
+        };
+        assert!(
+            place(json!({"user_id": "101", "event_id": 101, "seats": [3, "1", 2], "else": null})).is_ok()
+        );
+        for (body, expected) in [
+            (json!({}), vec!["#/user_id", "#/event_id", "#/seats"]),
+            (
+                json!({"user_id": 0, "event_id": -1, "seats": []}),
+                vec!["#/user_id", "#/event_id", "#/seats"],
+            ),
+            (
+                json!({"user_id": 1, "event_id": 1, "seats": [1, 1]}),
+                vec!["#/seats/1"],
+            ),
+            (
+                json!({"user_id": 1, "event_id": 1, "seats": [1, "x", 0]}),
+                vec!["#/seats/1", "#/seats/2"],
+            ),
+            (
+                json!({"user_id": 1, "event_id": 1, "seats": (1..=11).collect::<Vec<_>>()}),
+                vec!["#/seats"],
+            ),
+            (
+                json!({"user_id": [], "event_id": {}, "seats": "1"}),
+                vec!["#/user_id", "#/event_id", "#/seats"],
+            ),
+        ] {
+            assert_eq!(pointers(place(body.clone())), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn every_wrong_field_of_a_callback_is_told() {
+        let id = "01980000-0000-7000-8000-000000000000";
+        let read = |body: Value| callback(body.as_object().unwrap());
+        assert!(read(json!({"order_id": id, "payment_id": id, "status": "CANCELLED"})).is_ok());
+        assert_eq!(
+            pointers(read(json!({}))),
+            ["#/order_id", "#/payment_id", "#/status"]
+        );
+        assert_eq!(
+            pointers(read(json!({"order_id": 1, "payment_id": "x", "status": "PAID"}))),
+            ["#/order_id", "#/payment_id", "#/status"]
+        );
+        assert_eq!(
+            pointers(read(json!({"order_id": id, "payment_id": id, "status": 1}))),
+            ["#/status"]
+        );
+    }
+}

@@ -1,0 +1,96 @@
+//! The HTTP contract: routes, requests, answers, problems.
+
+pub mod callback;
+pub mod extract;
+pub mod ops;
+pub mod orders;
+pub mod problem;
+pub mod respond;
+pub mod router;
+
+use crate::commands::Context;
+use crate::commands::deliver::deliver_all;
+use crate::commands::sweep::sweep_a_little;
+use crate::config;
+use crate::db::work as work_table;
+use crate::telemetry::log::{self, Log};
+use crate::telemetry::work::{self, Busy};
+use extract::Head;
+use problem::ApiError;
+use spin_sdk::http::Request;
+use spin_sdk::wasip3;
+use spin_sdk::wasip3::http::types::Response;
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+/// Answers one request. What can wait is done after the answer.
+pub async fn serve(request: Request) -> Response {
+    let begun = Instant::now();
+    let (head, body) = Head::of(request);
+    let request_id = head.request_id();
+    let log = Log::new(&request_id);
+    let (is_head, path) = (head.method == "HEAD", head.path.clone());
+
+    let matched = router::find(&head.method, &path);
+    let label = matched.label();
+    let (result, context) = match config::get().await {
+        Ok(config) => {
+            log::set_level(config.log_level);
+            let context = Context::new(config, log.clone(), matched.actor());
+            (
+                router::dispatch(&context, matched, &head, body).await,
+                Some(context),
+            )
+        }
+        Err(sentence) => (Err(ApiError::misconfigured(sentence)), None),
+    };
+    let reply = result.unwrap_or_else(|error| {
+        error.log(&log);
+        error.into_reply(&path)
+    });
+
+    work::add(
+        work::REQUESTS,
+        format!("route=\"{label}\",status=\"{}\"", reply.status),
+        1.0,
+    );
+    work::add(
+        work::REQUEST_SECONDS,
+        format!("route=\"{label}\""),
+        begun.elapsed().as_secs_f64(),
+    );
+    let response = reply.send(&request_id, is_head).await;
+    if let Some(context) = context {
+        wasip3::spawn(Busy::new(afterwards(context)));
+    }
+    response
+}
+
+/// After the response: the notifications of this request's order, a little of the sweep, and the counts.
+async fn afterwards(context: Context) {
+    deliver_all(&context).await;
+    let sweep = Context::new(context.config.clone(), context.log.clone(), "sweep");
+    sweep_a_little(&sweep).await;
+    flush(&context).await;
+}
+
+thread_local! {
+    static FLUSHING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Flushes the instance's counts, at most once a second: whoever is first waits a second and takes what has gathered.
+async fn flush(context: &Context) {
+    if FLUSHING.replace(true) {
+        return;
+    }
+    spin_sdk::time::sleep(Duration::from_secs(1)).await;
+    FLUSHING.set(false);
+    if let Some(counts) = work::take()
+        && let Err(error) = work_table::flush(&context.config, &counts).await
+    {
+        context.log.debug(
+            "counts were lost",
+            serde_json::json!({ "cause": format!("{error:?}") }),
+        );
+    }
+}

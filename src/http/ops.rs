@@ -1,0 +1,58 @@
+//! The endpoints of those who run the service.
+
+use super::extract::Head;
+use super::problem::ApiError;
+use super::respond::Reply;
+use crate::commands::Context;
+use crate::commands::sweep;
+use crate::queries::{health as health_query, metrics as metrics_query};
+use serde_json::json;
+
+/// `GET /health`.
+///
+/// # Errors
+/// None; a database that does not answer is a 503 with the same shape.
+pub async fn health(context: &Context) -> Result<Reply, ApiError> {
+    let (ok, report) = health_query::health(&context.config).await;
+    Ok(Reply::json(if ok { 200 } else { 503 }, report.to_string()))
+}
+
+/// `GET /health/live`.
+pub fn live() -> Reply {
+    Reply::json(200, health_query::live().to_string())
+}
+
+/// `GET /metrics`.
+///
+/// # Errors
+/// 503 when PostgreSQL does not answer.
+pub async fn metrics(context: &Context) -> Result<Reply, ApiError> {
+    let page = metrics_query::metrics(&context.config).await?;
+    Ok(Reply::new(200, metrics_query::CONTENT_TYPE, page))
+}
+
+/// `POST /internal/sweep`.
+///
+/// # Errors
+/// 401 without the token, where one is set; 503 when PostgreSQL does not answer.
+pub async fn sweep(context: &Context, head: &Head) -> Result<Reply, ApiError> {
+    if context.config.internal_token.is_some() {
+        require_internal(context, head)?;
+    }
+    let swept = sweep::sweep(context).await?;
+    Ok(Reply::json(
+        200,
+        json!({ "orders": swept.orders, "messages": swept.messages }).to_string(),
+    ))
+}
+
+/// Lets only those with the internal token in.
+///
+/// # Errors
+/// 403 while no token is configured, 401 when it is missing or wrong.
+pub fn require_internal(context: &Context, head: &Head) -> Result<(), ApiError> {
+    match &context.config.internal_token {
+        None => Err(ApiError::forbidden()),
+        Some(token) => head.require_bearer(token),
+    }
+}

@@ -1,0 +1,314 @@
+//! Every error that a client can see, as RFC 9457 `application/problem+json`. The only room that knows status codes of
+//! errors. Nothing in here shows SQL, a stack, a secret or another user's data.
+
+use super::respond::Reply;
+use crate::db::DbError;
+use crate::domain::ids::OrderId;
+use crate::domain::order::{Failure, FailureCode};
+use crate::telemetry::log::Log;
+use serde_json::json;
+
+/// One wrong field of a request.
+#[derive(Debug)]
+pub struct FieldError {
+    /// JSON pointer, as `#/seats/1`.
+    pub pointer: String,
+    /// What the field must be.
+    pub detail: String,
+}
+
+/// A request's failure.
+#[derive(Debug)]
+pub struct ApiError {
+    kind: &'static Kind,
+    detail: String,
+    order_id: Option<OrderId>,
+    errors: Vec<FieldError>,
+    headers: Vec<(&'static str, String)>,
+    /// For logs only.
+    cause: Option<String>,
+}
+
+/// What all problems of one code have in common.
+#[derive(Debug)]
+struct Kind {
+    code: &'static str,
+    status: u16,
+    title: &'static str,
+}
+
+macro_rules! kinds {
+    ($($name:ident = $code:literal $status:literal $title:literal;)+) => {
+        $(static $name: Kind = Kind { code: $code, status: $status, title: $title };)+
+    };
+}
+
+kinds! {
+    MALFORMED_JSON = "malformed_json" 400 "The body is not valid JSON";
+    KEY_REQUIRED = "idempotency_key_required" 400 "An Idempotency-Key header is required";
+    KEY_INVALID = "invalid_idempotency_key" 400 "The Idempotency-Key header is not valid";
+    ORDER_ID_INVALID = "invalid_order_id" 400 "The order id is not a UUID";
+    UNAUTHORIZED = "unauthorized" 401 "A valid bearer token is required";
+    PAYMENT_DECLINED = "payment_declined" 402 "The payment was declined";
+    FORBIDDEN = "forbidden" 403 "This endpoint is switched off";
+    CALLBACK_REJECTED = "callback_rejected" 403 "The callback could not be verified";
+    ROUTE_NOT_FOUND = "route_not_found" 404 "There is nothing at this path";
+    ORDER_NOT_FOUND = "order_not_found" 404 "There is no such order";
+    METHOD_NOT_ALLOWED = "method_not_allowed" 405 "This path does not take this method";
+    SEATS_UNAVAILABLE = "seats_unavailable" 409 "Seats are no longer available";
+    EVENT_NOT_ON_SALE = "event_not_on_sale" 409 "The event is not on sale";
+    ORDER_FAILED = "order_failed" 409 "The order failed";
+    ORDER_EXPIRED = "expired" 409 "The order was not paid in time";
+    BODY_TOO_LARGE = "body_too_large" 413 "The body is too large";
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type" 415 "The body must be JSON";
+    VALIDATION_FAILED = "validation_failed" 422 "The request is not valid";
+    KEY_REUSED = "idempotency_key_reused" 422 "The Idempotency-Key was used for another request";
+    EVENT_NOT_FOUND = "event_not_found" 422 "There is no such event";
+    SEAT_NOT_FOUND = "seat_not_found" 422 "There is no such seat in this event";
+    AMOUNT_OUT_OF_RANGE = "amount_out_of_range" 422 "The total cannot be charged";
+    INTERNAL_ERROR = "internal_error" 500 "Something went wrong on our side";
+    PEER_UNAVAILABLE = "peer_unavailable" 503 "A service that is needed does not answer";
+    DATABASE_UNAVAILABLE = "database_unavailable" 503 "The database does not answer";
+}
+
+/// Seconds after which a client may try again when something was down.
+const RETRY_AFTER_SECONDS: &str = "2";
+
+impl ApiError {
+    fn new(kind: &'static Kind, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+            order_id: None,
+            errors: Vec::new(),
+            headers: Vec::new(),
+            cause: None,
+        }
+    }
+
+    /// 400: the body is no JSON; `position` tells where it breaks off.
+    pub fn malformed_json(position: impl Into<String>) -> Self {
+        Self::new(&MALFORMED_JSON, position)
+    }
+
+    /// 400: no idempotency key.
+    pub fn key_required() -> Self {
+        Self::new(
+            &KEY_REQUIRED,
+            "Send a key of your own making, so that a repeated request is recognised.",
+        )
+    }
+
+    /// 400: an idempotency key that cannot be used.
+    pub fn key_invalid() -> Self {
+        Self::new(
+            &KEY_INVALID,
+            "The key must be one value of 1 to 255 visible ASCII characters, quoted or bare.",
+        )
+    }
+
+    /// 400: an order id that is no UUID.
+    pub fn order_id_invalid() -> Self {
+        Self::new(
+            &ORDER_ID_INVALID,
+            "The id of an order is a UUID, as 01980000-0000-7000-8000-000000000000.",
+        )
+    }
+
+    /// 401: the bearer token is missing or wrong.
+    pub fn unauthorized() -> Self {
+        let mut error = Self::new(
+            &UNAUTHORIZED,
+            "Send the internal token as Authorization: Bearer <token>.",
+        );
+        error.headers.push(("www-authenticate", "Bearer".into()));
+        error
+    }
+
+    /// 403: an internal endpoint while no token is configured.
+    pub fn forbidden() -> Self {
+        Self::new(
+            &FORBIDDEN,
+            "Internal endpoints answer only when the variable internal_token is set.",
+        )
+    }
+
+    /// 403: a callback that is not what Payment says. Why, is for the log.
+    pub fn callback_rejected(cause: impl Into<String>) -> Self {
+        let mut error = Self::new(
+            &CALLBACK_REJECTED,
+            "The callback does not come from Payment or does not match the order.",
+        );
+        error.cause = Some(cause.into());
+        error
+    }
+
+    /// 404: an unknown path.
+    pub fn route_not_found() -> Self {
+        Self::new(&ROUTE_NOT_FOUND, "See the README for the endpoints.")
+    }
+
+    /// 404: an unknown order.
+    pub fn order_not_found() -> Self {
+        Self::new(&ORDER_NOT_FOUND, "No order has this id.")
+    }
+
+    /// 405: a known path with another method.
+    pub fn method_not_allowed(allow: String) -> Self {
+        let mut error = Self::new(&METHOD_NOT_ALLOWED, format!("Allowed here: {allow}."));
+        error.headers.push(("allow", allow));
+        error
+    }
+
+    /// 409: other live orders have these seats.
+    pub fn seats_taken(seats: &[i32]) -> Self {
+        let list = crate::domain::seats::in_words(seats);
+        let detail = if seats.len() == 1 {
+            format!("Seat {list} is taken.")
+        } else {
+            format!("Seats {list} are taken.")
+        };
+        Self::new(&SEATS_UNAVAILABLE, detail)
+    }
+
+    /// 409: the event may not be ordered.
+    pub fn event_not_on_sale(event_id: i32) -> Self {
+        Self::new(
+            &EVENT_NOT_ON_SALE,
+            format!("Event {event_id} is sold out or cancelled."),
+        )
+    }
+
+    /// 413: a body beyond the limit.
+    pub fn body_too_large(limit: usize) -> Self {
+        Self::new(&BODY_TOO_LARGE, format!("The limit is {} KiB.", limit / 1024))
+    }
+
+    /// 415: no JSON content type.
+    pub fn unsupported_media_type() -> Self {
+        Self::new(&UNSUPPORTED_MEDIA_TYPE, "Send Content-Type: application/json.")
+    }
+
+    /// 422: wrong fields, all of them.
+    pub fn validation_failed(errors: Vec<FieldError>) -> Self {
+        let mut error = Self::new(&VALIDATION_FAILED, "See errors for each wrong field.");
+        error.errors = errors;
+        error
+    }
+
+    /// 422: the key was used for something else. Shows nothing of it.
+    pub fn key_reused() -> Self {
+        Self::new(&KEY_REUSED, "Use a new key for a new request.")
+    }
+
+    /// 422: Catalog does not know the event.
+    pub fn event_not_found(event_id: i32) -> Self {
+        Self::new(&EVENT_NOT_FOUND, format!("There is no event {event_id}."))
+    }
+
+    /// 503: a peer that had to answer did not.
+    pub fn peer_unavailable(peer: &str, cause: impl Into<String>) -> Self {
+        let mut error = Self::new(
+            &PEER_UNAVAILABLE,
+            format!("{peer} does not answer. Try again with the same request."),
+        );
+        error.headers.push(("retry-after", RETRY_AFTER_SECONDS.into()));
+        error.cause = Some(cause.into());
+        error
+    }
+
+    /// 500: the service is misconfigured; the sentence names the variable and shows no value.
+    pub fn misconfigured(sentence: String) -> Self {
+        let mut error = Self::new(&INTERNAL_ERROR, &*sentence);
+        error.cause = Some(sentence);
+        error
+    }
+
+    /// The answer to the request that placed an order which then failed.
+    pub fn failed_order(order_id: OrderId, failure: Option<&Failure>) -> Self {
+        let Some(failure) = failure else {
+            let mut error = Self::new(&ORDER_FAILED, "The order failed; the reason was not recorded.");
+            error.order_id = Some(order_id);
+            return error;
+        };
+        let kind = match failure.code {
+            FailureCode::SeatsUnavailable => &SEATS_UNAVAILABLE,
+            FailureCode::SeatNotFound => &SEAT_NOT_FOUND,
+            FailureCode::AmountOutOfRange => &AMOUNT_OUT_OF_RANGE,
+            FailureCode::PaymentDeclined => &PAYMENT_DECLINED,
+            FailureCode::Expired => &ORDER_EXPIRED,
+            FailureCode::OrderFailed => &ORDER_FAILED,
+        };
+        let mut error = Self::new(kind, &*failure.detail);
+        error.order_id = Some(order_id);
+        error
+    }
+
+    /// Names the order that the error is about.
+    pub fn about(mut self, order_id: OrderId) -> Self {
+        self.order_id = Some(order_id);
+        self
+    }
+
+    /// Adds a header to the answer.
+    pub fn with_header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    /// Writes the error to the log: what the client did wrong at debug, what is down as a warning, our own faults as
+    /// errors.
+    pub fn log(&self, log: &Log) {
+        let log = self.order_id.map_or_else(|| log.clone(), |id| log.order(id));
+        let fields = json!({ "code": self.kind.code, "status": self.kind.status, "cause": self.cause });
+        match self.kind.status {
+            500 => log.error("request failed", fields),
+            503 | 403 | 401 => log.warn("request refused", fields),
+            _ => log.debug("request refused", fields),
+        }
+    }
+
+    /// The answer. `instance` is the request's path.
+    pub fn into_reply(self, instance: &str) -> Reply {
+        let kind = self.kind;
+        let mut body = json!({
+            "type": format!("urn:order-service:problem:{}", kind.code.replace('_', "-")),
+            "title": kind.title,
+            "status": kind.status,
+            "detail": self.detail,
+            "instance": instance,
+            "code": kind.code,
+        });
+        if let Some(order_id) = self.order_id {
+            body["order_id"] = json!(order_id);
+        }
+        if !self.errors.is_empty() {
+            body["errors"] = self
+                .errors
+                .iter()
+                .map(|error| json!({ "pointer": error.pointer, "detail": error.detail }))
+                .collect();
+        }
+        let mut reply = Reply::new(kind.status, "application/problem+json", body.to_string());
+        reply.headers.extend(self.headers);
+        reply
+    }
+}
+
+impl From<DbError> for ApiError {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Unavailable(cause) => {
+                let mut error = Self::new(&DATABASE_UNAVAILABLE, "Try again with the same request.");
+                error.headers.push(("retry-after", RETRY_AFTER_SECONDS.into()));
+                error.cause = Some(cause);
+                error
+            }
+            DbError::Broken(cause) => {
+                let mut error = Self::new(&INTERNAL_ERROR, "The fault was recorded under the request's id.");
+                error.cause = Some(cause);
+                error
+            }
+        }
+    }
+}

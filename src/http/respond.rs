@@ -1,0 +1,60 @@
+//! Answers, and how they leave.
+
+use crate::wire::{self, Outgoing};
+use spin_sdk::wasip3::http::types::Response;
+
+/// An answer before it is handed to the host.
+#[derive(Debug)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers beside `Content-Type`, `Content-Length` and `X-Request-Id`.
+    pub headers: Vec<(&'static str, String)>,
+    content_type: &'static str,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    /// An answer with a body.
+    pub fn new(status: u16, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            content_type,
+            body: body.into(),
+        }
+    }
+
+    /// An answer with a JSON body, given as text.
+    pub fn json(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self::new(status, "application/json", body)
+    }
+
+    /// 304: the client has it already.
+    pub fn not_modified() -> Self {
+        Self::new(304, "application/json", Vec::new())
+    }
+
+    /// Adds a header.
+    pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Builds the host's response, with its length told and its body already being written (see [`crate::wire`]).
+    /// The answer to a `HEAD` tells the length and has no body.
+    pub async fn send(self, request_id: &str, is_head: bool) -> Response {
+        let length = self.body.len().to_string();
+        let mut headers = vec![("x-request-id", request_id), ("cache-control", "no-store")];
+        if self.status != 304 {
+            headers.extend([("content-type", self.content_type), ("content-length", &length)]);
+        }
+        headers.extend(self.headers.iter().map(|(name, value)| (*name, value.as_str())));
+        let body = if is_head { Vec::new() } else { self.body };
+        let (contents, trailers, writing) = Outgoing::new(body).split();
+        let (response, _sent) = Response::new(wire::fields(&headers), contents, trailers);
+        let _ = response.set_status_code(self.status);
+        Outgoing::start(writing).await;
+        response
+    }
+}

@@ -1,0 +1,182 @@
+//! One table of every route.
+
+use super::extract::Head;
+use super::problem::ApiError;
+use super::respond::Reply;
+use super::{callback, ops, orders};
+use crate::commands::Context;
+use spin_sdk::wasip3::http_compat::IncomingRequestBody;
+
+/// What an endpoint is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Endpoint {
+    PlaceOrder,
+    GetOrder,
+    PaymentCallback,
+    Health,
+    Live,
+    Metrics,
+    Sweep,
+}
+
+/// Method, path (`{id}` stands for one segment), endpoint. `HEAD` works where `GET` does.
+const ROUTES: &[(&str, &str, Endpoint)] = &[
+    ("POST", "/v1/orders", Endpoint::PlaceOrder),
+    ("GET", "/v1/orders/{id}", Endpoint::GetOrder),
+    ("POST", "/v1/payments/callback", Endpoint::PaymentCallback),
+    ("GET", "/health", Endpoint::Health),
+    ("GET", "/health/live", Endpoint::Live),
+    ("GET", "/metrics", Endpoint::Metrics),
+    ("POST", "/internal/sweep", Endpoint::Sweep),
+];
+
+/// What a request's method and path match.
+#[derive(Debug)]
+pub enum Match {
+    /// An endpoint, with its path's parameter.
+    Found {
+        /// The path as in the table.
+        path: &'static str,
+        #[doc(hidden)]
+        endpoint: FoundEndpoint,
+        /// What stands for `{id}`.
+        id: Option<String>,
+    },
+    /// A path of the table with another method; what it allows.
+    OtherMethod(String, bool),
+    /// Nothing; whether it is below `/internal/`.
+    Nothing(bool),
+}
+
+/// An endpoint that was found; opaque outside of this module.
+#[derive(Debug)]
+pub struct FoundEndpoint(Endpoint);
+
+/// Finds the endpoint of a request.
+pub fn find(method: &str, path: &str) -> Match {
+    let method = if method == "HEAD" { "GET" } else { method };
+    let mut allowed = Vec::new();
+    for (route_method, pattern, endpoint) in ROUTES {
+        let Some(id) = matches(pattern, path) else {
+            continue;
+        };
+        if *route_method == method {
+            return Match::Found {
+                path: pattern,
+                endpoint: FoundEndpoint(*endpoint),
+                id: id.map(str::to_owned),
+            };
+        }
+        allowed.push(*route_method);
+        if *route_method == "GET" {
+            allowed.push("HEAD");
+        }
+    }
+    let internal = path.starts_with("/internal/");
+    if allowed.is_empty() {
+        Match::Nothing(internal)
+    } else {
+        Match::OtherMethod(allowed.join(", "), internal)
+    }
+}
+
+/// `None`: no match. `Some(id)`: a match, with what stands for `{id}` if the pattern has one.
+fn matches<'a>(pattern: &str, path: &'a str) -> Option<Option<&'a str>> {
+    let Some(prefix) = pattern.strip_suffix("{id}") else {
+        return (pattern == path).then_some(None);
+    };
+    let id = path.strip_prefix(prefix)?;
+    (!id.is_empty() && !id.contains('/')).then_some(Some(id))
+}
+
+impl Match {
+    /// The route for metrics: one of a fixed few, whatever clients ask for.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Found { path, .. } => path,
+            Self::OtherMethod(..) | Self::Nothing(_) => "none",
+        }
+    }
+
+    /// Who causes what this request changes, for the journal.
+    pub fn actor(&self) -> &'static str {
+        match self {
+            Self::Found {
+                endpoint: FoundEndpoint(Endpoint::PaymentCallback),
+                ..
+            } => "payment",
+            Self::Found {
+                endpoint: FoundEndpoint(Endpoint::Sweep),
+                ..
+            } => "sweep",
+            _ => "client",
+        }
+    }
+}
+
+/// Runs what a request matched.
+///
+/// # Errors
+/// The problem to answer with.
+pub async fn dispatch(
+    context: &Context,
+    matched: Match,
+    head: &Head,
+    body: IncomingRequestBody,
+) -> Result<Reply, ApiError> {
+    match matched {
+        Match::Found {
+            endpoint: FoundEndpoint(endpoint),
+            id,
+            ..
+        } => match endpoint {
+            Endpoint::PlaceOrder => orders::place(context, head, body).await,
+            Endpoint::GetOrder => orders::get(context, head, &id.unwrap_or_default()).await,
+            Endpoint::PaymentCallback => callback::hear(context, head, body).await,
+            Endpoint::Health => ops::health(context).await,
+            Endpoint::Live => Ok(ops::live()),
+            Endpoint::Metrics => ops::metrics(context).await,
+            Endpoint::Sweep => ops::sweep(context, head).await,
+        },
+        Match::OtherMethod(allow, internal) => {
+            if internal && context.config.internal_token.is_some() {
+                ops::require_internal(context, head)?;
+            }
+            Err(ApiError::method_not_allowed(allow))
+        }
+        Match::Nothing(internal) => {
+            if internal {
+                ops::require_internal(context, head)?;
+            }
+            Err(ApiError::route_not_found())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_are_found_by_method_and_path() {
+        for (method, path, expected) in [
+            ("POST", "/v1/orders", "/v1/orders"),
+            ("GET", "/v1/orders/x", "/v1/orders/{id}"),
+            ("HEAD", "/v1/orders/x", "/v1/orders/{id}"),
+            ("HEAD", "/health/live", "/health/live"),
+            ("GET", "/v1/orders/", "none"),
+            ("GET", "/v1/orders/a/b", "none"),
+            ("GET", "/V1/orders/x", "none"),
+            ("GET", "/", "none"),
+            ("GET", "", "none"),
+            ("POST", "/health", "none"),
+        ] {
+            assert_eq!(find(method, path).label(), expected, "{method} {path}");
+        }
+        assert!(matches!(find("GET", "/v1/orders"), Match::OtherMethod(allow, false) if allow == "POST"));
+        assert!(
+            matches!(find("PUT", "/v1/orders/x"), Match::OtherMethod(allow, false) if allow == "GET, HEAD")
+        );
+        assert!(matches!(find("GET", "/internal/x"), Match::Nothing(true)));
+    }
+}

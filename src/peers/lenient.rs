@@ -1,0 +1,63 @@
+//! Numbers as peers write them: an id may come as a JSON number or as a string of digits, a price keeps its text.
+
+use serde::{Deserialize, Deserializer, de};
+use serde_json::value::RawValue;
+
+/// A whole number, written as a JSON number or as a string of digits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Int(pub i64);
+
+impl<'de> Deserialize<'de> for Int {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        let text = raw.get();
+        let digits = text
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'))
+            .unwrap_or(text);
+        digits
+            .parse()
+            .map(Self)
+            .map_err(|_| de::Error::custom("expected a whole number"))
+    }
+}
+
+/// A JSON number as it was written, so that it never goes through a binary float. A string with a number will do.
+#[derive(Clone, Debug)]
+pub struct NumberText(pub String);
+
+impl<'de> Deserialize<'de> for NumberText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Ok(Self(raw.get().trim_matches('"').to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_strings_of_digits_are_the_same() {
+        for text in ["101", "\"101\""] {
+            assert_eq!(serde_json::from_str::<Int>(text).unwrap(), Int(101));
+        }
+        for text in [
+            "1.5",
+            "true",
+            "null",
+            "\"\"",
+            "[1]",
+            "\"1;\"",
+            "9223372036854775808",
+        ] {
+            assert!(serde_json::from_str::<Int>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_price_keeps_its_digits() {
+        assert_eq!(serde_json::from_str::<NumberText>("150.10").unwrap().0, "150.10");
+        assert_eq!(serde_json::from_str::<NumberText>("1e12").unwrap().0, "1e12");
+    }
+}

@@ -1,0 +1,215 @@
+//! The four services that an order needs, each with its deadlines and the shapes that it really speaks.
+
+pub mod catalog;
+pub mod lenient;
+pub mod notification;
+pub mod payment;
+pub mod seating;
+
+use crate::telemetry::work;
+use crate::wire::{self, Body, Outgoing};
+use futures::future::{Either, select};
+use spin_sdk::wasip3::http::{client, types};
+use spin_sdk::wasip3::wit_future;
+use std::pin::pin;
+use std::time::Duration;
+
+/// The longest answer that is read from a peer, in bytes.
+const ANSWER_LIMIT: usize = 1024 * 1024;
+
+/// The base URL of a peer: scheme, authority and an optional path, without a slash at the end.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BaseUrl {
+    https: bool,
+    authority: String,
+    path: String,
+}
+
+impl BaseUrl {
+    /// Reads a base URL. `None` unless it is `http` or `https` with a host and without user, query or fragment.
+    pub fn parse(url: &str) -> Option<Self> {
+        let (https, rest) = match url.strip_prefix("https://") {
+            Some(rest) => (true, rest),
+            None => (false, url.strip_prefix("http://")?),
+        };
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let sane = |text: &str| {
+            text.bytes()
+                .all(|b| b.is_ascii_graphic() && !b"@?#\\\"<>".contains(&b))
+        };
+        (!authority.is_empty() && sane(authority) && sane(path)).then(|| Self {
+            https,
+            authority: authority.to_owned(),
+            path: path.trim_end_matches('/').to_owned(),
+        })
+    }
+}
+
+/// A call of a peer.
+pub struct Call<'a> {
+    /// For metrics and logs, as `seating.reserve`.
+    pub name: &'static str,
+    /// Where the peer is.
+    pub base: &'a BaseUrl,
+    /// The path below it.
+    pub path: String,
+    /// A JSON body makes it a POST.
+    pub body: Option<String>,
+    /// Sent as `Idempotency-Key`.
+    pub key: Option<String>,
+    /// The longest wait for the whole answer, in milliseconds.
+    pub deadline_ms: u64,
+}
+
+/// A peer's answer, whatever its status.
+#[derive(Debug)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Seconds that the peer asks us to wait.
+    pub retry_after_seconds: Option<u64>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// What a call came to. A peer's own refusals are part of `T`.
+#[derive(Debug)]
+pub enum Outcome<T> {
+    /// The peer answered, and the answer makes sense.
+    Answered(T),
+    /// No answer in time, or one that says nothing: its effect is unknown. The reason is for logs.
+    NoAnswer(String),
+}
+
+/// Sends a call and waits for the whole answer, at most until its deadline.
+///
+/// # Errors
+/// The reason why there is no answer. It says nothing about the call's effect.
+pub async fn send(call: Call<'_>) -> Result<Answer, String> {
+    let name = call.name;
+    let deadline = Duration::from_millis(call.deadline_ms);
+    let result = match select(pin!(exchange(call)), pin!(spin_sdk::time::sleep(deadline))).await {
+        Either::Left((result, _)) => result,
+        Either::Right(_) => Err(format!("no answer within {} ms", deadline.as_millis())),
+    };
+    let outcome = match &result {
+        Ok(answer) => answer.status.to_string(),
+        Err(_) => "none".to_owned(),
+    };
+    work::add(
+        work::PEER_CALLS,
+        format!("call=\"{name}\",outcome=\"{outcome}\""),
+        1.0,
+    );
+    result.map_err(|reason| format!("{name}: {reason}"))
+}
+
+async fn exchange(call: Call<'_>) -> Result<Answer, String> {
+    let body = call.body.unwrap_or_default().into_bytes();
+    let is_post = !body.is_empty();
+    let length = body.len().to_string();
+    let mut headers = vec![("accept", "application/json"), ("user-agent", "order-service")];
+    if is_post {
+        headers.extend([("content-type", "application/json"), ("content-length", &length)]);
+    }
+    if let Some(key) = &call.key {
+        headers.push(("idempotency-key", key));
+    }
+
+    let options = types::RequestOptions::new();
+    let nanoseconds = Some(call.deadline_ms * 1_000_000);
+    let _ = options.set_connect_timeout(nanoseconds);
+    let _ = options.set_first_byte_timeout(nanoseconds);
+    let _ = options.set_between_bytes_timeout(nanoseconds);
+
+    let (contents, trailers, writing) = Outgoing::new(body).split();
+    let (request, _sent) = types::Request::new(wire::fields(&headers), contents, trailers, Some(options));
+    let method = if is_post {
+        types::Method::Post
+    } else {
+        types::Method::Get
+    };
+    let scheme = if call.base.https {
+        types::Scheme::Https
+    } else {
+        types::Scheme::Http
+    };
+    let path = format!("{}{}", call.base.path, call.path);
+    request.set_method(&method).map_err(|()| "bad method")?;
+    request.set_scheme(Some(&scheme)).map_err(|()| "bad scheme")?;
+    request
+        .set_authority(Some(&call.base.authority))
+        .map_err(|()| "bad authority")?;
+    request
+        .set_path_with_query(Some(&path))
+        .map_err(|()| "bad path")?;
+
+    Outgoing::start(writing).await;
+    let response = client::send(request).await.map_err(|code| format!("{code:?}"))?;
+
+    let status = response.get_status_code();
+    let retry_after_seconds = response
+        .get_headers()
+        .get("retry-after")
+        .first()
+        .and_then(|value| std::str::from_utf8(value).ok()?.trim().parse().ok());
+    let (_done, result) = wit_future::new(|| Ok(()));
+    let (stream, trailers) = types::Response::consume_body(response, result);
+    let Body::Whole(body) = wire::read(stream, ANSWER_LIMIT, 0).await else {
+        return Err(format!("status {status} with more than {ANSWER_LIMIT} bytes"));
+    };
+    // A connection that broke in the middle of the body shows only here.
+    trailers
+        .await
+        .map_err(|code| format!("status {status}, body broken off: {code:?}"))?;
+    Ok(Answer {
+        status,
+        retry_after_seconds,
+        body,
+    })
+}
+
+impl Answer {
+    /// Reads the body as JSON.
+    ///
+    /// # Errors
+    /// A reason that tells what is wrong without showing the body.
+    pub fn json<'a, T: serde::Deserialize<'a>>(&'a self, name: &str) -> Result<T, String> {
+        serde_json::from_slice(&self.body)
+            .map_err(|error| format!("{name}: status {}, unusable body: {error}", self.status))
+    }
+
+    /// Why this answer says nothing.
+    pub fn unusable<T>(&self, name: &str) -> Outcome<T> {
+        Outcome::NoAnswer(format!("{name}: status {}", self.status))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_may_carry_a_path_and_nothing_else() {
+        let base = BaseUrl::parse("http://127.0.0.1:4010/seating/").unwrap();
+        assert_eq!(
+            (base.https, &*base.authority, &*base.path),
+            (false, "127.0.0.1:4010", "/seating")
+        );
+        assert_eq!(BaseUrl::parse("https://pay.example").unwrap().path, "");
+        assert_eq!(BaseUrl::parse("https://pay.example/").unwrap().path, "");
+        for bad in [
+            "",
+            "pay.example",
+            "ftp://pay.example",
+            "http://",
+            "http:///x",
+            "http://u:p@h",
+            "http://h/?q",
+            "http://h/#f",
+            "http://h /",
+        ] {
+            assert_eq!(BaseUrl::parse(bad), None, "{bad}");
+        }
+    }
+}

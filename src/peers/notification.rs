@@ -1,0 +1,40 @@
+//! Notification: tells the buyer. It may be slow or down for hours, and nothing waits for it.
+
+use super::{Call, send};
+use crate::config::Config;
+use crate::db::outbox::Message;
+use crate::domain::retry;
+
+/// Why a message was not taken.
+pub struct NotTaken {
+    /// For logs and the outbox row.
+    pub reason: String,
+    /// Seconds that Notification asks us to wait.
+    pub retry_after_seconds: Option<u64>,
+}
+
+/// Delivers a message. Its id goes along as `Idempotency-Key`, the same at every attempt.
+///
+/// # Errors
+/// [`NotTaken`] unless Notification answers 2xx.
+pub async fn notify(config: &Config, message: &Message) -> Result<(), NotTaken> {
+    let call = Call {
+        name: "notification.notify",
+        base: &config.notification,
+        path: "/v1/notify".into(),
+        body: Some(message.payload.clone()),
+        key: Some(message.id.to_string()),
+        deadline_ms: retry::NOTIFICATION_DEADLINE_MS,
+    };
+    match send(call).await {
+        Ok(answer) if (200..300).contains(&answer.status) => Ok(()),
+        Ok(answer) => Err(NotTaken {
+            reason: format!("notification.notify: status {}", answer.status),
+            retry_after_seconds: answer.retry_after_seconds,
+        }),
+        Err(reason) => Err(NotTaken {
+            reason,
+            retry_after_seconds: None,
+        }),
+    }
+}

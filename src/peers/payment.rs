@@ -1,0 +1,138 @@
+//! Payment: takes the money and gives it back.
+
+use super::lenient::Int;
+use super::{Answer, Call, Outcome, send};
+use crate::config::Config;
+use crate::domain::ids::PaymentId;
+use crate::domain::order::{Order, Payment, PaymentStatus};
+use crate::domain::retry;
+use serde::Deserialize;
+use serde_json::json;
+
+/// A payment as Payment shows it: in `snake_case` when it was charged, in `camelCase` when it is asked for.
+#[derive(Debug, Deserialize)]
+pub struct Shown {
+    id: PaymentId,
+    status: PaymentStatus,
+    #[serde(alias = "merchantOrderId")]
+    merchant_order_id: String,
+    #[serde(alias = "amountCents")]
+    amount_cents: Int,
+    currency: String,
+}
+
+impl Shown {
+    /// The payment, if it is for this order: its id, its total, its currency.
+    pub fn of(&self, order: &Order) -> Option<Payment> {
+        let total = order.amounts?.total_cents;
+        let matches = self.merchant_order_id.eq_ignore_ascii_case(&order.id.to_string())
+            && self.amount_cents == Int(total)
+            && self.currency == order.currency;
+        matches.then_some(Payment {
+            id: self.id,
+            status: self.status,
+        })
+    }
+}
+
+/// Payment's answer to a charge.
+#[derive(Debug)]
+pub enum Charge {
+    /// There is a payment; see its status.
+    Made(Payment),
+    /// Payment will not charge.
+    Refused,
+}
+
+/// Charges the order's total under the order's id as key: repeating it gives the same payment and charges nothing.
+pub async fn charge(config: &Config, order: &Order) -> Outcome<Charge> {
+    const NAME: &str = "payment.charge";
+    let Some(amounts) = order.amounts else {
+        return Outcome::NoAnswer(format!("{NAME}: the order has no total"));
+    };
+    let body = json!({
+        "merchant_order_id": order.id, "amount_cents": amounts.total_cents, "currency": order.currency,
+    });
+    let call = Call {
+        name: NAME,
+        base: &config.payment,
+        path: "/v1/charge".into(),
+        body: Some(body.to_string()),
+        key: Some(order.id.to_string()),
+        deadline_ms: retry::PAYMENT_DEADLINE_MS,
+    };
+    match send(call).await {
+        Ok(answer) => match answer.status {
+            200 | 201 => match shown(&answer, NAME).map(|shown| shown.of(order)) {
+                Ok(Some(payment)) => Outcome::Answered(Charge::Made(payment)),
+                Ok(None) => Outcome::NoAnswer(format!(
+                    "{NAME}: the payment is of another order, amount or currency"
+                )),
+                Err(reason) => Outcome::NoAnswer(reason),
+            },
+            402 => Outcome::Answered(Charge::Refused),
+            _ => answer.unusable(NAME),
+        },
+        Err(reason) => Outcome::NoAnswer(reason),
+    }
+}
+
+fn shown(answer: &Answer, name: &str) -> Result<Shown, String> {
+    answer.json(name)
+}
+
+/// Asks what is true of a payment; `None` when Payment does not know it.
+pub async fn ask(config: &Config, id: PaymentId, deadline_ms: u64) -> Outcome<Option<Shown>> {
+    const NAME: &str = "payment.ask";
+    let call = Call {
+        name: NAME,
+        base: &config.payment,
+        path: format!("/v1/payments/{id}"),
+        body: None,
+        key: None,
+        deadline_ms,
+    };
+    match send(call).await {
+        Ok(answer) => match answer.status {
+            200 => match shown(&answer, NAME) {
+                Ok(shown) if shown.id == id => Outcome::Answered(Some(shown)),
+                Ok(_) => Outcome::NoAnswer(format!("{NAME}: another payment than asked for")),
+                Err(reason) => Outcome::NoAnswer(reason),
+            },
+            404 => Outcome::Answered(None),
+            _ => answer.unusable(NAME),
+        },
+        Err(reason) => Outcome::NoAnswer(reason),
+    }
+}
+
+/// Gives a payment's money back. `false`: Payment refuses, as it does when the money already went back.
+pub async fn refund(config: &Config, id: PaymentId) -> Outcome<bool> {
+    const NAME: &str = "payment.refund";
+    let call = Call {
+        name: NAME,
+        base: &config.payment,
+        path: "/v1/refund".into(),
+        body: Some(json!({ "payment_id": id }).to_string()),
+        key: None,
+        deadline_ms: retry::PAYMENT_DEADLINE_MS,
+    };
+    #[derive(Deserialize)]
+    struct Refunded {
+        status: PaymentStatus,
+    }
+    match send(call).await {
+        Ok(answer) => match answer.status {
+            200 => match answer.json::<Refunded>(NAME) {
+                Ok(Refunded {
+                    status: PaymentStatus::Refunded,
+                }) => Outcome::Answered(true),
+                Ok(_) => Outcome::Answered(false),
+                Err(reason) => Outcome::NoAnswer(reason),
+            },
+            400 | 404 | 409 => Outcome::Answered(false),
+            _ => answer.unusable(NAME),
+        },
+        Err(reason) => Outcome::NoAnswer(reason),
+    }
+}

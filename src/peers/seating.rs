@@ -1,0 +1,264 @@
+//! Seating: holds seats, makes them the buyer's, frees them.
+//!
+//! Its reserve and allocate are not idempotent, and its release checks no ownership: what a lost answer did is learnt
+//! by looking at the seats, and only seats that are surely ours are released.
+
+use super::lenient::{Int, NumberText};
+use super::{Answer, BaseUrl, Call, Outcome, send};
+use crate::config::Config;
+use crate::domain::ids::OrderId;
+use crate::domain::money::{MAX_CENTS, PriceError, cents_from_major};
+use crate::domain::order::Order;
+use crate::domain::retry;
+use crate::domain::seats::Item;
+use serde::Deserialize;
+use serde_json::json;
+
+/// Seating's answer to a reserve.
+#[derive(Debug)]
+pub enum Reserve {
+    /// The seats are held for us.
+    Held(Priced),
+    /// Some seat is not free; the seats' names when Seating told them.
+    Taken(Option<String>),
+    /// Some seat does not exist or is of another event.
+    NotFound,
+}
+
+/// Held seats with their prices.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Priced {
+    /// In the order of the order's seats.
+    Items(Vec<Item>),
+    /// Some price is negative or beyond the column.
+    OutOfRange,
+}
+
+/// One seat as Seating shows it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Seat {
+    id: Int,
+    seat_number: Option<String>,
+    price: Option<NumberText>,
+    #[serde(rename = "price_cents")]
+    price_cents: Option<Int>,
+    status: String,
+    reserved_by: Option<Int>,
+    order_id: Option<String>,
+}
+
+/// Whose a seat is, seen from one order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Owner {
+    /// Nobody's.
+    Free,
+    /// Reserved for the order's user.
+    Held,
+    /// Allocated to the order.
+    Allocated,
+    /// Somebody else's, or blocked.
+    Other,
+}
+
+impl Seat {
+    /// Whose the seat is, seen from `order`. A seat held for the order's user is the order's, because the order has
+    /// the claim on it and so no other live order can.
+    pub fn owner(&self, order: &Order) -> Owner {
+        let ours = |id: &String| id.eq_ignore_ascii_case(&order.id.to_string());
+        match self.status.as_str() {
+            "AVAILABLE" => Owner::Free,
+            "RESERVED" if self.reserved_by == Some(Int(order.user_id.into())) => Owner::Held,
+            "ALLOCATED" if self.order_id.as_ref().is_some_and(ours) => Owner::Allocated,
+            _ => Owner::Other,
+        }
+    }
+
+    fn price(&self) -> Result<i64, PriceError> {
+        match (self.price_cents, &self.price) {
+            (Some(Int(cents)), _) if (0..=MAX_CENTS).contains(&cents) => Ok(cents),
+            (Some(_), _) => Err(PriceError::OutOfRange),
+            (None, Some(text)) => cents_from_major(&text.0),
+            (None, None) => Err(PriceError::Unusable),
+        }
+    }
+}
+
+/// Finds the order's seats among Seating's, with their prices.
+///
+/// # Errors
+/// A reason when one is missing, occurs twice, or has an unusable price.
+pub fn priced(seats: &[Seat], order: &Order) -> Result<Priced, String> {
+    let mut items = Vec::with_capacity(order.seats.len());
+    for id in &order.seats {
+        let mut matching = seats.iter().filter(|seat| seat.id == Int((*id).into()));
+        let (Some(seat), None) = (matching.next(), matching.next()) else {
+            return Err(format!("seat {id} is not there once"));
+        };
+        match seat.price() {
+            Ok(price_cents) => items.push(Item {
+                seat_id: *id,
+                seat_code: seat.seat_number.clone(),
+                price_cents,
+            }),
+            Err(PriceError::OutOfRange) => return Ok(Priced::OutOfRange),
+            Err(PriceError::Unusable) => return Err(format!("seat {id} has no usable price")),
+        }
+    }
+    Ok(Priced::Items(items))
+}
+
+fn call<'a>(base: &'a BaseUrl, name: &'static str, path: String, body: Option<String>) -> Call<'a> {
+    Call {
+        name,
+        base,
+        path,
+        body,
+        key: None,
+        deadline_ms: retry::SEATING_DEADLINE_MS,
+    }
+}
+
+/// Asks for the order's seats.
+pub async fn reserve(config: &Config, order: &Order) -> Outcome<Reserve> {
+    const NAME: &str = "seating.reserve";
+    let body = json!({
+        "eventId": order.event_id, "seatIds": order.seats, "userId": order.user_id, "orderId": order.id,
+    });
+    let answer = match send(call(
+        &config.seating,
+        NAME,
+        "/v1/seats/reserve".into(),
+        Some(body.to_string()),
+    ))
+    .await
+    {
+        Ok(answer) => answer,
+        Err(reason) => return Outcome::NoAnswer(reason),
+    };
+    match answer.status {
+        200 | 201 => match held(&answer, order) {
+            Ok(priced) => Outcome::Answered(Reserve::Held(priced)),
+            Err(reason) => Outcome::NoAnswer(format!("{NAME}: {reason}")),
+        },
+        409 => Outcome::Answered(Reserve::Taken(named_in(&answer))),
+        404 | 400 => Outcome::Answered(Reserve::NotFound),
+        _ => answer.unusable(NAME),
+    }
+}
+
+fn held(answer: &Answer, order: &Order) -> Result<Priced, String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Reserved {
+        success: Option<bool>,
+        reserved_seats: Vec<Seat>,
+    }
+    let reserved: Reserved = answer.json("answer")?;
+    if reserved.success == Some(false) {
+        return Err("status 200 without success".into());
+    }
+    priced(&reserved.reserved_seats, order)
+}
+
+/// The seats that Seating names in `Seats are not available: A1, A2`, if that is what it says.
+fn named_in(answer: &Answer) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Problem {
+        message: String,
+    }
+    let problem: Problem = serde_json::from_slice(&answer.body).ok()?;
+    let names = problem.message.strip_prefix("Seats are not available: ")?;
+    let sane = |name: &&str| {
+        !name.is_empty() && name.len() <= 16 && name.chars().all(|c| c.is_alphanumeric() || c == '-')
+    };
+    let names: Vec<&str> = names.split(", ").filter(sane).collect();
+    (1..=100)
+        .contains(&names.len())
+        .then(|| crate::domain::seats::in_words(&names))
+}
+
+/// Looks at every seat of the order. `None` in the list: Seating does not know the seat.
+pub async fn look(config: &Config, order: &Order) -> Outcome<Vec<Option<Seat>>> {
+    const NAME: &str = "seating.seat";
+    let looks = order.seats.iter().map(|id| async move {
+        let answer = send(call(&config.seating, NAME, format!("/v1/seats/{id}"), None)).await?;
+        match answer.status {
+            200 => {
+                let seat: Seat = answer.json(NAME)?;
+                if seat.id == Int((*id).into()) {
+                    Ok(Some(seat))
+                } else {
+                    Err(format!("{NAME}: another seat than {id}"))
+                }
+            }
+            404 => Ok(None),
+            status => Err(format!("{NAME}: status {status}")),
+        }
+    });
+    match futures::future::try_join_all(looks).await {
+        Ok(seats) => Outcome::Answered(seats),
+        Err(reason) => Outcome::NoAnswer(reason),
+    }
+}
+
+/// Makes held seats the order's. `false`: some seat is not reserved, as after a repeat or when the hold is over.
+pub async fn allocate(config: &Config, order: &Order) -> Outcome<bool> {
+    const NAME: &str = "seating.allocate";
+    let body = json!({ "orderId": order.id, "seatIds": order.seats });
+    match send(call(
+        &config.seating,
+        NAME,
+        "/v1/seats/allocate".into(),
+        Some(body.to_string()),
+    ))
+    .await
+    {
+        Ok(answer) => match answer.status {
+            200..=299 => Outcome::Answered(true),
+            400 | 404 | 409 => Outcome::Answered(false),
+            _ => answer.unusable(NAME),
+        },
+        Err(reason) => Outcome::NoAnswer(reason),
+    }
+}
+
+/// The seats that Seating has allocated to an order.
+pub async fn of_order(config: &Config, id: OrderId) -> Outcome<Vec<i32>> {
+    const NAME: &str = "seating.of_order";
+    match send(call(&config.seating, NAME, format!("/v1/seats/order/{id}"), None)).await {
+        Ok(answer) => match answer.status {
+            200 => match answer.json::<Vec<Seat>>(NAME) {
+                Ok(seats) => Outcome::Answered(
+                    seats
+                        .iter()
+                        .filter_map(|seat| i32::try_from(seat.id.0).ok())
+                        .collect(),
+                ),
+                Err(reason) => Outcome::NoAnswer(reason),
+            },
+            404 => Outcome::Answered(Vec::new()),
+            _ => answer.unusable(NAME),
+        },
+        Err(reason) => Outcome::NoAnswer(reason),
+    }
+}
+
+/// Frees seats. It frees them whoever has them: pass only seats that are surely the order's.
+pub async fn release(config: &Config, seats: &[i32]) -> Outcome<()> {
+    const NAME: &str = "seating.release";
+    match send(call(
+        &config.seating,
+        NAME,
+        "/v1/seats/release".into(),
+        Some(json!(seats).to_string()),
+    ))
+    .await
+    {
+        Ok(answer) => match answer.status {
+            200..=299 => Outcome::Answered(()),
+            _ => answer.unusable(NAME),
+        },
+        Err(reason) => Outcome::NoAnswer(reason),
+    }
+}

@@ -1,0 +1,26 @@
+//! Reads one order.
+
+use crate::config::Config;
+use crate::db::DbError;
+use crate::db::orders::{self, Document};
+use crate::domain::ids::OrderId;
+
+/// An order's document with its entity tag.
+pub struct Read {
+    /// Strong: the document of one version never changes.
+    pub etag: String,
+    /// JSON text.
+    pub document: Document,
+}
+
+/// Reads an order; none when there is no such order.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn get(config: &Config, id: OrderId) -> Result<Option<Read>, DbError> {
+    let read = orders::read(config, id).await?;
+    Ok(read.map(|(version, document)| Read {
+        etag: format!("\"{id}.{version}\""),
+        document,
+    }))
+}

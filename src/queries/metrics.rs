@@ -1,0 +1,247 @@
+//! `/metrics` in the Prometheus text format (version 0.0.4).
+//!
+//! What is true of orders comes from summaries that the transitions keep, what is true of the work from the counts
+//! that all instances flush: any instance answers for all, at a cost that does not grow with the number of orders.
+//! Only memory and heap are of the instance that answers.
+
+use crate::config::Config;
+use crate::db::{DbError, work as table};
+use crate::domain::order::{Phase, Status};
+use crate::telemetry::{heap, work};
+use serde_json::Value;
+use std::fmt::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The content type of the answer.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Renders all metrics.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn metrics(config: &Config) -> Result<String, DbError> {
+    Ok(render(&table::summary(config).await?))
+}
+
+fn render(summary: &Value) -> String {
+    let mut page = Page(String::with_capacity(8 * 1024));
+    orders(&mut page, summary);
+    messages(&mut page, summary);
+    all_instances(&mut page, summary);
+    this_instance(&mut page);
+    page.0
+}
+
+fn orders(page: &mut Page, summary: &Value) {
+    let orders = &summary["orders"];
+    page.metric(
+        "order_service_orders_created_total",
+        "counter",
+        "Orders placed since the beginning.",
+    );
+    page.sample(
+        "order_service_orders_created_total",
+        "",
+        number(&orders["created"]),
+    );
+
+    page.metric("order_service_orders", "gauge", "Orders by status.");
+    for status in Status::ALL {
+        let label = format!("status=\"{}\"", status.as_str());
+        page.sample(
+            "order_service_orders",
+            &label,
+            number(&orders[status.as_str().to_ascii_lowercase()]),
+        );
+    }
+
+    page.metric(
+        "order_service_orders_in_progress",
+        "gauge",
+        "Orders that the service still has something to do for, by phase.",
+    );
+    for phase in Phase::ALL.iter().filter(|phase| **phase != Phase::Done) {
+        let label = format!("phase=\"{}\"", phase.as_str());
+        page.sample(
+            "order_service_orders_in_progress",
+            &label,
+            number(&orders[phase.as_str()]),
+        );
+    }
+
+    page.metric(
+        "order_service_orders_failed_total",
+        "counter",
+        "Orders that failed or expired, by failure code.",
+    );
+    for (code, count) in summary["failures"].as_object().into_iter().flatten() {
+        page.sample(
+            "order_service_orders_failed_total",
+            &format!("code=\"{code}\""),
+            number(count),
+        );
+    }
+
+    page.metric(
+        "order_service_oldest_due_order_seconds",
+        "gauge",
+        "Seconds for which the longest due order has been due; 0 when none is.",
+    );
+    page.sample(
+        "order_service_oldest_due_order_seconds",
+        "",
+        number(&summary["oldest_due_seconds"]),
+    );
+
+    page.metric(
+        "order_service_tickets_issued_total",
+        "counter",
+        "Tickets issued since the beginning.",
+    );
+    page.sample(
+        "order_service_tickets_issued_total",
+        "",
+        number(&orders["tickets"]),
+    );
+}
+
+fn messages(page: &mut Page, summary: &Value) {
+    page.metric(
+        "order_service_outbox_messages",
+        "gauge",
+        "Notifications that wait for delivery.",
+    );
+    page.sample(
+        "order_service_outbox_messages",
+        "",
+        number(&summary["orders"]["outbox"]),
+    );
+    page.metric(
+        "order_service_outbox_oldest_message_seconds",
+        "gauge",
+        "Age in seconds of the oldest notification that waits for delivery; 0 when none does.",
+    );
+    page.sample(
+        "order_service_outbox_oldest_message_seconds",
+        "",
+        number(&summary["outbox_age_seconds"]),
+    );
+    page.metric(
+        "order_service_outbox_dead_letters",
+        "gauge",
+        "Notifications that were given up after the last attempt.",
+    );
+    page.sample(
+        "order_service_outbox_dead_letters",
+        "",
+        number(&summary["orders"]["dead_letters"]),
+    );
+}
+
+fn all_instances(page: &mut Page, summary: &Value) {
+    let counted = [
+        (
+            work::REQUESTS,
+            "order_service_http_requests_total",
+            "HTTP requests answered by all instances, by route and status.",
+        ),
+        (
+            work::REQUEST_SECONDS,
+            "order_service_http_request_seconds_total",
+            "Seconds that HTTP requests took in all instances, by route.",
+        ),
+        (
+            work::PEER_CALLS,
+            "order_service_peer_calls_total",
+            "Calls of other services by all instances, by call and status (none: no answer).",
+        ),
+        (
+            work::BUSY,
+            "order_service_guest_busy_seconds_total",
+            "Seconds for which the component computed, in all instances: the time spent inside polls of its own futures.",
+        ),
+    ];
+    let rows = summary["work"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for (row_name, name, help) in counted {
+        page.metric(name, "counter", help);
+        for row in rows.iter().filter(|row| row["name"] == row_name) {
+            page.sample(
+                name,
+                row["label"].as_str().unwrap_or_default(),
+                number(&row["value"]),
+            );
+        }
+    }
+    page.metric(
+        "order_service_uptime_seconds",
+        "gauge",
+        "Seconds for which some instance has been at work without a pause of a minute.",
+    );
+    page.sample(
+        "order_service_uptime_seconds",
+        "",
+        number(&summary["uptime_seconds"]),
+    );
+}
+
+fn this_instance(page: &mut Page) {
+    page.metric(
+        "order_service_instance_memory_bytes",
+        "gauge",
+        "Linear memory of the instance that answers this scrape; one of many.",
+    );
+    page.sample(
+        "order_service_instance_memory_bytes",
+        "",
+        heap::memory_bytes() as f64,
+    );
+    page.metric(
+        "order_service_instance_heap_in_use_bytes",
+        "gauge",
+        "Heap in use in the instance that answers this scrape; one of many.",
+    );
+    page.sample(
+        "order_service_instance_heap_in_use_bytes",
+        "",
+        heap::in_use_bytes() as f64,
+    );
+    page.metric(
+        "order_service_info",
+        "gauge",
+        "Version of the service and what it runs on.",
+    );
+    let label = format!(
+        "version=\"{}\",platform=\"wasm32-wasip2\",runtime=\"spin\"",
+        env!("CARGO_PKG_VERSION")
+    );
+    page.sample("order_service_info", &label, 1.0);
+    page.metric(
+        "order_service_scrape_timestamp_seconds",
+        "gauge",
+        "Time of this scrape, in seconds since 1970.",
+    );
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs_f64();
+    page.sample("order_service_scrape_timestamp_seconds", "", now);
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or(0.0)
+}
+
+struct Page(String);
+
+impl Page {
+    fn metric(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &str, value: f64) {
+        let _ = match labels {
+            "" => writeln!(self.0, "{name} {value}"),
+            labels => writeln!(self.0, "{name}{{{labels}}} {value}"),
+        };
+    }
+}

@@ -1,0 +1,5 @@
+//! The use cases that read; they never write.
+
+pub mod get_order;
+pub mod health;
+pub mod metrics;

@@ -1,0 +1,68 @@
+//! Counts of the instance's work, kept until they are flushed to the database.
+//!
+//! An instance lives for 128 requests at most and a scrape reaches any one of many, so the counts go to a small table
+//! within a second, and any instance then answers `/metrics` for all. Only a trap or a kill loses the last second.
+
+use serde_json::{Value, json};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+thread_local! {
+    static COUNTS: RefCell<BTreeMap<(&'static str, String), f64>> = const { RefCell::new(BTreeMap::new()) };
+    static BUSY_SECONDS: Cell<f64> = const { Cell::new(0.0) };
+}
+
+/// Requests answered, by route and status.
+pub const REQUESTS: &str = "requests";
+/// Seconds that requests took, summed.
+pub const REQUEST_SECONDS: &str = "request_seconds";
+/// Calls of peers, by call and outcome.
+pub const PEER_CALLS: &str = "peer_calls";
+/// Seconds for which the guest computed.
+pub const BUSY: &str = "busy_seconds";
+
+/// Adds to a count; `label` is ready-made Prometheus label text, as `route="/health",code="200"`.
+pub fn add(name: &'static str, label: String, value: f64) {
+    COUNTS.with_borrow_mut(|counts| *counts.entry((name, label)).or_insert(0.0) += value);
+}
+
+/// Takes all counts, to be flushed. None when there are none.
+pub fn take() -> Option<Value> {
+    let counts = COUNTS.take();
+    let busy = BUSY_SECONDS.replace(0.0);
+    let mut rows: Vec<Value> = counts
+        .into_iter()
+        .map(|((name, label), value)| json!({ "name": name, "label": label, "value": value }))
+        .collect();
+    if rows.is_empty() {
+        BUSY_SECONDS.set(BUSY_SECONDS.get() + busy);
+        return None;
+    }
+    rows.push(json!({ "name": BUSY, "label": "", "value": busy }));
+    Some(Value::Array(rows))
+}
+
+/// A future whose polls are timed: in a guest, which has one thread and never sleeps inside a poll, that is its CPU time.
+pub struct Busy<F>(Pin<Box<F>>);
+
+impl<F: Future> Busy<F> {
+    /// Times a future.
+    pub fn new(future: F) -> Self {
+        Self(Box::pin(future))
+    }
+}
+
+impl<F: Future> Future for Busy<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let begun = Instant::now();
+        let result = self.0.as_mut().poll(context);
+        BUSY_SECONDS.set(BUSY_SECONDS.get() + begun.elapsed().as_secs_f64());
+        result
+    }
+}
