@@ -4,6 +4,7 @@
 //! state, no transaction and no open result outlives a statement, so that statements of concurrent requests can be
 //! pipelined on one connection.
 
+mod connection;
 pub mod orders;
 pub mod outbox;
 pub mod work;
@@ -11,9 +12,7 @@ pub mod work;
 use crate::config::Config;
 use futures::future::{Either, select};
 use spin_sdk::pg::{Connection, DbValue, Error as SpinError, ParameterValue, PgError, QueryError};
-use std::cell::RefCell;
 use std::pin::pin;
-use std::rc::Rc;
 use std::time::Duration;
 
 /// Why a statement gave no result.
@@ -29,10 +28,6 @@ pub enum DbError {
 /// alive. This one covers a server that is not.
 const STATEMENT_DEADLINE: Duration = Duration::from_secs(7);
 
-thread_local! {
-    static CONNECTION: RefCell<Option<Rc<Connection>>> = const { RefCell::new(None) };
-}
-
 /// One row's values, in the order of the statement's columns.
 type Row = Vec<DbValue>;
 
@@ -44,12 +39,12 @@ async fn query(
 ) -> Result<Vec<Row>, DbError> {
     let mut retried = false;
     loop {
-        let connection = connection(config).await?;
-        match within(run(&connection, statement, parameters.clone())).await {
+        let lease = within(connection::lease(config)).await?;
+        match within(run(lease.connection(), statement, parameters.clone())).await {
             Ok(rows) => return Ok(rows),
             Err(failure) => {
                 if failure.discards_connection() {
-                    discard(&connection);
+                    lease.discard();
                 }
                 if retried || !failure.is_worth_a_second_try() {
                     return Err(failure.into());
@@ -75,25 +70,6 @@ async fn run(
     // Errors of execution, such as a violated constraint, arrive only here.
     end.await.map_err(SpinError::PgError)?;
     Ok(rows)
-}
-
-async fn connection(config: &Config) -> Result<Rc<Connection>, DbError> {
-    if let Some(connection) = CONNECTION.with_borrow(Clone::clone) {
-        return Ok(connection);
-    }
-    let opened = within(async { Ok(Connection::open(config.database.clone()).await?) }).await?;
-    let opened = Rc::new(opened);
-    // Requests that open at once each get one; the last is kept, the others go back to the host's pool.
-    CONNECTION.set(Some(opened.clone()));
-    Ok(opened)
-}
-
-fn discard(connection: &Rc<Connection>) {
-    CONNECTION.with_borrow_mut(|kept| {
-        if kept.as_ref().is_some_and(|kept| Rc::ptr_eq(kept, connection)) {
-            *kept = None;
-        }
-    });
 }
 
 async fn within<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
