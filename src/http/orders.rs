@@ -76,11 +76,8 @@ pub async fn get(context: &Context, head: &Head, id: &str) -> Result<Reply, ApiE
     let read = get_order::get(&context.config, id)
         .await?
         .ok_or_else(ApiError::order_not_found)?;
-    let reply = if has(&head.all("if-none-match"), &read.etag) {
-        Reply::not_modified()
-    } else {
-        Reply::json(200, read.document)
-    };
+    let reply = Reply::json(200, read.document);
+    let reply = if has(&head.all("if-none-match"), &read.etag) { reply.not_modified() } else { reply };
     Ok(reply.with_header("etag", read.etag))
 }
 

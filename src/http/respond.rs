@@ -30,9 +30,9 @@ impl Reply {
         Self::new(status, "application/json", body)
     }
 
-    /// 304: the client has it already.
-    pub fn not_modified() -> Self {
-        Self::new(304, "application/json", Vec::new())
+    /// 304: the client has it already. Like the answer to a `HEAD` it tells the length of what it leaves out.
+    pub fn not_modified(self) -> Self {
+        Self { status: 304, ..self }
     }
 
     /// Adds a header.
@@ -45,12 +45,14 @@ impl Reply {
     /// The answer to a `HEAD` tells the length and has no body.
     pub async fn send(self, request_id: &str, is_head: bool) -> Response {
         let length = self.body.len().to_string();
-        let mut headers = vec![("x-request-id", request_id), ("cache-control", "no-store")];
-        if self.status != 304 {
-            headers.extend([("content-type", self.content_type), ("content-length", &length)]);
-        }
+        let mut headers = vec![
+            ("x-request-id", request_id),
+            ("cache-control", "no-store"),
+            ("content-type", self.content_type),
+            ("content-length", &length),
+        ];
         headers.extend(self.headers.iter().map(|(name, value)| (*name, value.as_str())));
-        let body = if is_head { Vec::new() } else { self.body };
+        let body = if is_head || self.status == 304 { Vec::new() } else { self.body };
         let (contents, trailers, writing) = Outgoing::new(body).split();
         let (response, _sent) = Response::new(wire::fields(&headers), contents, trailers);
         let _ = response.set_status_code(self.status);

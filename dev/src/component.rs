@@ -1,0 +1,143 @@
+//! Builds what runs: the component, and the host that runs it.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+use tokio::process::Command;
+use tokio::sync::OnceCell;
+
+use crate::repo_root;
+
+const TARGET: &str = "wasm32-wasip2";
+
+/// Builds the component and puts it where `spin.toml` expects it, `target/wasm32-wasip2/release/order_service.wasm`,
+/// also when cargo builds elsewhere. Cargo's progress goes to our standard error.
+pub async fn build() -> Result<()> {
+    ensure_target().await?;
+    let arguments = [
+        "build",
+        "--target",
+        TARGET,
+        "--release",
+        "--package",
+        "order-service",
+    ];
+    run(cargo().args(arguments)).await?;
+    let file = Path::new(TARGET).join("release/order_service.wasm");
+    let built = target_dir().await?.join(&file);
+    let expected = repo_root().join("target").join(&file);
+    if built != expected {
+        copy_in_one_step(&built, &expected)
+            .with_context(|| format!("copying {} to {}", built.display(), expected.display()))?;
+    }
+    Ok(())
+}
+
+/// The program that runs the component: `$SPIN` when it is set, else the dev host, which is built when it has to be.
+/// Built at most once in the life of this process.
+pub async fn host_program() -> Result<PathBuf> {
+    static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
+    let program = PROGRAM.get_or_try_init(async || {
+        if let Some(spin) = std::env::var_os("SPIN").filter(|spin| !spin.is_empty()) {
+            // Hosts are started from the root of the repository, wherever we are.
+            let spin = PathBuf::from(spin);
+            return Ok(if spin.components().count() > 1 {
+                std::path::absolute(spin)?
+            } else {
+                spin
+            });
+        }
+        // The whole workspace's features, as for `cargo test`: with `--package` wasmtime would be built a second time.
+        run(cargo().args(["build", "--workspace", "--bin", "dev-host"])).await?;
+        anyhow::Ok(target_dir().await?.join("debug/dev-host"))
+    });
+    program.await.cloned()
+}
+
+/// The cargo that runs us, so that both use the same tool chain.
+fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(repo_root()).kill_on_drop(true);
+    command
+}
+
+async fn run(command: &mut Command) -> Result<()> {
+    let line = shown(command);
+    let status = command
+        .stdin(Stdio::null())
+        .status()
+        .await
+        .with_context(|| format!("starting `{line}`"))?;
+    if !status.success() {
+        bail!("`{line}` failed ({status})");
+    }
+    Ok(())
+}
+
+async fn output(command: &mut Command) -> Result<String> {
+    let line = shown(command);
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .with_context(|| format!("starting `{line}`"))?;
+    if !output.status.success() {
+        bail!(
+            "`{line}` failed ({}): {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn shown(command: &Command) -> String {
+    let command = command.as_std();
+    let name = Path::new(command.get_program())
+        .file_name()
+        .unwrap_or(command.get_program());
+    let words = std::iter::once(name).chain(command.get_args());
+    words
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+async fn target_dir() -> Result<PathBuf> {
+    let text = output(cargo().args(["metadata", "--no-deps", "--format-version", "1"])).await?;
+    let metadata: serde_json::Value = serde_json::from_str(&text)?;
+    let folder = metadata["target_directory"]
+        .as_str()
+        .context("`cargo metadata` names no target directory")?;
+    Ok(PathBuf::from(folder))
+}
+
+/// `rust-toolchain.toml` asks for the target, but not every rustup installs it on its own.
+async fn ensure_target() -> Result<()> {
+    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    rustc
+        .current_dir(repo_root())
+        .args(["--print", "target-libdir", "--target", TARGET]);
+    let libraries = output(&mut rustc).await?;
+    if Path::new(libraries.trim()).is_dir() {
+        return Ok(());
+    }
+    let mut rustup = Command::new("rustup");
+    match run(rustup.current_dir(repo_root()).args(["target", "add", TARGET])).await {
+        Ok(()) => Ok(()),
+        Err(error) => Err(error.context(format!(
+            "this Rust has no target {TARGET}, and rustup could not add it"
+        ))),
+    }
+}
+
+/// A host that reads the file meanwhile sees the old one or the new one, never a half.
+fn copy_in_one_step(from: &Path, to: &Path) -> Result<()> {
+    let folder = to.parent().context("no folder")?;
+    std::fs::create_dir_all(folder)?;
+    let temporary = folder.join(format!(".order_service.{}.wasm", std::process::id()));
+    std::fs::copy(from, &temporary)?;
+    std::fs::rename(&temporary, to)?;
+    Ok(())
+}

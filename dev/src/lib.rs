@@ -1,0 +1,31 @@
+//! What a developer's machine lacks to run the order service: a PostgreSQL of its own, stand-ins for the four peer
+//! services, and the commands that put them together with the component and a host.
+//!
+//! In reading order: [`component`] builds the WebAssembly component and finds the host program, [`host`] runs it,
+//! [`postgres`] and [`migrations`] give it a database, [`peers`] are the services it talks to. `main.rs` and `up.rs`
+//! are the `cargo dev` commands over them; the black-box tests use the same parts directly.
+//!
+//! Nothing here is ever deployed.
+
+pub mod component;
+pub mod host;
+pub mod migrations;
+pub mod peers;
+pub mod postgres;
+pub mod process;
+
+use std::path::{Path, PathBuf};
+
+/// The root of the repository that this was compiled from.
+pub fn repo_root() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest).to_path_buf()
+}
+
+/// A TCP port of the loopback interface that nobody listens on just now. Somebody else may take it before it is
+/// used, so whoever uses it must be ready to try another one.
+pub fn free_port() -> std::io::Result<u16> {
+    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?
+        .local_addr()?
+        .port())
+}

@@ -1,0 +1,117 @@
+//! `cargo dev …`: see `cargo dev --help`.
+
+mod settings;
+mod up;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use order_dev::{component, migrations, peers, postgres, repo_root};
+
+/// Tools for developing the order service.
+#[derive(Parser)]
+#[command(name = "cargo dev", bin_name = "cargo dev")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs everything: PostgreSQL, migrations, sandbox peers, the component in a host
+    ///
+    /// An existing PostgreSQL is used when DATABASE_HOST, DATABASE_PORT, DATABASE_USERNAME or DATABASE_PASSWORD is set,
+    /// an existing peer when CATALOG_URL, SEATING_URL, PAYMENT_URL or NOTIFICATION_URL is. Every other variable of
+    /// spin.toml can be set by its name in upper case, such as TAX_PERCENT.
+    Up(up::Options),
+    /// Deletes the data of `up`
+    Reset,
+    /// Applies the migrations to the database that DATABASE_HOST, … name
+    Migrate,
+    /// Builds the component
+    Build,
+    /// Runs only the sandbox peers; GET /control says how to make them misbehave
+    Peers {
+        /// Where to listen
+        #[arg(long, default_value = "127.0.0.1:4010")]
+        listen: SocketAddr,
+        /// The order service's callback endpoint; without it payments call nobody back
+        #[arg(long)]
+        callback_url: Option<String>,
+        /// A file that keeps events, seats and payments between runs
+        #[arg(long)]
+        state_file: Option<PathBuf>,
+    },
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime can be started");
+    let result = runtime.block_on(run(arguments.command));
+    // Nothing that still runs there is worth waiting for.
+    runtime.shutdown_background();
+    if let Err(error) = result {
+        eprintln!("error: {error:#}");
+        std::process::exit(1);
+    }
+}
+
+async fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Up(options) => up::up(options).await,
+        Command::Reset => reset(),
+        Command::Migrate => migrate().await,
+        Command::Build => component::build().await,
+        Command::Peers {
+            listen,
+            callback_url,
+            state_file,
+        } => {
+            let options = peers::Options {
+                listen,
+                callback_url,
+                state_file,
+                ..peers::Options::default()
+            };
+            run_peers(options).await
+        }
+    }
+}
+
+fn reset() -> Result<()> {
+    let folder = repo_root().join(".dev");
+    if !folder.exists() {
+        println!("There is nothing to delete.");
+        return Ok(());
+    }
+    let _lock = up::Lock::take(&folder)?;
+    postgres::remove(&folder.join("postgres"))?;
+    std::fs::remove_dir_all(&folder)?;
+    println!("Deleted {} and the data of its PostgreSQL.", folder.display());
+    Ok(())
+}
+
+async fn migrate() -> Result<()> {
+    let database = settings::Settings::read()?.database();
+    let applied = migrations::apply(&database).await?;
+    for version in &applied {
+        println!("Applied {version}.");
+    }
+    if applied.is_empty() {
+        println!("Nothing to apply.");
+    }
+    Ok(())
+}
+
+async fn run_peers(options: peers::Options) -> Result<()> {
+    let mut stop = up::StopSignal::new()?;
+    let peers = peers::Peers::start(options).await?;
+    println!(
+        "The sandbox peers serve on {0}; GET {0}/control says how to make them misbehave.",
+        peers.url()
+    );
+    stop.wait().await;
+    peers.stop()
+}

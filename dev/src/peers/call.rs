@@ -1,0 +1,182 @@
+//! Recognising a call: which peer, which operation, about which order and seats.
+
+use bytes::Bytes;
+use hyper::{HeaderMap, Method};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::state::State;
+
+/// One of the four peer services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum Peer {
+    Catalog,
+    Seating,
+    Payment,
+    Notification,
+}
+
+/// One operation of a peer. [`CallName::Unknown`] is what none of them offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum CallName {
+    Event,
+    Reserve,
+    Allocate,
+    Release,
+    Seat,
+    OrderSeats,
+    Availability,
+    Charge,
+    Payment,
+    Refund,
+    Notify,
+    Unknown,
+}
+
+/// A call as it came in.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    pub peer: Peer,
+    pub name: CallName,
+    /// The id in the path or in the query, where the operation has one there.
+    pub id: String,
+    pub idempotency_key: Option<String>,
+    pub content_type: String,
+    pub body: Bytes,
+    pub about: About,
+}
+
+/// What a call is about, as far as the call itself or earlier calls tell.
+#[derive(Clone, Debug, Default)]
+pub(super) struct About {
+    pub order_id: Option<String>,
+    pub user_id: Option<i64>,
+    pub seat_ids: Vec<i64>,
+}
+
+/// Which calls a rule is for: those about this order, this seat, this user. What is not given fits all. Payment's calls
+/// and Seating's other calls name only the order; its user and seats are known from the `reserve` of that order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Matching {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seat_id: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<i64>,
+}
+
+impl Matching {
+    pub(super) fn fits(&self, about: &About) -> bool {
+        self.order_id
+            .as_ref()
+            .is_none_or(|id| about.order_id.as_ref() == Some(id))
+            && self.seat_id.is_none_or(|id| about.seat_ids.contains(&id))
+            && self.user_id.is_none_or(|id| about.user_id == Some(id))
+    }
+}
+
+impl Call {
+    /// `None` when the path belongs to no peer.
+    pub fn identify(method: &Method, uri: &hyper::Uri, headers: &HeaderMap, body: Bytes) -> Option<Call> {
+        let mut segments = uri.path().trim_start_matches('/').split('/');
+        let peer = match segments.next()? {
+            "catalog" => Peer::Catalog,
+            "seating" => Peer::Seating,
+            "payment" => Peer::Payment,
+            "notification" => Peer::Notification,
+            _ => return None,
+        };
+        let rest: Vec<&str> = segments.collect();
+        let query = uri.query().unwrap_or_default();
+        let (name, id) = match (peer, method.as_str(), rest.as_slice()) {
+            (Peer::Catalog, "GET", ["v1", "events", id]) => (CallName::Event, *id),
+            (Peer::Seating, "POST", ["v1", "seats", "reserve"]) => (CallName::Reserve, ""),
+            (Peer::Seating, "POST", ["v1", "seats", "allocate"]) => (CallName::Allocate, ""),
+            (Peer::Seating, "POST", ["v1", "seats", "release"]) => (CallName::Release, ""),
+            (Peer::Seating, "GET", ["v1", "seats", "availability"]) => {
+                let event = query.split('&').find_map(|pair| pair.strip_prefix("eventId="));
+                (CallName::Availability, event.unwrap_or_default())
+            }
+            (Peer::Seating, "GET", ["v1", "seats", "order", id]) => (CallName::OrderSeats, *id),
+            (Peer::Seating, "GET", ["v1", "seats", id]) => (CallName::Seat, *id),
+            (Peer::Payment, "POST", ["v1", "charge"]) => (CallName::Charge, ""),
+            (Peer::Payment, "GET", ["v1", "payments", id]) => (CallName::Payment, *id),
+            (Peer::Payment, "POST", ["v1", "refund"]) => (CallName::Refund, ""),
+            (Peer::Notification, "POST", ["v1", "notify"]) => (CallName::Notify, ""),
+            _ => (CallName::Unknown, ""),
+        };
+        let header = |name| {
+            headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
+        };
+        Some(Call {
+            peer,
+            name,
+            id: id.to_owned(),
+            idempotency_key: header("idempotency-key"),
+            content_type: header("content-type").unwrap_or_default(),
+            body,
+            about: About::default(),
+        })
+    }
+
+    /// The body as JSON, when it is JSON and says so, as the real services demand.
+    pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Option<T> {
+        let media_type = self.content_type.split(';').next().unwrap_or_default().trim();
+        let is_json = media_type.eq_ignore_ascii_case("application/json");
+        is_json.then(|| serde_json::from_slice(&self.body).ok()).flatten()
+    }
+
+    /// Fills in what the call is about. A reserve teaches the sandbox which seats and user an order has; later calls
+    /// profit from it.
+    pub fn look_up(&mut self, state: &mut State) {
+        let body: Value = self.json().unwrap_or(Value::Null);
+        let text = |name: &str| body[name].as_str().map(str::to_owned);
+        let ids = |list: &Value| {
+            list.as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_i64)
+                .collect()
+        };
+        let about = &mut self.about;
+        match self.name {
+            CallName::Reserve => {
+                let seat_ids = ids(&body["seatIds"]);
+                *about = About {
+                    order_id: text("orderId"),
+                    user_id: body["userId"].as_i64(),
+                    seat_ids,
+                };
+                state.learn(about);
+                return;
+            }
+            CallName::Allocate => (about.order_id, about.seat_ids) = (text("orderId"), ids(&body["seatIds"])),
+            CallName::Release => {
+                about.seat_ids = ids(&body);
+                about.order_id = about.seat_ids.first().and_then(|seat| state.last_order_of(*seat));
+            }
+            CallName::Seat => {
+                about.seat_ids.extend(self.id.parse::<i64>().ok());
+                about.order_id = about.seat_ids.first().and_then(|seat| state.last_order_of(*seat));
+            }
+            CallName::OrderSeats => about.order_id = Some(self.id.clone()),
+            CallName::Charge => about.order_id = text("merchant_order_id"),
+            CallName::Payment => about.order_id = state.order_of_payment(&self.id),
+            CallName::Refund => {
+                about.order_id = text("payment_id").and_then(|id| state.order_of_payment(&id))
+            }
+            CallName::Notify => (about.order_id, about.seat_ids) = (text("order_id"), ids(&body["seats"])),
+            CallName::Event | CallName::Availability | CallName::Unknown => {}
+        }
+        state.complete(about);
+    }
+}

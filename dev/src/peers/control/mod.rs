@@ -1,0 +1,180 @@
+//! `/control`: tells the sandbox what there is, how to misbehave, and asks what happened.
+//!
+//! ```text
+#![doc = include_str!("control.txt")]
+//! ```
+
+mod specs;
+mod views;
+
+use hyper::http::request::Parts;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::answer::Answer;
+use super::catalog::Event;
+use super::faults::FaultRule;
+use super::state::{Seat, SeatStatus, State, now_ms, raw};
+use super::{Sandbox, payment, seating};
+use specs::{CallbackUrl, Down, Hold, ModeSpec, Seats, Settle};
+
+pub use specs::{EventSpec, SeatSpec};
+
+/// Every control endpoint, in the order of the text.
+pub(super) async fn answer(sandbox: &Sandbox, head: &Parts, body: &[u8]) -> Answer {
+    let path = head.uri.path().trim_start_matches("/control").trim_matches('/');
+    let segments: Vec<&str> = path.split('/').collect();
+    let query = head.uri.query().unwrap_or_default();
+    // Those that wait for the order service must not hold the state meanwhile.
+    match (head.method.as_str(), segments.as_slice()) {
+        ("POST", ["payments", "settle"]) => {
+            return with(body, async |spec| settle(sandbox, spec).await).await;
+        }
+        ("POST", ["callback"]) => return with(body, async |body| send_callback(sandbox, body).await).await,
+        _ => {}
+    }
+    let mut state = sandbox.state();
+    let state = &mut *state;
+    state.changes += 1;
+    match (head.method.as_str(), segments.as_slice()) {
+        ("GET", [""]) => Answer::text(200, include_str!("control.txt")),
+        ("POST", ["events"]) => parsed(body, |spec| put_event(state, spec)),
+        ("POST", ["seats"]) => parsed(body, |spec| put_seats(state, spec)),
+        ("GET", ["seats", id]) => views::seat(state, id),
+        ("POST", ["seats", "expire"]) => done(json!({ "expired": seating::expire_all(state) })),
+        ("POST", ["hold"]) => parsed(body, |spec: Hold| {
+            state.hold_ms = spec.ms;
+            ok()
+        }),
+        ("POST", ["payments", "mode"]) => parsed(body, |spec: ModeSpec| {
+            state.modes.set(spec.only, spec.mode);
+            ok()
+        }),
+        ("POST", ["callback-url"]) => parsed(body, |spec: CallbackUrl| {
+            state.callback_url = spec.url;
+            ok()
+        }),
+        ("POST", ["peers"]) => parsed(body, |spec: Down| {
+            state.faults.set_down(spec.peer, spec.down);
+            ok()
+        }),
+        ("POST", ["faults"]) => parsed(body, |rule: FaultRule| {
+            done(json!({ "id": state.faults.add(rule) }))
+        }),
+        ("GET", ["faults"]) => done(json!({ "faults": state.faults.list() })),
+        ("DELETE", ["faults"]) => {
+            state.faults.clear();
+            ok()
+        }
+        ("DELETE", ["faults", id]) => {
+            let removed = id.parse().is_ok_and(|id| state.faults.remove(id));
+            if removed {
+                ok()
+            } else {
+                Answer::error(404, "no such fault rule")
+            }
+        }
+        ("GET", ["calls"]) => views::calls(state, query),
+        ("DELETE", ["calls"]) => {
+            state.calls.clear();
+            ok()
+        }
+        ("GET", ["state"]) => views::all(state),
+        ("POST", ["reset"]) => {
+            state.reset();
+            ok()
+        }
+        _ => Answer::error(404, "no such control endpoint: see GET /control"),
+    }
+}
+
+fn put_event(state: &mut State, spec: EventSpec) -> Answer {
+    let title = spec.title.as_deref().unwrap_or("Some Event");
+    state
+        .events
+        .insert(spec.id, Event::new(spec.id, title, &spec.status));
+    ok()
+}
+
+fn put_seats(state: &mut State, spec: Seats) -> Answer {
+    let range = (spec.from..spec.from.saturating_add(spec.count)).map(|id| SeatSpec {
+        id,
+        price: spec.price.clone(),
+        ..SeatSpec::default()
+    });
+    let mut count = 0;
+    for seat in spec.seats.into_iter().chain(range) {
+        state.put_seat(seat_from(spec.event_id, seat));
+        count += 1;
+    }
+    done(json!({ "seats": count }))
+}
+
+fn seat_from(event_id: i64, spec: SeatSpec) -> Seat {
+    let number = spec.seat_number.unwrap_or_else(|| format!("S{}", spec.id));
+    let mut seat = Seat::new(
+        spec.id,
+        event_id,
+        number,
+        spec.price.unwrap_or_else(|| raw("150.00")),
+    );
+    (seat.price_cents, seat.reserved_by, seat.order_id) = (spec.price_cents, spec.reserved_by, spec.order_id);
+    seat.status = spec.status.unwrap_or(SeatStatus::Available);
+    if seat.status != SeatStatus::Available {
+        seat.reserved_at = Some(now_ms());
+    }
+    seat
+}
+
+async fn settle(sandbox: &Sandbox, spec: Settle) -> Answer {
+    let payment = {
+        let mut state = sandbox.state();
+        state.changes += 1;
+        let of_order = || {
+            let payment = state
+                .payments
+                .values()
+                .find(|payment| Some(&payment.order_id) == spec.order_id.as_ref());
+            payment.map(|payment| payment.id.clone())
+        };
+        let id = spec.payment_id.clone().or_else(of_order);
+        id.and_then(|id| payment::settle(&mut state, &id, spec.status))
+    };
+    let Some(payment) = payment else {
+        return Answer::error(404, "no such payment");
+    };
+    let callback = match spec.callback {
+        true => payment::call_back(sandbox, payment::callback_body(&payment, spec.status)).await,
+        false => None,
+    };
+    done(json!({ "payment": payment, "callback": callback }))
+}
+
+async fn send_callback(sandbox: &Sandbox, body: Value) -> Answer {
+    match payment::call_back(sandbox, body).await {
+        Some(record) => done(json!(record)),
+        None => Answer::error(409, "no callback URL is set"),
+    }
+}
+
+fn parsed<T: DeserializeOwned>(body: &[u8], then: impl FnOnce(T) -> Answer) -> Answer {
+    match serde_json::from_slice(body) {
+        Ok(value) => then(value),
+        Err(error) => Answer::error(400, &error.to_string()),
+    }
+}
+
+async fn with<T: DeserializeOwned>(body: &[u8], then: impl AsyncFnOnce(T) -> Answer) -> Answer {
+    match serde_json::from_slice(body) {
+        Ok(value) => then(value).await,
+        Err(error) => Answer::error(400, &error.to_string()),
+    }
+}
+
+fn ok() -> Answer {
+    done(json!({}))
+}
+
+fn done(value: Value) -> Answer {
+    Answer::json(200, &value)
+}

@@ -1,0 +1,151 @@
+//! Disturbances: which calls do not go as they should, and how.
+
+mod rule;
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::answer::Answer;
+use super::call::{Call, CallName, Peer};
+use super::{Sandbox, catalog, payment, seating, server};
+
+pub use rule::{Action, FaultRule, Moment};
+
+/// The rules in force.
+#[derive(Default)]
+pub(super) struct Faults {
+    rules: Vec<Placed>,
+    next_id: u64,
+    down: Vec<Peer>,
+}
+
+/// A rule with its number, and what has become of it.
+#[derive(Clone, Serialize)]
+pub(super) struct Placed {
+    id: u64,
+    /// Calls that it was for.
+    seen: u64,
+    /// Calls that it disturbed.
+    hits: u64,
+    rule: FaultRule,
+}
+
+impl Faults {
+    pub fn add(&mut self, rule: FaultRule) -> u64 {
+        self.next_id += 1;
+        self.rules.push(Placed {
+            id: self.next_id,
+            seen: 0,
+            hits: 0,
+            rule,
+        });
+        self.next_id
+    }
+
+    pub fn remove(&mut self, id: u64) -> bool {
+        let before = self.rules.len();
+        self.rules.retain(|placed| placed.id != id);
+        before != self.rules.len()
+    }
+
+    pub fn clear(&mut self) {
+        self.rules.clear();
+        self.down.clear();
+    }
+
+    pub fn list(&self) -> &[Placed] {
+        &self.rules
+    }
+
+    pub fn set_down(&mut self, peer: Peer, down: bool) {
+        self.down.retain(|other| *other != peer);
+        if down {
+            self.down.push(peer);
+        }
+    }
+
+    /// What happens to this call, if anything. Used-up rules stay in the list, for their numbers.
+    pub fn take(&mut self, call: &Call) -> Option<Action> {
+        if self.down.contains(&call.peer) {
+            return Some(Action::LoseRequest);
+        }
+        for placed in &mut self.rules {
+            let rule = &placed.rule;
+            let fits = rule.peer.is_none_or(|peer| peer == call.peer)
+                && rule.call.is_none_or(|name| name == call.name)
+                && rule.only.fits(&call.about);
+            if !fits || rule.times.is_some_and(|times| placed.hits >= times) {
+                continue;
+            }
+            placed.seen += 1;
+            if placed.seen > rule.after {
+                placed.hits += 1;
+                return Some(rule.action.clone());
+            }
+        }
+        None
+    }
+}
+
+/// Does the call in the way the action says. `None`: close the connection without an answer.
+pub(super) async fn act(sandbox: &Sandbox, call: &Call, action: Option<Action>) -> Option<Answer> {
+    let Some(action) = action else {
+        return Some(server::perform(sandbox, call).await);
+    };
+    match action {
+        Action::Fail {
+            status,
+            body: Some(body),
+        } => Some(Answer::text(status, &body)),
+        Action::Fail { status, body: None } => Some(Answer::error(status, "made to fail")),
+        Action::Stall {
+            ms,
+            effect: Moment::Before,
+        } => {
+            let answer = server::perform(sandbox, call).await;
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            Some(answer)
+        }
+        Action::Stall {
+            ms,
+            effect: Moment::After,
+        } => {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            Some(server::perform(sandbox, call).await)
+        }
+        Action::LoseAnswer => {
+            server::perform(sandbox, call).await;
+            None
+        }
+        Action::LoseRequest => None,
+        Action::Garbage {
+            body,
+            content_type,
+            status,
+            effect,
+        } => {
+            if effect {
+                server::perform(sandbox, call).await;
+            }
+            Some(Answer {
+                status,
+                content_type: Some(content_type),
+                body: body.into_bytes().into(),
+            })
+        }
+        Action::Refuse => Some(refuse(sandbox, call).await),
+        Action::Patch(patch) => Some(server::perform(sandbox, call).await.patched(&patch)),
+    }
+}
+
+async fn refuse(sandbox: &Sandbox, call: &Call) -> Answer {
+    match call.name {
+        CallName::Reserve | CallName::Allocate => seating::refusal(&sandbox.state(), call),
+        CallName::Charge => payment::charge(sandbox, call, Some(payment::Mode::Decline)).await,
+        CallName::Refund => payment::not_refundable(),
+        CallName::Release | CallName::Notify => Answer::error(400, "refused"),
+        CallName::Seat | CallName::OrderSeats | CallName::Availability => seating::not_found(),
+        CallName::Event | CallName::Payment | CallName::Unknown => catalog::not_found(),
+    }
+}

@@ -1,0 +1,180 @@
+//! What a fault rule says.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::peers::call::{CallName, Matching, Peer};
+
+/// What happens to the calls that a rule is for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Nothing happens, and this status is answered; with this body, or a short error.
+    Fail {
+        /// The HTTP status.
+        status: u16,
+        /// The body, as it is; `None`: a short JSON error.
+        #[serde(default)]
+        body: Option<String>,
+    },
+    /// The call works, but takes longer.
+    Stall {
+        /// By how many milliseconds.
+        ms: u64,
+        /// Whether the effect happens before the wait or after it.
+        #[serde(default)]
+        effect: Moment,
+    },
+    /// The call works, but the connection is closed instead of answering.
+    LoseAnswer,
+    /// Nothing happens, and the connection is closed.
+    LoseRequest,
+    /// Something else is answered than the peer would.
+    Garbage {
+        /// The body, as it is.
+        body: String,
+        /// Its media type.
+        #[serde(default = "json_type")]
+        content_type: String,
+        /// The HTTP status.
+        #[serde(default = "ok")]
+        status: u16,
+        /// Whether the call does its work all the same.
+        #[serde(default)]
+        effect: bool,
+    },
+    /// The peer says no for reasons of its own: reserve and allocate 409, charge declined, refund 400, the others as
+    /// if they did not know what is asked for.
+    Refuse,
+    /// The call works, and a JSON Merge Patch is applied to what it answers. To change elements of an array, give an
+    /// object with their indexes: `{"reservedSeats": {"0": {"price": -5}, "1": null}}`.
+    Patch(Value),
+}
+
+/// When a stalled call has its effect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum Moment {
+    #[default]
+    Before,
+    After,
+}
+
+/// A rule: these calls are disturbed in this way. Rules are tried in the order in which they were added, and at most
+/// one applies to a call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FaultRule {
+    /// The service; `None`: any.
+    #[serde(default)]
+    pub peer: Option<Peer>,
+    /// The operation; `None`: any.
+    #[serde(default, with = "star")]
+    pub call: Option<CallName>,
+    /// Only calls about this order, seat, user.
+    #[serde(flatten)]
+    pub only: Matching,
+    /// How many calls are disturbed; `None`: all, until the rule is removed.
+    #[serde(default = "once")]
+    pub times: Option<u64>,
+    /// How many calls pass before the first is disturbed.
+    #[serde(default)]
+    pub after: u64,
+    /// What happens.
+    pub action: Action,
+}
+
+impl FaultRule {
+    /// The next call of this operation.
+    pub fn on(call: CallName, action: Action) -> FaultRule {
+        FaultRule {
+            peer: None,
+            call: Some(call),
+            only: Matching::default(),
+            times: Some(1),
+            after: 0,
+            action,
+        }
+    }
+
+    /// The next call of this peer.
+    pub fn on_any(peer: Peer, action: Action) -> FaultRule {
+        FaultRule {
+            peer: Some(peer),
+            call: None,
+            ..FaultRule::on(CallName::Unknown, action)
+        }
+    }
+
+    /// The next `times` calls.
+    pub fn times(self, times: u64) -> FaultRule {
+        FaultRule {
+            times: Some(times),
+            ..self
+        }
+    }
+
+    /// All calls, until the rule is removed.
+    pub fn always(self) -> FaultRule {
+        FaultRule { times: None, ..self }
+    }
+
+    /// Lets `after` calls pass first.
+    pub fn after(self, after: u64) -> FaultRule {
+        FaultRule { after, ..self }
+    }
+
+    /// Only calls about this order.
+    pub fn order(mut self, id: impl ToString) -> FaultRule {
+        self.only.order_id = Some(id.to_string());
+        self
+    }
+
+    /// Only calls about this seat, or about an order that asked for it.
+    pub fn seat(mut self, id: i64) -> FaultRule {
+        self.only.seat_id = Some(id);
+        self
+    }
+
+    /// Only calls about this user's orders.
+    pub fn user(mut self, id: i64) -> FaultRule {
+        self.only.user_id = Some(id);
+        self
+    }
+}
+
+fn once() -> Option<u64> {
+    Some(1)
+}
+
+fn ok() -> u16 {
+    200
+}
+
+fn json_type() -> String {
+    "application/json".into()
+}
+
+/// In JSON "any call" is `"*"`.
+mod star {
+    use serde::de::IntoDeserializer;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::CallName;
+
+    pub fn serialize<S: Serializer>(call: &Option<CallName>, serializer: S) -> Result<S::Ok, S::Error> {
+        match call {
+            Some(call) => call.serialize(serializer),
+            None => "*".serialize(serializer),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<CallName>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == "*" {
+            Ok(None)
+        } else {
+            CallName::deserialize(text.as_str().into_deserializer()).map(Some)
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The sandbox: Catalog, Seating, Payment and Notification in one HTTP server on one port, under `/catalog`,
+//! `/seating`, `/payment` and `/notification`, with the behaviour of the real ones down to their peculiarities.
+//!
+//! One room a peer (`catalog`, `seating`, `payment`, `notification`) says what a call does; `call` recognises the
+//! call, `faults` decides whether it is disturbed, `record` remembers it, `state` is all that there is to know.
+//! `/control` (see [`control`], and `GET /control` for its text) sets all of it; [`Control`] is its typed client.
+
+mod answer;
+mod call;
+mod catalog;
+mod client;
+pub mod control;
+mod faults;
+mod notification;
+mod payment;
+mod record;
+mod seating;
+mod server;
+mod state;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub use call::{CallName, Matching, Peer};
+pub use client::{Calls, Control, SandboxState, SeatView, Settled};
+pub use control::{EventSpec, SeatSpec};
+pub use faults::{Action, FaultRule, Moment};
+pub use payment::{CallbackRecord, Mode, Payment, PaymentStatus};
+pub use record::RecordedCall;
+pub use state::SeatStatus;
+
+use state::State;
+
+/// How to start the sandbox.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where to listen; port 0: a free one.
+    pub listen: SocketAddr,
+    /// The order service's callback endpoint; `None`: payments call nobody back until one is set.
+    pub callback_url: Option<String>,
+    /// How long Seating holds reserved seats.
+    pub hold: Duration,
+    /// Where events, seats and payments are kept between runs; `None`: nowhere.
+    pub state_file: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        Options {
+            listen,
+            callback_url: None,
+            hold: Duration::from_secs(15 * 60),
+            state_file: None,
+        }
+    }
+}
+
+/// The running sandbox. Dropping it closes every connection.
+pub struct Peers {
+    address: SocketAddr,
+    sandbox: Arc<Sandbox>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Peers {
+    /// Starts the sandbox on the current runtime.
+    pub async fn start(options: Options) -> Result<Peers> {
+        let place = || format!("the sandbox peers cannot listen on {}", options.listen);
+        let listener = TcpListener::bind(options.listen).await.with_context(place)?;
+        let address = listener.local_addr()?;
+        let mut state = match &options.state_file {
+            Some(file) => State::load(file)?.unwrap_or_else(State::seed),
+            None => State::seed(),
+        };
+        state.hold_ms = options.hold.as_millis() as i64;
+        state.callback_url = options.callback_url;
+        let sandbox = Arc::new(Sandbox {
+            state: Mutex::new(state),
+            client: reqwest::Client::new(),
+            state_file: options.state_file,
+        });
+        let mut tasks = vec![tokio::spawn(server::accept(listener, sandbox.clone()))];
+        if sandbox.state_file.is_some() {
+            tasks.push(tokio::spawn(save_now_and_then(sandbox.clone())));
+        }
+        Ok(Peers {
+            address,
+            sandbox,
+            tasks,
+        })
+    }
+
+    /// `http://<address>`, without a slash at the end.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The Spin variables that lead the component to these peers and allow it nobody else.
+    pub fn spin_variables(&self) -> Vec<(String, String)> {
+        let peers = ["catalog", "seating", "payment", "notification"];
+        let urls = peers.map(|peer| (format!("{peer}_url"), format!("{}/{peer}", self.url())));
+        let hosts = [
+            ("peers_http".into(), format!("http://{}:*", self.address.ip())),
+            ("peers_https".into(), String::new()),
+        ];
+        urls.into_iter().chain(hosts).collect()
+    }
+
+    /// A client of the control endpoints.
+    pub fn control(&self) -> Control {
+        Control::new(&self.url())
+    }
+
+    /// Stops the sandbox and, when it has a state file, saves the state.
+    pub fn stop(self) -> Result<()> {
+        for task in &self.tasks {
+            task.abort();
+        }
+        self.sandbox.save()
+    }
+}
+
+impl Drop for Peers {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+/// All that the sandbox has and knows.
+struct Sandbox {
+    state: Mutex<State>,
+    /// For calling the order service back.
+    client: reqwest::Client,
+    state_file: Option<PathBuf>,
+}
+
+impl Sandbox {
+    /// The state, for a moment: never across an await.
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic in a handler does not make the sandbox worth less to the next test.
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn save(&self) -> Result<()> {
+        let Some(file) = &self.state_file else {
+            return Ok(());
+        };
+        let text = self.state().to_json()?;
+        state::write_in_one_step(file, &text)
+    }
+}
+
+/// So that not even a killed sandbox forgets much.
+async fn save_now_and_then(sandbox: Arc<Sandbox>) {
+    let mut saved = None;
+    loop {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let changes = sandbox.state().changes;
+        if saved != Some(changes) && sandbox.save().is_ok() {
+            saved = Some(changes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

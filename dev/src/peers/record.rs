@@ -1,0 +1,86 @@
+//! Remembering every call, for tests to look at.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::call::{Call, CallName, Peer};
+use super::state::now_ms;
+
+/// How many calls are kept; the counts go on.
+const LIMIT: usize = 200_000;
+
+/// One call to a peer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RecordedCall {
+    /// Counts from 0, in the order in which the calls came in.
+    pub number: u64,
+    /// Which service was called.
+    pub peer: Peer,
+    /// What was asked of it.
+    pub call: CallName,
+    /// The order that it was about, if known.
+    pub order_id: Option<String>,
+    /// The seats that it was about, if known.
+    pub seat_ids: Vec<i64>,
+    /// The status that was answered; `None` while it is under way, or when the connection was closed.
+    pub status: Option<u16>,
+    /// Whether the connection was closed without an answer.
+    pub closed: bool,
+    /// When it came in: milliseconds since 1970.
+    pub started_at_ms: i64,
+    /// How long it took, in milliseconds; `None` while it is under way.
+    pub took_ms: Option<i64>,
+}
+
+/// The calls so far.
+#[derive(Default)]
+pub(super) struct Recorder {
+    pub calls: VecDeque<RecordedCall>,
+    /// How often each call came in, named like `seating.reserve`.
+    pub counts: BTreeMap<(Peer, CallName), u64>,
+    next: u64,
+}
+
+impl Recorder {
+    pub fn start(&mut self, call: &Call) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        *self.counts.entry((call.peer, call.name)).or_default() += 1;
+        if self.calls.len() == LIMIT {
+            self.calls.pop_front();
+        }
+        self.calls.push_back(RecordedCall {
+            number,
+            peer: call.peer,
+            call: call.name,
+            order_id: call.about.order_id.clone(),
+            seat_ids: call.about.seat_ids.clone(),
+            status: None,
+            closed: false,
+            started_at_ms: now_ms(),
+            took_ms: None,
+        });
+        number
+    }
+
+    /// `status`: `None` when the connection is closed without an answer.
+    pub fn finish(&mut self, number: u64, status: Option<u16>) {
+        let Some(first) = self.calls.front().map(|call| call.number) else {
+            return;
+        };
+        let index = number.checked_sub(first).map(|index| index as usize);
+        // It may have been forgotten, or cleared away, meanwhile.
+        if let Some(call) = index.and_then(|index| self.calls.get_mut(index)) {
+            call.status = status;
+            call.closed = status.is_none();
+            call.took_ms = Some(now_ms() - call.started_at_ms);
+        }
+    }
+
+    /// Forgets all calls. Numbers go on, so that a call under way finishes as nobody else.
+    pub fn clear(&mut self) {
+        self.calls.clear();
+        self.counts.clear();
+    }
+}

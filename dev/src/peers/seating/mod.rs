@@ -1,0 +1,219 @@
+//! Seating: who holds which seat.
+
+mod messages;
+
+use std::collections::HashSet;
+
+use serde_json::json;
+
+use super::answer::Answer;
+use super::call::Call;
+use super::state::{Seat, SeatStatus, State, now_ms, raw};
+use messages::{Allocate, Reserve, Reserved, dto, error, local_time, total};
+
+pub(super) use messages::shown;
+
+/// `POST /v1/seats/reserve`: all seats or none. Not idempotent: our own hold is as good a reason for a 409 as any.
+pub(super) fn reserve(state: &mut State, call: &Call) -> Answer {
+    let Some(request) = call.json::<Reserve>().filter(|request| sane(&request.seat_ids)) else {
+        return error(400, "Invalid request body");
+    };
+    let now = now_ms();
+    if let Some(answer) = unknown(state, &request.seat_ids) {
+        return answer;
+    }
+    let ids = &request.seat_ids;
+    if ids.iter().any(|id| state.seats[id].event_id != request.event_id) {
+        return error(
+            400,
+            &format!("Some seats do not belong to event {}", request.event_id),
+        );
+    }
+    free_expired(state, ids, now);
+    if let Some(answer) = conflict(state, ids, SeatStatus::Available, "available") {
+        return answer;
+    }
+    let expires_at = now + state.hold_ms;
+    for id in ids {
+        let Some(seat) = state.seats.get_mut(id) else {
+            continue;
+        };
+        (seat.status, seat.reserved_by) = (SeatStatus::Reserved, Some(request.user_id));
+        (seat.reserved_at, seat.expires_at, seat.updated_at) = (Some(now), Some(expires_at), now);
+    }
+    let seats = || ids.iter().map(|id| &state.seats[id]);
+    Answer::json(
+        200,
+        &Reserved {
+            success: true,
+            message: "Seats reserved successfully",
+            reserved_seats: seats().map(dto).collect(),
+            total_price: raw(&total(seats().map(|seat| seat.price.get()))),
+            expires_at: local_time(expires_at),
+            reservation_id: uuid::Uuid::new_v4().to_string(),
+        },
+    )
+}
+
+/// `POST /v1/seats/allocate`: all seats or none. Whose hold it is does not matter to it.
+pub(super) fn allocate(state: &mut State, call: &Call) -> Answer {
+    let Some(request) = call.json::<Allocate>().filter(|request| sane(&request.seat_ids)) else {
+        return error(400, "Invalid request body");
+    };
+    let (ids, now) = (&request.seat_ids, now_ms());
+    if let Some(answer) = unknown(state, ids) {
+        return answer;
+    }
+    free_expired(state, ids, now);
+    if let Some(answer) = conflict(state, ids, SeatStatus::Reserved, "reserved") {
+        return answer;
+    }
+    for id in ids {
+        let Some(seat) = state.seats.get_mut(id) else {
+            continue;
+        };
+        (seat.status, seat.order_id) = (SeatStatus::Allocated, Some(request.order_id.clone()));
+        (seat.expires_at, seat.updated_at) = (None, now);
+    }
+    state
+        .allocated
+        .entry(request.order_id.clone())
+        .or_default()
+        .extend(ids);
+    Answer::empty(200)
+}
+
+/// `POST /v1/seats/release`: frees the seats, whoever has them.
+pub(super) fn release(state: &mut State, call: &Call) -> Answer {
+    let Some(ids) = call.json::<Vec<i64>>() else {
+        return error(400, "Invalid request body");
+    };
+    for id in ids {
+        if let Some(seat) = state.seats.get_mut(&id) {
+            free(seat, now_ms());
+        }
+    }
+    Answer::empty(200)
+}
+
+/// `GET /v1/seats/{id}`
+pub(super) fn seat(state: &mut State, id: &str) -> Answer {
+    let Ok(id) = id.parse::<i64>() else {
+        return error(400, "Invalid seat id");
+    };
+    free_expired(state, &[id], now_ms());
+    match state.seats.get(&id) {
+        Some(seat) => Answer::json(200, &dto(seat)),
+        None => error(404, &format!("Seat not found: {id}")),
+    }
+}
+
+/// `GET /v1/seats/order/{orderId}`: the seats allocated to the order.
+pub(super) fn order_seats(state: &State, order_id: &str) -> Answer {
+    let ids = state.allocated.get(order_id).into_iter().flatten();
+    let seats = ids.filter_map(|id| state.seats.get(id));
+    // A seat may have been released, and sold again, since.
+    let seats = seats.filter(|seat| seat.order_id.as_deref() == Some(order_id));
+    Answer::json(200, &seats.map(dto).collect::<Vec<_>>())
+}
+
+/// `GET /v1/seats/availability?eventId=`: every free seat.
+pub(super) fn availability(state: &mut State, event_id: &str) -> Answer {
+    let Ok(event_id) = event_id.parse::<i64>() else {
+        return error(400, "Invalid event id");
+    };
+    let mut ids: Vec<i64> = state
+        .seats
+        .values()
+        .filter(|seat| seat.event_id == event_id)
+        .map(|s| s.id)
+        .collect();
+    ids.sort_unstable();
+    free_expired(state, &ids, now_ms());
+    let seats = ids.iter().map(|id| &state.seats[id]);
+    let free: Vec<_> = seats
+        .filter(|seat| seat.status == SeatStatus::Available)
+        .map(dto)
+        .collect();
+    let counts = json!({ "eventId": event_id, "totalSeats": ids.len(), "availableSeats": free.len() });
+    // Raw prices do not survive in a `Value`, so the list is put in as text.
+    let list = serde_json::to_string(&free).unwrap_or_default();
+    let body = format!(
+        "{},\"availableSeatsList\":{list}}}",
+        counts.to_string().trim_end_matches('}')
+    );
+    Answer::json(200, &raw(&body))
+}
+
+/// What Seating says when it will not do what was asked, for the fault action `refuse`.
+pub(super) fn refusal(state: &State, call: &Call) -> Answer {
+    let ids = &call.about.seat_ids;
+    error(
+        409,
+        &format!(
+            "Seats are not available: {}",
+            names(ids.iter().filter_map(|id| state.seats.get(id)))
+        ),
+    )
+}
+
+/// What Seating says of a seat that it does not have.
+pub(super) fn not_found() -> Answer {
+    error(404, "Seat not found")
+}
+
+/// Ends the holds of all seats now, as if their time were over.
+pub(super) fn expire_all(state: &mut State) -> usize {
+    let reserved = state
+        .seats
+        .values_mut()
+        .filter(|seat| seat.status == SeatStatus::Reserved);
+    reserved.map(|seat| free(seat, now_ms())).count()
+}
+
+fn sane(ids: &[i64]) -> bool {
+    let distinct: HashSet<&i64> = ids.iter().collect();
+    !ids.is_empty() && distinct.len() == ids.len()
+}
+
+fn unknown(state: &State, ids: &[i64]) -> Option<Answer> {
+    let missing: Vec<String> = ids
+        .iter()
+        .filter(|id| !state.seats.contains_key(id))
+        .map(i64::to_string)
+        .collect();
+    (!missing.is_empty()).then(|| error(404, &format!("Seats not found: {}", missing.join(", "))))
+}
+
+fn conflict(state: &State, ids: &[i64], wanted: SeatStatus, word: &str) -> Option<Answer> {
+    let others: Vec<&Seat> = ids
+        .iter()
+        .map(|id| &state.seats[id])
+        .filter(|seat| seat.status != wanted)
+        .collect();
+    let message = || format!("Seats are not {word}: {}", names(others.iter().copied()));
+    (!others.is_empty()).then(|| error(409, &message()))
+}
+
+fn names<'a>(seats: impl Iterator<Item = &'a Seat>) -> String {
+    seats
+        .map(|seat| seat.seat_number.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn free_expired(state: &mut State, ids: &[i64], now: i64) {
+    for id in ids {
+        if let Some(seat) = state.seats.get_mut(id)
+            && seat.status == SeatStatus::Reserved
+            && seat.expires_at.is_some_and(|expires_at| expires_at <= now)
+        {
+            free(seat, now);
+        }
+    }
+}
+
+fn free(seat: &mut Seat, now: i64) {
+    (seat.status, seat.reserved_by, seat.order_id) = (SeatStatus::Available, None, None);
+    (seat.reserved_at, seat.expires_at, seat.updated_at) = (None, None, now);
+}

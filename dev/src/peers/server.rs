@@ -1,0 +1,110 @@
+//! The way of a call: from the wire, through faults and the record, to the peer and back.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use super::answer::Answer;
+use super::call::{Call, CallName};
+use super::{Sandbox, catalog, control, faults, notification, payment, seating};
+
+/// Control may send many seats at once.
+const BODY_LIMIT: usize = 64 << 20;
+
+/// The connection is closed without an answer.
+#[derive(Debug)]
+struct Closed;
+
+impl std::fmt::Display for Closed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("closed without an answer, as asked")
+    }
+}
+
+impl std::error::Error for Closed {}
+
+/// Serves connections until it is aborted, which closes them.
+pub(super) async fn accept(listener: TcpListener, sandbox: Arc<Sandbox>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                // Out of file descriptors, for example: some will be free again.
+                let Ok((stream, _)) = accepted else {
+                    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                    continue;
+                };
+                // As most HTTP servers do, so that an answer does not wait for the client's acknowledgement.
+                let _ = stream.set_nodelay(true);
+                let sandbox = sandbox.clone();
+                let service = service_fn(move |request| serve(sandbox.clone(), request));
+                let connection = hyper::server::conn::http1::Builder::new();
+                connections.spawn(connection.serve_connection(TokioIo::new(stream), service));
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+/// An error makes hyper drop the connection, which is what [`faults`] asks for with `None`.
+async fn serve(sandbox: Arc<Sandbox>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Closed> {
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, BODY_LIMIT)
+        .collect()
+        .await
+        .map_err(|_| Closed)?
+        .to_bytes();
+    // A service goes on with a call whose caller has gone away; hyper would drop it with the connection.
+    let work = tokio::spawn(async move {
+        if head.uri.path() == "/control" || head.uri.path().starts_with("/control/") {
+            return Some(control::answer(&sandbox, &head, &body).await);
+        }
+        match Call::identify(&head.method, &head.uri, &head.headers, body) {
+            Some(call) => answer(&sandbox, call).await,
+            None => Some(catalog::not_found()),
+        }
+    });
+    work.await.ok().flatten().map(Answer::into_response).ok_or(Closed)
+}
+
+/// Records the call and answers it, or does to it what a fault rule says.
+async fn answer(sandbox: &Sandbox, mut call: Call) -> Option<Answer> {
+    let (number, action) = {
+        let mut state = sandbox.state();
+        call.look_up(&mut state);
+        state.changes += 1;
+        (state.calls.start(&call), state.faults.take(&call))
+    };
+    let answer = faults::act(sandbox, &call, action).await;
+    let mut state = sandbox.state();
+    state.changes += 1;
+    state
+        .calls
+        .finish(number, answer.as_ref().map(|answer| answer.status));
+    answer
+}
+
+/// What the peer does and answers when nothing disturbs it.
+pub(super) async fn perform(sandbox: &Sandbox, call: &Call) -> Answer {
+    match call.name {
+        CallName::Event => catalog::event(&sandbox.state(), &call.id),
+        CallName::Reserve => seating::reserve(&mut sandbox.state(), call),
+        CallName::Allocate => seating::allocate(&mut sandbox.state(), call),
+        CallName::Release => seating::release(&mut sandbox.state(), call),
+        CallName::Seat => seating::seat(&mut sandbox.state(), &call.id),
+        CallName::OrderSeats => seating::order_seats(&sandbox.state(), &call.id),
+        CallName::Availability => seating::availability(&mut sandbox.state(), &call.id),
+        CallName::Charge => payment::charge(sandbox, call, None).await,
+        CallName::Payment => payment::payment(&sandbox.state(), &call.id),
+        CallName::Refund => payment::refund(&mut sandbox.state(), call),
+        CallName::Notify => notification::notify(&mut sandbox.state(), call),
+        CallName::Unknown => catalog::not_found(),
+    }
+}

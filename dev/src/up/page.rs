@@ -1,0 +1,62 @@
+//! What `cargo dev up` prints when everything runs: lines to paste into another terminal.
+
+use super::Running;
+use crate::settings::Settings;
+
+/// The page. Every line works as it is, in the order in which they stand.
+pub(super) fn page(running: &Running, settings: &Settings) -> String {
+    let base = &running.host.base_url;
+    let authorization = settings.curl_authorization();
+    let logs = running.host.log_dir().display();
+    let sandbox = running
+        .peers
+        .as_ref()
+        .map(|peers| sandbox(base, &peers.url()))
+        .unwrap_or_default();
+    let db = &running.database;
+    let psql = format!("psql -h {} -p {} -U {} {}", db.host, db.port, db.user, db.name);
+    format!(
+        r#"
+The order service serves on {base}
+
+Place an order (seats 1, 2 and 3 of event 101 at 150.00 each, and tax), and keep its address:
+  curl -i {base}/v1/orders -H 'Content-Type: application/json' -H 'Idempotency-Key: abc123' \
+       -d '{{"user_id":"101","event_id":101,"seats":[1,2,3]}}' | tee /tmp/order.txt
+  ORDER=$(sed -n 's/^[Ll]ocation: *\([^[:space:]]*\).*/\1/p' /tmp/order.txt)
+
+Read it:
+  curl -i {base}$ORDER
+
+Send Payment's callback once more (it changes nothing):
+  PAYMENT=$(curl -s {base}$ORDER | sed -E 's/.*"payment" *: *\{{[^}}]*"id" *: *"([^"]+)".*/\1/')
+  curl -i {base}/v1/payments/callback -H 'Content-Type: application/json' \
+       -d '{{"order_id":"'${{ORDER##*/}}'","payment_id":"'$PAYMENT'","status":"SUCCESS"}}'
+
+Look at the service:
+  curl {base}/health
+  curl {base}/metrics
+  curl -X POST {base}/internal/sweep{authorization}
+  {psql}
+{sandbox}
+Logs are in {logs}. Ctrl-C stops everything; the data stays, until `cargo dev reset`.
+"#
+    )
+}
+
+fn sandbox(base: &str, url: &str) -> String {
+    format!(
+        r#"
+Let the next payments wait for the buyer, place an order, and settle its payment:
+  curl -d '{{"mode":"pending"}}' {url}/control/payments/mode
+  curl -i {base}/v1/orders -H 'Content-Type: application/json' -H 'Idempotency-Key: abc124' \
+       -d '{{"user_id":"101","event_id":101,"seats":[4]}}' | tee /tmp/order.txt
+  ORDER=$(sed -n 's/^[Ll]ocation: *\([^[:space:]]*\).*/\1/p' /tmp/order.txt)
+  curl -d '{{"order_id":"'${{ORDER##*/}}'","status":"SUCCESS"}}' {url}/control/payments/settle
+  curl -d '{{"mode":"succeed"}}' {url}/control/payments/mode
+
+Make a peer misbehave, and see what it was asked ({url}/control tells all of it):
+  curl -d '{{"call":"reserve","action":"lose_answer"}}' {url}/control/faults
+  curl {url}/control/calls
+"#
+    )
+}
