@@ -7,69 +7,43 @@
 use futures::poll;
 use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Trailers};
 use spin_sdk::wasip3::{self, wit_bindgen, wit_future, wit_stream};
-use std::task::Poll;
+use std::pin::Pin;
 use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
-/// The contents and trailers of a message that is about to be built.
-pub struct Outgoing {
-    /// The body's stream; none for an empty body.
-    pub contents: Option<StreamReader<u8>>,
-    /// Resolves to no trailers.
-    pub trailers: FutureReader<Result<Option<Trailers>, ErrorCode>>,
-    writing: Option<std::pin::Pin<Box<dyn Future<Output = ()>>>>,
+/// What the constructors of `wasi:http` messages take: a body's stream (none for an empty body) and its trailers.
+type Parts = (
+    Option<StreamReader<u8>>,
+    FutureReader<Result<Option<Trailers>, ErrorCode>>,
+);
+
+/// A body's write that has not been started.
+pub struct Writing(Option<Pin<Box<dyn Future<Output = ()>>>>);
+
+/// Prepares a body. Build the message from the parts, then start the write, then hand the message over.
+pub fn outgoing(body: Vec<u8>) -> (Parts, Writing) {
+    let (trailers_writer, trailers) = wit_future::new(|| Ok(None));
+    if body.is_empty() {
+        // Dropping the writer sends the default: no trailers.
+        return ((None, trailers), Writing(None));
+    }
+    let (mut writer, contents) = wit_stream::new();
+    let writing = async move {
+        writer.write_all(body).await;
+        drop(writer);
+        let _ = trailers_writer.write(Ok(None)).await;
+    };
+    ((Some(contents), trailers), Writing(Some(Box::pin(writing))))
 }
 
-impl Outgoing {
-    /// Prepares a body.
-    pub fn new(body: Vec<u8>) -> Self {
-        let (trailers_writer, trailers) = wit_future::new(|| Ok(None));
-        if body.is_empty() {
-            // Dropping the writer sends the default: no trailers.
-            return Self {
-                contents: None,
-                trailers,
-                writing: None,
-            };
-        }
-        let (mut writer, contents) = wit_stream::new();
-        let writing = async move {
-            writer.write_all(body).await;
-            drop(writer);
-            let _ = trailers_writer.write(Ok(None)).await;
-        };
-        Self {
-            contents: Some(contents),
-            trailers,
-            writing: Some(Box::pin(writing)),
-        }
-    }
-
-    /// Starts the write. Call it after the message was built from `contents`, before it is handed over.
-    pub async fn start(writing: Writing) {
-        let Some(mut writing) = writing.0 else { return };
-        if let Poll::Pending = poll!(&mut writing) {
+impl Writing {
+    /// Starts the write, and leaves what cannot be written at once to a task.
+    pub async fn start(self) {
+        let Some(mut writing) = self.0 else { return };
+        if poll!(&mut writing).is_pending() {
             wasip3::spawn(writing);
         }
     }
-
-    /// Takes the body apart: what the message is built from, and what [`Outgoing::start`] starts.
-    #[allow(
-        clippy::type_complexity,
-        reason = "the two arguments of the message's constructor"
-    )]
-    pub fn split(
-        self,
-    ) -> (
-        Option<StreamReader<u8>>,
-        FutureReader<Result<Option<Trailers>, ErrorCode>>,
-        Writing,
-    ) {
-        (self.contents, self.trailers, Writing(self.writing))
-    }
 }
-
-/// A body's write that has not been started.
-pub struct Writing(Option<std::pin::Pin<Box<dyn Future<Output = ()>>>>);
 
 /// Builds header fields; a value that HTTP does not allow is left out (none of ours is).
 pub fn fields(entries: &[(&str, &str)]) -> Fields {

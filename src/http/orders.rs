@@ -77,7 +77,11 @@ pub async fn get(context: &Context, head: &Head, id: &str) -> Result<Reply, ApiE
         .await?
         .ok_or_else(ApiError::order_not_found)?;
     let reply = Reply::json(200, read.document);
-    let reply = if has(&head.all("if-none-match"), &read.etag) { reply.not_modified() } else { reply };
+    let reply = if has(&head.all("if-none-match"), &read.etag) {
+        reply.not_modified()
+    } else {
+        reply
+    };
     Ok(reply.with_header("etag", read.etag))
 }
 

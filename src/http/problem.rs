@@ -17,9 +17,12 @@ pub struct FieldError {
     pub detail: String,
 }
 
-/// A request's failure.
+/// A request's failure. Boxed, because it travels in many results.
 #[derive(Debug)]
-pub struct ApiError {
+pub struct ApiError(Box<Problem>);
+
+#[derive(Debug)]
+struct Problem {
     kind: &'static Kind,
     detail: String,
     order_id: Option<OrderId>,
@@ -76,14 +79,15 @@ const RETRY_AFTER_SECONDS: &str = "2";
 
 impl ApiError {
     fn new(kind: &'static Kind, detail: impl Into<String>) -> Self {
-        Self {
+        let detail = detail.into();
+        Self(Box::new(Problem {
             kind,
-            detail: detail.into(),
+            detail,
             order_id: None,
             errors: Vec::new(),
             headers: Vec::new(),
             cause: None,
-        }
+        }))
     }
 
     /// 400: the body is no JSON; `position` tells where it breaks off.
@@ -121,7 +125,7 @@ impl ApiError {
             &UNAUTHORIZED,
             "Send the internal token as Authorization: Bearer <token>.",
         );
-        error.headers.push(("www-authenticate", "Bearer".into()));
+        error.0.headers.push(("www-authenticate", "Bearer".into()));
         error
     }
 
@@ -139,7 +143,7 @@ impl ApiError {
             &CALLBACK_REJECTED,
             "The callback does not come from Payment or does not match the order.",
         );
-        error.cause = Some(cause.into());
+        error.0.cause = Some(cause.into());
         error
     }
 
@@ -156,7 +160,7 @@ impl ApiError {
     /// 405: a known path with another method.
     pub fn method_not_allowed(allow: String) -> Self {
         let mut error = Self::new(&METHOD_NOT_ALLOWED, format!("Allowed here: {allow}."));
-        error.headers.push(("allow", allow));
+        error.0.headers.push(("allow", allow));
         error
     }
 
@@ -192,7 +196,7 @@ impl ApiError {
     /// 422: wrong fields, all of them.
     pub fn validation_failed(errors: Vec<FieldError>) -> Self {
         let mut error = Self::new(&VALIDATION_FAILED, "See errors for each wrong field.");
-        error.errors = errors;
+        error.0.errors = errors;
         error
     }
 
@@ -212,15 +216,15 @@ impl ApiError {
             &PEER_UNAVAILABLE,
             format!("{peer} does not answer. Try again with the same request."),
         );
-        error.headers.push(("retry-after", RETRY_AFTER_SECONDS.into()));
-        error.cause = Some(cause.into());
+        error.0.headers.push(("retry-after", RETRY_AFTER_SECONDS.into()));
+        error.0.cause = Some(cause.into());
         error
     }
 
     /// 500: the service is misconfigured; the sentence names the variable and shows no value.
     pub fn misconfigured(sentence: String) -> Self {
         let mut error = Self::new(&INTERNAL_ERROR, &*sentence);
-        error.cause = Some(sentence);
+        error.0.cause = Some(sentence);
         error
     }
 
@@ -228,7 +232,7 @@ impl ApiError {
     pub fn failed_order(order_id: OrderId, failure: Option<&Failure>) -> Self {
         let Some(failure) = failure else {
             let mut error = Self::new(&ORDER_FAILED, "The order failed; the reason was not recorded.");
-            error.order_id = Some(order_id);
+            error.0.order_id = Some(order_id);
             return error;
         };
         let kind = match failure.code {
@@ -240,28 +244,28 @@ impl ApiError {
             FailureCode::OrderFailed => &ORDER_FAILED,
         };
         let mut error = Self::new(kind, &*failure.detail);
-        error.order_id = Some(order_id);
+        error.0.order_id = Some(order_id);
         error
     }
 
     /// Names the order that the error is about.
     pub fn about(mut self, order_id: OrderId) -> Self {
-        self.order_id = Some(order_id);
+        self.0.order_id = Some(order_id);
         self
     }
 
     /// Adds a header to the answer.
     pub fn with_header(mut self, name: &'static str, value: &str) -> Self {
-        self.headers.push((name, value.to_owned()));
+        self.0.headers.push((name, value.to_owned()));
         self
     }
 
     /// Writes the error to the log: what the client did wrong at debug, what is down as a warning, our own faults as
     /// errors.
     pub fn log(&self, log: &Log) {
-        let log = self.order_id.map_or_else(|| log.clone(), |id| log.order(id));
-        let fields = json!({ "code": self.kind.code, "status": self.kind.status, "cause": self.cause });
-        match self.kind.status {
+        let log = self.0.order_id.map_or_else(|| log.clone(), |id| log.order(id));
+        let fields = json!({ "code": self.0.kind.code, "status": self.0.kind.status, "cause": self.0.cause });
+        match self.0.kind.status {
             500 => log.error("request failed", fields),
             503 | 403 | 401 => log.warn("request refused", fields),
             _ => log.debug("request refused", fields),
@@ -270,27 +274,28 @@ impl ApiError {
 
     /// The answer. `instance` is the request's path.
     pub fn into_reply(self, instance: &str) -> Reply {
-        let kind = self.kind;
+        let kind = self.0.kind;
         let mut body = json!({
             "type": format!("urn:order-service:problem:{}", kind.code.replace('_', "-")),
             "title": kind.title,
             "status": kind.status,
-            "detail": self.detail,
+            "detail": self.0.detail,
             "instance": instance,
             "code": kind.code,
         });
-        if let Some(order_id) = self.order_id {
+        if let Some(order_id) = self.0.order_id {
             body["order_id"] = json!(order_id);
         }
-        if !self.errors.is_empty() {
+        if !self.0.errors.is_empty() {
             body["errors"] = self
+                .0
                 .errors
                 .iter()
                 .map(|error| json!({ "pointer": error.pointer, "detail": error.detail }))
                 .collect();
         }
         let mut reply = Reply::new(kind.status, "application/problem+json", body.to_string());
-        reply.headers.extend(self.headers);
+        reply.headers.extend(self.0.headers);
         reply
     }
 }
@@ -300,13 +305,13 @@ impl From<DbError> for ApiError {
         match error {
             DbError::Unavailable(cause) => {
                 let mut error = Self::new(&DATABASE_UNAVAILABLE, "Try again with the same request.");
-                error.headers.push(("retry-after", RETRY_AFTER_SECONDS.into()));
-                error.cause = Some(cause);
+                error.0.headers.push(("retry-after", RETRY_AFTER_SECONDS.into()));
+                error.0.cause = Some(cause);
                 error
             }
             DbError::Broken(cause) => {
                 let mut error = Self::new(&INTERNAL_ERROR, "The fault was recorded under the request's id.");
-                error.cause = Some(cause);
+                error.0.cause = Some(cause);
                 error
             }
         }

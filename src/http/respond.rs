@@ -1,6 +1,6 @@
 //! Answers, and how they leave.
 
-use crate::wire::{self, Outgoing};
+use crate::wire;
 use spin_sdk::wasip3::http::types::Response;
 
 /// An answer before it is handed to the host.
@@ -52,11 +52,15 @@ impl Reply {
             ("content-length", &length),
         ];
         headers.extend(self.headers.iter().map(|(name, value)| (*name, value.as_str())));
-        let body = if is_head || self.status == 304 { Vec::new() } else { self.body };
-        let (contents, trailers, writing) = Outgoing::new(body).split();
+        let body = if is_head || self.status == 304 {
+            Vec::new()
+        } else {
+            self.body
+        };
+        let ((contents, trailers), writing) = wire::outgoing(body);
         let (response, _sent) = Response::new(wire::fields(&headers), contents, trailers);
         let _ = response.set_status_code(self.status);
-        Outgoing::start(writing).await;
+        writing.start().await;
         response
     }
 }

@@ -7,7 +7,7 @@ pub mod payment;
 pub mod seating;
 
 use crate::telemetry::work;
-use crate::wire::{self, Body, Outgoing};
+use crate::wire::{self, Body};
 use futures::future::{Either, select};
 use spin_sdk::wasip3::http::{client, types};
 use spin_sdk::wasip3::wit_future;
@@ -122,7 +122,7 @@ async fn exchange(call: Call<'_>) -> Result<Answer, String> {
     let _ = options.set_first_byte_timeout(nanoseconds);
     let _ = options.set_between_bytes_timeout(nanoseconds);
 
-    let (contents, trailers, writing) = Outgoing::new(body).split();
+    let ((contents, trailers), writing) = wire::outgoing(body);
     let (request, _sent) = types::Request::new(wire::fields(&headers), contents, trailers, Some(options));
     let method = if is_post {
         types::Method::Post
@@ -144,7 +144,7 @@ async fn exchange(call: Call<'_>) -> Result<Answer, String> {
         .set_path_with_query(Some(&path))
         .map_err(|()| "bad path")?;
 
-    Outgoing::start(writing).await;
+    writing.start().await;
     let response = client::send(request).await.map_err(|code| format!("{code:?}"))?;
 
     let status = response.get_status_code();
