@@ -55,6 +55,7 @@ ALTER TABLE orders
     ADD COLUMN IF NOT EXISTS payment_id     UUID,
     ADD COLUMN IF NOT EXISTS payment_status TEXT,
     ADD COLUMN IF NOT EXISTS expires_at     TIMESTAMP,
+    ADD COLUMN IF NOT EXISTS hold_until     TIMESTAMP,
     ADD COLUMN IF NOT EXISTS due_at         TIMESTAMP,
     ADD COLUMN IF NOT EXISTS attempts       INT NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS version        INT NOT NULL DEFAULT 1;
@@ -66,7 +67,8 @@ DO $$
 BEGIN
     IF NOT EXISTS (
         SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-        WHERE i.indrelid = 'orders'::regclass AND i.indisunique AND i.indnatts = 1 AND a.attname = 'idempotency_key'
+        WHERE i.indrelid = 'orders'::regclass AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
+          AND i.indnatts = 1 AND a.attname = 'idempotency_key'
     ) THEN
         CREATE UNIQUE INDEX orders_idempotency_key ON orders (idempotency_key);
     END IF;
@@ -163,11 +165,13 @@ CREATE TABLE IF NOT EXISTS heartbeat (
 UPDATE orders o SET hold = 'allocated', seats = s.ids
 FROM (SELECT order_id, array_agg(DISTINCT seat_id ORDER BY seat_id) AS ids
       FROM (SELECT order_id, seat_id FROM order_items UNION SELECT order_id, seat_id FROM tickets) x
+      WHERE seat_id IS NOT NULL
       GROUP BY order_id) s
 WHERE s.order_id = o.id AND o.request_hash IS NULL AND o.status = 'CONFIRMED' AND o.hold = 'none';
 
 UPDATE orders o SET seats = s.ids
-FROM (SELECT order_id, array_agg(DISTINCT seat_id ORDER BY seat_id) AS ids FROM order_items GROUP BY order_id) s
+FROM (SELECT order_id, array_agg(DISTINCT seat_id ORDER BY seat_id) AS ids FROM order_items
+      WHERE seat_id IS NOT NULL GROUP BY order_id) s
 WHERE s.order_id = o.id AND o.request_hash IS NULL AND o.seats = '{}';
 
 INSERT INTO seat_claims (event_id, seat_id, order_id)

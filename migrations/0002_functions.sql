@@ -3,7 +3,8 @@
 --
 -- A function is replaced by a later migration only in ways that the service's previous version can live with.
 
--- Now, in UTC, as the TIMESTAMP columns hold it, whatever the session's time zone.
+-- Now, in UTC, as the TIMESTAMP columns hold it, whatever the session's time zone. Volatile: where an index is to be
+-- searched by it, timezone('utc', now()) is used instead.
 CREATE FUNCTION utc_now() RETURNS TIMESTAMP LANGUAGE sql VOLATILE PARALLEL SAFE AS
 $$ SELECT timezone('utc', clock_timestamp()) $$;
 
@@ -21,7 +22,8 @@ $$
         'subtotal_cents', coalesce(o.subtotal_cents, o.total_cents - o.tax_cents), 'tax_cents', o.tax_cents,
         'total_cents', o.total_cents, 'payment_id', o.payment_id, 'payment_status', o.payment_status,
         'attempts', o.attempts,
-        'expires_in_ms', coalesce((extract(epoch FROM o.expires_at - timezone('utc', clock_timestamp())) * 1000)::bigint, -1)
+        'expires_in_ms', coalesce((extract(epoch FROM o.expires_at - timezone('utc', clock_timestamp())) * 1000)::bigint, -1),
+        'hold_in_ms', coalesce((extract(epoch FROM o.hold_until - timezone('utc', clock_timestamp())) * 1000)::bigint, -1)
     )::text
 $$;
 
@@ -61,7 +63,8 @@ $$
              ELSE o.user_id = p_user AND o.event_id = p_event AND o.seats IN (p_seats, '{}') END, false)
 $$;
 
--- Adds to the counts of /metrics. Always the last thing that a transaction locks, so that it cannot deadlock.
+-- Adds to the counts of /metrics. Counts are the last that a transaction locks, always in the same order (order_counts,
+-- then failure_counts), so that they cannot deadlock.
 CREATE FUNCTION count_transition(p_old_status TEXT, p_new_status TEXT, p_old_phase TEXT, p_new_phase TEXT,
                                  p_created INT, p_tickets INT, p_outbox INT) RETURNS VOID LANGUAGE plpgsql AS
 $$
@@ -111,7 +114,7 @@ $$;
 -- It commits asynchronously: losing it in a crash of PostgreSQL loses a hold that expires by itself, and no money was
 -- asked for yet. The next transition, before the charge, is durable and everything before it with it.
 CREATE FUNCTION order_place(p_id UUID, p_key TEXT, p_hash TEXT, p_user INT, p_event INT, p_seats INT[],
-                            p_currency TEXT, p_ttl_seconds INT, p_lease_ms INT,
+                            p_currency TEXT, p_ttl_seconds INT, p_hold_seconds INT, p_lease_ms INT,
                             OUT outcome TEXT, OUT taken INT[], OUT state TEXT, OUT document TEXT) LANGUAGE plpgsql AS
 $$
 DECLARE
@@ -138,9 +141,10 @@ BEGIN
 
     PERFORM set_config('synchronous_commit', 'off', true);
     INSERT INTO orders (id, idempotency_key, request_hash, user_id, event_id, seats, status, currency, phase,
-                        created_at, updated_at, expires_at, due_at)
+                        created_at, updated_at, expires_at, hold_until, due_at)
     VALUES (p_id, p_key, p_hash, p_user, p_event, p_seats, 'PENDING', p_currency, 'reserving',
-            at, at, at + make_interval(secs => p_ttl_seconds), at + p_lease_ms * interval '1 millisecond')
+            at, at, at + make_interval(secs => p_ttl_seconds), at + make_interval(secs => p_hold_seconds),
+            at + p_lease_ms * interval '1 millisecond')
     ON CONFLICT (idempotency_key) DO NOTHING;
     IF NOT FOUND THEN
         SELECT f.outcome, f.state, f.document INTO outcome, state, document
@@ -226,6 +230,8 @@ BEGIN
         attempts = (p_change->>'attempts')::int,
         expires_at = CASE WHEN p_change ? 'renew_seconds'
             THEN at + make_interval(secs => (p_change->>'renew_seconds')::int) ELSE orders.expires_at END,
+        hold_until = CASE WHEN p_change ? 'renew_hold_seconds'
+            THEN at + make_interval(secs => (p_change->>'renew_hold_seconds')::int) ELSE orders.hold_until END,
         due_at = CASE p_change->>'due'
             WHEN 'never' THEN NULL
             WHEN 'unchanged' THEN orders.due_at
@@ -291,7 +297,7 @@ $$
     UPDATE orders SET
         attempts = orders.attempts + 1,
         due_at = utc_now() + (p_leases->>orders.phase)::int * interval '1 millisecond'
-    FROM (SELECT id FROM orders WHERE due_at <= utc_now() ORDER BY due_at LIMIT p_limit FOR UPDATE SKIP LOCKED) due
+    FROM (SELECT id FROM orders WHERE due_at <= timezone('utc', now()) ORDER BY due_at LIMIT p_limit FOR UPDATE SKIP LOCKED) due
     WHERE orders.id = due.id
     RETURNING order_state(orders)
 $$;
@@ -301,7 +307,7 @@ CREATE FUNCTION outbox_claim_due(p_limit INT, p_lease_ms INT)
 RETURNS TABLE (id UUID, order_id UUID, kind TEXT, payload TEXT, attempts INT) LANGUAGE sql AS
 $$
     UPDATE outbox SET attempts = outbox.attempts + 1, due_at = utc_now() + p_lease_ms * interval '1 millisecond'
-    FROM (SELECT o.id FROM outbox o WHERE o.dead_at IS NULL AND o.due_at <= utc_now()
+    FROM (SELECT o.id FROM outbox o WHERE o.dead_at IS NULL AND o.due_at <= timezone('utc', now())
           ORDER BY o.due_at LIMIT p_limit FOR UPDATE SKIP LOCKED) due
     WHERE outbox.id = due.id
     RETURNING outbox.id, outbox.order_id, outbox.kind, outbox.payload, outbox.attempts

@@ -23,7 +23,7 @@ pub struct Config {
     pub tax: TaxRate,
     /// ISO 4217 code of all amounts.
     pub currency: String,
-    /// Seconds that a buyer has to pay; within Seating's own hold of 15 minutes.
+    /// Seconds that a buyer has to pay; within our hold window at Seating ([`crate::domain::retry::HOLD_WINDOW_SECONDS`]).
     pub order_ttl_seconds: u32,
     /// Seats that one order may have.
     pub max_seats_per_order: usize,
@@ -73,7 +73,7 @@ async fn read() -> Result<Config, String> {
     let (tax, currency, ttl, max_seats, cache, token, webhook, level) = futures::try_join!(
         text("tax_percent"),
         text("currency"),
-        number("order_ttl_seconds", 1, 86_400),
+        number("order_ttl_seconds", 1, 860),
         number("max_seats_per_order", 1, 100),
         number("catalog_cache_seconds", 0, 3_600),
         text("internal_token"),
@@ -94,15 +94,10 @@ async fn read() -> Result<Config, String> {
     let webhook_key = match webhook.as_str() {
         "" => None,
         secret => Some(webhook_key(secret).ok_or_else(|| {
-            wrong(
-                "payment_webhook_secret",
-                "whsec_ followed by the base64 of 24 to 64 bytes",
-            )
+            wrong("payment_webhook_secret", "whsec_ followed by the base64 of 24 to 64 bytes")
         })?),
     };
-    let log_level = level
-        .parse()
-        .map_err(|()| wrong("log_level", "debug, info, warn or error"))?;
+    let log_level = level.parse().map_err(|()| wrong("log_level", "debug, info, warn or error"))?;
 
     Ok(Config {
         database: connection_string(&[
@@ -116,10 +111,7 @@ async fn read() -> Result<Config, String> {
             ("connect_timeout", "3"),
             // Start-up options outlive the pool's clean-up between borrowers. An open transaction, which no statement
             // of ours makes, could otherwise hold its locks for ever.
-            (
-                "options",
-                "-c timezone=UTC -c statement_timeout=5s -c idle_in_transaction_session_timeout=5s",
-            ),
+            ("options", "-c timezone=UTC -c statement_timeout=3s -c idle_in_transaction_session_timeout=5s"),
         ]),
         catalog,
         seating,
@@ -137,9 +129,7 @@ async fn read() -> Result<Config, String> {
 }
 
 async fn text(name: &'static str) -> Result<String, String> {
-    variables::get(name)
-        .await
-        .map_err(|error| format!("The variable {name} cannot be read: {error}."))
+    variables::get(name).await.map_err(|error| format!("The variable {name} cannot be read: {error}."))
 }
 
 async fn number(name: &'static str, least: u32, most: u32) -> Result<u32, String> {
@@ -188,16 +178,8 @@ mod tests {
 
     #[test]
     fn a_webhook_secret_is_prefixed_base64_of_24_to_64_bytes() {
-        assert_eq!(
-            webhook_key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").map(|key| key.len()),
-            Some(24)
-        );
-        for bad in [
-            "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-            "whsec_",
-            "whsec_c2hvcnQ=",
-            "whsec_!!!",
-        ] {
+        assert_eq!(webhook_key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").map(|key| key.len()), Some(24));
+        for bad in ["MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_", "whsec_c2hvcnQ=", "whsec_!!!"] {
             assert_eq!(webhook_key(bad), None, "{bad}");
         }
     }

@@ -21,5 +21,5 @@ static ALLOCATOR: telemetry::heap::Counting = telemetry::heap::Counting;
 #[cfg(target_arch = "wasm32")]
 #[spin_sdk::http_service]
 async fn handle(request: spin_sdk::http::Request) -> spin_sdk::wasip3::http::types::Response {
-    http::serve(request).await
+    telemetry::work::Busy::new(http::serve(request)).await
 }

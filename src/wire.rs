@@ -11,10 +11,7 @@ use std::pin::Pin;
 use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
 /// What the constructors of `wasi:http` messages take: a body's stream (none for an empty body) and its trailers.
-type Parts = (
-    Option<StreamReader<u8>>,
-    FutureReader<Result<Option<Trailers>, ErrorCode>>,
-);
+type Parts = (Option<StreamReader<u8>>, FutureReader<Result<Option<Trailers>, ErrorCode>>);
 
 /// A body's write that has not been started.
 pub struct Writing(Option<Pin<Box<dyn Future<Output = ()>>>>);
@@ -83,9 +80,5 @@ pub async fn read(mut stream: StreamReader<u8>, limit: usize, drain: usize) -> B
             chunk.reserve(64 * 1024);
         }
     }
-    if total <= limit {
-        Body::Whole(body)
-    } else {
-        Body::TooLarge
-    }
+    if total <= limit { Body::Whole(body) } else { Body::TooLarge }
 }

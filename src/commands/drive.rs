@@ -42,20 +42,11 @@ pub async fn store(
         let transition = match saga::next(&order, &event, context.config.tax) {
             Ok(transition) => transition,
             Err(rejected) => {
-                return Ok(Stored {
-                    order,
-                    document,
-                    held: false,
-                    rejected: Some(rejected),
-                });
+                return Ok(Stored { order, document, held: false, rejected: Some(rejected) });
             }
         };
         let made = make(context, &transition);
-        let entry = Entry {
-            event: event.name(),
-            actor: context.actor,
-            data: detail.clone(),
-        };
+        let entry = Entry { event: event.name(), actor: context.actor, data: detail.clone() };
         // The store before the charge is never the last one: nobody reads its document.
         let with_document = transition.order.phase != Phase::Charging || transition.due == Due::Backoff;
         match orders::apply(&context.config, &transition, entry, &made, with_document).await? {
@@ -69,20 +60,21 @@ pub async fn store(
                     rejected: None,
                 });
             }
+            // The answer that is missing was to another question than the one that is open now.
+            Applied::Conflict(now, fresh) if event == Event::NoAnswer && now.phase != order.phase => {
+                let rejected = Some(Rejected::Stale);
+                return Ok(Stored { order: *now, document: fresh, held: false, rejected });
+            }
             Applied::Conflict(now, fresh) => (order, document) = (*now, fresh),
             Applied::Claimed(now) => {
                 let Event::PaymentIs(payment) = event else {
-                    return Err(DbError::Broken(
-                        "claims were refused to an order without money".into(),
-                    ));
+                    return Err(DbError::Broken("claims were refused to an order without money".into()));
                 };
                 event = Event::PaidWithoutSeats(payment);
-                order = *now;
+                (order, document) = (*now, None);
             }
             Applied::Gone => {
-                return Err(DbError::Unavailable(
-                    "the order was lost in a crash of the database".into(),
-                ));
+                return Err(DbError::Unavailable("the order was lost in a crash of the database".into()));
             }
         }
     }
@@ -93,12 +85,7 @@ pub async fn store(
 /// # Errors
 /// [`DbError`]. The order is then found again by the sweep when its lease is over.
 pub async fn drive(context: &Context, order: Order) -> Result<Stored, DbError> {
-    let mut stored = Stored {
-        order,
-        document: None,
-        held: true,
-        rejected: None,
-    };
+    let mut stored = Stored { order, document: None, held: true, rejected: None };
     while stored.held {
         let Some(action) = saga::action(&stored.order) else {
             break;
@@ -112,17 +99,11 @@ pub async fn drive(context: &Context, order: Order) -> Result<Stored, DbError> {
 /// Makes what a transition needs beyond what the domain can make.
 fn make(context: &Context, transition: &Transition) -> Made {
     let order = &transition.order;
-    let mut made = Made {
-        ttl_seconds: context.config.order_ttl_seconds,
-        jitter: random::<1>()[0],
-        ..Made::default()
-    };
+    let mut made =
+        Made { ttl_seconds: context.config.order_ttl_seconds, jitter: random::<1>()[0], ..Made::default() };
     if transition.tickets == Tickets::Issue {
-        made.tickets = order
-            .seats
-            .iter()
-            .map(|seat| (Uuid::now_v7(), *seat, ticket_code(random())))
-            .collect();
+        made.tickets =
+            order.seats.iter().map(|seat| (Uuid::now_v7(), *seat, ticket_code(random()))).collect();
     }
     made.message = transition.message.map(|kind| message(order, kind));
     made
@@ -168,10 +149,6 @@ fn tell(context: &Context, before: &Order, after: &Order, event: &Event, detail:
         "event": event.name(), "actor": context.actor, "status": after.status, "phase": after.phase,
         "version": after.version, "attempts": after.attempts, "detail": detail,
     });
-    let message = if *event == Event::NoAnswer {
-        "a peer gave no answer"
-    } else {
-        "order moved on"
-    };
+    let message = if *event == Event::NoAnswer { "a peer gave no answer" } else { "order moved on" };
     context.log.order(after.id).line(level, message, fields);
 }

@@ -29,11 +29,6 @@ pub struct Context {
 impl Context {
     /// A context without messages.
     pub fn new(config: Rc<Config>, log: Log, actor: &'static str) -> Self {
-        Self {
-            config,
-            log,
-            actor,
-            messages: Rc::default(),
-        }
+        Self { config, log, actor, messages: Rc::default() }
     }
 }

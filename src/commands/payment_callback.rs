@@ -4,7 +4,7 @@
 //! belongs to has answered, and must be answered within two seconds whatever the peers do.
 
 use super::Context;
-use super::drive::{Stored, drive, store};
+use super::drive::{drive, store};
 use crate::db::DbError;
 use crate::db::orders::{self, Document};
 use crate::domain::ids::PaymentId;
@@ -12,6 +12,7 @@ use crate::domain::order::{Order, Payment, PaymentStatus};
 use crate::domain::saga::{Event, Rejected};
 use crate::http::extract::Callback;
 use crate::peers::{Outcome, payment};
+use crate::telemetry::work::Busy;
 use futures::future::{Either, join, select};
 use serde_json::json;
 use spin_sdk::wasip3;
@@ -47,45 +48,57 @@ const ASK_DEADLINE_MS: u64 = 1_000;
 /// # Errors
 /// [`DbError`].
 pub async fn hear(context: &Context, callback: Callback, believed: bool) -> Result<Heard, DbError> {
-    let progress = Rc::new(RefCell::new(None));
+    let progress = Rc::new(RefCell::new(Progress::Loading));
     let work = Box::pin(process(context.clone(), callback, believed, progress.clone()));
     match select(work, pin!(spin_sdk::time::sleep(BUDGET))).await {
         Either::Left((heard, _)) => heard,
         Either::Right(((), unfinished)) => {
             let context = context.clone();
-            wasip3::spawn(async move {
+            wasip3::spawn(Busy::new(async move {
                 if let Err(error) = unfinished.await {
-                    context.log.warn(
-                        "a callback's work was left to the sweep",
-                        json!({ "cause": format!("{error:?}") }),
-                    );
+                    let cause = format!("{error:?}");
+                    context.log.warn("a callback's work is left to the sweep", json!({ "cause": cause }));
                 }
                 super::deliver::deliver_all(&context).await;
-            });
-            Ok(match progress.take() {
-                Some(document) => Heard::Applied(document),
-                None => Heard::PaymentSilent("the callback's time is over".into()),
-            })
+            }));
+            match progress.take() {
+                Progress::Loading => Err(DbError::Unavailable("the callback's time is over".into())),
+                Progress::Loaded => Ok(Heard::PaymentSilent("the callback's time is over".into())),
+                Progress::Stored(document) => Ok(Heard::Applied(document)),
+            }
         }
     }
 }
 
-/// Does it all; leaves the document in `progress` as soon as the news of the payment is stored.
+/// How far a callback's work has come.
+#[derive(Default)]
+enum Progress {
+    #[default]
+    Loading,
+    Loaded,
+    /// The news of the payment is stored; the order's document since.
+    Stored(Document),
+}
+
+/// Does it all, and tells how far it has come.
 async fn process(
     context: Context,
     callback: Callback,
     believed: bool,
-    progress: Rc<RefCell<Option<Document>>>,
+    progress: Rc<RefCell<Progress>>,
 ) -> Result<Heard, DbError> {
-    let load = orders::load(&context.config, callback.order_id);
+    let load = async {
+        let loaded = orders::load(&context.config, callback.order_id).await;
+        if loaded.is_ok() {
+            progress.replace(Progress::Loaded);
+        }
+        loaded
+    };
     let (loaded, asked) = if believed {
         (load.await?, None)
     } else {
-        let (loaded, asked) = join(
-            load,
-            payment::ask(&context.config, callback.payment_id, ASK_DEADLINE_MS),
-        )
-        .await;
+        let (loaded, asked) =
+            join(load, payment::ask(&context.config, callback.payment_id, ASK_DEADLINE_MS)).await;
         (loaded?, Some(asked))
     };
     let Some((order, document)) = loaded else {
@@ -93,17 +106,12 @@ async fn process(
     };
 
     let news = match asked {
-        None => Payment {
-            id: callback.payment_id,
-            status: callback.status,
-        },
+        None => Payment { id: callback.payment_id, status: callback.status },
         Some(Outcome::Answered(None)) => return Ok(Heard::Rejected("Payment does not know the payment")),
         Some(Outcome::Answered(Some(shown))) => match shown.of(&order) {
             Some(payment) => payment,
             None => {
-                return Ok(Heard::Rejected(
-                    "the payment is of another order, amount or currency",
-                ));
+                return Ok(Heard::Rejected("the payment is of another order, amount or currency"));
             }
         },
         Some(Outcome::NoAnswer(reason)) => {
@@ -126,28 +134,12 @@ async fn process(
             return Ok(Heard::AlreadyProcessed(stored.document.unwrap_or(document)));
         }
     }
-    progress.replace(stored.document.clone());
-    let stored = if stored.held {
-        on(&context, stored, &progress).await?
-    } else {
-        stored
-    };
-    Ok(match stored.document.or_else(|| progress.take()) {
-        Some(document) => Heard::Applied(document),
-        None => Heard::Applied(document),
-    })
-}
-
-async fn on(
-    context: &Context,
-    stored: Stored,
-    progress: &RefCell<Option<Document>>,
-) -> Result<Stored, DbError> {
-    let stored = drive(context, stored.order).await?;
-    if stored.document.is_some() {
-        progress.replace(stored.document.clone());
+    let mut document = stored.document.unwrap_or(document);
+    progress.replace(Progress::Stored(document.clone()));
+    if stored.held {
+        document = drive(&context, stored.order).await?.document.unwrap_or(document);
     }
-    Ok(stored)
+    Ok(Heard::Applied(document))
 }
 
 /// Payment could not be asked: the order is put on the list, so that the sweep asks.

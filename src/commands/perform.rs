@@ -1,7 +1,7 @@
 //! Performs an order's next action at a peer, and says what came of it in the saga's words.
 
 use super::Context;
-use crate::domain::order::{Failure, FailureCode, Hold, Order, Payment, PaymentStatus};
+use crate::domain::order::{Failure, FailureCode, Hold, Order, Payment, PaymentStatus, Status};
 use crate::domain::retry;
 use crate::domain::saga::{Action, Event};
 use crate::peers::payment::Charge;
@@ -19,18 +19,12 @@ pub struct Performed {
 
 impl From<Event> for Performed {
     fn from(event: Event) -> Self {
-        Self {
-            event,
-            detail: json!({}),
-        }
+        Self { event, detail: json!({}) }
     }
 }
 
 fn no_answer(reason: impl Into<String>) -> Performed {
-    Performed {
-        event: Event::NoAnswer,
-        detail: json!({ "reason": reason.into() }),
-    }
+    Performed { event: Event::NoAnswer, detail: json!({ "reason": reason.into() }) }
 }
 
 /// Performs `action` for `order`. A peer that gives no answer is one of the outcomes, not an error.
@@ -106,14 +100,17 @@ async fn look_then_reserve(context: &Context, order: &Order) -> Performed {
             Err(reason) => no_answer(reason),
         };
     }
-    if owners
-        .iter()
-        .any(|owner| matches!(owner, Owner::Other | Owner::Allocated))
-    {
+    if owners.iter().any(|owner| matches!(owner, Owner::Other | Owner::Allocated)) {
         return taken(None);
     }
-    if owners.iter().all(|owner| *owner == Owner::Free) && !order.expired() {
-        return reserve(context, order).await;
+    if owners.iter().all(|owner| *owner == Owner::Free) {
+        let wanted = order.status == Status::Pending || order.is_paid();
+        return match wanted {
+            true if order.expired() => no_answer("the seats are free, and the time to pay is over"),
+            true => reserve(context, order).await,
+            // Cancelled meanwhile: nothing is held, so nothing needs undoing.
+            false => taken(None),
+        };
     }
     // Reserve takes all seats in one step, so this is the middle of it, or the rest of an older hold.
     no_answer("some seats are held and some are free")
@@ -170,19 +167,14 @@ async fn refund(context: &Context, order: &Order) -> Performed {
         return no_answer("no payment is known to refund");
     };
     match payment::refund(&context.config, payment.id).await {
-        Outcome::Answered(true) => Event::PaymentIs(Payment {
-            status: PaymentStatus::Refunded,
-            ..payment
-        })
-        .into(),
+        Outcome::Answered(true) => {
+            Event::PaymentIs(Payment { status: PaymentStatus::Refunded, ..payment }).into()
+        }
         // As it refuses what already went back, it is asked what is true.
         Outcome::Answered(false) => match ask_payment(context, order, payment).await {
             Performed {
                 event:
-                    Event::PaymentIs(Payment {
-                        status: PaymentStatus::Success | PaymentStatus::Pending,
-                        ..
-                    }),
+                    Event::PaymentIs(Payment { status: PaymentStatus::Success | PaymentStatus::Pending, .. }),
                 ..
             } => no_answer("Payment refuses the refund, and the money is still taken"),
             other => other,
@@ -196,24 +188,16 @@ async fn ask_then_refund(context: &Context, order: &Order) -> Performed {
         return no_answer("no payment is known to refund");
     };
     match ask_payment(context, order, payment).await {
-        Performed {
-            event:
-                Event::PaymentIs(Payment {
-                    status: PaymentStatus::Success,
-                    ..
-                }),
-            ..
-        } => refund(context, order).await,
+        Performed { event: Event::PaymentIs(Payment { status: PaymentStatus::Success, .. }), .. } => {
+            refund(context, order).await
+        }
         other => other,
     }
 }
 
 async fn release(context: &Context, seats: &[i32]) -> Performed {
     match seating::release(&context.config, seats).await {
-        Outcome::Answered(()) => Performed {
-            event: Event::Released,
-            detail: json!({ "seats": seats }),
-        },
+        Outcome::Answered(()) => Performed { event: Event::Released, detail: json!({ "seats": seats }) },
         Outcome::NoAnswer(reason) => no_answer(reason),
     }
 }
@@ -228,20 +212,16 @@ async fn look_then_release(context: &Context, order: &Order) -> Performed {
             Outcome::NoAnswer(reason) => return no_answer(reason),
         }
     }
-    if !order.expired() && ours.len() < order.seats.len() {
+    if !order.hold_lapsed() && ours.len() < order.seats.len() {
         match seating::look(&context.config, order).await {
             Outcome::Answered(seats) => {
                 let looked = order.seats.iter().zip(seats);
-                ours.extend(
-                    looked.filter_map(|(id, seat)| (seat?.owner(order) == Owner::Held).then_some(*id)),
-                );
+                ours.extend(looked.filter_map(|(id, seat)| {
+                    matches!(seat?.owner(order), Owner::Held | Owner::Allocated).then_some(*id)
+                }));
             }
             Outcome::NoAnswer(reason) => return no_answer(reason),
         }
     }
-    if ours.is_empty() {
-        Event::Released.into()
-    } else {
-        release(context, &ours).await
-    }
+    if ours.is_empty() { Event::Released.into() } else { release(context, &ours).await }
 }

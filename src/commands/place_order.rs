@@ -6,6 +6,7 @@ use crate::db::DbError;
 use crate::db::orders::{self, Document, Inserted, Request, Stored};
 use crate::domain::ids::OrderId;
 use crate::domain::order::{Hold, Order, Phase, Status};
+use crate::domain::retry;
 use crate::peers::Outcome;
 use crate::peers::catalog::{self, EventStatus};
 use uuid::Uuid;
@@ -66,21 +67,13 @@ pub async fn place(context: &Context, request: &Request) -> Result<Placed, DbErr
         Some(document) => (stored.order, document),
         None => reload(context, id).await?,
     };
-    Ok(Placed::Order {
-        order: Box::new(order),
-        document,
-        replayed: false,
-    })
+    Ok(Placed::Order { order: Box::new(order), document, replayed: false })
 }
 
 fn earlier(stored: Stored) -> Option<Placed> {
     match stored {
         Stored::Nothing => None,
-        Stored::Same(order, document) => Some(Placed::Order {
-            order,
-            document,
-            replayed: true,
-        }),
+        Stored::Same(order, document) => Some(Placed::Order { order, document, replayed: true }),
         Stored::Other => Some(Placed::KeyReused),
     }
 }
@@ -108,5 +101,6 @@ fn new_order(context: &Context, id: OrderId, request: &Request) -> Order {
         payment: None,
         attempts: 0,
         expires_in_ms: i64::from(context.config.order_ttl_seconds) * 1_000,
+        hold_in_ms: i64::from(retry::HOLD_WINDOW_SECONDS) * 1_000,
     }
 }

@@ -7,9 +7,12 @@ use super::Context;
 use super::deliver::{deliver, deliver_all};
 use super::drive::drive;
 use crate::db::{DbError, orders, outbox};
+use crate::telemetry::work::Busy;
 use futures::future::{join, join_all};
 use serde_json::json;
+use spin_sdk::wasip3;
 use std::cell::Cell;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// What a sweep did.
@@ -21,52 +24,62 @@ pub struct Swept {
     pub messages: usize,
 }
 
-/// Orders, and messages, claimed at once. The whole batch must be dealt with within its lease.
+/// Orders, or messages, claimed at once. The whole batch must be dealt with within its lease.
 const BATCH: i32 = 16;
 /// No new batch is begun after this.
 const BUDGET: Duration = Duration::from_secs(10);
 
-/// Does the work that is due now, until there is none or the time is over.
+/// Does the work that is due now, until there is none or the time is over. Orders do not wait for messages.
 ///
 /// # Errors
 /// [`DbError`] when due work cannot be claimed.
 pub async fn sweep(context: &Context) -> Result<Swept, DbError> {
+    let (orders, messages) = join(
+        until_none_is_due(async || sweep_orders(context, BATCH).await),
+        until_none_is_due(async || sweep_messages(context, BATCH).await),
+    )
+    .await;
+    Ok(Swept { orders: orders?, messages: messages? })
+}
+
+/// Repeats a batch until it finds nothing or the time is over; how much it did.
+async fn until_none_is_due(batch: impl AsyncFn() -> Result<usize, DbError>) -> Result<usize, DbError> {
     let begun = Instant::now();
-    let mut total = Swept::default();
+    let mut total = 0;
     loop {
-        let batch = sweep_batch(context, BATCH).await?;
-        total.orders += batch.orders;
-        total.messages += batch.messages;
-        if batch.orders + batch.messages == 0 || begun.elapsed() > BUDGET {
+        let count = batch().await?;
+        total += count;
+        if count == 0 || begun.elapsed() > BUDGET {
             return Ok(total);
         }
     }
 }
 
-async fn sweep_batch(context: &Context, limit: i32) -> Result<Swept, DbError> {
-    let config = &context.config;
-    let (orders, messages) = join(orders::claim_due(config, limit), outbox::claim_due(config, limit)).await;
-    let (orders, messages) = (orders?, messages?);
-    let swept = Swept {
-        orders: orders.len(),
-        messages: messages.len(),
-    };
-    let drives = orders.into_iter().map(|order| async move {
-        let log = context.log.order(order.id);
-        if let Err(error) = drive(context, order).await {
-            log.warn(
-                "an order is left for the next sweep",
-                json!({ "cause": format!("{error:?}") }),
-            );
+/// Moves a batch of due orders on, and begins to deliver the messages that come of it.
+async fn sweep_orders(context: &Context, limit: i32) -> Result<usize, DbError> {
+    let claimed = orders::claim_due(&context.config, limit).await?;
+    let count = claimed.len();
+    let drives = claimed.into_iter().map(|order| async move {
+        let (id, result) = match order {
+            Ok(order) => (Some(order.id), drive(context, order).await.map(drop)),
+            Err(unreadable) => (None, Err(unreadable)),
+        };
+        if let Err(error) = result {
+            let log = id.map_or_else(|| context.log.clone(), |id| context.log.order(id));
+            log.warn("an order is left for a later sweep", json!({ "cause": format!("{error:?}") }));
         }
+        // Notification may be slow, and the next batch must not wait for it.
+        let messages = Context { messages: Rc::new(context.messages.take().into()), ..context.clone() };
+        wasip3::spawn(Busy::new(async move { deliver_all(&messages).await }));
     });
-    join(
-        join_all(drives),
-        join_all(messages.iter().map(|message| deliver(context, message))),
-    )
-    .await;
-    deliver_all(context).await;
-    Ok(swept)
+    join_all(drives).await;
+    Ok(count)
+}
+
+async fn sweep_messages(context: &Context, limit: i32) -> Result<usize, DbError> {
+    let messages = outbox::claim_due(&context.config, limit).await?;
+    join_all(messages.iter().map(|message| deliver(context, message))).await;
+    Ok(messages.len())
 }
 
 thread_local! {
@@ -76,14 +89,13 @@ thread_local! {
 /// A little of the sweep, after a response: at most once a second per instance, so that a deployment with nothing but
 /// health probes drives itself.
 pub async fn sweep_a_little(context: &Context) {
-    let due = LAST
-        .get()
-        .is_none_or(|last| last.elapsed() >= Duration::from_secs(1));
+    let due = LAST.get().is_none_or(|last| last.elapsed() >= Duration::from_secs(1));
     if !due {
         return;
     }
     LAST.set(Some(Instant::now()));
-    if let Err(error) = sweep_batch(context, 4).await {
+    let (orders, messages) = join(sweep_orders(context, 4), sweep_messages(context, 4)).await;
+    if let Err(error) = orders.and(messages) {
         context.log.debug(
             "the sweep after a response could not claim work",
             json!({ "cause": format!("{error:?}") }),

@@ -72,7 +72,7 @@ pub enum Applied {
 pub struct Entry<'a> {
     /// The event's name.
     pub event: &'a str,
-    /// Who caused it: `client`, `payment`, `service` or `sweep`.
+    /// Who caused it: `client`, `payment` or `sweep`.
     pub actor: &'a str,
     /// Details, no personal data.
     pub data: Value,
@@ -122,6 +122,7 @@ pub async fn place(config: &Config, id: OrderId, request: &Request) -> Result<In
         ints(request.seats.ids()),
         text(&*config.currency),
         ParameterValue::Int32(config.order_ttl_seconds as i32),
+        ParameterValue::Int32(retry::HOLD_WINDOW_SECONDS as i32),
         ParameterValue::Int32(retry::lease_ms(Phase::Reserving) as i32),
     ];
     let mut row = only_row(query(config, include_str!("sql/order_place.sql"), parameters).await?)?;
@@ -205,20 +206,17 @@ pub async fn apply(
     })
 }
 
-/// Claims due orders for the sweep: each is leased to the caller.
+/// Claims due orders for the sweep: each is leased to the caller. A row that cannot be read, as one that a newer
+/// version of the service wrote, is an error of its own and keeps nobody from the others.
 ///
 /// # Errors
-/// [`DbError`].
-pub async fn claim_due(config: &Config, limit: i32) -> Result<Vec<Order>, DbError> {
-    let leases: serde_json::Map<String, Value> = Phase::ALL
-        .iter()
-        .map(|phase| (phase.as_str().to_owned(), json!(retry::lease_ms(*phase))))
-        .collect();
+/// [`DbError`] when nothing could be claimed.
+pub async fn claim_due(config: &Config, limit: i32) -> Result<Vec<Result<Order, DbError>>, DbError> {
+    let leases: serde_json::Map<String, Value> =
+        Phase::ALL.iter().map(|phase| (phase.as_str().to_owned(), json!(retry::lease_ms(*phase)))).collect();
     let parameters = vec![ParameterValue::Int32(limit), json(&Value::Object(leases))];
     let rows = query(config, include_str!("sql/order_claim_due.sql"), parameters).await?;
-    rows.into_iter()
-        .map(|row| order(&Columns::of(row).text()?))
-        .collect()
+    Ok(rows.into_iter().map(|row| order(&Columns::of(row).text()?)).collect())
 }
 
 /// The JSON of a transition, as the function `order_apply` takes it.
@@ -257,6 +255,7 @@ fn change(transition: &Transition, entry: Entry<'_>, made: &Made) -> Value {
     }
     if transition.renew_expiry {
         change["renew_seconds"] = json!(made.ttl_seconds);
+        change["renew_hold_seconds"] = json!(retry::HOLD_WINDOW_SECONDS);
     }
     match transition.tickets {
         Tickets::Keep => {}
@@ -306,17 +305,16 @@ struct State {
     payment_status: Option<PaymentStatus>,
     attempts: u32,
     expires_in_ms: i64,
+    hold_in_ms: i64,
 }
 
 fn order(json: &str) -> Result<Order, DbError> {
     let state: State =
         serde_json::from_str(json).map_err(|error| DbError::Broken(format!("order state: {error}")))?;
     let amounts = match (state.subtotal_cents, state.tax_cents, state.total_cents) {
-        (Some(subtotal_cents), Some(tax_cents), Some(total_cents)) => Some(Amounts {
-            subtotal_cents,
-            tax_cents,
-            total_cents,
-        }),
+        (Some(subtotal_cents), Some(tax_cents), Some(total_cents)) => {
+            Some(Amounts { subtotal_cents, tax_cents, total_cents })
+        }
         _ => None,
     };
     Ok(Order {
@@ -328,16 +326,12 @@ fn order(json: &str) -> Result<Order, DbError> {
         status: state.status,
         phase: state.phase,
         hold: state.hold,
-        failure: state
-            .failure_code
-            .map(|code| Failure::new(code, state.failure_detail.unwrap_or_default())),
+        failure: state.failure_code.map(|code| Failure::new(code, state.failure_detail.unwrap_or_default())),
         currency: state.currency,
         amounts,
-        payment: state
-            .payment_id
-            .zip(state.payment_status)
-            .map(|(id, status)| Payment { id, status }),
+        payment: state.payment_id.zip(state.payment_status).map(|(id, status)| Payment { id, status }),
         attempts: state.attempts,
         expires_in_ms: state.expires_in_ms,
+        hold_in_ms: state.hold_in_ms,
     })
 }

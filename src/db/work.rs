@@ -9,9 +9,7 @@ use serde_json::Value;
 /// # Errors
 /// [`DbError`].
 pub async fn flush(config: &Config, counts: &Value) -> Result<(), DbError> {
-    query(config, include_str!("sql/work_flush.sql"), vec![json(counts)])
-        .await
-        .map(drop)
+    query(config, include_str!("sql/work_flush.sql"), vec![json(counts)]).await.map(drop)
 }
 
 /// Everything that `/metrics` tells of orders and of the work of all instances.

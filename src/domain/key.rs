@@ -50,10 +50,7 @@ mod tests {
             ("\"abc123\"", Some("abc123")),
             ("\"a\\\"b\\\\c\"", Some("a\"b\\c")),
             (" abc ", Some("abc")),
-            (
-                "8e03978e-40d5-43dd-bc93-6894a57f9324",
-                Some("8e03978e-40d5-43dd-bc93-6894a57f9324"),
-            ),
+            ("8e03978e-40d5-43dd-bc93-6894a57f9324", Some("8e03978e-40d5-43dd-bc93-6894a57f9324")),
             (longest.as_str(), Some(longest.as_str())),
             ("';DROP", Some("';DROP")),
             ("", None),

@@ -1,7 +1,5 @@
 //! Money: integer cents, exact decimals, no binary fractions on the way.
 
-use std::fmt;
-
 /// The largest amount that the columns hold (PostgreSQL's `INT`).
 pub const MAX_CENTS: i64 = i32::MAX as i64;
 
@@ -41,11 +39,7 @@ pub fn cents_from_major(text: &str) -> Result<i64, PriceError> {
     }
     let value: i64 = trimmed.parse().map_err(|_| PriceError::Unusable)?;
     let cents = value * 10_i64.pow(shift as u32);
-    if cents > MAX_CENTS {
-        Err(PriceError::OutOfRange)
-    } else {
-        Ok(cents)
-    }
+    if cents > MAX_CENTS { Err(PriceError::OutOfRange) } else { Ok(cents) }
 }
 
 /// A decimal number as written: `(-1)^negative × digits × 10^exponent`.
@@ -72,15 +66,11 @@ impl Decimal {
             && (mantissa.contains('.') != fraction.is_empty())
             && digits.len() <= 64
             && digits.bytes().all(|b| b.is_ascii_digit());
-        well_formed.then(|| Self {
-            negative,
-            digits,
-            exponent: exponent - fraction.len() as i64,
-        })
+        well_formed.then(|| Self { negative, digits, exponent: exponent - fraction.len() as i64 })
     }
 }
 
-/// A tax rate in percent, exact: `hundred_millionths ÷ 10^6` percent.
+/// A tax rate in percent, exact to six decimals.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TaxRate {
     micro_percent: u64,
@@ -112,17 +102,6 @@ impl TaxRate {
     }
 }
 
-impl fmt::Display for TaxRate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}.{:06}",
-            self.micro_percent / 1_000_000,
-            self.micro_percent % 1_000_000
-        )
-    }
-}
-
 /// What an order costs, in cents of its currency. Total = subtotal + tax, at least 1, at most [`MAX_CENTS`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Amounts {
@@ -149,11 +128,7 @@ impl Amounts {
         }
         let tax_cents = tax.tax_cents(subtotal_cents);
         let total_cents = subtotal_cents + tax_cents;
-        (1..=MAX_CENTS).contains(&total_cents).then_some(Self {
-            subtotal_cents,
-            tax_cents,
-            total_cents,
-        })
+        (1..=MAX_CENTS).contains(&total_cents).then_some(Self { subtotal_cents, tax_cents, total_cents })
     }
 }
 
@@ -206,28 +181,13 @@ mod tests {
             ("100", 7, 7),
             ("33.333333", 300, 100),
         ] {
-            assert_eq!(
-                TaxRate::parse(rate).unwrap().tax_cents(subtotal),
-                expected,
-                "{rate} % of {subtotal}"
-            );
+            assert_eq!(TaxRate::parse(rate).unwrap().tax_cents(subtotal), expected, "{rate} % of {subtotal}");
         }
     }
 
     #[test]
     fn a_tax_rate_is_a_plain_decimal_up_to_a_thousand() {
-        for text in [
-            "",
-            "-1",
-            "5%",
-            "1e2",
-            "1001",
-            "5.",
-            ".5",
-            "0.0000001",
-            "NaN",
-            "99999",
-        ] {
+        for text in ["", "-1", "5%", "1e2", "1001", "5.", ".5", "0.0000001", "NaN", "99999"] {
             assert_eq!(TaxRate::parse(text), None, "{text}");
         }
     }
@@ -235,11 +195,7 @@ mod tests {
     #[test]
     fn a_total_must_fit_the_column_and_be_chargeable() {
         let five = TaxRate::parse("5").unwrap();
-        let expected = Amounts {
-            subtotal_cents: 45000,
-            tax_cents: 2250,
-            total_cents: 47250,
-        };
+        let expected = Amounts { subtotal_cents: 45000, tax_cents: 2250, total_cents: 47250 };
         assert_eq!(Amounts::of([15000, 15000, 15000], five), Some(expected));
         assert_eq!(Amounts::of([0], five), None);
         assert_eq!(Amounts::of([-1], five), None);

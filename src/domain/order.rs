@@ -78,7 +78,7 @@ words! {
     Hold {
         /// Nothing that we know of.
         Nothing = "none",
-        /// The seats are reserved for the order's user, until the order expires.
+        /// The seats are reserved for the order's user, until our hold window is over.
         Reserved = "reserved",
         /// Allocation was asked for: Seating knows which seats are the order's.
         Allocated = "allocated",
@@ -129,10 +129,7 @@ pub struct Failure {
 impl Failure {
     /// A failure with its sentence.
     pub fn new(code: FailureCode, detail: impl Into<String>) -> Self {
-        Self {
-            code,
-            detail: detail.into(),
-        }
+        Self { code, detail: detail.into() }
     }
 }
 
@@ -177,12 +174,19 @@ pub struct Order {
     pub attempts: u32,
     /// Milliseconds from when the row was read until the order expires; not positive when it has expired.
     pub expires_in_ms: i64,
+    /// Milliseconds from when the row was read for which Seating surely still holds what it reserved for us.
+    pub hold_in_ms: i64,
 }
 
 impl Order {
-    /// Whether the time to pay, which is also our hold window at Seating, is over.
+    /// Whether the time to pay is over.
     pub fn expired(&self) -> bool {
         self.expires_in_ms <= 0
+    }
+
+    /// Whether our hold window is over: Seating may have freed by itself what it reserved for us.
+    pub fn hold_lapsed(&self) -> bool {
+        self.hold_in_ms <= 0
     }
 
     /// The payment's status, if there is a payment.
@@ -198,9 +202,6 @@ impl Order {
     /// Whether the order was cancelled because nobody paid in time, not because the buyer wished it.
     pub fn was_expired(&self) -> bool {
         self.status == Status::Cancelled
-            && self
-                .failure
-                .as_ref()
-                .is_some_and(|f| f.code == FailureCode::Expired)
+            && self.failure.as_ref().is_some_and(|f| f.code == FailureCode::Expired)
     }
 }

@@ -11,20 +11,24 @@ pub const PAYMENT_DEADLINE_MS: u64 = 8_000;
 /// Milliseconds that Notification may take.
 pub const NOTIFICATION_DEADLINE_MS: u64 = 2_000;
 
-/// Room in a lease for storing what was learnt, beside the peer's own deadline.
+/// Seconds for which a reserve surely holds: Seating's 15 minutes, less what clocks and a slow answer may take.
+pub const HOLD_WINDOW_SECONDS: u32 = 870;
+
+/// Room in a lease for storing what was learnt, beside the peers' deadlines.
 const STORE_MS: u64 = 4_000;
 
 /// The lease of a phase in milliseconds: for so long the one who made the transition holds the order, to perform its
-/// next action. Longer than the action's deadline, so that a living holder is never overtaken; short, because it is
-/// also the time for which a crash leaves the order alone.
+/// next action. Longer than the action's deadlines and a healthy store, so that a living holder is not overtaken (if
+/// it is, `version` decides); short, because it is also the time for which a crash leaves the order alone.
 pub fn lease_ms(phase: Phase) -> u64 {
     match phase {
-        // A repeated reserve looks at the seats and then reserves: two calls.
+        // A repeated reserve looks at the seats and then reserves.
         Phase::Reserving => 2 * SEATING_DEADLINE_MS + STORE_MS,
         Phase::Charging | Phase::AwaitingPayment => PAYMENT_DEADLINE_MS + STORE_MS,
-        // Allocate, and on refusal ask whose the seats are; releasing looks first, too.
-        Phase::Allocating | Phase::Releasing => 2 * SEATING_DEADLINE_MS + STORE_MS,
-        Phase::Refunding => 2 * PAYMENT_DEADLINE_MS + STORE_MS,
+        // Ask, allocate, and ask again when that is refused; list, look, and release.
+        Phase::Allocating | Phase::Releasing => 3 * SEATING_DEADLINE_MS + STORE_MS,
+        // Ask, refund, and ask again when that is refused.
+        Phase::Refunding => 3 * PAYMENT_DEADLINE_MS + STORE_MS,
         Phase::Done => 0,
     }
 }
@@ -42,9 +46,7 @@ const FIRST_MS: u64 = 1_000;
 ///
 /// `jitter` is random, 0 to 255.
 pub fn backoff_ms(attempts: u32, cap_ms: u64, jitter: u8) -> u64 {
-    let exponential = FIRST_MS
-        .saturating_mul(1 << attempts.saturating_sub(1).min(20))
-        .min(cap_ms);
+    let exponential = FIRST_MS.saturating_mul(1 << attempts.saturating_sub(1).min(20)).min(cap_ms);
     exponential - exponential / 4 * u64::from(jitter) / 255
 }
 
@@ -60,10 +62,7 @@ mod tests {
     #[test]
     fn the_wait_doubles_up_to_the_cap_and_jitter_only_shortens_it() {
         let waits: Vec<u64> = (1..=8).map(|n| backoff_ms(n, ORDER_BACKOFF_CAP_MS, 0)).collect();
-        assert_eq!(
-            waits,
-            [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]
-        );
+        assert_eq!(waits, [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
         assert_eq!(backoff_ms(1, ORDER_BACKOFF_CAP_MS, 255), 750);
         assert_eq!(backoff_ms(u32::MAX, ORDER_BACKOFF_CAP_MS, 255), 45_000);
         assert_eq!(backoff_ms(0, ORDER_BACKOFF_CAP_MS, 0), 1_000);
@@ -71,9 +70,7 @@ mod tests {
 
     #[test]
     fn a_message_is_tried_for_about_a_day_before_it_is_a_dead_letter() {
-        let total: u64 = (1..MESSAGE_MAX_ATTEMPTS)
-            .map(|n| backoff_ms(n, MESSAGE_BACKOFF_CAP_MS, 128))
-            .sum();
+        let total: u64 = (1..MESSAGE_MAX_ATTEMPTS).map(|n| backoff_ms(n, MESSAGE_BACKOFF_CAP_MS, 128)).sum();
         let hours = total / 3_600_000;
         assert!((20..=30).contains(&hours), "{hours} hours");
     }

@@ -173,7 +173,7 @@ pub fn action(order: &Order) -> Option<Action> {
         Phase::Allocating => Action::AskThenAllocate,
         Phase::Refunding if first => Action::Refund,
         Phase::Refunding => Action::AskThenRefund,
-        Phase::Releasing if first && order.hold == Hold::Reserved => Action::Release,
+        Phase::Releasing if first && order.hold == Hold::Reserved && !order.expired() => Action::Release,
         Phase::Releasing => Action::LookThenRelease,
         Phase::Done => return None,
     })
@@ -209,7 +209,9 @@ fn reserving(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, R
     match event {
         // A late payment's seats are held again, at the price that was paid.
         Event::Reserved(_) | Event::ReservedBeyondRange if order.is_paid() => {
-            Ok(held(order).enter(Phase::Allocating))
+            let wanted = order.status == Status::Pending || order.was_expired();
+            let after = held(order);
+            Ok(if wanted { after.enter(Phase::Allocating) } else { after.give_up_seats() })
         }
         Event::Reserved(items) => {
             let prices = items.iter().map(|item| item.price_cents);
@@ -223,19 +225,19 @@ fn reserving(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, R
             }
             // Cancelled meanwhile, or its money went back while the seats were held again: nothing to charge.
             let wanted = order.status == Status::Pending && order.payment.is_none();
-            Ok(if wanted {
-                after.enter(Phase::Charging)
-            } else {
-                after.give_up_seats()
+            Ok(match wanted {
+                // Nobody waits any more for an order whose reserve was in doubt until its time was over.
+                true if order.expired() => after.expire().give_up_seats(),
+                true => after.enter(Phase::Charging),
+                false => after.give_up_seats(),
             })
         }
         Event::ReservedBeyondRange => Ok(beyond_range(order)),
         Event::ReserveRefused(failure) => Ok(seats_refused(order, failure.clone())),
         Event::NoAnswer if !order.expired() => Ok(again(order)),
-        Event::NoAnswer if order.is_paid() => Ok(seats_refused(
-            order,
-            Failure::new(FailureCode::SeatsUnavailable, SEATS_GONE),
-        )),
+        Event::NoAnswer if order.is_paid() => {
+            Ok(seats_refused(order, Failure::new(FailureCode::SeatsUnavailable, SEATS_GONE)))
+        }
         Event::NoAnswer => Ok(start(order).expire().give_up_seats()),
         Event::PaymentIs(news) => record_payment(order, *news),
         Event::PaidWithoutSeats(_)
@@ -328,8 +330,10 @@ fn refunding(order: &Order, event: &Event) -> Result<Transition, Rejected> {
             // The money was never taken after all: there is nothing to give back.
             PaymentStatus::Failed => {
                 let mut after = start(order).know(*news);
-                if order.status == Status::Pending {
-                    after = after.decline();
+                match order.status {
+                    Status::Pending => after = after.decline(),
+                    Status::Confirmed => after.order.status = Status::Refunded,
+                    Status::Cancelled | Status::Failed | Status::Refunded => {}
                 }
                 Ok(after.give_up_seats())
             }
@@ -354,11 +358,16 @@ fn releasing(order: &Order, event: &Event) -> Result<Transition, Rejected> {
     match event {
         Event::Released => Ok(start(order).seats_given_up()),
         // Beyond our hold window Seating frees reserved seats by itself.
-        Event::NoAnswer if order.expired() && order.hold == Hold::Reserved => {
+        Event::NoAnswer if order.hold_lapsed() && order.hold == Hold::Reserved => {
             Ok(start(order).seats_given_up())
         }
         Event::NoAnswer => Ok(again(order)),
         // News of the money waits until the seats are given up: a release under way could free them under a new hold.
+        Event::PaymentIs(news) if order.payment.is_none() => {
+            let mut after = start(order).know(*news);
+            after.due = Due::Unchanged;
+            Ok(after)
+        }
         Event::PaymentIs(news) => record_payment(order, *news),
         Event::PaidWithoutSeats(_)
         | Event::Reserved(_)
@@ -383,6 +392,9 @@ fn done(order: &Order, event: &Event) -> Result<Transition, Rejected> {
                 Ok(after)
             }
             // An order of the service that this one replaced, paid after all.
+            (Status::Pending, PaymentStatus::Success) if order.seats.is_empty() => {
+                Ok(start(order).know(*news).enter(Phase::Refunding))
+            }
             (Status::Pending, PaymentStatus::Success) => {
                 let mut after = start(order).know(*news).enter(Phase::Allocating);
                 after.claims = Claims::Take;
@@ -414,10 +426,7 @@ fn done(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         }
         Event::PaymentUnsure
             if matches!(order.status, Status::Cancelled | Status::Failed)
-                && matches!(
-                    order.payment_status(),
-                    Some(PaymentStatus::Pending | PaymentStatus::Failed)
-                ) =>
+                && matches!(order.payment_status(), Some(PaymentStatus::Pending | PaymentStatus::Failed)) =>
         {
             let mut after = start(order).enter(Phase::AwaitingPayment);
             after.due = Due::Now;
@@ -484,6 +493,8 @@ fn payment_known(order: &Order, news: Payment) -> Transition {
     let after = start(order).know(news);
     let pending_order = order.status == Status::Pending;
     match news.status {
+        // Paid at the last moment, when Seating may have freed the seats by itself.
+        PaymentStatus::Success if pending_order && order.hold_lapsed() => after.hold_again(),
         PaymentStatus::Success if pending_order => after.enter(Phase::Allocating),
         PaymentStatus::Success => after.pay_back_or_hold_again(),
         PaymentStatus::Failed | PaymentStatus::Refunded if pending_order => after.decline().give_up_seats(),
@@ -507,11 +518,7 @@ fn record_payment(order: &Order, news: Payment) -> Result<Transition, Rejected> 
         return Err(Rejected::Stale);
     }
     let mut after = start(order).know(news);
-    after.due = if order.phase == Phase::Done {
-        Due::Never
-    } else {
-        Due::Unchanged
-    };
+    after.due = if order.phase == Phase::Done { Due::Never } else { Due::Unchanged };
     Ok(after)
 }
 
@@ -549,9 +556,7 @@ fn seats_refused(order: &Order, failure: Failure) -> Transition {
 fn beyond_range(order: &Order) -> Transition {
     let after = held(order);
     match order.status {
-        Status::Pending => after
-            .fail(Failure::new(FailureCode::AmountOutOfRange, TOO_MUCH))
-            .give_up_seats(),
+        Status::Pending => after.fail(Failure::new(FailureCode::AmountOutOfRange, TOO_MUCH)).give_up_seats(),
         _ => after.give_up_seats(),
     }
 }
@@ -569,11 +574,7 @@ fn again(order: &Order) -> Transition {
 fn start(order: &Order) -> Transition {
     Transition {
         order: order.clone(),
-        due: if order.phase == Phase::Done {
-            Due::Never
-        } else {
-            Due::Held
-        },
+        due: if order.phase == Phase::Done { Due::Never } else { Due::Held },
         renew_expiry: false,
         items: None,
         tickets: Tickets::Keep,
@@ -636,7 +637,7 @@ impl Transition {
 
     /// On to releasing what Seating may hold; when it holds nothing of ours, past it.
     fn give_up_seats(self) -> Self {
-        let lapsed = self.order.hold == Hold::Reserved && self.order.expired();
+        let lapsed = self.order.hold == Hold::Reserved && self.order.hold_lapsed();
         if self.order.hold == Hold::Nothing || lapsed {
             self.seats_given_up()
         } else {
@@ -651,11 +652,7 @@ impl Transition {
             return self.pay_back_or_hold_again();
         }
         self.claims = Claims::Drop;
-        if self.order.is_paid() {
-            self.enter(Phase::Refunding)
-        } else {
-            self.enter(Phase::Done)
-        }
+        if self.order.is_paid() { self.enter(Phase::Refunding) } else { self.enter(Phase::Done) }
     }
 
     /// Money for an order that is not wanted any more: if it only expired, the same seats are tried again; else the
@@ -667,6 +664,10 @@ impl Transition {
             }
             return self.enter(Phase::Refunding);
         }
+        self.hold_again()
+    }
+
+    fn hold_again(mut self) -> Self {
         self.claims = Claims::Take;
         self.renew_expiry = true;
         self.order.hold = Hold::Nothing;

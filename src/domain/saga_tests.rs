@@ -16,11 +16,7 @@ fn payment(status: PaymentStatus) -> Payment {
 }
 
 fn items() -> Vec<Item> {
-    vec![Item {
-        seat_id: 1,
-        seat_code: Some("A1".into()),
-        price_cents: 15000,
-    }]
+    vec![Item { seat_id: 1, seat_code: Some("A1".into()), price_cents: 15000 }]
 }
 
 /// An order as it usually is in a phase, with an hour left to pay.
@@ -41,6 +37,7 @@ fn order_in(phase: Phase) -> Order {
         payment: None,
         attempts: 0,
         expires_in_ms: 3_600_000,
+        hold_in_ms: 3_700_000,
     };
     match phase {
         Phase::Reserving => (order.hold, order.amounts) = (Hold::Nothing, None),
@@ -65,10 +62,7 @@ fn order_in(phase: Phase) -> Order {
 }
 
 fn cancelled(phase: Phase) -> Order {
-    Order {
-        status: Status::Cancelled,
-        ..order_in(phase)
-    }
+    Order { status: Status::Cancelled, ..order_in(phase) }
 }
 
 fn expired_and_done() -> Order {
@@ -78,15 +72,19 @@ fn expired_and_done() -> Order {
         payment: Some(payment(PaymentStatus::Pending)),
         hold: Hold::Nothing,
         expires_in_ms: -1,
+        hold_in_ms: -1,
         ..order_in(Phase::Done)
     }
 }
 
+/// The order when its time to pay is over, while Seating still holds its seats.
 fn late(order: Order) -> Order {
-    Order {
-        expires_in_ms: -1,
-        ..order
-    }
+    Order { expires_in_ms: -1, ..order }
+}
+
+/// The order when Seating may have freed its seats by itself as well.
+fn lapsed(order: Order) -> Order {
+    Order { expires_in_ms: -1, hold_in_ms: -1, ..order }
 }
 
 fn refused() -> Event {
@@ -108,23 +106,14 @@ fn every_event() -> Vec<Event> {
         Event::CancelRequested,
         Event::RefundRequested,
     ];
-    events.extend(
-        PaymentStatus::ALL
-            .iter()
-            .map(|status| Event::PaymentIs(payment(*status))),
-    );
+    events.extend(PaymentStatus::ALL.iter().map(|status| Event::PaymentIs(payment(*status))));
     events
 }
 
 /// What becomes of an order, in one line: status, phase and when it is due, or why nothing becomes of it.
 fn outcome(order: &Order, event: &Event) -> String {
     match next(order, event, tax()) {
-        Ok(t) => format!(
-            "{} {} {:?}",
-            t.order.status.as_str(),
-            t.order.phase.as_str(),
-            t.due
-        ),
+        Ok(t) => format!("{} {} {:?}", t.order.status.as_str(), t.order.phase.as_str(), t.due),
         Err(rejected) => format!("{rejected:?}"),
     }
 }
@@ -144,10 +133,7 @@ fn check(order: Order, expected: &[(&str, &str)]) {
         );
     }
     for (name, _) in expected {
-        assert!(
-            every_event().iter().any(|event| event.name() == *name),
-            "no such event: {name}"
-        );
+        assert!(every_event().iter().any(|event| event.name() == *name), "no such event: {name}");
     }
 }
 
@@ -167,8 +153,8 @@ fn reserving_stores_prices_or_fails_and_asks_again_without_an_answer() {
     check(
         late(order_in(Phase::Reserving)),
         &[
-            ("seats_reserved", "PENDING charging Held"),
-            ("amount_out_of_range", "FAILED done Never"),
+            ("seats_reserved", "CANCELLED releasing Held"),
+            ("amount_out_of_range", "FAILED releasing Held"),
             ("seats_refused", "FAILED done Never"),
             ("no_answer", "CANCELLED done Never"),
             ("cancel_requested", "CANCELLED reserving Unchanged"),
@@ -193,6 +179,7 @@ fn a_late_payment_holds_the_same_seats_again_or_is_refunded() {
         phase: Phase::Reserving,
         payment: Some(payment(PaymentStatus::Success)),
         expires_in_ms: 3_600_000,
+        hold_in_ms: 3_700_000,
         ..expired_and_done()
     };
     check(
@@ -206,17 +193,11 @@ fn a_late_payment_holds_the_same_seats_again_or_is_refunded() {
             ("refund_requested", "NotRefundable"),
         ],
     );
-    assert_eq!(
-        outcome(&late(held_again.clone()), &Event::NoAnswer),
-        "CANCELLED refunding Held"
-    );
+    assert_eq!(outcome(&late(held_again.clone()), &Event::NoAnswer), "CANCELLED refunding Held");
     let transition = next(&held_again, &Event::Reserved(items()), tax()).unwrap();
     assert_eq!(transition.items, None, "the price that was paid stays");
     let confirmed = next(&transition.order, &Event::Allocated, tax()).unwrap();
-    assert_eq!(
-        (confirmed.order.status, confirmed.order.failure),
-        (Status::Confirmed, None)
-    );
+    assert_eq!((confirmed.order.status, confirmed.order.failure), (Status::Confirmed, None));
 }
 
 #[test]
@@ -264,16 +245,18 @@ fn a_pending_payment_is_awaited_until_the_order_expires() {
         ("payment_refunded", "FAILED releasing Held"),
     ];
     check(order_in(Phase::AwaitingPayment), &[&rest[..], &in_time].concat());
-    // Seating has freed the seats by itself when the order expired.
     let too_late = [
-        ("payment_pending", "CANCELLED done Never"),
-        ("payment_failed", "FAILED done Never"),
-        ("payment_refunded", "FAILED done Never"),
+        ("payment_pending", "CANCELLED releasing Held"),
+        ("payment_failed", "FAILED releasing Held"),
+        ("payment_refunded", "FAILED releasing Held"),
     ];
-    check(
-        late(order_in(Phase::AwaitingPayment)),
-        &[&rest[..], &too_late].concat(),
-    );
+    check(late(order_in(Phase::AwaitingPayment)), &[&rest[..], &too_late].concat());
+    // When Seating may have freed the seats by itself, nothing is released, and money holds them again.
+    let lapsed_order = lapsed(order_in(Phase::AwaitingPayment));
+    let outcome = |status| outcome(&lapsed_order, &Event::PaymentIs(payment(status)));
+    assert_eq!(outcome(PaymentStatus::Pending), "CANCELLED done Never");
+    assert_eq!(outcome(PaymentStatus::Failed), "FAILED done Never");
+    assert_eq!(outcome(PaymentStatus::Success), "PENDING reserving Held");
     check(
         cancelled(Phase::AwaitingPayment),
         &[
@@ -317,13 +300,10 @@ fn refunding_goes_on_until_payment_says_that_the_money_went_back() {
         ],
     );
     check(
-        Order {
-            status: Status::Confirmed,
-            ..order_in(Phase::Refunding)
-        },
+        Order { status: Status::Confirmed, ..order_in(Phase::Refunding) },
         &[
             ("payment_refunded", "REFUNDED releasing Held"),
-            ("payment_failed", "CONFIRMED releasing Held"),
+            ("payment_failed", "REFUNDED releasing Held"),
             ("no_answer", "CONFIRMED refunding Backoff"),
             ("cancel_requested", "NotCancellable"),
         ],
@@ -351,20 +331,10 @@ fn releasing_ends_and_then_deals_with_money_that_came_meanwhile() {
             ("refund_requested", "NotRefundable"),
         ],
     );
-    assert_eq!(
-        outcome(&late(order_in(Phase::Releasing)), &Event::NoAnswer),
-        "FAILED done Never"
-    );
-    let paid = Order {
-        payment: Some(payment(PaymentStatus::Success)),
-        ..order_in(Phase::Releasing)
-    };
+    assert_eq!(outcome(&lapsed(order_in(Phase::Releasing)), &Event::NoAnswer), "FAILED done Never");
+    let paid = Order { payment: Some(payment(PaymentStatus::Success)), ..order_in(Phase::Releasing) };
     assert_eq!(outcome(&paid, &Event::Released), "FAILED refunding Held");
-    let paid_late = Order {
-        payment: paid.payment,
-        phase: Phase::Releasing,
-        ..expired_and_done()
-    };
+    let paid_late = Order { payment: paid.payment, phase: Phase::Releasing, ..expired_and_done() };
     assert_eq!(outcome(&paid_late, &Event::Released), "CANCELLED reserving Held");
 }
 
@@ -378,14 +348,8 @@ fn a_confirmed_order_stays_confirmed_until_its_money_goes_back() {
             ("refund_requested", "CONFIRMED refunding Held"),
         ],
     );
-    for event in [
-        Event::RefundRequested,
-        Event::PaymentIs(payment(PaymentStatus::Refunded)),
-    ] {
-        assert_eq!(
-            next(&order_in(Phase::Done), &event, tax()).unwrap().tickets,
-            Tickets::Void
-        );
+    for event in [Event::RefundRequested, Event::PaymentIs(payment(PaymentStatus::Refunded))] {
+        assert_eq!(next(&order_in(Phase::Done), &event, tax()).unwrap().tickets, Tickets::Void);
     }
     let refunded = Order {
         status: Status::Refunded,
@@ -394,10 +358,7 @@ fn a_confirmed_order_stays_confirmed_until_its_money_goes_back() {
     };
     check(
         refunded,
-        &[
-            ("seats_allocated", "REFUNDED releasing Held"),
-            ("cancel_requested", "NotCancellable"),
-        ],
+        &[("seats_allocated", "REFUNDED releasing Held"), ("cancel_requested", "NotCancellable")],
     );
 }
 
@@ -415,18 +376,10 @@ fn money_for_an_order_that_is_over_is_used_or_given_back() {
             ("refund_requested", "NotRefundable"),
         ],
     );
-    let transition = next(
-        &expired_and_done(),
-        &Event::PaymentIs(payment(PaymentStatus::Success)),
-        tax(),
-    )
-    .unwrap();
+    let transition =
+        next(&expired_and_done(), &Event::PaymentIs(payment(PaymentStatus::Success)), tax()).unwrap();
     assert_eq!((transition.claims, transition.renew_expiry), (Claims::Take, true));
-    let declined = Order {
-        phase: Phase::Done,
-        hold: Hold::Nothing,
-        ..order_in(Phase::Releasing)
-    };
+    let declined = Order { phase: Phase::Done, hold: Hold::Nothing, ..order_in(Phase::Releasing) };
     assert_eq!(
         outcome(&declined, &Event::PaymentIs(payment(PaymentStatus::Success))),
         "FAILED refunding Held"
@@ -435,12 +388,8 @@ fn money_for_an_order_that_is_over_is_used_or_given_back() {
 
 #[test]
 fn an_inherited_pending_order_is_finished_by_its_payment() {
-    let inherited = Order {
-        status: Status::Pending,
-        payment: None,
-        hold: Hold::Nothing,
-        ..order_in(Phase::Done)
-    };
+    let inherited =
+        Order { status: Status::Pending, payment: None, hold: Hold::Nothing, ..order_in(Phase::Done) };
     check(
         inherited,
         &[
@@ -456,44 +405,24 @@ fn an_inherited_pending_order_is_finished_by_its_payment() {
 
 #[test]
 fn another_payment_never_touches_an_order() {
-    for phase in [
-        Phase::AwaitingPayment,
-        Phase::Allocating,
-        Phase::Refunding,
-        Phase::Releasing,
-        Phase::Done,
-    ] {
-        let other = Payment {
-            id: PaymentId(Uuid::from_u128(8)),
-            status: PaymentStatus::Success,
-        };
-        assert_eq!(
-            outcome(&order_in(phase), &Event::PaymentIs(other)),
-            "OtherPayment"
-        );
+    for phase in [Phase::AwaitingPayment, Phase::Allocating, Phase::Refunding, Phase::Releasing, Phase::Done]
+    {
+        let other = Payment { id: PaymentId(Uuid::from_u128(8)), status: PaymentStatus::Success };
+        assert_eq!(outcome(&order_in(phase), &Event::PaymentIs(other)), "OtherPayment");
     }
 }
 
 #[test]
 fn every_failure_and_every_success_is_notified_once_it_is_decided() {
     let message = |order: &Order, event: &Event| next(order, event, tax()).unwrap().message;
-    assert_eq!(
-        message(&order_in(Phase::Reserving), &refused()),
-        Some(MessageKind::OrderFailed)
-    );
-    assert_eq!(
-        message(&order_in(Phase::Allocating), &Event::Allocated),
-        Some(MessageKind::OrderConfirmed)
-    );
+    assert_eq!(message(&order_in(Phase::Reserving), &refused()), Some(MessageKind::OrderFailed));
+    assert_eq!(message(&order_in(Phase::Allocating), &Event::Allocated), Some(MessageKind::OrderConfirmed));
     assert_eq!(
         message(&order_in(Phase::Charging), &Event::CancelRequested),
         Some(MessageKind::OrderCancelled)
     );
     let refunded = Event::PaymentIs(payment(PaymentStatus::Refunded));
-    assert_eq!(
-        message(&order_in(Phase::Refunding), &refunded),
-        Some(MessageKind::OrderRefunded)
-    );
+    assert_eq!(message(&order_in(Phase::Refunding), &refunded), Some(MessageKind::OrderRefunded));
     let still_pending = Event::PaymentIs(payment(PaymentStatus::Pending));
     assert_eq!(
         message(&late(order_in(Phase::AwaitingPayment)), &still_pending),
@@ -511,6 +440,8 @@ struct World {
     seats: Seats,
     tickets: Tickets,
     refunds: u32,
+    /// The buyer has given the order up.
+    given_up: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -540,8 +471,10 @@ enum Step {
     Refund,
     /// A repeated callback.
     Callback,
-    /// The hold window passes; Seating frees what was not allocated, and somebody else may get it.
-    Expire {
+    /// The time to pay passes.
+    Expire,
+    /// The hold window passes as well; Seating frees what was not allocated, and somebody else may get it.
+    Lapse {
         stolen: bool,
     },
 }
@@ -554,7 +487,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Cancel),
         1 => Just(Step::Refund),
         1 => Just(Step::Callback),
-        1 => any::<bool>().prop_map(|stolen| Step::Expire { stolen }),
+        1 => Just(Step::Expire),
+        1 => any::<bool>().prop_map(|stolen| Step::Lapse { stolen }),
     ]
 }
 
@@ -566,6 +500,7 @@ impl World {
             seats: Seats::Free,
             tickets: Tickets::Keep,
             refunds: 0,
+            given_up: false,
         }
     }
 
@@ -575,8 +510,15 @@ impl World {
         };
         self.order = transition.order;
         self.order.version += 1;
+        self.given_up |= *event == Event::CancelRequested;
+        assert!(
+            !self.given_up || self.order.status == Status::Cancelled,
+            "given up, and then {event:?}: {:?}",
+            self.order
+        );
         if transition.renew_expiry {
             self.order.expires_in_ms = 3_600_000;
+            self.order.hold_in_ms = 3_700_000;
         }
         if transition.tickets != Tickets::Keep {
             self.tickets = transition.tickets;
@@ -590,8 +532,7 @@ impl World {
     }
 
     fn news(&self) -> Event {
-        self.paid
-            .map_or(Event::NoAnswer, |status| Event::PaymentIs(payment(status)))
+        self.paid.map_or(Event::NoAnswer, |status| Event::PaymentIs(payment(status)))
     }
 
     /// Performs the order's action at the peers, and tells the answer.
@@ -650,11 +591,7 @@ impl World {
             Step::Crash => self.order.attempts += 1,
             Step::Settle { success, callback } => {
                 if self.paid == Some(PaymentStatus::Pending) {
-                    self.paid = Some(if success {
-                        PaymentStatus::Success
-                    } else {
-                        PaymentStatus::Failed
-                    });
+                    self.paid = Some(if success { PaymentStatus::Success } else { PaymentStatus::Failed });
                     if callback {
                         self.apply(&self.news());
                     }
@@ -667,8 +604,9 @@ impl World {
                     self.apply(&self.news());
                 }
             }
-            Step::Expire { stolen } => {
-                self.order.expires_in_ms = -1;
+            Step::Expire => self.order.expires_in_ms = -1,
+            Step::Lapse { stolen } => {
+                self.order = lapsed(self.order.clone());
                 if self.seats == Seats::Ours(Hold::Reserved) {
                     self.seats = if stolen { Seats::Theirs } else { Seats::Free };
                 }
@@ -682,16 +620,10 @@ impl World {
             if let Some(answer) = self.perform(false, false) {
                 self.apply(&answer);
                 if self.order.phase == Phase::AwaitingPayment {
-                    self.run(Step::Settle {
-                        success: true,
-                        callback: true,
-                    });
+                    self.run(Step::Settle { success: true, callback: true });
                 }
             } else if self.paid == Some(PaymentStatus::Pending) {
-                self.run(Step::Settle {
-                    success: true,
-                    callback: true,
-                });
+                self.run(Step::Settle { success: true, callback: true });
             } else {
                 let known = self.order.payment_status();
                 self.run(Step::Callback);

@@ -30,10 +30,7 @@ pub async fn hear(context: &Context, head: &Head, body: IncomingRequestBody) -> 
     };
     let callback = extract::callback(&extract::object(&body)?)?;
     let about = |error: ApiError| error.about(callback.order_id);
-    match payment_callback::hear(context, callback, believed)
-        .await
-        .map_err(|error| about(error.into()))?
-    {
+    match payment_callback::hear(context, callback, believed).await.map_err(|error| about(error.into()))? {
         Heard::Applied(document) => Ok(ok(&document, None)),
         Heard::AlreadyProcessed(document) => Ok(ok(&document, Some("already processed"))),
         Heard::StillPending(document) => Ok(ok(&document, Some("payment still pending"))),
@@ -46,19 +43,15 @@ pub async fn hear(context: &Context, head: &Head, body: IncomingRequestBody) -> 
 /// `{"ok":true,…the document's members…}`: the document is JSON text and is passed through.
 fn ok(document: &str, note: Option<&str>) -> Reply {
     let members = document.trim_start().strip_prefix('{').unwrap_or("}");
-    let note = note
-        .map(|note| format!("\"note\":\"{note}\","))
-        .unwrap_or_default();
+    let note = note.map(|note| format!("\"note\":\"{note}\",")).unwrap_or_default();
     Reply::json(200, format!("{{\"ok\":true,{note}{members}"))
 }
 
 /// Checks a Standard Webhooks 1.0 signature: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`.
 fn verify(key: &[u8], head: &Head, body: &[u8], now: SystemTime) -> Result<(), &'static str> {
-    let (Some(id), Some(timestamp), Some(signatures)) = (
-        head.one("webhook-id"),
-        head.one("webhook-timestamp"),
-        head.one("webhook-signature"),
-    ) else {
+    let (Some(id), Some(timestamp), Some(signatures)) =
+        (head.one("webhook-id"), head.one("webhook-timestamp"), head.one("webhook-signature"))
+    else {
         return Err("a webhook header is missing");
     };
     verify_parts(key, &id, &timestamp, &signatures, body, now)
@@ -81,14 +74,9 @@ fn verify_parts(
     mac.update(format!("{id}.{timestamp}.").as_bytes());
     mac.update(body);
     // verify_slice compares in constant time.
-    let fits = signatures
-        .split(' ')
-        .filter_map(|signature| signature.strip_prefix("v1,"))
-        .any(|signature| {
-            BASE64_STANDARD
-                .decode(signature)
-                .is_ok_and(|signature| mac.clone().verify_slice(&signature).is_ok())
-        });
+    let fits = signatures.split(' ').filter_map(|signature| signature.strip_prefix("v1,")).any(|signature| {
+        BASE64_STANDARD.decode(signature).is_ok_and(|signature| mac.clone().verify_slice(&signature).is_ok())
+    });
     if fits { Ok(()) } else { Err("no signature fits") }
 }
 
@@ -100,9 +88,7 @@ mod tests {
     /// The example of the Standard Webhooks specification's reference libraries.
     #[test]
     fn the_published_example_verifies_and_any_change_of_it_does_not() {
-        let key = BASE64_STANDARD
-            .decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-            .unwrap();
+        let key = BASE64_STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         let body = br#"{"test": 2432232314}"#;
         let signature = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
         let id = "msg_p5jXN8AQM9LWM0D4loKWxJek";
@@ -112,22 +98,12 @@ mod tests {
         };
         assert!(check(signature, body, id, 1_614_265_330));
         assert!(check(signature, body, id, 1_614_265_330 + 300));
-        assert!(check(
-            &format!("v1,AAAA v2,x {signature}"),
-            body,
-            id,
-            1_614_265_330
-        ));
+        assert!(check(&format!("v1,AAAA v2,x {signature}"), body, id, 1_614_265_330));
         assert!(!check(signature, body, id, 1_614_265_330 + 301));
         assert!(!check(signature, body, id, 1_614_265_330 - 301));
         assert!(!check(signature, b"{}", id, 1_614_265_330));
         assert!(!check(signature, body, "msg_other", 1_614_265_330));
-        assert!(!check(
-            "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OA=",
-            body,
-            id,
-            1_614_265_330
-        ));
+        assert!(!check("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OA=", body, id, 1_614_265_330));
         assert!(!check("", body, id, 1_614_265_330));
     }
 

@@ -41,11 +41,7 @@ impl Head {
 
     /// The header's values, in the order in which they came.
     pub fn all(&self, name: &str) -> Vec<&[u8]> {
-        self.headers
-            .get_all(name)
-            .iter()
-            .map(HeaderValue::as_bytes)
-            .collect()
+        self.headers.get_all(name).iter().map(HeaderValue::as_bytes).collect()
     }
 
     /// The header's value when it came exactly once and is text.
@@ -60,13 +56,9 @@ impl Head {
     pub fn request_id(&self) -> String {
         let sane = |id: &String| {
             (1..=128).contains(&id.len())
-                && id
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
+                && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
         };
-        self.one("x-request-id")
-            .filter(sane)
-            .unwrap_or_else(|| uuid::Uuid::now_v7().to_string())
+        self.one("x-request-id").filter(sane).unwrap_or_else(|| uuid::Uuid::now_v7().to_string())
     }
 
     /// The idempotency key.
@@ -90,11 +82,7 @@ impl Head {
         let essence = content_type.split(';').next().unwrap_or_default().trim();
         let json = essence == "application/json"
             || (essence.starts_with("application/") && essence.ends_with("+json"));
-        if json {
-            Ok(())
-        } else {
-            Err(ApiError::unsupported_media_type())
-        }
+        if json { Ok(()) } else { Err(ApiError::unsupported_media_type()) }
     }
 
     /// Checks the bearer token.
@@ -107,11 +95,7 @@ impl Head {
             Some((scheme, given)) if scheme.eq_ignore_ascii_case("bearer") => given.trim(),
             _ => "",
         };
-        if same(given.as_bytes(), token.as_bytes()) {
-            Ok(())
-        } else {
-            Err(ApiError::unauthorized())
-        }
+        if same(given.as_bytes(), token.as_bytes()) { Ok(()) } else { Err(ApiError::unauthorized()) }
     }
 }
 
@@ -161,10 +145,7 @@ pub fn object(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
 }
 
 fn wrong(pointer: impl Into<String>, detail: impl Into<String>) -> FieldError {
-    FieldError {
-        pointer: pointer.into(),
-        detail: detail.into(),
-    }
+    FieldError { pointer: pointer.into(), detail: detail.into() }
 }
 
 const POSITIVE: &str = "must be a positive integer up to 2147483647";
@@ -207,14 +188,8 @@ fn seats(value: Option<&Value>, max_seats: usize, errors: &mut Vec<FieldError>) 
         errors.push(wrong("#/seats", "is required"));
         return None;
     };
-    let Some(list) = value
-        .as_array()
-        .filter(|list| (1..=max_seats).contains(&list.len()))
-    else {
-        errors.push(wrong(
-            "#/seats",
-            format!("must be a list of 1 to {max_seats} seats"),
-        ));
+    let Some(list) = value.as_array().filter(|list| (1..=max_seats).contains(&list.len())) else {
+        errors.push(wrong("#/seats", format!("must be a list of 1 to {max_seats} seats")));
         return None;
     };
     let mut ids = Vec::with_capacity(list.len());
@@ -253,11 +228,7 @@ pub fn callback(fields: &Map<String, Value>) -> Result<Callback, ApiError> {
         if parsed.is_none() {
             errors.push(wrong(
                 format!("#/{name}"),
-                if value.is_none() {
-                    "is required"
-                } else {
-                    "must be a UUID"
-                },
+                if value.is_none() { "is required" } else { "must be a UUID" },
             ));
         }
         parsed
@@ -278,11 +249,9 @@ pub fn callback(fields: &Map<String, Value>) -> Result<Callback, ApiError> {
         errors.push(wrong("#/status", detail));
     }
     match (order_id, payment_id, status) {
-        (Some(order_id), Some(payment_id), Some(status)) => Ok(Callback {
-            order_id: OrderId(order_id),
-            payment_id: PaymentId(payment_id),
-            status,
-        }),
+        (Some(order_id), Some(payment_id), Some(status)) => {
+            Ok(Callback { order_id: OrderId(order_id), payment_id: PaymentId(payment_id), status })
+        }
         _ => Err(ApiError::validation_failed(errors)),
     }
 }
@@ -311,22 +280,10 @@ mod tests {
         );
         for (body, expected) in [
             (json!({}), vec!["#/user_id", "#/event_id", "#/seats"]),
-            (
-                json!({"user_id": 0, "event_id": -1, "seats": []}),
-                vec!["#/user_id", "#/event_id", "#/seats"],
-            ),
-            (
-                json!({"user_id": 1, "event_id": 1, "seats": [1, 1]}),
-                vec!["#/seats/1"],
-            ),
-            (
-                json!({"user_id": 1, "event_id": 1, "seats": [1, "x", 0]}),
-                vec!["#/seats/1", "#/seats/2"],
-            ),
-            (
-                json!({"user_id": 1, "event_id": 1, "seats": (1..=11).collect::<Vec<_>>()}),
-                vec!["#/seats"],
-            ),
+            (json!({"user_id": 0, "event_id": -1, "seats": []}), vec!["#/user_id", "#/event_id", "#/seats"]),
+            (json!({"user_id": 1, "event_id": 1, "seats": [1, 1]}), vec!["#/seats/1"]),
+            (json!({"user_id": 1, "event_id": 1, "seats": [1, "x", 0]}), vec!["#/seats/1", "#/seats/2"]),
+            (json!({"user_id": 1, "event_id": 1, "seats": (1..=11).collect::<Vec<_>>()}), vec!["#/seats"]),
             (
                 json!({"user_id": [], "event_id": {}, "seats": "1"}),
                 vec!["#/user_id", "#/event_id", "#/seats"],
@@ -341,17 +298,11 @@ mod tests {
         let id = "01980000-0000-7000-8000-000000000000";
         let read = |body: Value| callback(body.as_object().unwrap());
         assert!(read(json!({"order_id": id, "payment_id": id, "status": "CANCELLED"})).is_ok());
-        assert_eq!(
-            pointers(read(json!({}))),
-            ["#/order_id", "#/payment_id", "#/status"]
-        );
+        assert_eq!(pointers(read(json!({}))), ["#/order_id", "#/payment_id", "#/status"]);
         assert_eq!(
             pointers(read(json!({"order_id": 1, "payment_id": "x", "status": "PAID"}))),
             ["#/order_id", "#/payment_id", "#/status"]
         );
-        assert_eq!(
-            pointers(read(json!({"order_id": id, "payment_id": id, "status": 1}))),
-            ["#/status"]
-        );
+        assert_eq!(pointers(read(json!({"order_id": id, "payment_id": id, "status": 1}))), ["#/status"]);
     }
 }

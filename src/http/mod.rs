@@ -37,11 +37,10 @@ pub async fn serve(request: Request) -> Response {
         Ok(config) => {
             log::set_level(config.log_level);
             let context = Context::new(config, log.clone(), matched.actor());
-            (
-                router::dispatch(&context, matched, &head, body).await,
-                Some(context),
-            )
+            (router::dispatch(&context, matched, &head, body).await, Some(context))
         }
+        // A liveness probe asks for the process, which is alive whatever its configuration says.
+        Err(_) if matched.is_live() => (Ok(ops::live()), None),
         Err(sentence) => (Err(ApiError::misconfigured(sentence)), None),
     };
     let reply = result.unwrap_or_else(|error| {
@@ -49,16 +48,8 @@ pub async fn serve(request: Request) -> Response {
         error.into_reply(&path)
     });
 
-    work::add(
-        work::REQUESTS,
-        format!("route=\"{label}\",status=\"{}\"", reply.status),
-        1.0,
-    );
-    work::add(
-        work::REQUEST_SECONDS,
-        format!("route=\"{label}\""),
-        begun.elapsed().as_secs_f64(),
-    );
+    work::add(work::REQUESTS, format!("route=\"{label}\",status=\"{}\"", reply.status), 1.0);
+    work::add(work::REQUEST_SECONDS, format!("route=\"{label}\""), begun.elapsed().as_secs_f64());
     let response = reply.send(&request_id, is_head).await;
     if let Some(context) = context {
         wasip3::spawn(Busy::new(afterwards(context)));
@@ -78,7 +69,7 @@ thread_local! {
     static FLUSHING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Flushes the instance's counts, at most once a second: whoever is first waits a second and takes what has gathered.
+/// Flushes the instance's counts: whoever comes first waits a second and takes what has gathered.
 async fn flush(context: &Context) {
     if FLUSHING.replace(true) {
         return;
@@ -88,9 +79,6 @@ async fn flush(context: &Context) {
     if let Some(counts) = work::take()
         && let Err(error) = work_table::flush(&context.config, &counts).await
     {
-        context.log.debug(
-            "counts were lost",
-            serde_json::json!({ "cause": format!("{error:?}") }),
-        );
+        context.log.debug("counts were lost", serde_json::json!({ "cause": format!("{error:?}") }));
     }
 }

@@ -40,10 +40,7 @@ pub async fn sweep(context: &Context, head: &Head) -> Result<Reply, ApiError> {
         require_internal(context, head)?;
     }
     let swept = sweep::sweep(context).await?;
-    Ok(Reply::json(
-        200,
-        json!({ "orders": swept.orders, "messages": swept.messages }).to_string(),
-    ))
+    Ok(Reply::json(200, json!({ "orders": swept.orders, "messages": swept.messages }).to_string()))
 }
 
 /// Lets only those with the internal token in.

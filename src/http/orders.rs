@@ -24,11 +24,7 @@ pub async fn place(context: &Context, head: &Head, body: IncomingRequestBody) ->
     let request =
         extract::placing_request(key, &extract::object(&body)?, context.config.max_seats_per_order)?;
     match place_order::place(context, &request).await? {
-        Placed::Order {
-            order,
-            document,
-            replayed,
-        } => answer(&order, document, replayed),
+        Placed::Order { order, document, replayed } => answer(&order, document, replayed),
         Placed::KeyReused => Err(ApiError::key_reused()),
         Placed::Taken(seats) => Err(ApiError::seats_taken(&seats)),
         Placed::EventNotOnSale => Err(ApiError::event_not_on_sale(request.event_id)),
@@ -51,20 +47,12 @@ fn answer(order: &Order, document: String, replayed: bool) -> Result<Reply, ApiE
         | (Status::Confirmed | Status::Cancelled | Status::Refunded, _) => Reply::json(201, document),
     };
     let reply = reply.with_header("location", location);
-    Ok(if replayed {
-        reply.with_header("idempotent-replayed", "true")
-    } else {
-        reply
-    })
+    Ok(if replayed { reply.with_header("idempotent-replayed", "true") } else { reply })
 }
 
 fn failed(order: &Order, replayed: bool) -> ApiError {
     let error = ApiError::failed_order(order.id, order.failure.as_ref());
-    if replayed {
-        error.with_header("idempotent-replayed", "true")
-    } else {
-        error
-    }
+    if replayed { error.with_header("idempotent-replayed", "true") } else { error }
 }
 
 /// `GET /v1/orders/{id}`.
@@ -73,15 +61,9 @@ fn failed(order: &Order, replayed: bool) -> ApiError {
 /// 400 when the id is no UUID, 404 when there is no such order.
 pub async fn get(context: &Context, head: &Head, id: &str) -> Result<Reply, ApiError> {
     let id = OrderId(parse_uuid(id).ok_or_else(ApiError::order_id_invalid)?);
-    let read = get_order::get(&context.config, id)
-        .await?
-        .ok_or_else(ApiError::order_not_found)?;
+    let read = get_order::get(&context.config, id).await?.ok_or_else(ApiError::order_not_found)?;
     let reply = Reply::json(200, read.document);
-    let reply = if has(&head.all("if-none-match"), &read.etag) {
-        reply.not_modified()
-    } else {
-        reply
-    };
+    let reply = if has(&head.all("if-none-match"), &read.etag) { reply.not_modified() } else { reply };
     Ok(reply.with_header("etag", read.etag))
 }
 

@@ -61,7 +61,6 @@ kinds! {
     SEATS_UNAVAILABLE = "seats_unavailable" 409 "Seats are no longer available";
     EVENT_NOT_ON_SALE = "event_not_on_sale" 409 "The event is not on sale";
     ORDER_FAILED = "order_failed" 409 "The order failed";
-    ORDER_EXPIRED = "expired" 409 "The order was not paid in time";
     BODY_TOO_LARGE = "body_too_large" 413 "The body is too large";
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type" 415 "The body must be JSON";
     VALIDATION_FAILED = "validation_failed" 422 "The request is not valid";
@@ -97,10 +96,7 @@ impl ApiError {
 
     /// 400: no idempotency key.
     pub fn key_required() -> Self {
-        Self::new(
-            &KEY_REQUIRED,
-            "Send a key of your own making, so that a repeated request is recognised.",
-        )
+        Self::new(&KEY_REQUIRED, "Send a key of your own making, so that a repeated request is recognised.")
     }
 
     /// 400: an idempotency key that cannot be used.
@@ -113,28 +109,19 @@ impl ApiError {
 
     /// 400: an order id that is no UUID.
     pub fn order_id_invalid() -> Self {
-        Self::new(
-            &ORDER_ID_INVALID,
-            "The id of an order is a UUID, as 01980000-0000-7000-8000-000000000000.",
-        )
+        Self::new(&ORDER_ID_INVALID, "The id of an order is a UUID, as 01980000-0000-7000-8000-000000000000.")
     }
 
     /// 401: the bearer token is missing or wrong.
     pub fn unauthorized() -> Self {
-        let mut error = Self::new(
-            &UNAUTHORIZED,
-            "Send the internal token as Authorization: Bearer <token>.",
-        );
+        let mut error = Self::new(&UNAUTHORIZED, "Send the internal token as Authorization: Bearer <token>.");
         error.0.headers.push(("www-authenticate", "Bearer".into()));
         error
     }
 
     /// 403: an internal endpoint while no token is configured.
     pub fn forbidden() -> Self {
-        Self::new(
-            &FORBIDDEN,
-            "Internal endpoints answer only when the variable internal_token is set.",
-        )
+        Self::new(&FORBIDDEN, "Internal endpoints answer only when the variable internal_token is set.")
     }
 
     /// 403: a callback that is not what Payment says. Why, is for the log.
@@ -177,10 +164,7 @@ impl ApiError {
 
     /// 409: the event may not be ordered.
     pub fn event_not_on_sale(event_id: i32) -> Self {
-        Self::new(
-            &EVENT_NOT_ON_SALE,
-            format!("Event {event_id} is sold out or cancelled."),
-        )
+        Self::new(&EVENT_NOT_ON_SALE, format!("Event {event_id} is sold out or cancelled."))
     }
 
     /// 413: a body beyond the limit.
@@ -212,10 +196,8 @@ impl ApiError {
 
     /// 503: a peer that had to answer did not.
     pub fn peer_unavailable(peer: &str, cause: impl Into<String>) -> Self {
-        let mut error = Self::new(
-            &PEER_UNAVAILABLE,
-            format!("{peer} does not answer. Try again with the same request."),
-        );
+        let mut error =
+            Self::new(&PEER_UNAVAILABLE, format!("{peer} does not answer. Try again with the same request."));
         error.0.headers.push(("retry-after", RETRY_AFTER_SECONDS.into()));
         error.0.cause = Some(cause.into());
         error
@@ -240,8 +222,8 @@ impl ApiError {
             FailureCode::SeatNotFound => &SEAT_NOT_FOUND,
             FailureCode::AmountOutOfRange => &AMOUNT_OUT_OF_RANGE,
             FailureCode::PaymentDeclined => &PAYMENT_DECLINED,
-            FailureCode::Expired => &ORDER_EXPIRED,
-            FailureCode::OrderFailed => &ORDER_FAILED,
+            // An order that expired is cancelled, not failed.
+            FailureCode::Expired | FailureCode::OrderFailed => &ORDER_FAILED,
         };
         let mut error = Self::new(kind, &*failure.detail);
         error.0.order_id = Some(order_id);

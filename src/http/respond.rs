@@ -17,12 +17,7 @@ pub struct Reply {
 impl Reply {
     /// An answer with a body.
     pub fn new(status: u16, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            content_type,
-            body: body.into(),
-        }
+        Self { status, headers: Vec::new(), content_type, body: body.into() }
     }
 
     /// An answer with a JSON body, given as text.
@@ -52,11 +47,7 @@ impl Reply {
             ("content-length", &length),
         ];
         headers.extend(self.headers.iter().map(|(name, value)| (*name, value.as_str())));
-        let body = if is_head || self.status == 304 {
-            Vec::new()
-        } else {
-            self.body
-        };
+        let body = if is_head || self.status == 304 { Vec::new() } else { self.body };
         let ((contents, trailers), writing) = wire::outgoing(body);
         let (response, _sent) = Response::new(wire::fields(&headers), contents, trailers);
         let _ = response.set_status_code(self.status);

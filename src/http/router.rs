@@ -98,17 +98,16 @@ impl Match {
         }
     }
 
+    /// Whether it is the liveness probe.
+    pub fn is_live(&self) -> bool {
+        matches!(self, Self::Found { endpoint: FoundEndpoint(Endpoint::Live), .. })
+    }
+
     /// Who causes what this request changes, for the journal.
     pub fn actor(&self) -> &'static str {
         match self {
-            Self::Found {
-                endpoint: FoundEndpoint(Endpoint::PaymentCallback),
-                ..
-            } => "payment",
-            Self::Found {
-                endpoint: FoundEndpoint(Endpoint::Sweep),
-                ..
-            } => "sweep",
+            Self::Found { endpoint: FoundEndpoint(Endpoint::PaymentCallback), .. } => "payment",
+            Self::Found { endpoint: FoundEndpoint(Endpoint::Sweep), .. } => "sweep",
             _ => "client",
         }
     }
@@ -125,11 +124,7 @@ pub async fn dispatch(
     body: IncomingRequestBody,
 ) -> Result<Reply, ApiError> {
     match matched {
-        Match::Found {
-            endpoint: FoundEndpoint(endpoint),
-            id,
-            ..
-        } => match endpoint {
+        Match::Found { endpoint: FoundEndpoint(endpoint), id, .. } => match endpoint {
             Endpoint::PlaceOrder => orders::place(context, head, body).await,
             Endpoint::GetOrder => orders::get(context, head, &id.unwrap_or_default()).await,
             Endpoint::PaymentCallback => callback::hear(context, head, body).await,

@@ -30,10 +30,7 @@ const KEPT: usize = 1_000;
 pub fn cached(config: &Config, event_id: i32) -> Option<EventStatus> {
     let lifetime = Duration::from_secs(config.catalog_cache_seconds.into());
     KNOWN.with_borrow(|known| {
-        known
-            .get(&event_id)
-            .filter(|(_, since)| since.elapsed() < lifetime)
-            .map(|(status, _)| *status)
+        known.get(&event_id).filter(|(_, since)| since.elapsed() < lifetime).map(|(status, _)| *status)
     })
 }
 

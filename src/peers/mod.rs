@@ -33,10 +33,7 @@ impl BaseUrl {
             None => (false, url.strip_prefix("http://")?),
         };
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let sane = |text: &str| {
-            text.bytes()
-                .all(|b| b.is_ascii_graphic() && !b"@?#\\\"<>".contains(&b))
-        };
+        let sane = |text: &str| text.bytes().all(|b| b.is_ascii_graphic() && !b"@?#\\\"<>".contains(&b));
         (!authority.is_empty() && sane(authority) && sane(path)).then(|| Self {
             https,
             authority: authority.to_owned(),
@@ -96,11 +93,7 @@ pub async fn send(call: Call<'_>) -> Result<Answer, String> {
         Ok(answer) => answer.status.to_string(),
         Err(_) => "none".to_owned(),
     };
-    work::add(
-        work::PEER_CALLS,
-        format!("call=\"{name}\",outcome=\"{outcome}\""),
-        1.0,
-    );
+    work::add(work::PEER_CALLS, format!("call=\"{name}\",outcome=\"{outcome}\""), 1.0);
     result.map_err(|reason| format!("{name}: {reason}"))
 }
 
@@ -124,25 +117,13 @@ async fn exchange(call: Call<'_>) -> Result<Answer, String> {
 
     let ((contents, trailers), writing) = wire::outgoing(body);
     let (request, _sent) = types::Request::new(wire::fields(&headers), contents, trailers, Some(options));
-    let method = if is_post {
-        types::Method::Post
-    } else {
-        types::Method::Get
-    };
-    let scheme = if call.base.https {
-        types::Scheme::Https
-    } else {
-        types::Scheme::Http
-    };
+    let method = if is_post { types::Method::Post } else { types::Method::Get };
+    let scheme = if call.base.https { types::Scheme::Https } else { types::Scheme::Http };
     let path = format!("{}{}", call.base.path, call.path);
     request.set_method(&method).map_err(|()| "bad method")?;
     request.set_scheme(Some(&scheme)).map_err(|()| "bad scheme")?;
-    request
-        .set_authority(Some(&call.base.authority))
-        .map_err(|()| "bad authority")?;
-    request
-        .set_path_with_query(Some(&path))
-        .map_err(|()| "bad path")?;
+    request.set_authority(Some(&call.base.authority)).map_err(|()| "bad authority")?;
+    request.set_path_with_query(Some(&path)).map_err(|()| "bad path")?;
 
     writing.start().await;
     let response = client::send(request).await.map_err(|code| format!("{code:?}"))?;
@@ -159,14 +140,8 @@ async fn exchange(call: Call<'_>) -> Result<Answer, String> {
         return Err(format!("status {status} with more than {ANSWER_LIMIT} bytes"));
     };
     // A connection that broke in the middle of the body shows only here.
-    trailers
-        .await
-        .map_err(|code| format!("status {status}, body broken off: {code:?}"))?;
-    Ok(Answer {
-        status,
-        retry_after_seconds,
-        body,
-    })
+    trailers.await.map_err(|code| format!("status {status}, body broken off: {code:?}"))?;
+    Ok(Answer { status, retry_after_seconds, body })
 }
 
 impl Answer {
@@ -175,8 +150,13 @@ impl Answer {
     /// # Errors
     /// A reason that tells what is wrong without showing the body.
     pub fn json<'a, T: serde::Deserialize<'a>>(&'a self, name: &str) -> Result<T, String> {
-        serde_json::from_slice(&self.body)
-            .map_err(|error| format!("{name}: status {}, unusable body: {error}", self.status))
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let (kind, line, column) = (error.classify(), error.line(), error.column());
+            format!(
+                "{name}: status {}, unusable body ({kind:?} error at line {line}, column {column})",
+                self.status
+            )
+        })
     }
 
     /// Why this answer says nothing.
@@ -192,10 +172,7 @@ mod tests {
     #[test]
     fn a_base_url_may_carry_a_path_and_nothing_else() {
         let base = BaseUrl::parse("http://127.0.0.1:4010/seating/").unwrap();
-        assert_eq!(
-            (base.https, &*base.authority, &*base.path),
-            (false, "127.0.0.1:4010", "/seating")
-        );
+        assert_eq!((base.https, &*base.authority, &*base.path), (false, "127.0.0.1:4010", "/seating"));
         assert_eq!(BaseUrl::parse("https://pay.example").unwrap().path, "");
         assert_eq!(BaseUrl::parse("https://pay.example/").unwrap().path, "");
         for bad in [

@@ -28,10 +28,7 @@ impl Shown {
         let matches = self.merchant_order_id.eq_ignore_ascii_case(&order.id.to_string())
             && self.amount_cents == Int(total)
             && self.currency == order.currency;
-        matches.then_some(Payment {
-            id: self.id,
-            status: self.status,
-        })
+        matches.then_some(Payment { id: self.id, status: self.status })
     }
 }
 
@@ -65,9 +62,9 @@ pub async fn charge(config: &Config, order: &Order) -> Outcome<Charge> {
         Ok(answer) => match answer.status {
             200 | 201 => match shown(&answer, NAME).map(|shown| shown.of(order)) {
                 Ok(Some(payment)) => Outcome::Answered(Charge::Made(payment)),
-                Ok(None) => Outcome::NoAnswer(format!(
-                    "{NAME}: the payment is of another order, amount or currency"
-                )),
+                Ok(None) => {
+                    Outcome::NoAnswer(format!("{NAME}: the payment is of another order, amount or currency"))
+                }
                 Err(reason) => Outcome::NoAnswer(reason),
             },
             402 => Outcome::Answered(Charge::Refused),
@@ -124,9 +121,7 @@ pub async fn refund(config: &Config, id: PaymentId) -> Outcome<bool> {
     match send(call).await {
         Ok(answer) => match answer.status {
             200 => match answer.json::<Refunded>(NAME) {
-                Ok(Refunded {
-                    status: PaymentStatus::Refunded,
-                }) => Outcome::Answered(true),
+                Ok(Refunded { status: PaymentStatus::Refunded }) => Outcome::Answered(true),
                 Ok(_) => Outcome::Answered(false),
                 Err(reason) => Outcome::NoAnswer(reason),
             },

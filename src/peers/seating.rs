@@ -39,6 +39,7 @@ pub enum Priced {
 #[serde(rename_all = "camelCase")]
 pub struct Seat {
     id: Int,
+    event_id: Option<Int>,
     seat_number: Option<String>,
     price: Option<NumberText>,
     #[serde(rename = "price_cents")]
@@ -62,8 +63,8 @@ pub enum Owner {
 }
 
 impl Seat {
-    /// Whose the seat is, seen from `order`. A seat held for the order's user is the order's, because the order has
-    /// the claim on it and so no other live order can.
+    /// Whose the seat is, seen from `order`, of whose event it is. A seat held for the order's user is the order's,
+    /// because the order has the claim on it and so no other live order can.
     pub fn owner(&self, order: &Order) -> Owner {
         let ours = |id: &String| id.eq_ignore_ascii_case(&order.id.to_string());
         match self.status.as_str() {
@@ -72,6 +73,12 @@ impl Seat {
             "ALLOCATED" if self.order_id.as_ref().is_some_and(ours) => Owner::Allocated,
             _ => Owner::Other,
         }
+    }
+
+    /// Its name, as far as it fits a ticket.
+    fn name(&self) -> Option<String> {
+        let name = self.seat_number.as_ref()?;
+        Some(name.chars().filter(|c| !c.is_control()).take(64).collect())
     }
 
     fn price(&self) -> Result<i64, PriceError> {
@@ -96,11 +103,7 @@ pub fn priced(seats: &[Seat], order: &Order) -> Result<Priced, String> {
             return Err(format!("seat {id} is not there once"));
         };
         match seat.price() {
-            Ok(price_cents) => items.push(Item {
-                seat_id: *id,
-                seat_code: seat.seat_number.clone(),
-                price_cents,
-            }),
+            Ok(price_cents) => items.push(Item { seat_id: *id, seat_code: seat.name(), price_cents }),
             Err(PriceError::OutOfRange) => return Ok(Priced::OutOfRange),
             Err(PriceError::Unusable) => return Err(format!("seat {id} has no usable price")),
         }
@@ -109,14 +112,7 @@ pub fn priced(seats: &[Seat], order: &Order) -> Result<Priced, String> {
 }
 
 fn call<'a>(base: &'a BaseUrl, name: &'static str, path: String, body: Option<String>) -> Call<'a> {
-    Call {
-        name,
-        base,
-        path,
-        body,
-        key: None,
-        deadline_ms: retry::SEATING_DEADLINE_MS,
-    }
+    Call { name, base, path, body, key: None, deadline_ms: retry::SEATING_DEADLINE_MS }
 }
 
 /// Asks for the order's seats.
@@ -125,17 +121,11 @@ pub async fn reserve(config: &Config, order: &Order) -> Outcome<Reserve> {
     let body = json!({
         "eventId": order.event_id, "seatIds": order.seats, "userId": order.user_id, "orderId": order.id,
     });
-    let answer = match send(call(
-        &config.seating,
-        NAME,
-        "/v1/seats/reserve".into(),
-        Some(body.to_string()),
-    ))
-    .await
-    {
-        Ok(answer) => answer,
-        Err(reason) => return Outcome::NoAnswer(reason),
-    };
+    let answer =
+        match send(call(&config.seating, NAME, "/v1/seats/reserve".into(), Some(body.to_string()))).await {
+            Ok(answer) => answer,
+            Err(reason) => return Outcome::NoAnswer(reason),
+        };
     match answer.status {
         200 | 201 => match held(&answer, order) {
             Ok(priced) => Outcome::Answered(Reserve::Held(priced)),
@@ -173,12 +163,10 @@ fn named_in(answer: &Answer) -> Option<String> {
         !name.is_empty() && name.len() <= 16 && name.chars().all(|c| c.is_alphanumeric() || c == '-')
     };
     let names: Vec<&str> = names.split(", ").filter(sane).collect();
-    (1..=100)
-        .contains(&names.len())
-        .then(|| crate::domain::seats::in_words(&names))
+    (1..=100).contains(&names.len()).then(|| crate::domain::seats::in_words(&names))
 }
 
-/// Looks at every seat of the order. `None` in the list: Seating does not know the seat.
+/// Looks at every seat of the order. `None` in the list: Seating does not know the seat, or has it in another event.
 pub async fn look(config: &Config, order: &Order) -> Outcome<Vec<Option<Seat>>> {
     const NAME: &str = "seating.seat";
     let looks = order.seats.iter().map(|id| async move {
@@ -186,11 +174,12 @@ pub async fn look(config: &Config, order: &Order) -> Outcome<Vec<Option<Seat>>> 
         match answer.status {
             200 => {
                 let seat: Seat = answer.json(NAME)?;
-                if seat.id == Int((*id).into()) {
-                    Ok(Some(seat))
-                } else {
-                    Err(format!("{NAME}: another seat than {id}"))
+                if seat.id != Int((*id).into()) {
+                    return Err(format!("{NAME}: another seat than {id}"));
                 }
+                // Seat ids are unique across events: this may be another order's.
+                let elsewhere = seat.event_id.is_some_and(|event| event != Int(order.event_id.into()));
+                Ok((!elsewhere).then_some(seat))
             }
             404 => Ok(None),
             status => Err(format!("{NAME}: status {status}")),
@@ -206,14 +195,7 @@ pub async fn look(config: &Config, order: &Order) -> Outcome<Vec<Option<Seat>>> 
 pub async fn allocate(config: &Config, order: &Order) -> Outcome<bool> {
     const NAME: &str = "seating.allocate";
     let body = json!({ "orderId": order.id, "seatIds": order.seats });
-    match send(call(
-        &config.seating,
-        NAME,
-        "/v1/seats/allocate".into(),
-        Some(body.to_string()),
-    ))
-    .await
-    {
+    match send(call(&config.seating, NAME, "/v1/seats/allocate".into(), Some(body.to_string()))).await {
         Ok(answer) => match answer.status {
             200..=299 => Outcome::Answered(true),
             400 | 404 | 409 => Outcome::Answered(false),
@@ -229,12 +211,9 @@ pub async fn of_order(config: &Config, id: OrderId) -> Outcome<Vec<i32>> {
     match send(call(&config.seating, NAME, format!("/v1/seats/order/{id}"), None)).await {
         Ok(answer) => match answer.status {
             200 => match answer.json::<Vec<Seat>>(NAME) {
-                Ok(seats) => Outcome::Answered(
-                    seats
-                        .iter()
-                        .filter_map(|seat| i32::try_from(seat.id.0).ok())
-                        .collect(),
-                ),
+                Ok(seats) => {
+                    Outcome::Answered(seats.iter().filter_map(|seat| i32::try_from(seat.id.0).ok()).collect())
+                }
                 Err(reason) => Outcome::NoAnswer(reason),
             },
             404 => Outcome::Answered(Vec::new()),
@@ -247,13 +226,7 @@ pub async fn of_order(config: &Config, id: OrderId) -> Outcome<Vec<i32>> {
 /// Frees seats. It frees them whoever has them: pass only seats that are surely the order's.
 pub async fn release(config: &Config, seats: &[i32]) -> Outcome<()> {
     const NAME: &str = "seating.release";
-    match send(call(
-        &config.seating,
-        NAME,
-        "/v1/seats/release".into(),
-        Some(json!(seats).to_string()),
-    ))
-    .await
+    match send(call(&config.seating, NAME, "/v1/seats/release".into(), Some(json!(seats).to_string()))).await
     {
         Ok(answer) => match answer.status {
             200..=299 => Outcome::Answered(()),

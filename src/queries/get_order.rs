@@ -19,8 +19,5 @@ pub struct Read {
 /// [`DbError`].
 pub async fn get(config: &Config, id: OrderId) -> Result<Option<Read>, DbError> {
     let read = orders::read(config, id).await?;
-    Ok(read.map(|(version, document)| Read {
-        etag: format!("\"{id}.{version}\""),
-        document,
-    }))
+    Ok(read.map(|(version, document)| Read { etag: format!("\"{id}.{version}\""), document }))
 }

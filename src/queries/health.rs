@@ -10,11 +10,7 @@ pub async fn health(config: &Config) -> (bool, Value) {
     let begun = Instant::now();
     let ok = db::ping(config).await.is_ok();
     let latency_ms = (begun.elapsed().as_secs_f64() * 10_000.0).round() / 10.0;
-    let database = if ok {
-        json!({ "ok": true, "latency_ms": latency_ms })
-    } else {
-        json!({ "ok": false })
-    };
+    let database = if ok { json!({ "ok": true, "latency_ms": latency_ms }) } else { json!({ "ok": false }) };
     (ok, report(ok, json!({ "database": database })))
 }
 

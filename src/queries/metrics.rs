@@ -34,25 +34,13 @@ fn render(summary: &Value) -> String {
 
 fn orders(page: &mut Page, summary: &Value) {
     let orders = &summary["orders"];
-    page.metric(
-        "order_service_orders_created_total",
-        "counter",
-        "Orders placed since the beginning.",
-    );
-    page.sample(
-        "order_service_orders_created_total",
-        "",
-        number(&orders["created"]),
-    );
+    page.metric("order_service_orders_created_total", "counter", "Orders placed since the beginning.");
+    page.sample("order_service_orders_created_total", "", number(&orders["created"]));
 
     page.metric("order_service_orders", "gauge", "Orders by status.");
     for status in Status::ALL {
         let label = format!("status=\"{}\"", status.as_str());
-        page.sample(
-            "order_service_orders",
-            &label,
-            number(&orders[status.as_str().to_ascii_lowercase()]),
-        );
+        page.sample("order_service_orders", &label, number(&orders[status.as_str().to_ascii_lowercase()]));
     }
 
     page.metric(
@@ -62,11 +50,7 @@ fn orders(page: &mut Page, summary: &Value) {
     );
     for phase in Phase::ALL.iter().filter(|phase| **phase != Phase::Done) {
         let label = format!("phase=\"{}\"", phase.as_str());
-        page.sample(
-            "order_service_orders_in_progress",
-            &label,
-            number(&orders[phase.as_str()]),
-        );
+        page.sample("order_service_orders_in_progress", &label, number(&orders[phase.as_str()]));
     }
 
     page.metric(
@@ -75,11 +59,7 @@ fn orders(page: &mut Page, summary: &Value) {
         "Orders that failed or expired, by failure code.",
     );
     for (code, count) in summary["failures"].as_object().into_iter().flatten() {
-        page.sample(
-            "order_service_orders_failed_total",
-            &format!("code=\"{code}\""),
-            number(count),
-        );
+        page.sample("order_service_orders_failed_total", &format!("code=\"{code}\""), number(count));
     }
 
     page.metric(
@@ -87,55 +67,27 @@ fn orders(page: &mut Page, summary: &Value) {
         "gauge",
         "Seconds for which the longest due order has been due; 0 when none is.",
     );
-    page.sample(
-        "order_service_oldest_due_order_seconds",
-        "",
-        number(&summary["oldest_due_seconds"]),
-    );
+    page.sample("order_service_oldest_due_order_seconds", "", number(&summary["oldest_due_seconds"]));
 
-    page.metric(
-        "order_service_tickets_issued_total",
-        "counter",
-        "Tickets issued since the beginning.",
-    );
-    page.sample(
-        "order_service_tickets_issued_total",
-        "",
-        number(&orders["tickets"]),
-    );
+    page.metric("order_service_tickets_issued_total", "counter", "Tickets issued since the beginning.");
+    page.sample("order_service_tickets_issued_total", "", number(&orders["tickets"]));
 }
 
 fn messages(page: &mut Page, summary: &Value) {
-    page.metric(
-        "order_service_outbox_messages",
-        "gauge",
-        "Notifications that wait for delivery.",
-    );
-    page.sample(
-        "order_service_outbox_messages",
-        "",
-        number(&summary["orders"]["outbox"]),
-    );
+    page.metric("order_service_outbox_messages", "gauge", "Notifications that wait for delivery.");
+    page.sample("order_service_outbox_messages", "", number(&summary["orders"]["outbox"]));
     page.metric(
         "order_service_outbox_oldest_message_seconds",
         "gauge",
         "Age in seconds of the oldest notification that waits for delivery; 0 when none does.",
     );
-    page.sample(
-        "order_service_outbox_oldest_message_seconds",
-        "",
-        number(&summary["outbox_age_seconds"]),
-    );
+    page.sample("order_service_outbox_oldest_message_seconds", "", number(&summary["outbox_age_seconds"]));
     page.metric(
         "order_service_outbox_dead_letters",
         "gauge",
         "Notifications that were given up after the last attempt.",
     );
-    page.sample(
-        "order_service_outbox_dead_letters",
-        "",
-        number(&summary["orders"]["dead_letters"]),
-    );
+    page.sample("order_service_outbox_dead_letters", "", number(&summary["orders"]["dead_letters"]));
 }
 
 fn all_instances(page: &mut Page, summary: &Value) {
@@ -165,11 +117,7 @@ fn all_instances(page: &mut Page, summary: &Value) {
     for (row_name, name, help) in counted {
         page.metric(name, "counter", help);
         for row in rows.iter().filter(|row| row["name"] == row_name) {
-            page.sample(
-                name,
-                row["label"].as_str().unwrap_or_default(),
-                number(&row["value"]),
-            );
+            page.sample(name, row["label"].as_str().unwrap_or_default(), number(&row["value"]));
         }
     }
     page.metric(
@@ -177,11 +125,7 @@ fn all_instances(page: &mut Page, summary: &Value) {
         "gauge",
         "Seconds for which some instance has been at work without a pause of a minute.",
     );
-    page.sample(
-        "order_service_uptime_seconds",
-        "",
-        number(&summary["uptime_seconds"]),
-    );
+    page.sample("order_service_uptime_seconds", "", number(&summary["uptime_seconds"]));
 }
 
 fn this_instance(page: &mut Page) {
@@ -190,40 +134,23 @@ fn this_instance(page: &mut Page) {
         "gauge",
         "Linear memory of the instance that answers this scrape; one of many.",
     );
-    page.sample(
-        "order_service_instance_memory_bytes",
-        "",
-        heap::memory_bytes() as f64,
-    );
+    page.sample("order_service_instance_memory_bytes", "", heap::memory_bytes() as f64);
     page.metric(
         "order_service_instance_heap_in_use_bytes",
         "gauge",
         "Heap in use in the instance that answers this scrape; one of many.",
     );
-    page.sample(
-        "order_service_instance_heap_in_use_bytes",
-        "",
-        heap::in_use_bytes() as f64,
-    );
-    page.metric(
-        "order_service_info",
-        "gauge",
-        "Version of the service and what it runs on.",
-    );
-    let label = format!(
-        "version=\"{}\",platform=\"wasm32-wasip2\",runtime=\"spin\"",
-        env!("CARGO_PKG_VERSION")
-    );
+    page.sample("order_service_instance_heap_in_use_bytes", "", heap::in_use_bytes() as f64);
+    page.metric("order_service_info", "gauge", "Version of the service and what it runs on.");
+    let label =
+        format!("version=\"{}\",platform=\"wasm32-wasip2\",runtime=\"spin\"", env!("CARGO_PKG_VERSION"));
     page.sample("order_service_info", &label, 1.0);
     page.metric(
         "order_service_scrape_timestamp_seconds",
         "gauge",
         "Time of this scrape, in seconds since 1970.",
     );
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs_f64();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     page.sample("order_service_scrape_timestamp_seconds", "", now);
 }
 

@@ -6,6 +6,7 @@ use crate::domain::ids::OrderId;
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Map, Value, json};
 use std::cell::Cell;
+use std::io::Write;
 use std::rc::Rc;
 use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -64,23 +65,12 @@ pub struct Log {
 impl Log {
     /// The log of one request, or of a piece of background work.
     pub fn new(request_id: &str) -> Self {
-        Self {
-            request_id: request_id.into(),
-            order_id: None,
-        }
+        Self { request_id: request_id.into(), order_id: None }
     }
 
     /// The same, about one order.
     pub fn order(&self, id: OrderId) -> Self {
-        Self {
-            request_id: self.request_id.clone(),
-            order_id: Some(id),
-        }
-    }
-
-    /// The id of the request.
-    pub fn request_id(&self) -> &str {
-        &self.request_id
+        Self { request_id: self.request_id.clone(), order_id: Some(id) }
     }
 
     /// Writes a line; `fields` is a JSON object whose members are added to it.
@@ -97,17 +87,13 @@ impl Log {
         if let Value::Object(fields) = fields {
             line.extend(fields);
         }
-        println!("{}", Value::Object(line));
+        // println! would panic when the host cannot write, and take every request of the instance with it.
+        let _ = writeln!(std::io::stdout(), "{}", Value::Object(line));
     }
 
     /// Writes a line at level debug.
     pub fn debug(&self, message: &str, fields: Value) {
         self.line(Level::Debug, message, fields);
-    }
-
-    /// Writes a line at level info.
-    pub fn info(&self, message: &str, fields: Value) {
-        self.line(Level::Info, message, fields);
     }
 
     /// Writes a line at level warn.

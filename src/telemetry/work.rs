@@ -16,7 +16,7 @@ thread_local! {
     static BUSY_SECONDS: Cell<f64> = const { Cell::new(0.0) };
 }
 
-/// Requests answered, by route and status.
+/// Requests answered, by route and status code.
 pub const REQUESTS: &str = "requests";
 /// Seconds that requests took, summed.
 pub const REQUEST_SECONDS: &str = "request_seconds";
@@ -25,7 +25,7 @@ pub const PEER_CALLS: &str = "peer_calls";
 /// Seconds for which the guest computed.
 pub const BUSY: &str = "busy_seconds";
 
-/// Adds to a count; `label` is ready-made Prometheus label text, as `route="/health",code="200"`.
+/// Adds to a count; `label` is ready-made Prometheus label text, as `route="/health",status="200"`.
 pub fn add(name: &'static str, label: String, value: f64) {
     COUNTS.with_borrow_mut(|counts| *counts.entry((name, label)).or_insert(0.0) += value);
 }
@@ -44,6 +44,19 @@ pub fn take() -> Option<Value> {
     }
     rows.push(json!({ "name": BUSY, "label": "", "value": busy }));
     Some(Value::Array(rows))
+}
+
+/// Puts back what [`take`] took, because it could not be flushed.
+pub fn put_back(counts: &Value) {
+    const NAMES: [&str; 4] = [REQUESTS, REQUEST_SECONDS, PEER_CALLS, BUSY];
+    for row in counts.as_array().into_iter().flatten() {
+        let value = row["value"].as_f64().unwrap_or(0.0);
+        match NAMES.into_iter().find(|name| row["name"] == **name) {
+            Some(BUSY) => BUSY_SECONDS.set(BUSY_SECONDS.get() + value),
+            Some(name) => add(name, row["label"].as_str().unwrap_or_default().to_owned(), value),
+            None => {}
+        }
+    }
 }
 
 /// A future whose polls are timed: in a guest, which has one thread and never sleeps inside a poll, that is its CPU time.
