@@ -15,14 +15,7 @@ const TARGET: &str = "wasm32-wasip2";
 /// also when cargo builds elsewhere. Cargo's progress goes to our standard error.
 pub async fn build() -> Result<()> {
     ensure_target().await?;
-    let arguments = [
-        "build",
-        "--target",
-        TARGET,
-        "--release",
-        "--package",
-        "order-service",
-    ];
+    let arguments = ["build", "--target", TARGET, "--release", "--package", "order-service"];
     run(cargo().args(arguments)).await?;
     let file = Path::new(TARGET).join("release/order_service.wasm");
     let built = target_dir().await?.join(&file);
@@ -42,11 +35,7 @@ pub async fn host_program() -> Result<PathBuf> {
         if let Some(spin) = std::env::var_os("SPIN").filter(|spin| !spin.is_empty()) {
             // Hosts are started from the root of the repository, wherever we are.
             let spin = PathBuf::from(spin);
-            return Ok(if spin.components().count() > 1 {
-                std::path::absolute(spin)?
-            } else {
-                spin
-            });
+            return Ok(if spin.components().count() > 1 { std::path::absolute(spin)? } else { spin });
         }
         // The whole workspace's features, as for `cargo test`: with `--package` wasmtime would be built a second time.
         run(cargo().args(["build", "--workspace", "--bin", "dev-host"])).await?;
@@ -64,11 +53,7 @@ fn cargo() -> Command {
 
 async fn run(command: &mut Command) -> Result<()> {
     let line = shown(command);
-    let status = command
-        .stdin(Stdio::null())
-        .status()
-        .await
-        .with_context(|| format!("starting `{line}`"))?;
+    let status = command.stdin(Stdio::null()).status().await.with_context(|| format!("starting `{line}`"))?;
     if !status.success() {
         bail!("`{line}` failed ({status})");
     }
@@ -77,48 +62,32 @@ async fn run(command: &mut Command) -> Result<()> {
 
 async fn output(command: &mut Command) -> Result<String> {
     let line = shown(command);
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .with_context(|| format!("starting `{line}`"))?;
+    let output = command.stdin(Stdio::null()).output().await.with_context(|| format!("starting `{line}`"))?;
     if !output.status.success() {
-        bail!(
-            "`{line}` failed ({}): {}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("`{line}` failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(String::from_utf8(output.stdout)?)
 }
 
 fn shown(command: &Command) -> String {
     let command = command.as_std();
-    let name = Path::new(command.get_program())
-        .file_name()
-        .unwrap_or(command.get_program());
+    let name = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
     let words = std::iter::once(name).chain(command.get_args());
-    words
-        .map(|word| word.to_string_lossy())
-        .collect::<Vec<_>>()
-        .join(" ")
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
 async fn target_dir() -> Result<PathBuf> {
     let text = output(cargo().args(["metadata", "--no-deps", "--format-version", "1"])).await?;
     let metadata: serde_json::Value = serde_json::from_str(&text)?;
-    let folder = metadata["target_directory"]
-        .as_str()
-        .context("`cargo metadata` names no target directory")?;
+    let folder =
+        metadata["target_directory"].as_str().context("`cargo metadata` names no target directory")?;
     Ok(PathBuf::from(folder))
 }
 
 /// `rust-toolchain.toml` asks for the target, but not every rustup installs it on its own.
 async fn ensure_target() -> Result<()> {
     let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-    rustc
-        .current_dir(repo_root())
-        .args(["--print", "target-libdir", "--target", TARGET]);
+    rustc.current_dir(repo_root()).args(["--print", "target-libdir", "--target", TARGET]);
     let libraries = output(&mut rustc).await?;
     if Path::new(libraries.trim()).is_dir() {
         return Ok(());
@@ -126,9 +95,9 @@ async fn ensure_target() -> Result<()> {
     let mut rustup = Command::new("rustup");
     match run(rustup.current_dir(repo_root()).args(["target", "add", TARGET])).await {
         Ok(()) => Ok(()),
-        Err(error) => Err(error.context(format!(
-            "this Rust has no target {TARGET}, and rustup could not add it"
-        ))),
+        Err(error) => {
+            Err(error.context(format!("this Rust has no target {TARGET}, and rustup could not add it")))
+        }
     }
 }
 

@@ -66,17 +66,10 @@ impl Host {
         let log = self.log_dir.join("host.log");
         let out = OpenOptions::new().create(true).append(true).open(&log)?;
         let before = out.metadata()?.len() as usize;
-        self.child = Some(
-            process::spawn_bound(self.command(out)?, libc::SIGTERM).with_context(|| {
-                format!(
-                    "starting {} (is SPIN set to something that is not there?)",
-                    self.program.display()
-                )
-            })?,
-        );
-        let client = reqwest::Client::builder()
-            .timeout(Duration::from_secs(2))
-            .build()?;
+        self.child = Some(process::spawn_bound(self.command(out)?, libc::SIGTERM).with_context(|| {
+            format!("starting {} (is SPIN set to something that is not there?)", self.program.display())
+        })?);
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).build()?;
         let deadline = Instant::now() + START_LIMIT;
         loop {
             let said = std::fs::read_to_string(&log).unwrap_or_default();
@@ -126,10 +119,7 @@ impl Host {
     pub fn log_lines(&self) -> Vec<serde_json::Value> {
         let text = self.component_output("_stdout.txt");
         let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|_| line.into());
-        text.lines()
-            .filter(|line| !line.trim().is_empty())
-            .map(parse)
-            .collect()
+        text.lines().filter(|line| !line.trim().is_empty()).map(parse).collect()
     }
 
     /// What the component wrote to standard error so far: panics and traps.
@@ -150,11 +140,7 @@ impl Host {
 
     fn command(&self, out: File) -> Result<Command> {
         let mut command = Command::new(&self.program);
-        command
-            .current_dir(repo_root())
-            .arg("up")
-            .arg("--from")
-            .arg(repo_root().join("spin.toml"));
+        command.current_dir(repo_root()).arg("up").arg("--from").arg(repo_root().join("spin.toml"));
         command.args(["--listen", &format!("127.0.0.1:{}", self.port)]);
         for (name, value) in &self.variables {
             command.arg("--variable").arg(format!("{name}={value}"));

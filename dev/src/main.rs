@@ -64,17 +64,8 @@ async fn run(command: Command) -> Result<()> {
         Command::Reset => reset(),
         Command::Migrate => migrate().await,
         Command::Build => component::build().await,
-        Command::Peers {
-            listen,
-            callback_url,
-            state_file,
-        } => {
-            let options = peers::Options {
-                listen,
-                callback_url,
-                state_file,
-                ..peers::Options::default()
-            };
+        Command::Peers { listen, callback_url, state_file } => {
+            let options = peers::Options { listen, callback_url, state_file, ..peers::Options::default() };
             run_peers(options).await
         }
     }
@@ -108,10 +99,7 @@ async fn migrate() -> Result<()> {
 async fn run_peers(options: peers::Options) -> Result<()> {
     let mut stop = up::StopSignal::new()?;
     let peers = peers::Peers::start(options).await?;
-    println!(
-        "The sandbox peers serve on {0}; GET {0}/control says how to make them misbehave.",
-        peers.url()
-    );
+    println!("The sandbox peers serve on {0}; GET {0}/control says how to make them misbehave.", peers.url());
     stop.wait().await;
     peers.stop()
 }

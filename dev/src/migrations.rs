@@ -44,15 +44,9 @@ async fn apply_file(client: &mut Client, version: &str, file: &Path) -> Result<(
     if let Err(error) = transaction.batch_execute(&sql).await {
         bail!("migration {}: {}", file.display(), explain(&error, &sql));
     }
-    transaction
-        .commit()
-        .await
-        .with_context(|| format!("migration {}: commit", file.display()))?;
+    transaction.commit().await.with_context(|| format!("migration {}: commit", file.display()))?;
     if !versions(client).await?.contains(version) {
-        bail!(
-            "migration {} does not insert its version '{version}' into schema_migrations",
-            file.display()
-        );
+        bail!("migration {} does not insert its version '{version}' into schema_migrations", file.display());
     }
     Ok(())
 }
@@ -64,12 +58,7 @@ fn explain(error: &tokio_postgres::Error, sql: &str) -> String {
     };
     let mut text = format!("{} ({})", db.message(), db.code().code());
     if let Some(ErrorPosition::Original(position)) = db.position() {
-        let line = sql
-            .chars()
-            .take(*position as usize)
-            .filter(|c| *c == '\n')
-            .count()
-            + 1;
+        let line = sql.chars().take(*position as usize).filter(|c| *c == '\n').count() + 1;
         text += &format!(", line {line}");
     }
     for more in [db.detail(), db.hint(), db.where_()].into_iter().flatten() {
@@ -79,15 +68,11 @@ fn explain(error: &tokio_postgres::Error, sql: &str) -> String {
 }
 
 async fn versions(client: &impl GenericClient) -> Result<HashSet<String>> {
-    let exists = client
-        .query_one("SELECT to_regclass('schema_migrations') IS NOT NULL", &[])
-        .await?;
+    let exists = client.query_one("SELECT to_regclass('schema_migrations') IS NOT NULL", &[]).await?;
     if !exists.get::<_, bool>(0) {
         return Ok(HashSet::new());
     }
-    let rows = client
-        .query("SELECT version::text FROM schema_migrations", &[])
-        .await?;
+    let rows = client.query("SELECT version::text FROM schema_migrations", &[]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
@@ -137,10 +122,7 @@ mod tests {
 
         write("0003_c.sql", "CREATE TABLE u (x int);\n\nCREATE TABEL v (x int);")?;
         let error = apply_folder(&db, &folder).await.unwrap_err().to_string();
-        assert!(
-            error.contains("0003_c.sql: syntax error at or near \"TABEL\" (42601), line 3"),
-            "{error}"
-        );
+        assert!(error.contains("0003_c.sql: syntax error at or near \"TABEL\" (42601), line 3"), "{error}");
         write("0003_c.sql", "CREATE TABLE u (x int);")?;
         let error = apply_folder(&db, &folder).await.unwrap_err().to_string();
         assert!(error.contains("does not insert its version '0003_c'"), "{error}");

@@ -12,15 +12,9 @@ use std::time::{Duration, Instant};
 pub fn spawn_bound(command: Command, signal_at_our_death: i32) -> io::Result<Child> {
     let (answer, result) = mpsc::channel();
     spawner()
-        .send(Order {
-            command,
-            signal_at_our_death,
-            answer,
-        })
+        .send(Order { command, signal_at_our_death, answer })
         .map_err(|_| io::Error::other("the thread that starts processes is gone"))?;
-    result
-        .recv()
-        .map_err(|_| io::Error::other("the thread that starts processes is gone"))?
+    result.recv().map_err(|_| io::Error::other("the thread that starts processes is gone"))?
 }
 
 /// Sends `signal` to the process alone. A process that has ended already is no error.
@@ -64,12 +58,7 @@ fn spawner() -> &'static mpsc::Sender<Order> {
         thread::Builder::new()
             .name("child processes".into())
             .spawn(move || {
-                for Order {
-                    mut command,
-                    signal_at_our_death,
-                    answer,
-                } in inbox
-                {
+                for Order { mut command, signal_at_our_death, answer } in inbox {
                     command.process_group(0);
                     bind_to_this_process(&mut command, signal_at_our_death);
                     let _ = answer.send(command.spawn());

@@ -23,9 +23,7 @@ impl Settings {
     pub fn read() -> Result<Settings> {
         let manifest = std::fs::read_to_string(repo_root().join("spin.toml")).context("reading spin.toml")?;
         let manifest: toml::Table = manifest.parse().context("reading spin.toml")?;
-        let variables = manifest["variables"]
-            .as_table()
-            .context("spin.toml has no [variables]")?;
+        let variables = manifest["variables"].as_table().context("spin.toml has no [variables]")?;
         Settings::from(variables.keys(), |name| std::env::var(name).ok())
     }
 
@@ -33,35 +31,25 @@ impl Settings {
         names: impl Iterator<Item = &'a String>,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Settings> {
-        let given = names
-            .filter_map(|name| Some((name.clone(), environment(&name.to_uppercase())?)))
-            .collect();
+        let given =
+            names.filter_map(|name| Some((name.clone(), environment(&name.to_uppercase())?))).collect();
         let mut settings = Settings { given, port: None };
         let port =
             environment("PORT").map(|text| text.parse().with_context(|| format!("PORT is no port: {text}")));
         settings.port = port.transpose()?;
         if let Some(text) = settings.given.get("database_port") {
-            text.parse::<u16>()
-                .with_context(|| format!("DATABASE_PORT is no port: {text}"))?;
+            text.parse::<u16>().with_context(|| format!("DATABASE_PORT is no port: {text}"))?;
         }
         // Set for Spin itself it counts as well, and must not be overridden.
         if environment("SPIN_VARIABLE_TAX_PERCENT").is_none() {
-            settings
-                .given
-                .entry("tax_percent".into())
-                .or_insert_with(|| TAX_PERCENT.into());
+            settings.given.entry("tax_percent".into()).or_insert_with(|| TAX_PERCENT.into());
         }
         Ok(settings)
     }
 
     /// Whether an existing PostgreSQL is to be used.
     pub fn names_a_database_server(&self) -> bool {
-        let names = [
-            "database_host",
-            "database_port",
-            "database_username",
-            "database_password",
-        ];
+        let names = ["database_host", "database_port", "database_username", "database_password"];
         names.iter().any(|name| self.given.contains_key(*name))
     }
 
@@ -117,10 +105,7 @@ impl Settings {
 }
 
 fn is_loopback(host: &str) -> bool {
-    host == "localhost"
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -128,39 +113,22 @@ mod tests {
     use super::*;
 
     fn settings(environment: &[(&str, &str)]) -> Result<Settings> {
-        let names: Vec<String> = [
-            "database_host",
-            "database_port",
-            "database_name",
-            "catalog_url",
-            "tax_percent",
-            "peers_http",
-        ]
-        .map(String::from)
-        .to_vec();
-        let find = |name: &str| {
-            environment
-                .iter()
-                .find(|(n, _)| *n == name)
-                .map(|(_, value)| value.to_string())
-        };
+        let names: Vec<String> =
+            ["database_host", "database_port", "database_name", "catalog_url", "tax_percent", "peers_http"]
+                .map(String::from)
+                .to_vec();
+        let find =
+            |name: &str| environment.iter().find(|(n, _)| *n == name).map(|(_, value)| value.to_string());
         Settings::from(names.iter(), find)
     }
 
     #[test]
     fn the_original_names_are_taken() {
-        let settings = settings(&[
-            ("PORT", "9000"),
-            ("DATABASE_HOST", "db"),
-            ("DATABASE_PORT", "6543"),
-        ])
-        .unwrap();
+        let settings =
+            settings(&[("PORT", "9000"), ("DATABASE_HOST", "db"), ("DATABASE_PORT", "6543")]).unwrap();
         assert!(settings.names_a_database_server() && settings.port == Some(9000));
         let database = settings.database();
-        assert_eq!(
-            (database.host.as_str(), database.port, database.name.as_str()),
-            ("db", 6543, "order_db")
-        );
+        assert_eq!((database.host.as_str(), database.port, database.name.as_str()), ("db", 6543, "order_db"));
         let variables: BTreeMap<_, _> = settings.spin_variables(&database, None).into_iter().collect();
         assert_eq!(variables["tax_percent"], "5");
         assert!(!variables.contains_key("database_sslmode"));
@@ -171,15 +139,10 @@ mod tests {
         let settings = settings(&[("CATALOG_URL", "http://catalog:1"), ("TAX_PERCENT", "7.5")]).unwrap();
         assert!(!settings.names_a_database_server() && !settings.names_all_peers());
         let peers = Peers::start(Default::default()).await.unwrap();
-        let variables: BTreeMap<_, _> = settings
-            .spin_variables(&settings.database(), Some(&peers))
-            .into_iter()
-            .collect();
+        let variables: BTreeMap<_, _> =
+            settings.spin_variables(&settings.database(), Some(&peers)).into_iter().collect();
         assert_eq!(
-            (
-                variables["catalog_url"].as_str(),
-                variables["tax_percent"].as_str()
-            ),
+            (variables["catalog_url"].as_str(), variables["tax_percent"].as_str()),
             ("http://catalog:1", "7.5")
         );
         assert_eq!(variables["seating_url"], format!("{}/seating", peers.url()));

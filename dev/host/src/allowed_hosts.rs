@@ -30,17 +30,11 @@ impl AllowedHosts {
     pub fn resolve<'v>(entries: &[String], value: impl Fn(&str) -> Option<&'v str>) -> Self {
         let parse = |text: &String| -> Result<Option<Entry>> {
             let template: Template = text.parse()?;
-            let filled = template
-                .fill(&value)
-                .with_context(|| format!("{text:?} uses an undeclared variable"))?;
+            let filled =
+                template.fill(&value).with_context(|| format!("{text:?} uses an undeclared variable"))?;
             parse_filled(&template, &filled)
         };
-        Self(
-            entries
-                .iter()
-                .filter_map(|text| parse(text).transpose())
-                .collect(),
-        )
+        Self(entries.iter().filter_map(|text| parse(text).transpose()).collect())
     }
 
     /// Whether the component may call this host. The error says that the list itself is bad.
@@ -48,9 +42,9 @@ impl AllowedHosts {
         let host = host.to_ascii_lowercase();
         match &self.0 {
             Ok(entries) => Ok(entries.iter().any(|entry| entry.allows(scheme, &host, port))),
-            Err(error) => Err(format!(
-                "all outbound calls are denied, allowed_outbound_hosts is invalid: {error:#}"
-            )),
+            Err(error) => {
+                Err(format!("all outbound calls are denied, allowed_outbound_hosts is invalid: {error:#}"))
+            }
         }
     }
 }
@@ -96,9 +90,8 @@ impl Entry {
     }
 
     fn parse_parts(text: &str) -> Result<Self> {
-        let (scheme, rest) = text
-            .split_once("://")
-            .context("expected scheme://host[:port]; to allow everything, *://*:*")?;
+        let (scheme, rest) =
+            text.split_once("://").context("expected scheme://host[:port]; to allow everything, *://*:*")?;
         ensure!(
             scheme == "*" || scheme.chars().all(char::is_alphabetic),
             "the scheme may have letters only, or be `*`"
@@ -140,16 +133,10 @@ impl HostPattern {
         ensure!(!host.contains('/'), "a path is not allowed");
         ensure!(!host.is_empty(), "the host is missing");
         if let Some(domain) = host.strip_prefix("*.") {
-            ensure!(
-                !domain.contains('*'),
-                "only one `*`, and only at the start of the host"
-            );
+            ensure!(!domain.contains('*'), "only one `*`, and only at the start of the host");
             return Ok(Self::Subdomains(format!(".{domain}")));
         }
-        ensure!(
-            !host.contains('*'),
-            "`*` may stand for the whole host or for its first part"
-        );
+        ensure!(!host.contains('*'), "`*` may stand for the whole host or for its first part");
         Ok(Self::Exact(host.to_owned()))
     }
 
@@ -161,8 +148,7 @@ impl HostPattern {
             Self::Exact(allowed) => allowed == host,
             Self::Network(network, bits) => {
                 let host = host.trim_start_matches('[').trim_end_matches(']');
-                host.parse()
-                    .is_ok_and(|address| same_network(*network, address, *bits))
+                host.parse().is_ok_and(|address| same_network(*network, address, *bits))
             }
         }
     }
@@ -279,11 +265,7 @@ mod tests {
             ("http://self", "http", "self", None, false),
             ("postgres://{{ host }}:5432", "postgres", "db.example", None, true),
         ] {
-            assert_eq!(
-                allows(entry, scheme, host, port),
-                expected,
-                "{entry} {scheme}://{host}:{port:?}"
-            );
+            assert_eq!(allows(entry, scheme, host, port), expected, "{entry} {scheme}://{host}:{port:?}");
         }
     }
 
@@ -307,21 +289,13 @@ mod tests {
             "gopher://a",
             "*://a",
         ] {
-            assert!(
-                AllowedHosts::check(&[bad.to_owned()], variable).is_err(),
-                "{bad:?}"
-            );
+            assert!(AllowedHosts::check(&[bad.to_owned()], variable).is_err(), "{bad:?}");
         }
     }
 
     #[test]
     fn a_template_may_come_out_empty() {
-        let hosts = resolve(&[
-            "{{ empty }}",
-            "http://{{ empty }}",
-            "https://{{ empty }}",
-            "http://a",
-        ]);
+        let hosts = resolve(&["{{ empty }}", "http://{{ empty }}", "https://{{ empty }}", "http://a"]);
         assert_eq!(hosts.allows("http", "a", None), Ok(true));
         assert_eq!(hosts.allows("http", "b", None), Ok(false));
     }
@@ -329,9 +303,7 @@ mod tests {
     #[test]
     fn one_bad_entry_denies_all() {
         for bad in ["http://{{ path }}", "http://{{ unknown }}", "redis://{{ empty }}"] {
-            let error = resolve(&["http://a", bad])
-                .allows("http", "a", None)
-                .expect_err("a bad list");
+            let error = resolve(&["http://a", bad]).allows("http", "a", None).expect_err("a bad list");
             assert!(error.contains("all outbound calls are denied"), "{error}");
         }
     }

@@ -78,11 +78,7 @@ impl App {
             name: manifest.name,
             version: manifest.version,
             routes: manifest.routes,
-            environment: component
-                .environment
-                .into_iter()
-                .chain(args.env.iter().cloned())
-                .collect(),
+            environment: component.environment.into_iter().chain(args.env.iter().cloned()).collect(),
             variables: ComponentVariables::resolve(&component.variables, &variables)?,
             output: GuestOutput::open(log_folder, &component.id, args.quiet)?,
             outbound_http: OutboundHttp::new(&config, Arc::clone(&allowed_hosts)),

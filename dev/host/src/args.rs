@@ -83,9 +83,8 @@ fn key_value(text: &str) -> Result<(String, String)> {
 
 fn duration(text: &str) -> Result<Duration> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: u64 = digits
-        .parse()
-        .with_context(|| format!("{text:?} does not start with a whole number"))?;
+    let number: u64 =
+        digits.parse().with_context(|| format!("{text:?} does not start with a whole number"))?;
     Ok(match &text[digits.len()..] {
         "ms" => Duration::from_millis(number),
         "s" => Duration::from_secs(number),
@@ -109,13 +108,7 @@ mod tests {
     fn defaults_are_those_of_spin() {
         let args = parse(&[]);
         assert_eq!(args.from, PathBuf::from("spin.toml"));
-        assert_eq!(
-            (
-                args.max_instance_reuse_count,
-                args.max_instance_concurrent_reuse_count
-            ),
-            (128, 16)
-        );
+        assert_eq!((args.max_instance_reuse_count, args.max_instance_concurrent_reuse_count), (128, 16));
         assert_eq!(args.idle_instance_timeout, Duration::from_secs(1));
         assert_eq!(args.request_timeout, None);
         assert!(!args.quiet && args.log_dir.is_none());
@@ -137,10 +130,7 @@ mod tests {
 
     #[test]
     fn a_value_may_contain_an_equals_sign() {
-        assert_eq!(
-            key_value("a=b=c").expect("valid"),
-            ("a".to_owned(), "b=c".to_owned())
-        );
+        assert_eq!(key_value("a=b=c").expect("valid"), ("a".to_owned(), "b=c".to_owned()));
         assert!(key_value("a").is_err());
     }
 }

@@ -37,28 +37,18 @@ pub struct Connector {
 impl Connector {
     /// A connector with a limit, or none.
     pub fn new(max_connections: Option<usize>) -> Self {
-        Self {
-            permits: max_connections.map(|n| Arc::new(Semaphore::new(n))),
-        }
+        Self { permits: max_connections.map(|n| Arc::new(Semaphore::new(n))) }
     }
 
     async fn connect(self, uri: Uri, limit: Duration) -> Result<HttpConnection, ConnectError> {
         if uri.scheme_str() != Some("http") {
             return Err(ConnectError::Tls);
         }
-        let host = uri
-            .host()
-            .unwrap_or_default()
-            .trim_start_matches('[')
-            .trim_end_matches(']');
+        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         let addresses = tokio::net::lookup_host((host, uri.port_u16().unwrap_or(80))).await;
         // The name's lookup does not count against the limit in Spin.
-        let addresses: Vec<_> = addresses
-            .map_err(|error| ConnectError::Dns(error.to_string()))?
-            .collect();
-        timeout(limit, self.open(&addresses))
-            .await
-            .map_err(|_| ConnectError::TimedOut)?
+        let addresses: Vec<_> = addresses.map_err(|error| ConnectError::Dns(error.to_string()))?.collect();
+        timeout(limit, self.open(&addresses)).await.map_err(|_| ConnectError::TimedOut)?
     }
 
     async fn open(self, addresses: &[SocketAddr]) -> Result<HttpConnection, ConnectError> {
@@ -66,15 +56,10 @@ impl Connector {
             Some(permits) => permits.acquire_owned().await.ok(),
             None => None,
         };
-        let stream = TcpStream::connect(addresses)
-            .await
-            .map_err(ConnectError::Refused)?;
+        let stream = TcpStream::connect(addresses).await.map_err(ConnectError::Refused)?;
         // Spin does not set it, so it must not be set here: a body sent late is slow there, and tests must show that.
         stream.set_nodelay(false).map_err(ConnectError::Refused)?;
-        Ok(HttpConnection {
-            stream: TokioIo::new(stream),
-            _permit: permit,
-        })
+        Ok(HttpConnection { stream: TokioIo::new(stream), _permit: permit })
     }
 }
 
@@ -123,10 +108,7 @@ impl std::error::Error for ConnectError {}
 impl From<&ConnectError> for Error {
     fn from(error: &ConnectError) -> Self {
         match error {
-            ConnectError::Dns(reason) => Self::DnsError {
-                rcode: Some(reason.clone()),
-                info_code: None,
-            },
+            ConnectError::Dns(reason) => Self::DnsError { rcode: Some(reason.clone()), info_code: None },
             ConnectError::Refused(_) => Self::ConnectionRefused,
             ConnectError::TimedOut => Self::ConnectionTimeout,
             ConnectError::Tls => Self::TlsProtocolError,

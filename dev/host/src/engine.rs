@@ -14,9 +14,7 @@ use crate::state::InstanceState;
 /// The engine, with room for as many instances at a time as the environment variable `SPIN_MAX_INSTANCE_COUNT` says.
 pub fn engine() -> Result<Engine> {
     let instances = match std::env::var("SPIN_MAX_INSTANCE_COUNT") {
-        Ok(text) => text
-            .parse::<u32>()
-            .context("SPIN_MAX_INSTANCE_COUNT is not a number")?,
+        Ok(text) => text.parse::<u32>().context("SPIN_MAX_INSTANCE_COUNT is not a number")?,
         Err(_) => 1000,
     };
     let mut config = Config::new();
@@ -60,9 +58,8 @@ pub fn prepare(engine: &Engine, wasm: &[u8]) -> Result<ProxyPre<InstanceState>> 
     wasmtime_wasi::p3::add_to_linker(&mut linker)?;
     wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     SpinImports::add_to_linker::<_, HasSelf<InstanceState>>(&mut linker, |state| state)?;
-    let instance = linker
-        .instantiate_pre(&component)
-        .context("the component imports what this host does not have")?;
+    let instance =
+        linker.instantiate_pre(&component).context("the component imports what this host does not have")?;
     let service = ServicePre::new(instance).context("the component does not export wasi:http/handler@0.3")?;
     Ok(ProxyPre::P3(service))
 }

@@ -28,24 +28,15 @@ impl GuestOutput {
         let open = |name: &str| -> Result<GuestStream> {
             let Some(folder) = folder else {
                 // As in Spin: output that goes nowhere else goes to stderr, `--quiet` or not.
-                return Ok(GuestStream {
-                    file: None,
-                    stderr: true,
-                });
+                return Ok(GuestStream { file: None, stderr: true });
             };
             std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
             let path = folder.join(format!("{component}_{name}.txt"));
             let file = OpenOptions::new().create(true).append(true).open(&path);
             let file = file.with_context(|| format!("cannot open {}", path.display()))?;
-            Ok(GuestStream {
-                file: Some(Arc::new(Mutex::new(file))),
-                stderr: !quiet,
-            })
+            Ok(GuestStream { file: Some(Arc::new(Mutex::new(file))), stderr: !quiet })
         };
-        Ok(Self {
-            stdout: open("stdout")?,
-            stderr: open("stderr")?,
-        })
+        Ok(Self { stdout: open("stdout")?, stderr: open("stderr")? })
     }
 }
 
@@ -63,9 +54,7 @@ impl GuestStream {
     fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
         if let Some(file) = &self.file {
             // The lock keeps the lines of concurrent instances whole.
-            file.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .write_all(bytes)?;
+            file.lock().unwrap_or_else(PoisonError::into_inner).write_all(bytes)?;
         }
         if self.stderr {
             io::stderr().lock().write_all(bytes)?;
@@ -97,8 +86,7 @@ impl Pollable for GuestStream {
 
 impl OutputStream for GuestStream {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.write_all(&bytes)
-            .map_err(|error| StreamError::LastOperationFailed(error.into()))
+        self.write_all(&bytes).map_err(|error| StreamError::LastOperationFailed(error.into()))
     }
 
     fn flush(&mut self) -> StreamResult<()> {
@@ -144,11 +132,6 @@ mod tests {
 
     #[test]
     fn without_a_folder_quiet_has_no_effect() {
-        assert!(
-            GuestOutput::open(None, "shop", true)
-                .expect("opened")
-                .stdout
-                .stderr
-        );
+        assert!(GuestOutput::open(None, "shop", true).expect("opened").stdout.stderr);
     }
 }

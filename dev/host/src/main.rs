@@ -54,16 +54,11 @@ async fn up(args: &UpArgs) -> Result<()> {
     let (app, wasm) = App::load(args)?;
     let app = Arc::new(app);
     // Early, so that an address in use shows before the component is compiled.
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", args.listen))?;
+    let listener =
+        TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     let engine = engine::engine()?;
     let component = engine::prepare(&engine, &wasm)?;
-    let workers = Workers::new(Factory {
-        engine,
-        component,
-        app: Arc::clone(&app),
-    });
+    let workers = Workers::new(Factory { engine, component, app: Arc::clone(&app) });
     announce(&app, &listener)?;
     Server { app, workers }.run(listener).await
 }

@@ -47,11 +47,7 @@ pub struct Component {
 impl Manifest {
     /// Reads the manifest at `path`, a file or a folder that holds `spin.toml`.
     pub fn read(path: &Path) -> Result<Self> {
-        let path = if path.is_dir() {
-            path.join("spin.toml")
-        } else {
-            path.to_owned()
-        };
+        let path = if path.is_dir() { path.join("spin.toml") } else { path.to_owned() };
         let text = std::fs::read_to_string(&path)
             .with_context(|| format!("cannot read the manifest {}", path.display()))?;
         let folder = path.parent().unwrap_or(Path::new(""));
@@ -113,16 +109,10 @@ impl RawComponent {
             ("sqlite_databases", &self.sqlite_databases),
             ("ai_models", &self.ai_models),
             ("dependencies", &self.dependencies),
-            (
-                "dependencies_inherit_configuration",
-                &self.dependencies_inherit_configuration,
-            ),
+            ("dependencies_inherit_configuration", &self.dependencies_inherit_configuration),
         ];
         for (field, value) in unsupported {
-            ensure!(
-                value.is_none(),
-                "component {id:?}: `{field}` is not supported by this host"
-            );
+            ensure!(value.is_none(), "component {id:?}: `{field}` is not supported by this host");
         }
         for name in self.variables.keys() {
             validate_name(name).with_context(|| format!("component {id:?}"))?;
@@ -293,11 +283,7 @@ mod tests {
 
     #[test]
     fn a_variable_is_either_required_or_has_a_default() {
-        for declaration in [
-            "{}",
-            "{ required = false }",
-            "{ required = true, default = \"x\" }",
-        ] {
+        for declaration in ["{}", "{ required = false }", "{ required = true, default = \"x\" }"] {
             let refusal = refusal(&GOOD.replace("{ required = true }", declaration));
             assert!(refusal.contains("variable \"url\" must have either"), "{refusal}");
         }
@@ -307,10 +293,7 @@ mod tests {
     #[test]
     fn what_this_host_cannot_do_is_refused() {
         let refusal = refusal(&GOOD.replace("source =", "key_value_stores = [\"default\"]\nsource ="));
-        assert!(
-            refusal.contains("`key_value_stores` is not supported"),
-            "{refusal}"
-        );
+        assert!(refusal.contains("`key_value_stores` is not supported"), "{refusal}");
     }
 
     #[test]

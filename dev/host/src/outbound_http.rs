@@ -39,20 +39,14 @@ impl OutboundHttp {
             builder.pool_max_idle_per_host(0);
         }
         // There is no pool timer, as in Spin: an idle connection is closed when it is next looked at, or by the peer.
-        Self {
-            client: builder.build(Connector::new(config.http_max_connections)),
-            allowed_hosts,
-        }
+        Self { client: builder.build(Connector::new(config.http_max_connections)), allowed_hosts }
     }
 
     fn is_allowed(&self, uri: &Uri) -> bool {
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return false;
         };
-        match self
-            .allowed_hosts
-            .allows(scheme, authority.host(), authority.port_u16())
-        {
+        match self.allowed_hosts.allows(scheme, authority.host(), authority.port_u16()) {
             Ok(true) => true,
             Ok(false) => {
                 eprintln!(
@@ -127,12 +121,7 @@ struct TimedBody {
 
 impl TimedBody {
     fn new(body: Incoming, limit: Duration) -> Self {
-        Self {
-            body,
-            limit,
-            sleep: Box::pin(tokio::time::sleep(limit)),
-            waiting: false,
-        }
+        Self { body, limit, sleep: Box::pin(tokio::time::sleep(limit)), waiting: false }
     }
 }
 

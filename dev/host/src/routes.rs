@@ -49,11 +49,7 @@ impl FromStr for Route {
             !prefix.contains(':') && !prefix.contains("..."),
             "route {raw:?}: this host has exact routes and a trailing `/...` only"
         );
-        Ok(Self {
-            raw: raw.to_owned(),
-            prefix: prefix.to_owned(),
-            wildcard,
-        })
+        Ok(Self { raw: raw.to_owned(), prefix: prefix.to_owned(), wildcard })
     }
 }
 

@@ -18,11 +18,7 @@ pub struct RuntimeConfig {
 
 impl Default for RuntimeConfig {
     fn default() -> Self {
-        Self {
-            http_pooling: true,
-            http_max_connections: None,
-            pg_max_connections: None,
-        }
+        Self { http_pooling: true, http_max_connections: None, pg_max_connections: None }
     }
 }
 
@@ -91,17 +87,10 @@ mod tests {
 
     #[test]
     fn the_http_table_alone_disables_pooling() {
-        assert!(
-            !RuntimeConfig::parse("[outbound_http]")
-                .expect("valid")
-                .http_pooling
-        );
+        assert!(!RuntimeConfig::parse("[outbound_http]").expect("valid").http_pooling);
         let config = RuntimeConfig::parse("[outbound_http]\nconnection_pooling = true\nmax_connections = 8");
         let config = config.expect("valid");
-        assert_eq!(
-            (config.http_pooling, config.http_max_connections),
-            (true, Some(8))
-        );
+        assert_eq!((config.http_pooling, config.http_max_connections), (true, Some(8)));
     }
 
     #[test]

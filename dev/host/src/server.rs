@@ -47,10 +47,7 @@ impl Server {
 
     async fn serve(self, stream: TcpStream, client: SocketAddr) {
         let service = service_fn(|request| self.handle(request, client));
-        if let Err(error) = http1::Builder::new()
-            .serve_connection(TokioIo::new(stream), service)
-            .await
-        {
+        if let Err(error) = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await {
             // Clients that go away are no news.
             if !(error.is_incomplete_message() || error.is_canceled() || error.is_closed()) {
                 eprintln!("Connection from {client}: {error}");
@@ -140,18 +137,14 @@ fn with_spin_headers<B>(
         ("spin-client-addr", &client),
     ];
     for (name, value) in headers {
-        request
-            .headers_mut()
-            .append(HeaderName::from_static(name), HeaderValue::from_str(value)?);
+        request.headers_mut().append(HeaderName::from_static(name), HeaderValue::from_str(value)?);
     }
     Ok(request)
 }
 
 fn full(content_type: &'static str, text: String) -> Response<WasiBody> {
     let mut response = Response::new(body(text.into()));
-    response
-        .headers_mut()
-        .insert(http::header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
@@ -162,9 +155,7 @@ fn empty(status: StatusCode) -> Response<WasiBody> {
 }
 
 fn body(bytes: Bytes) -> WasiBody {
-    Full::new(bytes)
-        .map_err(|never: Infallible| match never {})
-        .boxed_unsync()
+    Full::new(bytes).map_err(|never: Infallible| match never {}).boxed_unsync()
 }
 
 #[cfg(test)]
@@ -204,12 +195,7 @@ mod tests {
         let spoofed = request("http://shop/v1/a%20b?c", &[("spin-client-addr", b"spoofed")]);
         let request = with_spin_headers(spoofed, &route, "/a%20b", client).expect("good headers");
         let all = |name| {
-            request
-                .headers()
-                .get_all(name)
-                .iter()
-                .map(|v| v.to_str().expect("text"))
-                .collect::<Vec<_>>()
+            request.headers().get_all(name).iter().map(|v| v.to_str().expect("text")).collect::<Vec<_>>()
         };
         assert_eq!(all("spin-client-addr"), ["spoofed", "10.0.0.1:5"]);
         assert_eq!(all("spin-path-info"), ["/a%20b"]);

@@ -26,9 +26,7 @@ impl InstanceState {
     /// The state of a new instance: no files, no sockets, nothing open.
     pub fn new(app: Arc<App>) -> Self {
         let mut wasi = WasiCtx::builder();
-        wasi.envs(&app.environment)
-            .stdout(app.output.stdout.clone())
-            .stderr(app.output.stderr.clone());
+        wasi.envs(&app.environment).stdout(app.output.stdout.clone()).stderr(app.output.stderr.clone());
         Self {
             connections: Connections::default(),
             table: ResourceTable::new(),
@@ -42,19 +40,12 @@ impl InstanceState {
 
 impl WasiView for InstanceState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView {
-            ctx: &mut self.wasi,
-            table: &mut self.table,
-        }
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }
 
 impl WasiHttpView for InstanceState {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView {
-            hooks: &mut self.outbound_http,
-            table: &mut self.table,
-            ctx: &mut self.http,
-        }
+        WasiHttpCtxView { hooks: &mut self.outbound_http, table: &mut self.table, ctx: &mut self.http }
     }
 }

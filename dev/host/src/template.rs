@@ -51,10 +51,7 @@ impl FromStr for Template {
             let (name, after) = expression
                 .split_once("}}")
                 .with_context(|| format!("template {text:?}: `{{{{` is not closed"))?;
-            ensure!(
-                !literal.contains("}}"),
-                "template {text:?}: `}}}}` was not opened"
-            );
+            ensure!(!literal.contains("}}"), "template {text:?}: `}}}}` was not opened");
             parts.push(Part::Literal(literal.to_owned()));
             parts.push(Part::Variable(name.trim().to_owned()));
             rest = after;
@@ -83,11 +80,7 @@ mod tests {
     fn names_are_replaced_once() {
         assert_eq!(fill("").as_deref(), Some(""));
         assert_eq!(fill("x {{ a }} y{{a}}z").as_deref(), Some("x 1 y1z"));
-        assert_eq!(
-            fill("{{ b }}").as_deref(),
-            Some("{{ a }}"),
-            "a value is no template"
-        );
+        assert_eq!(fill("{{ b }}").as_deref(), Some("{{ a }}"), "a value is no template");
         assert_eq!(fill("{ a }").as_deref(), Some("{ a }"));
         assert_eq!(fill("{{ c }}"), None);
     }

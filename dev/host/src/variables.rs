@@ -107,10 +107,7 @@ impl ComponentVariables {
             if let Some(unknown) = template.names().find(|name| variables.get(name).is_none()) {
                 bail!("component variable {name:?} uses the undeclared variable {unknown:?}");
             }
-            values.insert(
-                name.clone(),
-                template.fill(|name| variables.get(name)).unwrap_or_default(),
-            );
+            values.insert(name.clone(), template.fill(|name| variables.get(name)).unwrap_or_default());
         }
         Ok(Self(values))
     }
@@ -162,9 +159,7 @@ fn parse_dotenv(text: &str) -> HashMap<String, String> {
         }
         if let Some((name, value)) = line.split_once('=') {
             let value = value.trim();
-            let quoted = ['"', '\'']
-                .iter()
-                .find_map(|&quote| value.strip_prefix(quote)?.strip_suffix(quote));
+            let quoted = ['"', '\''].iter().find_map(|&quote| value.strip_prefix(quote)?.strip_suffix(quote));
             let value = quoted.unwrap_or_else(|| value.split(" #").next().unwrap_or(value).trim_end());
             values.insert(name.trim().to_owned(), value.to_owned());
         }
@@ -177,17 +172,11 @@ mod tests {
     use super::*;
 
     fn map(pairs: &[(&str, &str)]) -> HashMap<String, String> {
-        pairs
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect()
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
     }
 
     fn declared(pairs: &[(&str, Option<&str>)]) -> BTreeMap<String, Option<String>> {
-        pairs
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), v.map(str::to_owned)))
-            .collect()
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), v.map(str::to_owned))).collect()
     }
 
     #[test]
@@ -207,12 +196,7 @@ mod tests {
             environment: map(&[("SPIN_VARIABLE_A", "environment"), ("SPIN_VARIABLE_B", "")]),
             dotenv: map(&[("SPIN_VARIABLE_B", "dotenv"), ("SPIN_VARIABLE_C", "dotenv")]),
         };
-        let names = declared(&[
-            ("a", None),
-            ("b", Some("default")),
-            ("c", None),
-            ("d", Some("default")),
-        ]);
+        let names = declared(&[("a", None), ("b", Some("default")), ("c", None), ("d", Some("default"))]);
         let values = Variables::resolve(&names, &sources).expect("all known");
         assert_eq!(values.get("a"), Some("argument"));
         assert_eq!(values.get("b"), Some(""));
@@ -232,10 +216,7 @@ mod tests {
 
     #[test]
     fn a_source_may_know_undeclared_names() {
-        let sources = Sources {
-            arguments: map(&[("other", "x")]),
-            ..Sources::default()
-        };
+        let sources = Sources { arguments: map(&[("other", "x")]), ..Sources::default() };
         let values = Variables::resolve(&declared(&[("a", Some("1"))]), &sources).expect("all known");
         assert_eq!(values.get("other"), None);
     }
@@ -270,13 +251,7 @@ mod tests {
         let text = "# comment\nA=1\n export B=\"two words\" \nC='x # y'\nD=4 # comment\n\nE=\nnonsense\n";
         assert_eq!(
             parse_dotenv(text),
-            map(&[
-                ("A", "1"),
-                ("B", "two words"),
-                ("C", "x # y"),
-                ("D", "4"),
-                ("E", "")
-            ])
+            map(&[("A", "1"), ("B", "two words"), ("C", "x # y"), ("D", "4"), ("E", "")])
         );
     }
 }

@@ -41,17 +41,8 @@ impl HandlerState for Factory {
         store.set_epoch_deadline(u64::MAX / 2);
         let proxy = self.component.instantiate_async(&mut store).await?;
         let reuse = self.app.reuse;
-        let expiration = Expiration {
-            reuse,
-            sleep: Box::pin(tokio::time::sleep(reuse.idle)),
-        };
-        Ok(Instance {
-            store,
-            proxy,
-            view: InstanceState::http,
-            expiration,
-            state: Worker { reuse },
-        })
+        let expiration = Expiration { reuse, sleep: Box::pin(tokio::time::sleep(reuse.idle)) };
+        Ok(Instance { store, proxy, view: InstanceState::http, expiration, state: Worker { reuse } })
     }
 }
 

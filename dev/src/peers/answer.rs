@@ -17,30 +17,18 @@ impl Answer {
     /// A JSON answer.
     pub fn json(status: u16, body: &impl Serialize) -> Answer {
         let body = serde_json::to_vec(body).unwrap_or_default().into();
-        Answer {
-            status,
-            content_type: Some("application/json".into()),
-            body,
-        }
+        Answer { status, content_type: Some("application/json".into()), body }
     }
 
     /// An answer without a body.
     pub fn empty(status: u16) -> Answer {
-        Answer {
-            status,
-            content_type: None,
-            body: Bytes::new(),
-        }
+        Answer { status, content_type: None, body: Bytes::new() }
     }
 
     /// Plain text.
     pub fn text(status: u16, text: &str) -> Answer {
         let content_type = Some("text/plain; charset=utf-8".into());
-        Answer {
-            status,
-            content_type,
-            body: Bytes::copy_from_slice(text.as_bytes()),
-        }
+        Answer { status, content_type, body: Bytes::copy_from_slice(text.as_bytes()) }
     }
 
     /// How Catalog, Payment and Notification report an error; Seating has its own way.
@@ -79,11 +67,7 @@ fn merge(target: &mut Value, patch: &Value) {
     if let (Value::Array(elements), Some(mut indexes)) = (&mut *target, indexes) {
         // From the end, so that a removal does not move those still to come.
         indexes.sort_unstable_by(|a, b| b.cmp(a));
-        for index in indexes
-            .into_iter()
-            .filter(|index| *index < elements.len())
-            .collect::<Vec<_>>()
-        {
+        for index in indexes.into_iter().filter(|index| *index < elements.len()).collect::<Vec<_>>() {
             match &members[&index.to_string()] {
                 Value::Null => drop(elements.remove(index)),
                 change => merge(&mut elements[index], change),
@@ -113,10 +97,7 @@ mod tests {
     #[test]
     fn a_merge_patch_changes_members_and_elements() {
         let mut body = json!({"a": 1, "list": [{"p": 1}, {"p": 2}, {"p": 3}], "gone": true});
-        merge(
-            &mut body,
-            &json!({"a": {"b": 2}, "list": {"0": {"p": -5}, "2": null, "9": 1}, "gone": null}),
-        );
+        merge(&mut body, &json!({"a": {"b": 2}, "list": {"0": {"p": -5}, "2": null, "9": 1}, "gone": null}));
         assert_eq!(body, json!({"a": {"b": 2}, "list": [{"p": -5}, {"p": 2}]}));
         merge(&mut body, &json!({"list": []}));
         assert_eq!(body, json!({"a": {"b": 2}, "list": []}));

@@ -73,9 +73,7 @@ pub struct Matching {
 
 impl Matching {
     pub(super) fn fits(&self, about: &About) -> bool {
-        self.order_id
-            .as_ref()
-            .is_none_or(|id| about.order_id.as_ref() == Some(id))
+        self.order_id.as_ref().is_none_or(|id| about.order_id.as_ref() == Some(id))
             && self.seat_id.is_none_or(|id| about.seat_ids.contains(&id))
             && self.user_id.is_none_or(|id| about.user_id == Some(id))
     }
@@ -111,12 +109,7 @@ impl Call {
             (Peer::Notification, "POST", ["v1", "notify"]) => (CallName::Notify, ""),
             _ => (CallName::Unknown, ""),
         };
-        let header = |name| {
-            headers
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-                .map(str::to_owned)
-        };
+        let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         Some(Call {
             peer,
             name,
@@ -140,22 +133,12 @@ impl Call {
     pub fn look_up(&mut self, state: &mut State) {
         let body: Value = self.json().unwrap_or(Value::Null);
         let text = |name: &str| body[name].as_str().map(str::to_owned);
-        let ids = |list: &Value| {
-            list.as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_i64)
-                .collect()
-        };
+        let ids = |list: &Value| list.as_array().into_iter().flatten().filter_map(Value::as_i64).collect();
         let about = &mut self.about;
         match self.name {
             CallName::Reserve => {
                 let seat_ids = ids(&body["seatIds"]);
-                *about = About {
-                    order_id: text("orderId"),
-                    user_id: body["userId"].as_i64(),
-                    seat_ids,
-                };
+                *about = About { order_id: text("orderId"), user_id: body["userId"].as_i64(), seat_ids };
                 state.learn(about);
                 return;
             }

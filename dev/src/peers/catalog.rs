@@ -17,11 +17,7 @@ pub(super) struct Event {
 
 impl Event {
     pub fn new(id: i64, title: &str, status: &str) -> Event {
-        Event {
-            id,
-            title: title.to_owned(),
-            status: status.to_owned(),
-        }
+        Event { id, title: title.to_owned(), status: status.to_owned() }
     }
 }
 

@@ -44,8 +44,7 @@ impl Calls {
 
     /// Only the calls about one order.
     pub fn about(mut self, order_id: &str) -> Calls {
-        self.calls
-            .retain(|record| record.order_id.as_deref() == Some(order_id));
+        self.calls.retain(|record| record.order_id.as_deref() == Some(order_id));
         self
     }
 }
@@ -83,18 +82,12 @@ pub struct SandboxState {
 impl SandboxState {
     /// The payments of one order: never more than one, if all is well.
     pub fn payments_of(&self, order_id: &str) -> Vec<&Payment> {
-        self.payments
-            .iter()
-            .filter(|payment| payment.order_id == order_id)
-            .collect()
+        self.payments.iter().filter(|payment| payment.order_id == order_id).collect()
     }
 
     /// The notifications about one order.
     pub fn notifications_of(&self, order_id: &str) -> Vec<&Value> {
-        self.notifications
-            .iter()
-            .filter(|message| message["order_id"] == order_id)
-            .collect()
+        self.notifications.iter().filter(|message| message["order_id"] == order_id).collect()
     }
 }
 
@@ -109,23 +102,12 @@ pub struct Settled {
 impl Control {
     /// `url` is the sandbox's, without `/control`.
     pub fn new(url: &str) -> Control {
-        Control {
-            base: format!("{}/control", url.trim_end_matches('/')),
-            client: reqwest::Client::new(),
-        }
+        Control { base: format!("{}/control", url.trim_end_matches('/')), client: reqwest::Client::new() }
     }
 
     /// Adds or changes an event.
     pub async fn put_event(&self, id: i64, status: &str) -> Result<()> {
-        self.post(
-            "events",
-            &EventSpec {
-                id,
-                status: status.into(),
-                title: None,
-            },
-        )
-        .await
+        self.post("events", &EventSpec { id, status: status.into(), title: None }).await
     }
 
     /// Adds or replaces seats of an event.
@@ -141,11 +123,7 @@ impl Control {
 
     /// Adds or replaces `count` seats with the ids from `from` on, at 150.00 each.
     pub async fn put_seat_range(&self, event_id: i64, from: i64, count: i64) -> Result<()> {
-        self.post(
-            "seats",
-            &json!({ "event_id": event_id, "from": from, "count": count }),
-        )
-        .await
+        self.post("seats", &json!({ "event_id": event_id, "from": from, "count": count })).await
     }
 
     /// One seat. Unlike a call to Seating this is not recorded, and does not end a hold that is over.
@@ -177,14 +155,12 @@ impl Control {
 
     /// Decides the order's payment and sends the callback about it.
     pub async fn settle(&self, order_id: &str, status: PaymentStatus) -> Result<Settled> {
-        self.settled(&json!({ "order_id": order_id, "status": status }))
-            .await
+        self.settled(&json!({ "order_id": order_id, "status": status })).await
     }
 
     /// Decides the order's payment and tells nobody.
     pub async fn settle_silently(&self, order_id: &str, status: PaymentStatus) -> Result<Settled> {
-        self.settled(&json!({ "order_id": order_id, "status": status, "callback": false }))
-            .await
+        self.settled(&json!({ "order_id": order_id, "status": status, "callback": false })).await
     }
 
     /// Sends the order service any body as a callback, true or not, once more or for the first time.
@@ -257,15 +233,11 @@ impl Control {
     }
 
     async fn post(&self, path: &str, body: &impl Serialize) -> Result<()> {
-        self.exchange::<Value>(Method::POST, path, Some(body))
-            .await
-            .map(drop)
+        self.exchange::<Value>(Method::POST, path, Some(body)).await.map(drop)
     }
 
     async fn delete(&self, path: &str) -> Result<()> {
-        self.exchange::<Value>(Method::DELETE, path, None::<&()>)
-            .await
-            .map(drop)
+        self.exchange::<Value>(Method::DELETE, path, None::<&()>).await.map(drop)
     }
 
     async fn exchange<T: DeserializeOwned>(
@@ -278,10 +250,7 @@ impl Control {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let answer = request
-            .send()
-            .await
-            .with_context(|| format!("asking the sandbox's /control/{path}"))?;
+        let answer = request.send().await.with_context(|| format!("asking the sandbox's /control/{path}"))?;
         let (status, text) = (answer.status(), answer.text().await?);
         if !status.is_success() {
             bail!("/control/{path} answered {status}: {text}");

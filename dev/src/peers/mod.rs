@@ -53,12 +53,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Options {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        Options {
-            listen,
-            callback_url: None,
-            hold: Duration::from_secs(15 * 60),
-            state_file: None,
-        }
+        Options { listen, callback_url: None, hold: Duration::from_secs(15 * 60), state_file: None }
     }
 }
 
@@ -90,11 +85,7 @@ impl Peers {
         if sandbox.state_file.is_some() {
             tasks.push(tokio::spawn(save_now_and_then(sandbox.clone())));
         }
-        Ok(Peers {
-            address,
-            sandbox,
-            tasks,
-        })
+        Ok(Peers { address, sandbox, tasks })
     }
 
     /// `http://<address>`, without a slash at the end.

@@ -111,10 +111,7 @@ pub(super) async fn charge(sandbox: &Sandbox, call: &Call, forced: Option<Mode>)
         return Answer::error(400, "Idempotency-Key header is required");
     };
     let Some(request) = call.json::<Charge>().filter(|request| request.amount_cents >= 1) else {
-        return Answer::error(
-            400,
-            "merchant_order_id, amount_cents (at least 1) and currency are required",
-        );
+        return Answer::error(400, "merchant_order_id, amount_cents (at least 1) and currency are required");
     };
     let (payment, mode) = {
         let mut state = sandbox.state();
@@ -168,11 +165,7 @@ pub(super) fn not_refundable() -> Answer {
 /// Sets what a payment is, as if the buyer or the bank had decided; answers the payment.
 pub(super) fn settle(state: &mut State, payment_id: &str, status: PaymentStatus) -> Option<Payment> {
     let payment = state.payments.get_mut(payment_id)?;
-    payment.status = if status == PaymentStatus::Cancelled {
-        PaymentStatus::Failed
-    } else {
-        status
-    };
+    payment.status = if status == PaymentStatus::Cancelled { PaymentStatus::Failed } else { status };
     Some(payment.clone())
 }
 
@@ -198,13 +191,7 @@ pub(super) async fn call_back(sandbox: &Sandbox, body: Value) -> Option<Callback
         Err(_) => (None, "no answer in time".into()),
     };
     let took_ms = start.elapsed().as_millis() as u64;
-    let record = CallbackRecord {
-        sent: body,
-        status,
-        answer,
-        started_at_ms,
-        took_ms,
-    };
+    let record = CallbackRecord { sent: body, status, answer, started_at_ms, took_ms };
     let mut state = sandbox.state();
     if state.callbacks.len() == LIMIT {
         state.callbacks.pop_front();

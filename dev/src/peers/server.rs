@@ -56,11 +56,7 @@ pub(super) async fn accept(listener: TcpListener, sandbox: Arc<Sandbox>) {
 /// An error makes hyper drop the connection, which is what [`faults`] asks for with `None`.
 async fn serve(sandbox: Arc<Sandbox>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Closed> {
     let (head, body) = request.into_parts();
-    let body = Limited::new(body, BODY_LIMIT)
-        .collect()
-        .await
-        .map_err(|_| Closed)?
-        .to_bytes();
+    let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(|_| Closed)?.to_bytes();
     // A service goes on with a call whose caller has gone away; hyper would drop it with the connection.
     let work = tokio::spawn(async move {
         if head.uri.path() == "/control" || head.uri.path().starts_with("/control/") {
@@ -85,9 +81,7 @@ async fn answer(sandbox: &Sandbox, mut call: Call) -> Option<Answer> {
     let answer = faults::act(sandbox, &call, action).await;
     let mut state = sandbox.state();
     state.changes += 1;
-    state
-        .calls
-        .finish(number, answer.as_ref().map(|answer| answer.status));
+    state.calls.finish(number, answer.as_ref().map(|answer| answer.status));
     answer
 }
 

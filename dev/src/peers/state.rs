@@ -97,12 +97,7 @@ impl State {
                 // Rows of 25: A1 to A25, B1 and on. The front row costs 150.00.
                 let row = char::from(b'A' + (index / 25) as u8);
                 let price = ["150.00", "120.50", "99.99", "75.25", "49.90"][(index / 25 % 5) as usize];
-                state.put_seat(Seat::new(
-                    seat,
-                    id,
-                    format!("{row}{}", index % 25 + 1),
-                    raw(price),
-                ));
+                state.put_seat(Seat::new(seat, id, format!("{row}{}", index % 25 + 1), raw(price)));
             }
         }
         if let Some(seat) = state.seats.get_mut(&1200) {
@@ -129,8 +124,7 @@ impl State {
             for seat in &about.seat_ids {
                 self.last_order.insert(*seat, order.clone());
             }
-            self.orders
-                .insert(order.clone(), (about.user_id, about.seat_ids.clone()));
+            self.orders.insert(order.clone(), (about.user_id, about.seat_ids.clone()));
         }
     }
 
@@ -156,9 +150,9 @@ impl State {
     /// `None` when there is no such file.
     pub fn load(file: &Path) -> Result<Option<State>> {
         match std::fs::read_to_string(file) {
-            Ok(text) => serde_json::from_str(&text)
-                .map(Some)
-                .with_context(|| format!("reading {}", file.display())),
+            Ok(text) => {
+                serde_json::from_str(&text).map(Some).with_context(|| format!("reading {}", file.display()))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).with_context(|| format!("reading {}", file.display())),
         }

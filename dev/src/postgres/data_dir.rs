@@ -17,10 +17,7 @@ pub fn place_of(data_dir: &Path) -> Result<PathBuf> {
     if unprivileged_user()?.is_none() || wished.ancestors().skip(1).all(others_may_pass) {
         return Ok(wished);
     }
-    Ok(PathBuf::from(format!(
-        "/var/tmp/order-service-{:016x}",
-        fingerprint(&wished)
-    )))
+    Ok(PathBuf::from(format!("/var/tmp/order-service-{:016x}", fingerprint(&wished))))
 }
 
 /// Deletes the data of the wished `data_dir`, wherever it is. No server may run on it.
@@ -53,14 +50,8 @@ pub(super) async fn ensure(data_dir: &Path, programs: &Programs) -> Result<()> {
     if version(data_dir)?.is_some() {
         return Ok(());
     }
-    if data_dir
-        .read_dir()
-        .is_ok_and(|mut entries| entries.next().is_some())
-    {
-        bail!(
-            "{} is not empty, and is no data directory of PostgreSQL",
-            data_dir.display()
-        );
+    if data_dir.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
+        bail!("{} is not empty, and is no data directory of PostgreSQL", data_dir.display());
     }
     let new = data_dir.with_extension("new");
     if new.symlink_metadata().is_ok() {
@@ -70,23 +61,12 @@ pub(super) async fn ensure(data_dir: &Path, programs: &Programs) -> Result<()> {
     std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o700))?;
     programs.give(&new)?;
     let mut initdb = programs.command("initdb");
-    initdb
-        .arg("-D")
-        .arg(&new)
-        .args(["--username", SUPERUSER, "--auth", "trust", "--encoding", "UTF8"]);
+    initdb.arg("-D").arg(&new).args(["--username", SUPERUSER, "--auth", "trust", "--encoding", "UTF8"]);
     initdb.args(["--no-locale", "--no-sync"]);
     let mut initdb = tokio::process::Command::from(initdb);
-    let output = initdb
-        .kill_on_drop(true)
-        .output()
-        .await
-        .context("starting initdb")?;
+    let output = initdb.kill_on_drop(true).output().await.context("starting initdb")?;
     if !output.status.success() {
-        bail!(
-            "initdb failed ({}): {}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("initdb failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
     std::fs::rename(&new, data_dir).with_context(|| format!("making {}", data_dir.display()))
 }
@@ -124,9 +104,7 @@ pub(super) fn temporary() -> Result<PathBuf> {
     let parent = std::env::temp_dir();
     for entry in std::fs::read_dir(&parent)?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let pid = name
-            .strip_prefix(prefix)
-            .and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
+        let pid = name.strip_prefix(prefix).and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
         if pid.is_some_and(|pid| !is_alive(pid)) {
             // Somebody else may be deleting it too, or it may be somebody else's.
             let _ = std::fs::remove_dir_all(entry.path());
@@ -156,7 +134,7 @@ fn others_may_pass(folder: &Path) -> bool {
 /// FNV-1a: short, and the same in every version of Rust.
 fn fingerprint(path: &Path) -> u64 {
     let bytes = path.as_os_str().as_encoded_bytes();
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
-    })
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
 }

@@ -27,20 +27,9 @@ impl Database {
     /// Opens a connection, served by a task of the current runtime until the client is dropped.
     pub async fn connect(&self) -> Result<Client> {
         let mut config = tokio_postgres::Config::new();
-        config
-            .host(&self.host)
-            .port(self.port)
-            .user(&self.user)
-            .dbname(&self.name);
-        config
-            .password(&self.password)
-            .connect_timeout(Duration::from_secs(5));
-        let place = || {
-            format!(
-                "connecting to database {} on {}:{}",
-                self.name, self.host, self.port
-            )
-        };
+        config.host(&self.host).port(self.port).user(&self.user).dbname(&self.name);
+        config.password(&self.password).connect_timeout(Duration::from_secs(5));
+        let place = || format!("connecting to database {} on {}:{}", self.name, self.host, self.port);
         let (client, connection) = config.connect(NoTls).await.with_context(place)?;
         tokio::spawn(connection);
         Ok(client)
@@ -68,36 +57,20 @@ impl Database {
             ("database_name", &self.name),
             ("database_sslmode", &"disable".to_owned()),
         ];
-        pairs
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.clone()))
-            .collect()
+        pairs.into_iter().map(|(name, value)| (name.to_owned(), value.clone())).collect()
     }
 
     /// Makes the database; fails when it exists.
     pub(super) async fn create(&self, template: Option<&str>) -> Result<()> {
-        let client = Database {
-            name: SUPERUSER.into(),
-            ..self.clone()
-        }
-        .connect()
-        .await?;
-        let template = template
-            .map(|name| format!(" TEMPLATE {}", quoted(name)))
-            .unwrap_or_default();
+        let client = Database { name: SUPERUSER.into(), ..self.clone() }.connect().await?;
+        let template = template.map(|name| format!(" TEMPLATE {}", quoted(name))).unwrap_or_default();
         let statement = format!("CREATE DATABASE {}{template}", quoted(&self.name));
-        client
-            .batch_execute(&statement)
-            .await
-            .with_context(|| format!("making database {}", self.name))
+        client.batch_execute(&statement).await.with_context(|| format!("making database {}", self.name))
     }
 }
 
 fn is(error: &anyhow::Error, state: &SqlState) -> bool {
-    error
-        .downcast_ref::<tokio_postgres::Error>()
-        .and_then(|error| error.code())
-        == Some(state)
+    error.downcast_ref::<tokio_postgres::Error>().and_then(|error| error.code()) == Some(state)
 }
 
 /// As an SQL identifier.

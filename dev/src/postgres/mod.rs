@@ -38,11 +38,7 @@ impl Options {
     /// An empty, fast, not durable server in a temporary folder. The folder goes when the next such server starts
     /// after the death of this process.
     pub fn for_tests() -> Result<Options> {
-        Ok(Options {
-            data_dir: data_dir::temporary()?,
-            port: None,
-            durable: false,
-        })
+        Ok(Options { data_dir: data_dir::temporary()?, port: None, durable: false })
     }
 }
 
@@ -66,13 +62,7 @@ impl Server {
         loop {
             let port = options.port.map_or_else(free_port, Ok)?;
             let (programs, data_dir) = (programs.clone(), place.clone());
-            let mut server = Server {
-                programs,
-                data_dir,
-                durable: options.durable,
-                port,
-                child: None,
-            };
+            let mut server = Server { programs, data_dir, durable: options.durable, port, child: None };
             attempts -= 1;
             match server.start_again().await {
                 Ok(()) => return Ok(server),
@@ -121,10 +111,7 @@ impl Server {
     pub async fn drop_database(&self, name: &str) -> Result<()> {
         let client = self.database(SUPERUSER).connect().await?;
         client
-            .batch_execute(&format!(
-                "DROP DATABASE IF EXISTS {} WITH (FORCE)",
-                database::quoted(name)
-            ))
+            .batch_execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", database::quoted(name)))
             .await?;
         Ok(())
     }
@@ -151,10 +138,7 @@ impl Server {
             let said = said.get(before..).unwrap_or_default().trim();
             // Children of a killed server may need a moment to notice that it is gone.
             if !said.contains("pre-existing shared memory block") || Instant::now() > deadline {
-                bail!(
-                    "PostgreSQL ended at once ({status}); {} says:\n{said}",
-                    log.display()
-                );
+                bail!("PostgreSQL ended at once ({status}); {} says:\n{said}", log.display());
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

@@ -32,27 +32,22 @@ impl Programs {
             install().await?;
             folders = installations();
         }
-        let newest = folders
-            .first()
-            .context("PostgreSQL was installed, but initdb and postgres are not found")?;
+        let newest =
+            folders.first().context("PostgreSQL was installed, but initdb and postgres are not found")?;
         let folder = match &version {
             None => newest,
-            Some(wanted) => match folders
-                .iter()
-                .find(|folder| major_version(folder).as_ref() == Some(wanted))
-            {
-                Some(folder) => folder,
-                None => bail!(
-                    "the data was made by PostgreSQL {wanted}, but only {} is here: install postgresql-{wanted}, \
+            Some(wanted) => {
+                match folders.iter().find(|folder| major_version(folder).as_ref() == Some(wanted)) {
+                    Some(folder) => folder,
+                    None => bail!(
+                        "the data was made by PostgreSQL {wanted}, but only {} is here: install postgresql-{wanted}, \
                      or start afresh with `cargo dev reset`",
-                    major_version(newest).unwrap_or_else(|| "another version".into())
-                ),
-            },
+                        major_version(newest).unwrap_or_else(|| "another version".into())
+                    ),
+                }
+            }
         };
-        Ok(Programs {
-            folder: folder.clone(),
-            user: unprivileged_user()?,
-        })
+        Ok(Programs { folder: folder.clone(), user: unprivileged_user()? })
     }
 
     /// A command for one of the programs, run as the right user from a folder which that user can read.
@@ -125,10 +120,7 @@ fn usual_folders() -> Vec<PathBuf> {
 
 /// `postgres --version` prints `postgres (PostgreSQL) 15.18 (…)`; the data directory says `15`.
 fn major_version(folder: &Path) -> Option<String> {
-    let output = std::process::Command::new(folder.join("postgres"))
-        .arg("--version")
-        .output()
-        .ok()?;
+    let output = std::process::Command::new(folder.join("postgres")).arg("--version").output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let version = text.split_once("(PostgreSQL)")?.1.split_whitespace().next()?;
     Some(version.split(|c: char| !c.is_ascii_digit()).next()?.to_owned())
@@ -156,11 +148,6 @@ async fn install() -> Result<()> {
 async fn apt(arguments: &[&str]) -> Result<bool> {
     let mut command = AsyncCommand::new("/usr/bin/apt-get");
     command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-    let status = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .kill_on_drop(true)
-        .status()
-        .await?;
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true).status().await?;
     Ok(status.success())
 }

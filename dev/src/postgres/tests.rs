@@ -4,11 +4,7 @@ use super::*;
 async fn serves_databases_and_survives_a_crash() -> Result<()> {
     let mut server = Server::start(Options::for_tests()?).await?;
     let first = server.create_database("first", None).await?;
-    first
-        .connect()
-        .await?
-        .batch_execute("CREATE TABLE t (x int); INSERT INTO t VALUES (7)")
-        .await?;
+    first.connect().await?.batch_execute("CREATE TABLE t (x int); INSERT INTO t VALUES (7)").await?;
     assert!(!first.create_if_missing().await?);
     // A new connection may be closed a moment after its client; making a copy waits for that by itself.
     let copy = server.create_database("copy \"of\" first", Some("first")).await?;
@@ -66,15 +62,8 @@ async fn data_out_of_reach_of_the_user_who_runs_it_goes_elsewhere() -> Result<()
     let wished = private.join("deeper/data");
     let place = place_of(&wished)?;
     assert_eq!(place, place_of(&wished)?);
-    assert_eq!(
-        place.starts_with("/var/tmp"),
-        programs::unprivileged_user()?.is_some()
-    );
-    let server = Server::start(Options {
-        data_dir: wished.clone(),
-        ..options
-    })
-    .await?;
+    assert_eq!(place.starts_with("/var/tmp"), programs::unprivileged_user()?.is_some());
+    let server = Server::start(Options { data_dir: wished.clone(), ..options }).await?;
     assert_eq!(server.data_dir(), place);
     server.stop().await;
     remove(&wished)?;

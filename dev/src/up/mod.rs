@@ -68,7 +68,9 @@ pub async fn up(options: Options) -> Result<()> {
 async fn start(settings: &Settings, port: u16, peers_port: u16, folder: &Path) -> Result<Running> {
     // Before the long steps: it would be a pity to find out after them.
     TcpListener::bind(("127.0.0.1", port)).map(drop).with_context(|| {
-        format!("port {port} is taken: stop what listens there, or choose another with `cargo dev up --port 4004`")
+        format!(
+            "port {port} is taken: stop what listens there, or choose another with `cargo dev up --port 4004`"
+        )
     })?;
     let (server, database) = start_database(settings, folder).await?;
     for version in migrations::apply(&database).await? {
@@ -89,12 +91,7 @@ async fn start(settings: &Settings, port: u16, peers_port: u16, folder: &Path) -
     }
     let variables = settings.spin_variables(&database, peers.as_ref());
     let host = Host::start(&variables, &logs, Some(port)).await?;
-    Ok(Running {
-        host,
-        peers,
-        server,
-        database,
-    })
+    Ok(Running { host, peers, server, database })
 }
 
 async fn start_database(settings: &Settings, folder: &Path) -> Result<(Option<Server>, Database)> {
@@ -104,11 +101,7 @@ async fn start_database(settings: &Settings, folder: &Path) -> Result<(Option<Se
         (None, database)
     } else {
         eprintln!("Starting PostgreSQL …");
-        let options = postgres::Options {
-            data_dir: folder.join("postgres"),
-            port: None,
-            durable: true,
-        };
+        let options = postgres::Options { data_dir: folder.join("postgres"), port: None, durable: true };
         let server = Server::start(options).await?;
         let database = server.database(settings.database_name());
         (Some(server), database)
@@ -168,22 +161,14 @@ impl Lock {
     /// Fails when another process holds it, and says which.
     pub fn take(folder: &Path) -> Result<Lock> {
         let path = folder.join("up.lock");
-        let open = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path);
+        let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = open.with_context(|| format!("opening {}", path.display()))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 file.read_to_string(&mut holder)?;
-                bail!(
-                    "`cargo dev up` is running here already (process {}): stop it first",
-                    holder.trim()
-                );
+                bail!("`cargo dev up` is running here already (process {}): stop it first", holder.trim());
             }
             Err(TryLockError::Error(error)) => return Err(error).context("locking .dev"),
         }
@@ -201,15 +186,9 @@ pub struct StopSignal {
 impl StopSignal {
     /// From here on these signals no longer end the process.
     pub fn new() -> Result<StopSignal> {
-        let kinds = [
-            SignalKind::interrupt(),
-            SignalKind::terminate(),
-            SignalKind::hangup(),
-        ];
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
         let [a, b, c] = kinds.map(signal);
-        Ok(StopSignal {
-            signals: [a?, b?, c?],
-        })
+        Ok(StopSignal { signals: [a?, b?, c?] })
     }
 
     /// Waits for the next of them.

@@ -8,11 +8,7 @@ pub(super) fn page(running: &Running, settings: &Settings) -> String {
     let base = &running.host.base_url;
     let authorization = settings.curl_authorization();
     let logs = running.host.log_dir().display();
-    let sandbox = running
-        .peers
-        .as_ref()
-        .map(|peers| sandbox(base, &peers.url()))
-        .unwrap_or_default();
+    let sandbox = running.peers.as_ref().map(|peers| sandbox(base, &peers.url())).unwrap_or_default();
     let db = &running.database;
     let psql = format!("psql -h {} -p {} -U {} {}", db.host, db.port, db.user, db.name);
     format!(

@@ -63,10 +63,7 @@ struct Opener {
 impl Opener {
     async fn open(&self, address: &str) -> Result<Checkout, Error> {
         check_address(&self.allowed_hosts, address)?;
-        self.pools
-            .open(address)
-            .await
-            .map_err(|error| Error::ConnectionFailed(format!("{error:#}")))
+        self.pools.open(address).await.map_err(|error| Error::ConnectionFailed(format!("{error:#}")))
     }
 }
 
@@ -78,22 +75,13 @@ fn check_address(allowed: &AllowedHosts, address: &str) -> Result<(), Error> {
     let ports = config.get_ports();
     for (index, host) in config.get_hosts().iter().enumerate() {
         let Target::Tcp(host) = host else {
-            return Err(Error::ConnectionFailed(
-                "Unix sockets are not supported on WebAssembly".to_owned(),
-            ));
+            return Err(Error::ConnectionFailed("Unix sockets are not supported on WebAssembly".to_owned()));
         };
         // One port counts for all hosts.
-        let port = if ports.len() == 1 {
-            ports.first()
-        } else {
-            ports.get(index)
-        }
-        .copied();
+        let port = if ports.len() == 1 { ports.first() } else { ports.get(index) }.copied();
         if !allowed.allows("postgres", host, port).map_err(Error::Other)? {
             let port = port.map(|port| format!(":{port}")).unwrap_or_default();
-            return Err(Error::ConnectionFailed(format!(
-                "address postgres://{host}{port} is not permitted"
-            )));
+            return Err(Error::ConnectionFailed(format!("address postgres://{host}{port} is not permitted")));
         }
     }
     Ok(())
@@ -102,10 +90,7 @@ fn check_address(allowed: &AllowedHosts, address: &str) -> Result<(), Error> {
 async fn execute(client: &Object, statement: &str, parameters: &[ParameterValue]) -> Result<u64, Error> {
     let parameters =
         params::convert(parameters).map_err(|error| Error::ValueConversionFailed(format!("{error:#}")))?;
-    client
-        .execute(statement, &params::references(&parameters))
-        .await
-        .map_err(|error| query_failed(&error))
+    client.execute(statement, &params::references(&parameters)).await.map_err(|error| query_failed(&error))
 }
 
 async fn query(client: &Object, statement: &str, parameters: &[ParameterValue]) -> Result<RowSet, Error> {
@@ -114,9 +99,7 @@ async fn query(client: &Object, statement: &str, parameters: &[ParameterValue]) 
     let found = client.query(statement, &params::references(&parameters)).await;
     let found = found.map_err(|error| query_failed(&error))?;
     if found.iter().map(|row| row.raw_size_bytes()).sum::<usize>() > MAX_BUFFERED_BYTES {
-        return Err(unreadable(format!(
-            "the result is larger than {MAX_BUFFERED_BYTES} bytes"
-        )));
+        return Err(unreadable(format!("the result is larger than {MAX_BUFFERED_BYTES} bytes")));
     }
     let columns = found.first().map(rows::columns).unwrap_or_default();
     let rows = found.iter().map(rows::convert).collect::<Result<_, Error>>()?;
@@ -125,10 +108,7 @@ async fn query(client: &Object, statement: &str, parameters: &[ParameterValue]) 
 
 impl InstanceState {
     fn opener(&self) -> Opener {
-        Opener {
-            pools: self.app.postgres.clone(),
-            allowed_hosts: Arc::clone(&self.app.allowed_hosts),
-        }
+        Opener { pools: self.app.postgres.clone(), allowed_hosts: Arc::clone(&self.app.allowed_hosts) }
     }
 
     fn address(&self, builder: &Resource<ConnectionBuilder>) -> wasmtime::Result<String> {
@@ -205,11 +185,7 @@ impl<T: Send + 'static> HostConnectionWithStore<T> for HasSelf<InstanceState> {
             Err(error) => return Ok(Err(error)),
         };
         let end = async move {
-            wasmtime::error::Ok(
-                rows.end
-                    .await
-                    .unwrap_or_else(|_| Err(unreadable("the query was abandoned"))),
-            )
+            wasmtime::error::Ok(rows.end.await.unwrap_or_else(|_| Err(unreadable("the query was abandoned"))))
         };
         let (stream, end) = accessor.with(|mut access| {
             let stream = StreamReader::new(&mut access, RowProducer(rows.rows))?;
@@ -240,9 +216,7 @@ impl HostConnectionBuilder for InstanceState {
         _: Resource<ConnectionBuilder>,
         _: String,
     ) -> wasmtime::Result<Result<(), Error>> {
-        Ok(Err(Error::Other(
-            "the dev host does not speak TLS and takes no certificates".to_owned(),
-        )))
+        Ok(Err(Error::Other("the dev host does not speak TLS and takes no certificates".to_owned())))
     }
 
     async fn build(
@@ -274,10 +248,7 @@ mod tests {
     use super::*;
 
     fn check(address: &str) -> Result<(), String> {
-        let entries = [
-            "postgres://db.example:5432".to_owned(),
-            "postgres://127.0.0.1:6000..6002".to_owned(),
-        ];
+        let entries = ["postgres://db.example:5432".to_owned(), "postgres://127.0.0.1:6000..6002".to_owned()];
         let allowed = AllowedHosts::resolve(&entries, |_| None);
         check_address(&allowed, address).map_err(|error| match error {
             Error::ConnectionFailed(reason) => reason,
@@ -298,14 +269,8 @@ mod tests {
         }
         for (bad, reason) in [
             ("host=other", "address postgres://other is not permitted"),
-            (
-                "host=db.example port=5433",
-                "address postgres://db.example:5433 is not permitted",
-            ),
-            (
-                "host=db.example,other",
-                "address postgres://other is not permitted",
-            ),
+            ("host=db.example port=5433", "address postgres://db.example:5433 is not permitted"),
+            ("host=db.example,other", "address postgres://other is not permitted"),
             ("host=/var/run", "Unix sockets are not supported on WebAssembly"),
             ("nonsense", "invalid connection string"),
         ] {

@@ -49,11 +49,7 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read() {
-        let written = PgInterval(Interval {
-            micros: -1,
-            days: i32::MIN,
-            months: 13,
-        });
+        let written = PgInterval(Interval { micros: -1, days: i32::MIN, months: 13 });
         let mut bytes = BytesMut::new();
         written.to_sql(&Type::INTERVAL, &mut bytes).expect("written");
         let read = PgInterval::from_sql(&Type::INTERVAL, &bytes).expect("read").0;

@@ -3,10 +3,7 @@
 //! The functions that WIT calls `async` give the instance back while they wait; the others keep all its requests
 //! waiting, as in Spin.
 
-#![expect(
-    clippy::result_large_err,
-    reason = "the interface's error carries all that the server said"
-)]
+#![expect(clippy::result_large_err, reason = "the interface's error carries all that the server said")]
 
 mod errors;
 mod host;

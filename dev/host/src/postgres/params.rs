@@ -24,10 +24,7 @@ pub fn convert(values: &[ParameterValue]) -> Result<Vec<Parameter>> {
 
 /// The parameters in the form that tokio-postgres takes.
 pub fn references(parameters: &[Parameter]) -> Vec<&(dyn ToSql + Sync)> {
-    parameters
-        .iter()
-        .map(|parameter| parameter.as_ref() as &(dyn ToSql + Sync))
-        .collect()
+    parameters.iter().map(|parameter| parameter.as_ref() as &(dyn ToSql + Sync)).collect()
 }
 
 fn parameter(value: &ParameterValue) -> Result<Parameter> {
@@ -43,9 +40,9 @@ fn parameter(value: &ParameterValue) -> Result<Parameter> {
         ParameterValue::Binary(v) => Box::new(v.clone()),
         ParameterValue::Date((year, month, day)) => Box::new(date(*year, *month, *day)?),
         ParameterValue::Time((hour, minute, second, nano)) => Box::new(time(*hour, *minute, *second, *nano)?),
-        ParameterValue::Datetime((year, month, day, hour, minute, second, nano)) => Box::new(
-            NaiveDateTime::new(date(*year, *month, *day)?, time(*hour, *minute, *second, *nano)?),
-        ),
+        ParameterValue::Datetime((year, month, day, hour, minute, second, nano)) => {
+            Box::new(NaiveDateTime::new(date(*year, *month, *day)?, time(*hour, *minute, *second, *nano)?))
+        }
         ParameterValue::Timestamp(seconds) => {
             let time = DateTime::from_timestamp(*seconds, 0);
             Box::new(time.with_context(|| format!("timestamp {seconds} is out of range"))?)
@@ -123,47 +120,19 @@ mod tests {
                 vec![Type::INT4],
                 vec![Type::INT8, Type::INT2, Type::TEXT, Type::NUMERIC],
             ),
-            (
-                ParameterValue::Int64(1),
-                vec![Type::INT8],
-                vec![Type::INT4, Type::NUMERIC],
-            ),
+            (ParameterValue::Int64(1), vec![Type::INT8], vec![Type::INT4, Type::NUMERIC]),
             (ParameterValue::Int8(1), vec![Type::CHAR], vec![Type::INT2]),
-            (
-                ParameterValue::Str("x".into()),
-                vec![Type::TEXT, Type::VARCHAR, Type::NAME],
-                vec![Type::UUID],
-            ),
-            (
-                ParameterValue::Timestamp(1),
-                vec![Type::TIMESTAMPTZ],
-                vec![Type::TIMESTAMP],
-            ),
+            (ParameterValue::Str("x".into()), vec![Type::TEXT, Type::VARCHAR, Type::NAME], vec![Type::UUID]),
+            (ParameterValue::Timestamp(1), vec![Type::TIMESTAMPTZ], vec![Type::TIMESTAMP]),
             (
                 ParameterValue::Datetime((2024, 1, 2, 3, 4, 5, 6)),
                 vec![Type::TIMESTAMP],
                 vec![Type::TIMESTAMPTZ],
             ),
-            (
-                ParameterValue::Jsonb(b"{}".into()),
-                vec![Type::JSONB, Type::JSON],
-                vec![Type::TEXT],
-            ),
-            (
-                ParameterValue::Uuid(Uuid::nil().to_string()),
-                vec![Type::UUID],
-                vec![Type::TEXT],
-            ),
-            (
-                ParameterValue::ArrayStr(vec![None]),
-                vec![Type::TEXT_ARRAY],
-                vec![Type::UUID_ARRAY],
-            ),
-            (
-                ParameterValue::RangeInt32((None, None)),
-                vec![Type::INT4_RANGE],
-                vec![Type::INT8_RANGE],
-            ),
+            (ParameterValue::Jsonb(b"{}".into()), vec![Type::JSONB, Type::JSON], vec![Type::TEXT]),
+            (ParameterValue::Uuid(Uuid::nil().to_string()), vec![Type::UUID], vec![Type::TEXT]),
+            (ParameterValue::ArrayStr(vec![None]), vec![Type::TEXT_ARRAY], vec![Type::UUID_ARRAY]),
+            (ParameterValue::RangeInt32((None, None)), vec![Type::INT4_RANGE], vec![Type::INT8_RANGE]),
         ] {
             for ty in good {
                 assert!(sent(&value, &ty).is_ok(), "{value:?} as {ty}");
@@ -198,14 +167,9 @@ mod tests {
 
     #[test]
     fn an_interval_is_sent_in_three_parts() {
-        let interval = crate::bindings::postgres::Interval {
-            micros: 1,
-            days: 2,
-            months: 3,
-        };
-        let bytes = sent(&ParameterValue::Interval(interval), &Type::INTERVAL)
-            .expect("sent")
-            .expect("not null");
+        let interval = crate::bindings::postgres::Interval { micros: 1, days: 2, months: 3 };
+        let bytes =
+            sent(&ParameterValue::Interval(interval), &Type::INTERVAL).expect("sent").expect("not null");
         assert_eq!(bytes[..], [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3]);
     }
 }

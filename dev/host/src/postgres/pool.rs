@@ -35,10 +35,7 @@ impl Pools {
     /// No pools yet.
     pub fn new(config: &RuntimeConfig) -> Self {
         let permits = config.pg_max_connections.map(|n| Arc::new(Semaphore::new(n)));
-        Self {
-            pools: Arc::default(),
-            permits,
-        }
+        Self { pools: Arc::default(), permits }
     }
 
     /// A connection to `address`: an idle one, cleaned, or a new one. Waits, without a limit, for one to become free.
@@ -48,24 +45,16 @@ impl Pools {
             None => None,
         };
         let client = self.pool(address)?.get().await?;
-        Ok(Checkout {
-            client: Arc::new(client),
-            _permit: permit,
-        })
+        Ok(Checkout { client: Arc::new(client), _permit: permit })
     }
 
     fn pool(&self, address: &str) -> Result<Pool> {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = pools
-            .iter()
-            .position(|(known, _)| known == address)
-            .and_then(|index| pools.remove(index));
+        let known =
+            pools.iter().position(|(known, _)| known == address).and_then(|index| pools.remove(index));
         let entry = match known {
             Some(entry) => entry,
-            None => (
-                address.to_owned(),
-                create(address).context("establishing PostgreSQL connection pool")?,
-            ),
+            None => (address.to_owned(), create(address).context("establishing PostgreSQL connection pool")?),
         };
         let pool = entry.1.clone();
         pools.push_back(entry);
@@ -83,9 +72,7 @@ fn create(address: &str) -> Result<Pool> {
         matches!(config.get_ssl_mode(), SslMode::Disable | SslMode::Prefer),
         "the dev host does not speak TLS: use sslmode=disable or sslmode=prefer"
     );
-    let manager = ManagerConfig {
-        recycling_method: RecyclingMethod::Clean,
-    };
+    let manager = ManagerConfig { recycling_method: RecyclingMethod::Clean };
     let manager = Manager::from_config(config, NoTls, manager);
     Ok(Pool::builder(manager).max_size(POOL_SIZE).build()?)
 }
@@ -112,13 +99,7 @@ mod tests {
         pools.pool("host=new").expect("valid");
         let kept = pools.pools.lock().expect("not poisoned");
         assert_eq!(kept.len(), POOLS);
-        assert!(
-            kept.iter().any(|(address, _)| address == "host=h0"),
-            "used just now"
-        );
-        assert!(
-            !kept.iter().any(|(address, _)| address == "host=h1"),
-            "unused the longest"
-        );
+        assert!(kept.iter().any(|(address, _)| address == "host=h0"), "used just now");
+        assert!(!kept.iter().any(|(address, _)| address == "host=h1"), "unused the longest");
     }
 }

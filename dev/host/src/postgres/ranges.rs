@@ -25,10 +25,7 @@ impl PgRange<Decimal> {
     /// A range of decimals from their texts.
     pub fn from_texts((lower, upper): &(Bound<String>, Bound<String>)) -> Result<Self> {
         let parse = |bound: &Bound<String>| -> Result<Bound<Decimal>> {
-            bound
-                .as_ref()
-                .map(|(text, kind)| Ok((decimal(text)?, *kind)))
-                .transpose()
+            bound.as_ref().map(|(text, kind)| Ok((decimal(text)?, *kind))).transpose()
         };
         Ok(Self((parse(lower)?, parse(upper)?)))
     }
@@ -108,18 +105,11 @@ mod tests {
         for range in [
             (None, None),
             (Some((1, RangeBoundKind::Inclusive)), None),
-            (
-                Some((-5, RangeBoundKind::Exclusive)),
-                Some((7, RangeBoundKind::Inclusive)),
-            ),
+            (Some((-5, RangeBoundKind::Exclusive)), Some((7, RangeBoundKind::Inclusive))),
         ] {
             let mut bytes = BytesMut::new();
-            PgRange(range)
-                .to_sql(&Type::INT4_RANGE, &mut bytes)
-                .expect("written");
-            let read = PgRange::<i32>::from_sql(&Type::INT4_RANGE, &bytes)
-                .expect("read")
-                .0;
+            PgRange(range).to_sql(&Type::INT4_RANGE, &mut bytes).expect("written");
+            let read = PgRange::<i32>::from_sql(&Type::INT4_RANGE, &bytes).expect("read").0;
             assert_eq!(format!("{read:?}"), format!("{range:?}"));
         }
     }
@@ -128,9 +118,6 @@ mod tests {
     fn decimals_keep_their_scale() {
         let texts = (Some(("1.50".to_owned(), RangeBoundKind::Inclusive)), None);
         let range = PgRange::from_texts(&texts).expect("valid");
-        assert_eq!(
-            range.into_texts().0.map(|(text, _)| text).as_deref(),
-            Some("1.50")
-        );
+        assert_eq!(range.into_texts().0.map(|(text, _)| text).as_deref(), Some("1.50"));
     }
 }

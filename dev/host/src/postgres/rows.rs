@@ -47,11 +47,7 @@ pub async fn start(
         drop(client);
         end_to.send(end).ok();
     });
-    Ok(Rows {
-        columns: columns.await.unwrap_or_default(),
-        rows,
-        end,
-    })
+    Ok(Rows { columns: columns.await.unwrap_or_default(), rows, end })
 }
 
 async fn forward(
@@ -64,9 +60,7 @@ async fn forward(
     while let Some(row) = stream.next().await {
         let row = row.map_err(|error| query_failed(&error))?;
         if row.raw_size_bytes() > MAX_BUFFERED_BYTES {
-            return Err(unreadable(format!(
-                "a row is larger than {MAX_BUFFERED_BYTES} bytes"
-            )));
+            return Err(unreadable(format!("a row is larger than {MAX_BUFFERED_BYTES} bytes")));
         }
         if let Some(columns_to) = columns_to.take() {
             columns_to.send(columns(&row)).ok();

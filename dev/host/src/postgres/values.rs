@@ -59,15 +59,11 @@ pub fn value(row: &Row, index: usize) -> Result<DbValue> {
         Type::DATE => get(row, index, date),
         Type::TIME => get(row, index, time),
         Type::UUID => get(row, index, |v: Uuid| DbValue::Uuid(v.to_string())),
-        Type::JSONB => get(row, index, |v: serde_json::Value| {
-            DbValue::Jsonb(v.to_string().into_bytes())
-        }),
+        Type::JSONB => get(row, index, |v: serde_json::Value| DbValue::Jsonb(v.to_string().into_bytes())),
         Type::NUMERIC => get(row, index, |v: Decimal| DbValue::Decimal(v.to_string())),
         Type::INT4_RANGE => get(row, index, |v: PgRange<i32>| DbValue::RangeInt32(v.0)),
         Type::INT8_RANGE => get(row, index, |v: PgRange<i64>| DbValue::RangeInt64(v.0)),
-        Type::NUM_RANGE => get(row, index, |v: PgRange<Decimal>| {
-            DbValue::RangeDecimal(v.into_texts())
-        }),
+        Type::NUM_RANGE => get(row, index, |v: PgRange<Decimal>| DbValue::RangeDecimal(v.into_texts())),
         Type::INT4_ARRAY => get(row, index, DbValue::ArrayInt32),
         Type::INT8_ARRAY => get(row, index, DbValue::ArrayInt64),
         Type::NUMERIC_ARRAY => get(row, index, |v: Vec<Option<Decimal>>| {
@@ -95,25 +91,12 @@ fn date(date: NaiveDate) -> DbValue {
 }
 
 fn time(time: NaiveTime) -> DbValue {
-    DbValue::Time((
-        time.hour() as u8,
-        time.minute() as u8,
-        time.second() as u8,
-        time.nanosecond(),
-    ))
+    DbValue::Time((time.hour() as u8, time.minute() as u8, time.second() as u8, time.nanosecond()))
 }
 
 fn datetime(t: NaiveDateTime) -> DbValue {
     let (hour, minute, second) = (t.hour() as u8, t.minute() as u8, t.second() as u8);
-    DbValue::Datetime((
-        t.year(),
-        t.month() as u8,
-        t.day() as u8,
-        hour,
-        minute,
-        second,
-        t.nanosecond(),
-    ))
+    DbValue::Datetime((t.year(), t.month() as u8, t.day() as u8, hour, minute, second, t.nanosecond()))
 }
 
 /// A value of a type that the interface does not have, as it came.
@@ -138,14 +121,8 @@ mod tests {
         let day = NaiveDate::from_ymd_opt(2024, 2, 29).expect("a leap day");
         let moment = day.and_hms_micro_opt(23, 59, 58, 123_456).expect("valid");
         assert!(matches!(date(day), DbValue::Date((2024, 2, 29))));
-        assert!(matches!(
-            time(moment.time()),
-            DbValue::Time((23, 59, 58, 123_456_000))
-        ));
-        assert!(matches!(
-            datetime(moment),
-            DbValue::Datetime((2024, 2, 29, 23, 59, 58, 123_456_000))
-        ));
+        assert!(matches!(time(moment.time()), DbValue::Time((23, 59, 58, 123_456_000))));
+        assert!(matches!(datetime(moment), DbValue::Datetime((2024, 2, 29, 23, 59, 58, 123_456_000))));
     }
 
     #[test]

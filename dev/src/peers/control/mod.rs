@@ -58,9 +58,7 @@ pub(super) async fn answer(sandbox: &Sandbox, head: &Parts, body: &[u8]) -> Answ
             state.faults.set_down(spec.peer, spec.down);
             ok()
         }),
-        ("POST", ["faults"]) => parsed(body, |rule: FaultRule| {
-            done(json!({ "id": state.faults.add(rule) }))
-        }),
+        ("POST", ["faults"]) => parsed(body, |rule: FaultRule| done(json!({ "id": state.faults.add(rule) }))),
         ("GET", ["faults"]) => done(json!({ "faults": state.faults.list() })),
         ("DELETE", ["faults"]) => {
             state.faults.clear();
@@ -68,11 +66,7 @@ pub(super) async fn answer(sandbox: &Sandbox, head: &Parts, body: &[u8]) -> Answ
         }
         ("DELETE", ["faults", id]) => {
             let removed = id.parse().is_ok_and(|id| state.faults.remove(id));
-            if removed {
-                ok()
-            } else {
-                Answer::error(404, "no such fault rule")
-            }
+            if removed { ok() } else { Answer::error(404, "no such fault rule") }
         }
         ("GET", ["calls"]) => views::calls(state, query),
         ("DELETE", ["calls"]) => {
@@ -90,9 +84,7 @@ pub(super) async fn answer(sandbox: &Sandbox, head: &Parts, body: &[u8]) -> Answ
 
 fn put_event(state: &mut State, spec: EventSpec) -> Answer {
     let title = spec.title.as_deref().unwrap_or("Some Event");
-    state
-        .events
-        .insert(spec.id, Event::new(spec.id, title, &spec.status));
+    state.events.insert(spec.id, Event::new(spec.id, title, &spec.status));
     ok()
 }
 
@@ -112,12 +104,7 @@ fn put_seats(state: &mut State, spec: Seats) -> Answer {
 
 fn seat_from(event_id: i64, spec: SeatSpec) -> Seat {
     let number = spec.seat_number.unwrap_or_else(|| format!("S{}", spec.id));
-    let mut seat = Seat::new(
-        spec.id,
-        event_id,
-        number,
-        spec.price.unwrap_or_else(|| raw("150.00")),
-    );
+    let mut seat = Seat::new(spec.id, event_id, number, spec.price.unwrap_or_else(|| raw("150.00")));
     (seat.price_cents, seat.reserved_by, seat.order_id) = (spec.price_cents, spec.reserved_by, spec.order_id);
     seat.status = spec.status.unwrap_or(SeatStatus::Available);
     if seat.status != SeatStatus::Available {
@@ -131,10 +118,8 @@ async fn settle(sandbox: &Sandbox, spec: Settle) -> Answer {
         let mut state = sandbox.state();
         state.changes += 1;
         let of_order = || {
-            let payment = state
-                .payments
-                .values()
-                .find(|payment| Some(&payment.order_id) == spec.order_id.as_ref());
+            let payment =
+                state.payments.values().find(|payment| Some(&payment.order_id) == spec.order_id.as_ref());
             payment.map(|payment| payment.id.clone())
         };
         let id = spec.payment_id.clone().or_else(of_order);

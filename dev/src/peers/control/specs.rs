@@ -27,18 +27,10 @@ pub struct SeatSpec {
     #[serde(default)]
     pub seat_number: Option<String>,
     /// Any JSON, shown exactly as it is here: `12.345`, `1e12`, `-5`, `"150.00"`, `null`.
-    #[serde(
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub price: Option<Box<RawValue>>,
     /// Any JSON as well; `None`: the seat has no such member.
-    #[serde(
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub price_cents: Option<Box<RawValue>>,
     #[serde(default)]
     pub status: Option<SeatStatus>,
@@ -51,11 +43,7 @@ pub struct SeatSpec {
 impl SeatSpec {
     /// A free seat with this price, as JSON text; text that is no JSON counts as `null`.
     pub fn priced(id: i64, price: &str) -> SeatSpec {
-        SeatSpec {
-            id,
-            price: Some(raw(price)),
-            ..SeatSpec::default()
-        }
+        SeatSpec { id, price: Some(raw(price)), ..SeatSpec::default() }
     }
 }
 

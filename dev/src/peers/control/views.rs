@@ -33,11 +33,8 @@ pub fn all(state: &State) -> Answer {
     for seat in state.seats.values() {
         *counts.entry(seat.status).or_default() += 1;
     }
-    let mut seats: Vec<&Seat> = state
-        .seats
-        .values()
-        .filter(|seat| seat.status != SeatStatus::Available)
-        .collect();
+    let mut seats: Vec<&Seat> =
+        state.seats.values().filter(|seat| seat.status != SeatStatus::Available).collect();
     seats.sort_unstable_by_key(|seat| seat.id);
     Answer::json(
         200,
@@ -55,11 +52,7 @@ pub fn all(state: &State) -> Answer {
 
 /// The recorded calls, filtered by `peer`, `call` and `order_id`; the counts are of all calls.
 pub fn calls(state: &State, query: &str) -> Answer {
-    let wanted = |name: &str| {
-        query
-            .split('&')
-            .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
-    };
+    let wanted = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
     let (peer, call, order) = (wanted("peer"), wanted("call"), wanted("order_id"));
     let named = |value: Value, wanted: Option<&str>| wanted.is_none_or(|wanted| value == wanted);
     let calls = state.calls.calls.iter().filter(|record| {

@@ -34,12 +34,7 @@ pub(super) struct Placed {
 impl Faults {
     pub fn add(&mut self, rule: FaultRule) -> u64 {
         self.next_id += 1;
-        self.rules.push(Placed {
-            id: self.next_id,
-            seen: 0,
-            hits: 0,
-            rule,
-        });
+        self.rules.push(Placed { id: self.next_id, seen: 0, hits: 0, rule });
         self.next_id
     }
 
@@ -94,23 +89,14 @@ pub(super) async fn act(sandbox: &Sandbox, call: &Call, action: Option<Action>) 
         return Some(server::perform(sandbox, call).await);
     };
     match action {
-        Action::Fail {
-            status,
-            body: Some(body),
-        } => Some(Answer::text(status, &body)),
+        Action::Fail { status, body: Some(body) } => Some(Answer::text(status, &body)),
         Action::Fail { status, body: None } => Some(Answer::error(status, "made to fail")),
-        Action::Stall {
-            ms,
-            effect: Moment::Before,
-        } => {
+        Action::Stall { ms, effect: Moment::Before } => {
             let answer = server::perform(sandbox, call).await;
             tokio::time::sleep(Duration::from_millis(ms)).await;
             Some(answer)
         }
-        Action::Stall {
-            ms,
-            effect: Moment::After,
-        } => {
+        Action::Stall { ms, effect: Moment::After } => {
             tokio::time::sleep(Duration::from_millis(ms)).await;
             Some(server::perform(sandbox, call).await)
         }
@@ -119,20 +105,11 @@ pub(super) async fn act(sandbox: &Sandbox, call: &Call, action: Option<Action>) 
             None
         }
         Action::LoseRequest => None,
-        Action::Garbage {
-            body,
-            content_type,
-            status,
-            effect,
-        } => {
+        Action::Garbage { body, content_type, status, effect } => {
             if effect {
                 server::perform(sandbox, call).await;
             }
-            Some(Answer {
-                status,
-                content_type: Some(content_type),
-                body: body.into_bytes().into(),
-            })
+            Some(Answer { status, content_type: Some(content_type), body: body.into_bytes().into() })
         }
         Action::Refuse => Some(refuse(sandbox, call).await),
         Action::Patch(patch) => Some(server::perform(sandbox, call).await.patched(&patch)),

@@ -99,19 +99,12 @@ impl FaultRule {
 
     /// The next call of this peer.
     pub fn on_any(peer: Peer, action: Action) -> FaultRule {
-        FaultRule {
-            peer: Some(peer),
-            call: None,
-            ..FaultRule::on(CallName::Unknown, action)
-        }
+        FaultRule { peer: Some(peer), call: None, ..FaultRule::on(CallName::Unknown, action) }
     }
 
     /// The next `times` calls.
     pub fn times(self, times: u64) -> FaultRule {
-        FaultRule {
-            times: Some(times),
-            ..self
-        }
+        FaultRule { times: Some(times), ..self }
     }
 
     /// All calls, until the rule is removed.

@@ -92,23 +92,15 @@ pub fn shown(seat: &Seat) -> Box<RawValue> {
 
 /// The exact sum, with as many decimals as the prices have. Prices that are no numbers count as nothing.
 pub fn total<'a>(prices: impl Iterator<Item = &'a str>) -> String {
-    let parse = |text: &str| {
-        text.parse::<Decimal>()
-            .or_else(|_| Decimal::from_scientific(text))
-            .unwrap_or_default()
-    };
-    let sum = prices
-        .map(parse)
-        .fold(Decimal::ZERO, |sum, price| sum.checked_add(price).unwrap_or(sum));
+    let parse =
+        |text: &str| text.parse::<Decimal>().or_else(|_| Decimal::from_scientific(text)).unwrap_or_default();
+    let sum = prices.map(parse).fold(Decimal::ZERO, |sum, price| sum.checked_add(price).unwrap_or(sum));
     sum.to_string()
 }
 
 /// How Seating reports an error.
 pub fn error(status: u16, message: &str) -> Answer {
-    Answer::json(
-        status,
-        &json!({ "status": status, "message": message, "timestamp": local_time(now_ms()) }),
-    )
+    Answer::json(status, &json!({ "status": status, "message": message, "timestamp": local_time(now_ms()) }))
 }
 
 /// Local time without a zone.

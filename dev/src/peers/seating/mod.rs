@@ -24,10 +24,7 @@ pub(super) fn reserve(state: &mut State, call: &Call) -> Answer {
     }
     let ids = &request.seat_ids;
     if ids.iter().any(|id| state.seats[id].event_id != request.event_id) {
-        return error(
-            400,
-            &format!("Some seats do not belong to event {}", request.event_id),
-        );
+        return error(400, &format!("Some seats do not belong to event {}", request.event_id));
     }
     free_expired(state, ids, now);
     if let Some(answer) = conflict(state, ids, SeatStatus::Available, "available") {
@@ -75,11 +72,7 @@ pub(super) fn allocate(state: &mut State, call: &Call) -> Answer {
         (seat.status, seat.order_id) = (SeatStatus::Allocated, Some(request.order_id.clone()));
         (seat.expires_at, seat.updated_at) = (None, now);
     }
-    state
-        .allocated
-        .entry(request.order_id.clone())
-        .or_default()
-        .extend(ids);
+    state.allocated.entry(request.order_id.clone()).or_default().extend(ids);
     Answer::empty(200)
 }
 
@@ -122,26 +115,16 @@ pub(super) fn availability(state: &mut State, event_id: &str) -> Answer {
     let Ok(event_id) = event_id.parse::<i64>() else {
         return error(400, "Invalid event id");
     };
-    let mut ids: Vec<i64> = state
-        .seats
-        .values()
-        .filter(|seat| seat.event_id == event_id)
-        .map(|s| s.id)
-        .collect();
+    let mut ids: Vec<i64> =
+        state.seats.values().filter(|seat| seat.event_id == event_id).map(|s| s.id).collect();
     ids.sort_unstable();
     free_expired(state, &ids, now_ms());
     let seats = ids.iter().map(|id| &state.seats[id]);
-    let free: Vec<_> = seats
-        .filter(|seat| seat.status == SeatStatus::Available)
-        .map(dto)
-        .collect();
+    let free: Vec<_> = seats.filter(|seat| seat.status == SeatStatus::Available).map(dto).collect();
     let counts = json!({ "eventId": event_id, "totalSeats": ids.len(), "availableSeats": free.len() });
     // Raw prices do not survive in a `Value`, so the list is put in as text.
     let list = serde_json::to_string(&free).unwrap_or_default();
-    let body = format!(
-        "{},\"availableSeatsList\":{list}}}",
-        counts.to_string().trim_end_matches('}')
-    );
+    let body = format!("{},\"availableSeatsList\":{list}}}", counts.to_string().trim_end_matches('}'));
     Answer::json(200, &raw(&body))
 }
 
@@ -150,10 +133,7 @@ pub(super) fn refusal(state: &State, call: &Call) -> Answer {
     let ids = &call.about.seat_ids;
     error(
         409,
-        &format!(
-            "Seats are not available: {}",
-            names(ids.iter().filter_map(|id| state.seats.get(id)))
-        ),
+        &format!("Seats are not available: {}", names(ids.iter().filter_map(|id| state.seats.get(id)))),
     )
 }
 
@@ -164,10 +144,7 @@ pub(super) fn not_found() -> Answer {
 
 /// Ends the holds of all seats now, as if their time were over.
 pub(super) fn expire_all(state: &mut State) -> usize {
-    let reserved = state
-        .seats
-        .values_mut()
-        .filter(|seat| seat.status == SeatStatus::Reserved);
+    let reserved = state.seats.values_mut().filter(|seat| seat.status == SeatStatus::Reserved);
     reserved.map(|seat| free(seat, now_ms())).count()
 }
 
@@ -177,29 +154,20 @@ fn sane(ids: &[i64]) -> bool {
 }
 
 fn unknown(state: &State, ids: &[i64]) -> Option<Answer> {
-    let missing: Vec<String> = ids
-        .iter()
-        .filter(|id| !state.seats.contains_key(id))
-        .map(i64::to_string)
-        .collect();
+    let missing: Vec<String> =
+        ids.iter().filter(|id| !state.seats.contains_key(id)).map(i64::to_string).collect();
     (!missing.is_empty()).then(|| error(404, &format!("Seats not found: {}", missing.join(", "))))
 }
 
 fn conflict(state: &State, ids: &[i64], wanted: SeatStatus, word: &str) -> Option<Answer> {
-    let others: Vec<&Seat> = ids
-        .iter()
-        .map(|id| &state.seats[id])
-        .filter(|seat| seat.status != wanted)
-        .collect();
+    let others: Vec<&Seat> =
+        ids.iter().map(|id| &state.seats[id]).filter(|seat| seat.status != wanted).collect();
     let message = || format!("Seats are not {word}: {}", names(others.iter().copied()));
     (!others.is_empty()).then(|| error(409, &message()))
 }
 
 fn names<'a>(seats: impl Iterator<Item = &'a Seat>) -> String {
-    seats
-        .map(|seat| seat.seat_number.as_str())
-        .collect::<Vec<_>>()
-        .join(", ")
+    seats.map(|seat| seat.seat_number.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn free_expired(state: &mut State, ids: &[i64], now: i64) {

@@ -19,23 +19,12 @@ struct Sandboxed {
 
 async fn sandbox() -> Sandboxed {
     let peers = Peers::start(Options::default()).await.unwrap();
-    Sandboxed {
-        control: peers.control(),
-        peers,
-        client: reqwest::Client::new(),
-    }
+    Sandboxed { control: peers.control(), peers, client: reqwest::Client::new() }
 }
 
 impl Sandboxed {
     async fn get(&self, path: &str) -> (u16, Value) {
-        read(
-            self.client
-                .get(format!("{}{path}", self.peers.url()))
-                .send()
-                .await
-                .unwrap(),
-        )
-        .await
+        read(self.client.get(format!("{}{path}", self.peers.url())).send().await.unwrap()).await
     }
 
     async fn post(&self, path: &str, body: Value) -> (u16, Value) {
@@ -43,10 +32,7 @@ impl Sandboxed {
     }
 
     async fn send(&self, path: &str, body: Value) -> reqwest::Result<reqwest::Response> {
-        let request = self
-            .client
-            .post(format!("{}{path}", self.peers.url()))
-            .json(&body);
+        let request = self.client.post(format!("{}{path}", self.peers.url())).json(&body);
         request.header("idempotency-key", "key").send().await
     }
 
@@ -56,11 +42,7 @@ impl Sandboxed {
     }
 
     async fn allocate(&self, seats: &[i64]) -> (u16, Value) {
-        self.post(
-            "/seating/v1/seats/allocate",
-            json!({ "orderId": ORDER, "seatIds": seats }),
-        )
-        .await
+        self.post("/seating/v1/seats/allocate", json!({ "orderId": ORDER, "seatIds": seats })).await
     }
 
     async fn charge(&self) -> (u16, Value) {
@@ -81,22 +63,11 @@ fn charge_body() -> Value {
 #[tokio::test]
 async fn catalog_knows_its_events() {
     let s = sandbox().await;
-    for (id, status) in [
-        (101, "ON_SALE"),
-        (102, "SOLD_OUT"),
-        (103, "CANCELLED"),
-        (104, "ON_SALE"),
-    ] {
+    for (id, status) in [(101, "ON_SALE"), (102, "SOLD_OUT"), (103, "CANCELLED"), (104, "ON_SALE")] {
         let (code, body) = s.get(&format!("/catalog/v1/events/{id}")).await;
-        assert_eq!(
-            (code, &body["id"], &body["status"]),
-            (200, &json!(id), &json!(status))
-        );
+        assert_eq!((code, &body["id"], &body["status"]), (200, &json!(id), &json!(status)));
     }
-    assert_eq!(
-        s.get("/catalog/v1/events/999").await,
-        (404, json!({ "error": "not found" }))
-    );
+    assert_eq!(s.get("/catalog/v1/events/999").await, (404, json!({ "error": "not found" })));
     assert_eq!(s.get("/catalog/v1/events/abc").await.0, 400);
 }
 
@@ -105,8 +76,5 @@ async fn notification_takes_every_message() {
     let s = sandbox().await;
     let message = json!({ "type": "ORDER_CONFIRMED", "order_id": ORDER, "seats": [1, 2] });
     assert_eq!(s.post("/notification/v1/notify", message.clone()).await.0, 202);
-    assert_eq!(
-        s.control.state().await.unwrap().notifications_of(ORDER),
-        [&message]
-    );
+    assert_eq!(s.control.state().await.unwrap().notifications_of(ORDER), [&message]);
 }

@@ -21,14 +21,10 @@ async fn merchant(
                 let n = stream.read(&mut buffer).await.unwrap();
                 text += std::str::from_utf8(&buffer[..n]).unwrap();
             }
-            sender
-                .send(text.split("\r\n\r\n").nth(1).unwrap().to_owned())
-                .unwrap();
+            sender.send(text.split("\r\n\r\n").nth(1).unwrap().to_owned()).unwrap();
             tokio::time::sleep(delay).await;
-            let answer = format!(
-                "HTTP/1.1 {} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
-                status.as_u16()
-            );
+            let answer =
+                format!("HTTP/1.1 {} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n", status.as_u16());
             let _ = stream.write_all(answer.as_bytes()).await;
         }
     });
@@ -46,22 +42,10 @@ async fn charge_calls_back_before_it_answers_and_shows_the_final_status_by_then(
         (callback, s.get(&format!("/payment/v1/payments/{id}")).await)
     };
     let ((code, charged), (callback, (_, seen))) = tokio::join!(s.charge(), looking);
-    assert_eq!(
-        (code, &charged["status"], &charged["amount_cents"]),
-        (200, &json!("SUCCESS"), &json!(47250))
-    );
-    assert_eq!(
-        callback,
-        json!({ "order_id": ORDER, "payment_id": charged["id"], "status": "SUCCESS" })
-    );
-    assert_eq!(
-        (&seen["status"], &seen["amountCents"]),
-        (&json!("SUCCESS"), &json!(47250))
-    );
-    assert_eq!(
-        (&seen["merchantOrderId"], &seen["currency"]),
-        (&json!(ORDER), &json!("INR"))
-    );
+    assert_eq!((code, &charged["status"], &charged["amount_cents"]), (200, &json!("SUCCESS"), &json!(47250)));
+    assert_eq!(callback, json!({ "order_id": ORDER, "payment_id": charged["id"], "status": "SUCCESS" }));
+    assert_eq!((&seen["status"], &seen["amountCents"]), (&json!("SUCCESS"), &json!(47250)));
+    assert_eq!((&seen["merchantOrderId"], &seen["currency"]), (&json!(ORDER), &json!("INR")));
 }
 
 #[tokio::test]
@@ -80,11 +64,7 @@ async fn charge_answers_500_when_the_callback_fails_although_the_payment_exists(
     let s = sandbox().await;
     for delay in [Duration::ZERO, Duration::from_secs(3)] {
         s.control.reset().await.unwrap();
-        let status = if delay.is_zero() {
-            StatusCode::SERVICE_UNAVAILABLE
-        } else {
-            StatusCode::OK
-        };
+        let status = if delay.is_zero() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
         let (url, _callbacks) = merchant(status, delay).await;
         s.control.set_callback_url(Some(&url)).await.unwrap();
         assert_eq!(s.charge().await.0, 500);
@@ -125,19 +105,12 @@ async fn payment_modes() {
         (PaymentStatus::Success, Some(200))
     );
     assert!(callbacks.recv().await.unwrap().contains("SUCCESS"));
-    let settled = s
-        .control
-        .settle_silently(ORDER, PaymentStatus::Refunded)
-        .await
-        .unwrap();
+    let settled = s.control.settle_silently(ORDER, PaymentStatus::Refunded).await.unwrap();
     assert!(settled.callback.is_none() && callbacks.try_recv().is_err());
 
     s.control.reset().await.unwrap();
     s.reserve(&[5]).await;
-    let seat_5 = Matching {
-        seat_id: Some(5),
-        ..Matching::default()
-    };
+    let seat_5 = Matching { seat_id: Some(5), ..Matching::default() };
     s.control.payment_mode_for(seat_5, Mode::Decline).await.unwrap();
     let (code, body) = s.charge().await;
     assert_eq!((code, &body["status"]), (200, &json!("FAILED")));
@@ -150,10 +123,7 @@ async fn payment_modes() {
 
     let forged = json!({ "order_id": ORDER, "payment_id": "none", "status": "SUCCESS" });
     assert_eq!(s.control.send_callback(&forged).await.unwrap().status, Some(200));
-    assert_eq!(
-        serde_json::from_str::<Value>(&callbacks.recv().await.unwrap()).unwrap(),
-        forged
-    );
+    assert_eq!(serde_json::from_str::<Value>(&callbacks.recv().await.unwrap()).unwrap(), forged);
 }
 
 #[tokio::test]
@@ -164,16 +134,9 @@ async fn refund_works_once_and_only_for_a_success() {
     assert_eq!(refund().await, (200, json!({ "id": id, "status": "REFUNDED" })));
     assert_eq!(refund().await.0, 400);
     assert_eq!(
-        s.get(&format!("/payment/v1/payments/{}", id.as_str().unwrap()))
-            .await
-            .1["status"],
+        s.get(&format!("/payment/v1/payments/{}", id.as_str().unwrap())).await.1["status"],
         "REFUNDED"
     );
-    assert_eq!(
-        s.post("/payment/v1/refund", json!({ "payment_id": "nobody" }))
-            .await
-            .0,
-        404
-    );
+    assert_eq!(s.post("/payment/v1/refund", json!({ "payment_id": "nobody" })).await.0, 404);
     assert_eq!(s.get("/payment/v1/payments/nobody").await.0, 404);
 }

@@ -8,10 +8,7 @@ async fn reserve_answers_prices_as_decimals_and_times_without_a_zone() {
     let body = json!({ "eventId": 101, "seatIds": [1, 2, 3], "userId": 7, "orderId": ORDER });
     let answer = s.send("/seating/v1/seats/reserve", body).await.unwrap();
     let text = answer.text().await.unwrap();
-    assert!(
-        text.contains("\"price\":150.00,") && text.contains("\"totalPrice\":450.00,"),
-        "{text}"
-    );
+    assert!(text.contains("\"price\":150.00,") && text.contains("\"totalPrice\":450.00,"), "{text}");
     let body: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(body["success"], true);
     let seat = &body["reservedSeats"][0];
@@ -32,10 +29,7 @@ async fn reserve_is_atomic_and_not_idempotent() {
     let s = sandbox().await;
     assert_eq!(s.reserve(&[2]).await.0, 200);
     let (code, body) = s.reserve(&[1, 2]).await;
-    assert_eq!(
-        (code, &body["message"]),
-        (409, &json!("Seats are not available: A2"))
-    );
+    assert_eq!((code, &body["message"]), (409, &json!("Seats are not available: A2")));
     assert_eq!(s.control.seat(1).await.unwrap().status, SeatStatus::Available);
     assert_eq!(s.reserve(&[2]).await.0, 409);
 }
@@ -69,18 +63,12 @@ async fn allocate_stores_the_order_and_is_not_idempotent() {
     let s = sandbox().await;
     assert_eq!(s.allocate(&[1]).await.0, 409);
     s.reserve(&[1, 2]).await;
-    assert_eq!(
-        s.get(&format!("/seating/v1/seats/order/{ORDER}")).await,
-        (200, json!([]))
-    );
+    assert_eq!(s.get(&format!("/seating/v1/seats/order/{ORDER}")).await, (200, json!([])));
     assert_eq!(s.allocate(&[1, 2]).await, (200, json!("")));
     assert_eq!(s.allocate(&[1, 2]).await.0, 409);
     assert_eq!(s.allocate(&[99999]).await.0, 404);
     let (_, seats) = s.get(&format!("/seating/v1/seats/order/{ORDER}")).await;
-    assert_eq!(
-        (seats[1]["id"].as_i64(), seats[1]["orderId"].as_str()),
-        (Some(2), Some(ORDER))
-    );
+    assert_eq!((seats[1]["id"].as_i64(), seats[1]["orderId"].as_str()), (Some(2), Some(ORDER)));
 }
 
 #[tokio::test]
@@ -88,26 +76,12 @@ async fn release_frees_whatever_it_is_given() {
     let s = sandbox().await;
     s.reserve(&[1, 2]).await;
     s.allocate(&[2]).await;
-    assert_eq!(
-        s.post("/seating/v1/seats/release", json!([1, 2, 3, 99999])).await,
-        (200, json!(""))
-    );
+    assert_eq!(s.post("/seating/v1/seats/release", json!([1, 2, 3, 99999])).await, (200, json!("")));
     for seat in [1, 2, 3] {
-        assert_eq!(
-            s.get(&format!("/seating/v1/seats/{seat}")).await.1["status"],
-            "AVAILABLE"
-        );
+        assert_eq!(s.get(&format!("/seating/v1/seats/{seat}")).await.1["status"], "AVAILABLE");
     }
-    assert_eq!(
-        s.get(&format!("/seating/v1/seats/order/{ORDER}")).await.1,
-        json!([])
-    );
-    assert_eq!(
-        s.post("/seating/v1/seats/release", json!({ "seatIds": [1] }))
-            .await
-            .0,
-        400
-    );
+    assert_eq!(s.get(&format!("/seating/v1/seats/order/{ORDER}")).await.1, json!([]));
+    assert_eq!(s.post("/seating/v1/seats/release", json!({ "seatIds": [1] })).await.0, 400);
 }
 
 #[tokio::test]
@@ -115,10 +89,7 @@ async fn availability_lists_every_free_seat() {
     let s = sandbox().await;
     s.reserve(&[1]).await;
     let (_, body) = s.get("/seating/v1/seats/availability?eventId=101").await;
-    assert_eq!(
-        (&body["totalSeats"], &body["availableSeats"]),
-        (&json!(500), &json!(499))
-    );
+    assert_eq!((&body["totalSeats"], &body["availableSeats"]), (&json!(500), &json!(499)));
     assert_eq!(body["availableSeatsList"][0]["id"], 2);
     assert_eq!(s.get("/seating/v1/seats/99999").await.0, 404);
     assert_eq!(s.get("/seating/v1/seats/1200").await.1["status"], "BLOCKED");
@@ -127,26 +98,13 @@ async fn availability_lists_every_free_seat() {
 #[tokio::test]
 async fn strange_prices_are_shown_as_they_were_given() {
     let s = sandbox().await;
-    for price in [
-        "12.345",
-        "1e12",
-        "-5",
-        "\"150.00\"",
-        "null",
-        "9007199254740993.01",
-    ] {
-        s.control
-            .put_seats(101, &[SeatSpec::priced(9000, price)])
-            .await
-            .unwrap();
+    for price in ["12.345", "1e12", "-5", "\"150.00\"", "null", "9007199254740993.01"] {
+        s.control.put_seats(101, &[SeatSpec::priced(9000, price)]).await.unwrap();
         let url = format!("{}/seating/v1/seats/9000", s.peers.url());
         let text = s.client.get(url).send().await.unwrap().text().await.unwrap();
         assert!(text.contains(&format!("\"price\":{price},")), "{text}");
     }
-    let cents = SeatSpec {
-        price_cents: Some(state::raw("777")),
-        ..SeatSpec::priced(9000, "1.00")
-    };
+    let cents = SeatSpec { price_cents: Some(state::raw("777")), ..SeatSpec::priced(9000, "1.00") };
     s.control.put_seats(101, &[cents]).await.unwrap();
     assert_eq!(s.get("/seating/v1/seats/9000").await.1["price_cents"], 777);
 }
