@@ -1,0 +1,145 @@
+//! Callbacks that are forged, wrong, or come when Payment cannot be asked.
+
+use crate::callback::{applied, pending};
+use crate::support::*;
+use crate::validation::pointers;
+
+const UNKNOWN: &str = "01980000-0000-7000-8000-000000000000";
+
+/// The callback that Payment would send about a success.
+async fn told(app: &App, document: &Document) -> Answer {
+    app.call_back(document.id(), document.payment_id(), "SUCCESS").await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payment_that_is_not_the_orders_is_rejected() {
+    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    let document = pending(&app, &[1]).await;
+    let other = pending(&app, &[2]).await;
+    app.settle(&other, PaymentStatus::Success).await;
+    app.come_to_rest().await;
+    // A payment that nobody made, and one that was made for another order.
+    for forged in [UNKNOWN, other.payment_id()] {
+        let answer = app.call_back(document.id(), forged, "SUCCESS").await;
+        assert_eq!(answer.problem_of_order(403, "callback_rejected"), document.id());
+    }
+    assert_eq!(app.read(document.id()).await, document);
+    // The order's own payment, but for another amount, in another currency, of another order.
+    app.settle_silently(&document, PaymentStatus::Success).await;
+    for patch in
+        [json!({ "amountCents": 1 }), json!({ "currency": "USD" }), json!({ "merchantOrderId": other.id() })]
+    {
+        app.fault(FaultRule::on(CallName::Payment, Action::Patch(patch.clone()))).await;
+        let answer = told(&app, &document).await;
+        assert_eq!(answer.problem_of_order(403, "callback_rejected"), document.id());
+        assert_eq!(app.read(document.id()).await, document, "{patch}");
+    }
+    applied(&told(&app, &document).await);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forged_callback_during_the_charge_does_not_confirm_the_order() {
+    let app = spawn().await;
+    let stranger = app.place(&order(&[1])).await.created();
+    let fault = app.fault(stall(CallName::Charge, 1000, Moment::After)).await;
+    let placing = order(&[2]);
+    let (placed, ()) = tokio::join!(app.place(&placing), async {
+        app.is_disturbed(fault).await;
+        let id = app.id_of(&placing).await;
+        for forged in [UNKNOWN, stranger.payment_id()] {
+            let answer = app.call_back(&id, forged, "SUCCESS").await;
+            assert_eq!(answer.problem_of_order(403, "callback_rejected"), id);
+        }
+        app.read(&id).await.assert_is("PENDING", "charging");
+    });
+    placed.created().assert_is("CONFIRMED", "done");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unknown_order_is_not_found() {
+    let app = spawn().await;
+    let document = app.place(&order(&[1])).await.created();
+    app.call_back(UNKNOWN, document.payment_id(), "SUCCESS").await.problem(404, "order_not_found");
+    app.call_back(UNKNOWN, UNKNOWN, "SUCCESS").await.problem(404, "order_not_found");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_payment_cannot_be_asked_the_sweep_resolves_the_order() {
+    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    for (seat, action) in [
+        (1, Action::LoseRequest),
+        (2, Action::LoseAnswer),
+        (3, fail(500)),
+        (4, garbage("<html>busy</html>", false)),
+        (5, garbage_with(503, "<html>busy</html>", false)),
+        (6, stall(CallName::Payment, 4000, Moment::Before).action),
+        (7, Action::Patch(json!({ "status": "SOMETHING_NEW" }))),
+        (8, Action::Patch(json!({ "merchantOrderId": null }))),
+    ] {
+        let document = pending(&app, &[seat]).await;
+        app.settle_silently(&document, PaymentStatus::Success).await;
+        let rule = FaultRule::on(CallName::Payment, action.clone()).always().order(document.id());
+        let fault = app.fault(rule).await;
+        let answer = told(&app, &document).await;
+        let waits = app.is_called(CallName::Payment).await;
+        assert!(waits == (seat == 6), "a slow Payment is not waited for");
+        assert_eq!(answer.problem_of_order(503, "peer_unavailable"), document.id());
+        answer.retry_after();
+        app.read(document.id()).await.assert_is("PENDING", "awaiting_payment");
+        app.mend(fault).await;
+        app.come_to_rest().await;
+        let confirmed = app.read(document.id()).await;
+        assert_eq!((confirmed.status(), confirmed.phase()), ("CONFIRMED", "done"), "{action:?}");
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_answer_does_not_wait_for_a_slow_seating() {
+    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    let document = pending(&app, &[1]).await;
+    app.settle_silently(&document, PaymentStatus::Success).await;
+    app.fault(stall(CallName::Allocate, 8000, Moment::Before)).await;
+    let (note, answered) = applied(&told(&app, &document).await);
+    assert!(app.is_called(CallName::Allocate).await, "Seating is still at it");
+    answered.assert_is("PENDING", "allocating");
+    assert_eq!((note, &answered["payment"]["status"]), (None, &json!("SUCCESS")));
+    app.come_to_rest().await;
+    app.read(document.id()).await.assert_is("CONFIRMED", "done");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_wrong_field_of_a_callback_is_listed() {
+    let app = spawn().await;
+    let post = |body: Value| app.request(Method::POST, "/v1/payments/callback").json(&body);
+    let good = json!({ "order_id": UNKNOWN, "payment_id": UNKNOWN, "status": "SUCCESS" });
+    let problem = post(json!({})).send().await.problem(422, "validation_failed");
+    assert_eq!(pointers(&problem), ["#/order_id", "#/payment_id", "#/status"]);
+    for (member, wrong) in [
+        ("order_id", json!("abc")),
+        ("order_id", json!("'; DROP TABLE orders; --")),
+        ("order_id", json!(7)),
+        ("order_id", Value::Null),
+        ("payment_id", json!("01980000000070008000000000000000")),
+        ("payment_id", json!("../../v1/refund")),
+        ("payment_id", json!(["x"])),
+        ("status", json!("success!")),
+        ("status", json!("PAID")),
+        ("status", json!("'; DELETE FROM orders; --")),
+        ("status", json!(true)),
+    ] {
+        let mut body = good.clone();
+        body[member] = wrong;
+        let problem = post(body).send().await.problem(422, "validation_failed");
+        assert_eq!(pointers(&problem), [format!("#/{member}")], "{problem}");
+    }
+    for not_an_object in [json!([]), json!("text"), Value::Null] {
+        post(not_an_object).send().await.problem(422, "validation_failed");
+    }
+    crate::validation::assert_no_trace(&app).await;
+    app.finish().await;
+}

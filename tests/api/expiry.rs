@@ -1,0 +1,137 @@
+//! Orders that are not paid in time, and payments that come after all.
+
+use crate::callback::{applied, pending};
+use crate::support::*;
+
+/// The order's time is over, and so is Seating's hold.
+async fn time_passes(app: &App, document: &Document) {
+    app.store.expire(document.id()).await;
+    app.come_to_rest().await;
+    app.peers.expire_holds().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_is_not_paid_in_time_expires_and_its_seats_can_be_sold() {
+    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    let placing = order(&[1, 2]);
+    let document = app.place(&placing).await.created();
+    time_passes(&app, &document).await;
+    let expired = app.read(document.id()).await;
+    expired.assert_is("CANCELLED", "done");
+    assert_eq!((expired.failure(), &expired["order"]["expires_at"]), (Some("expired"), &Value::Null));
+    assert_eq!(expired["tickets"], json!([]));
+    // Payment was asked before the order was given up.
+    assert_eq!(app.calls("payment.payment").await, 1);
+
+    let again = app.place(&placing).await;
+    assert!(again.is_replayed());
+    app.payments_will(Mode::Succeed).await;
+    app.place(&order(&[1]).user(7)).await.created().assert_is("CONFIRMED", "done");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_time_to_pay_is_a_variable_and_the_sweep_ends_it() {
+    let app = Spawn::new().variable("order_ttl_seconds", "1").payment_mode(Mode::Pending).start().await;
+    let document = pending(&app, &[1]).await;
+    eventually("the order expires", async || {
+        app.sweep().await;
+        (app.read(document.id()).await.status() == "CANCELLED").then_some(())
+    })
+    .await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payment_whose_callback_was_lost_is_found_when_the_time_is_over() {
+    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    let [paid, failed] = [pending(&app, &[1]).await, pending(&app, &[2]).await];
+    app.settle_silently(&paid, PaymentStatus::Success).await;
+    app.settle_silently(&failed, PaymentStatus::Failed).await;
+    app.store.expire(paid.id()).await;
+    app.store.expire(failed.id()).await;
+    app.come_to_rest().await;
+    app.read(paid.id()).await.assert_is("CONFIRMED", "done");
+    let failed = app.read(failed.id()).await;
+    assert_eq!((failed.status(), failed.failure()), ("FAILED", Some("payment_declined")));
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_payment_cannot_be_asked_an_order_is_not_given_up() {
+    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    let document = pending(&app, &[1]).await;
+    app.settle_silently(&document, PaymentStatus::Success).await;
+    app.take_peer_down(Peer::Payment).await;
+    app.store.expire(document.id()).await;
+    let asked = async || app.peers.calls().await.unwrap().counts.get("payment.payment").copied().unwrap_or(0);
+    eventually("Payment is asked three times", async || {
+        app.sweep().await;
+        app.make_due().await;
+        (asked().await >= 3).then_some(())
+    })
+    .await;
+    app.read(document.id()).await.assert_is("PENDING", "awaiting_payment");
+    app.take_peer_up(Peer::Payment).await;
+    app.come_to_rest().await;
+    app.read(document.id()).await.assert_is("CONFIRMED", "done");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payment_after_expiry_gets_the_same_seats_when_they_are_free() {
+    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    let document = pending(&app, &[1, 2]).await;
+    time_passes(&app, &document).await;
+    app.settle_silently(&document, PaymentStatus::Success).await;
+    let (note, _) = applied(&app.call_back(document.id(), document.payment_id(), "SUCCESS").await);
+    assert_eq!(note, None);
+    app.come_to_rest().await;
+    let confirmed = app.read(document.id()).await;
+    confirmed.assert_is("CONFIRMED", "done");
+    assert_eq!((confirmed.failure(), confirmed.tickets("seat_id")), (None, vec![json!(1), json!(2)]));
+    assert_eq!(confirmed["order"]["total_cents"], document["order"]["total_cents"]);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payment_after_expiry_keeps_the_price_that_was_paid() {
+    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    let document = pending(&app, &[1]).await;
+    time_passes(&app, &document).await;
+    app.put_seat(SeatSpec::priced(1, "999.00")).await;
+    app.settle(&document, PaymentStatus::Success).await;
+    app.come_to_rest().await;
+    let confirmed = app.read(document.id()).await;
+    confirmed.assert_is("CONFIRMED", "done");
+    assert_eq!(confirmed["order"]["total_cents"], 15750);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payment_after_expiry_is_paid_back_when_a_seat_is_gone() {
+    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    // Sold by us to somebody else.
+    let document = pending(&app, &[1, 2]).await;
+    time_passes(&app, &document).await;
+    app.payments_will(Mode::Succeed).await;
+    let buyer = app.place(&order(&[2]).user(7)).await.created();
+    // Sold by somebody else at Seating.
+    app.payments_will(Mode::Pending).await;
+    let elsewhere = pending(&app, &[3]).await;
+    time_passes(&app, &elsewhere).await;
+    app.put_seat(seat_of_somebody(3, SeatStatus::Allocated, 9)).await;
+
+    for late in [&document, &elsewhere] {
+        app.settle(late, PaymentStatus::Success).await;
+        app.come_to_rest().await;
+        let paid_back = app.read(late.id()).await;
+        paid_back.assert_is("CANCELLED", "done");
+        assert_eq!(paid_back["payment"]["status"], "REFUNDED");
+        assert_eq!(paid_back["tickets"], json!([]));
+    }
+    app.read(buyer.id()).await.assert_is("CONFIRMED", "done");
+    assert_eq!(app.seat(3).await.status, SeatStatus::Allocated);
+    assert_eq!(app.calls("payment.refund").await, 2);
+    app.finish().await;
+}

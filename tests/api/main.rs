@@ -1,0 +1,36 @@
+//! The order service from outside: over HTTP, on a real host, with a real PostgreSQL and the sandbox's peers.
+//!
+//! One file a capability. `SPIN=/path/to/spin cargo test` runs the same on that program.
+
+mod support;
+
+mod bad_bodies;
+mod concurrency;
+mod idempotency;
+mod order_refused;
+mod place_order;
+mod read_order;
+mod seats;
+mod validation;
+
+mod callback;
+mod callback_doubtful;
+mod callback_signed;
+mod expiry;
+
+mod database_outage;
+mod paid_without_seats;
+mod peers_misbehaving;
+mod prices;
+mod recovery;
+mod unknown_outcomes;
+
+mod health;
+mod host;
+mod inherited;
+mod logs;
+mod metrics;
+mod migrations;
+mod outbox;
+mod routes;
+mod sweep;

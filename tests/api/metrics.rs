@@ -1,0 +1,215 @@
+//! `GET /metrics`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::support::*;
+
+/// Every series (name and labels, as they are written) with its value.
+type Series = BTreeMap<String, f64>;
+
+/// Reads the exposition format, and checks it: every series belongs to a metric with HELP and TYPE, none comes twice,
+/// every value is a number.
+async fn scrape(app: &App) -> Series {
+    let answer = app.get("/metrics").await;
+    assert_eq!(answer.status, 200);
+    let content_type = answer.header("content-type").unwrap();
+    assert!(content_type.starts_with("text/plain; version=0.0.4"), "{content_type}");
+    let text = answer.text();
+    assert!(text.ends_with('\n'));
+    let (mut helped, mut typed, mut series) = (BTreeSet::new(), BTreeMap::new(), Series::new());
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            let (name, help) = rest.split_once(' ').expect("a help text");
+            assert!(!help.is_empty() && helped.insert(name), "{line}");
+        } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').expect("a type");
+            assert!(["counter", "gauge", "histogram", "summary", "untyped"].contains(&kind), "{line}");
+            assert!(typed.insert(name, kind).is_none(), "{line}");
+        } else {
+            let (name, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("a sample: {line}"));
+            let metric = name.split('{').next().unwrap_or_default();
+            assert!(
+                helped.contains(metric) && typed.contains_key(metric),
+                "{line} comes after HELP and TYPE"
+            );
+            assert!(typed[metric] != "counter" || metric.ends_with("_total"), "{line}");
+            let value: f64 = value.parse().unwrap_or_else(|_| panic!("a number: {line}"));
+            assert!(value.is_finite() && value >= 0.0, "{line}");
+            assert!(series.insert(name.to_owned(), value).is_none(), "twice: {line}");
+        }
+    }
+    series
+}
+
+const CREATED: &str = "order_service_orders_created_total";
+const TICKETS: &str = "order_service_tickets_issued_total";
+const OUTBOX: &str = "order_service_outbox_messages";
+
+fn orders(status: &str) -> String {
+    format!("order_service_orders{{status=\"{status}\"}}")
+}
+
+fn failed(code: &str) -> String {
+    format!("order_service_orders_failed_total{{code=\"{code}\"}}")
+}
+
+fn in_progress(phase: &str) -> String {
+    format!("order_service_orders_in_progress{{phase=\"{phase}\"}}")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_without_orders_has_metrics_already() {
+    let app = spawn().await;
+    let series = scrape(&app).await;
+    for name in [CREATED, TICKETS, OUTBOX, "order_service_outbox_dead_letters"] {
+        assert_eq!(series.get(name), Some(&0.0), "{name}");
+    }
+    for status in ["PENDING", "CONFIRMED", "CANCELLED", "FAILED", "REFUNDED"] {
+        assert_eq!(series.get(&orders(status)), Some(&0.0), "{status}");
+    }
+    for phase in ["reserving", "charging", "awaiting_payment", "allocating", "refunding", "releasing"] {
+        assert_eq!(series.get(&in_progress(phase)), Some(&0.0), "{phase}");
+    }
+    for name in [
+        "order_service_oldest_due_order_seconds",
+        "order_service_outbox_oldest_message_seconds",
+        "order_service_uptime_seconds",
+        "order_service_instance_memory_bytes",
+        "order_service_instance_heap_in_use_bytes",
+        "order_service_scrape_timestamp_seconds",
+    ] {
+        assert!(series.contains_key(name), "{name}: {series:?}");
+    }
+    assert!(series["order_service_instance_memory_bytes"] > 65_536.0);
+    let version = format!("version=\"{}\"", env!("CARGO_PKG_VERSION"));
+    let info = series.keys().find(|name| name.starts_with("order_service_info{"));
+    assert!(info.is_some_and(|info| info.contains(&version) && info.contains("platform=")), "{info:?}");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_are_counted_as_they_are() {
+    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    let mut ids = Vec::new();
+    for seat in 1..=5 {
+        ids.push(app.place(&order(&[seat, seat + 10])).await.created().id().to_owned());
+    }
+    let series = scrape(&app).await;
+    assert_eq!(
+        (series[CREATED], series[&orders("PENDING")], series[&in_progress("awaiting_payment")]),
+        (5.0, 5.0, 5.0)
+    );
+
+    app.peers.settle(&ids[0], PaymentStatus::Success).await.unwrap();
+    app.peers.settle(&ids[1], PaymentStatus::Success).await.unwrap();
+    app.peers.settle(&ids[1], PaymentStatus::Refunded).await.unwrap();
+    app.peers.settle(&ids[2], PaymentStatus::Failed).await.unwrap();
+    app.store.expire(&ids[3]).await;
+    app.place(&order(&[999_999])).await.problem_of_order(422, "seat_not_found");
+    app.place(&order(&[1])).await.problem(409, "seats_unavailable");
+    app.come_to_rest().await;
+    let series = scrape(&app).await;
+    let expected = [
+        (CREATED.to_owned(), 6.0),
+        (TICKETS.to_owned(), 4.0),
+        (orders("PENDING"), 1.0),
+        (orders("CONFIRMED"), 1.0),
+        (orders("REFUNDED"), 1.0),
+        (orders("FAILED"), 2.0),
+        (orders("CANCELLED"), 1.0),
+        (failed("payment_declined"), 1.0),
+        (failed("seat_not_found"), 1.0),
+        (failed("expired"), 1.0),
+        (in_progress("awaiting_payment"), 1.0),
+        (in_progress("releasing"), 0.0),
+        (in_progress("refunding"), 0.0),
+        (OUTBOX.to_owned(), 0.0),
+    ];
+    for (name, value) in expected {
+        assert_eq!(series.get(&name), Some(&value), "{name}: {series:?}");
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_overdue_shows_its_age() {
+    let app = spawn().await;
+    app.take_peer_down(Peer::Notification).await;
+    app.fault(FaultRule::on(CallName::Charge, Action::LoseRequest).always().seat(2)).await;
+    app.place(&order(&[1])).await.created();
+    app.place(&order(&[2])).await.under_way();
+    let hour = "timezone('utc', clock_timestamp()) - interval '1 hour'";
+    // Leased to somebody who has not come back for an hour; nobody claims it before this scrape reads it.
+    app.store
+        .run(&format!(
+            "UPDATE outbox SET created_at = {hour};
+             CREATE FUNCTION nobody_claims() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+             UPDATE orders SET due_at = {hour} WHERE phase = 'charging';
+             CREATE TRIGGER nobody_claims BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION nobody_claims();"
+        ))
+        .await;
+    let series = scrape(&app).await;
+    for name in ["order_service_oldest_due_order_seconds", "order_service_outbox_oldest_message_seconds"] {
+        assert!((3600.0..3700.0).contains(&series[name]), "{name}: {}", series[name]);
+    }
+    assert_eq!(series[OUTBOX], 1.0);
+    app.store.run("DROP TRIGGER nobody_claims ON orders").await;
+    app.peers.clear_faults().await.unwrap();
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_copy_answers_for_all() {
+    let app = Spawn::new().copies(2).start().await;
+    app.place_at(0, &order(&[1])).await.created();
+    app.place_at(1, &order(&[2])).await.created();
+    for path in ["/nowhere", "/health", "/v1/orders/x", "/v1/orders/01980000-0000-7000-8000-000000000000"] {
+        app.get(path).await;
+    }
+    // What an instance did comes to the database within a second.
+    let placed = eventually("both orders are counted", async || {
+        let series = scrape(&app).await;
+        let of_requests = |route: &str, code: &str| {
+            let mut found = series.iter().filter(|(name, _)| {
+                name.starts_with("order_service_http_requests_total{")
+                    && name.contains(route)
+                    && name.contains(code)
+            });
+            found.next().map(|(_, value)| *value)
+        };
+        let seen = of_requests("\"/v1/orders\"", "\"201\"") == Some(2.0)
+            && of_requests("\"/v1/orders/{id}\"", "\"404\"") == Some(1.0)
+            && of_requests("\"/v1/orders/{id}\"", "\"400\"") == Some(1.0);
+        seen.then_some(series)
+    })
+    .await;
+    assert_eq!(placed[CREATED], 2.0);
+    let total = |metric: &str| {
+        let of_metric = placed.iter().filter(|(name, _)| name.split('{').next() == Some(metric));
+        of_metric.map(|(_, value)| value).sum::<f64>()
+    };
+    assert!(total("order_service_guest_busy_seconds_total") > 0.0);
+    assert!(total("order_service_peer_calls_total") >= 6.0, "{placed:?}");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_cannot_make_up_series() {
+    let app = spawn().await;
+    let before = scrape(&app).await.len();
+    for n in 0..30 {
+        app.get(&format!("/made-up-{n}")).await;
+        app.get(&format!("/v1/orders/made-up-{n}")).await;
+        app.request(format!("MADEUP{n}").parse().unwrap(), "/v1/orders").send().await;
+    }
+    eventually("the requests are counted", async || {
+        let series = scrape(&app).await;
+        assert!(series.keys().all(|name| !name.to_lowercase().contains("made")), "{series:?}");
+        assert!(series.len() < before + 20, "{} series", series.len());
+        let requests =
+            series.iter().filter(|(name, _)| name.starts_with("order_service_http_requests_total"));
+        (requests.map(|(_, value)| value).sum::<f64>() >= 90.0).then_some(())
+    })
+    .await;
+    app.finish().await;
+}

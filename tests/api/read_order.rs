@@ -1,0 +1,115 @@
+//! Reading an order back.
+
+use crate::support::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_has_an_etag_that_changes_when_the_order_does() {
+    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    let document = app.place(&order(&[1])).await.created();
+    let path = format!("/v1/orders/{}", document.id());
+    let read = app.get(&path).await;
+    assert_eq!(read.document(200), document);
+    let etag = read.header("etag").expect("an ETag").to_owned();
+    assert!(etag.trim_start_matches("W/").starts_with('"') && etag.ends_with('"'), "{etag}");
+    assert_eq!(app.get(&path).await.header("etag"), Some(etag.as_str()));
+
+    let known = |value: &str| app.request(Method::GET, &path).header("if-none-match", value);
+    let strong = etag.trim_start_matches("W/");
+    for value in [
+        etag.clone(),
+        "*".into(),
+        format!("W/{strong}"),
+        format!("\"x\", {etag}"),
+        format!("\"x\",{strong},\"y\""),
+    ] {
+        let answer = known(&value).send().await;
+        assert_eq!((answer.status, answer.body.len()), (304, 0), "{value}");
+        assert_eq!(answer.header("etag"), Some(etag.as_str()), "{value}");
+    }
+    for value in ["\"other\"", "", "garbage", "W/\"\""] {
+        known(value).send().await.document(200);
+    }
+
+    app.settle(&document, PaymentStatus::Success).await;
+    let changed = known(&etag).send().await;
+    changed.document(200).assert_is("CONFIRMED", "done");
+    assert_ne!(changed.header("etag"), Some(etag.as_str()));
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn head_answers_as_get_does_without_the_body() {
+    let app = spawn().await;
+    let id = app.place(&order(&[1])).await.created().id().to_owned();
+    app.come_to_rest().await;
+    let unknown = "01980000-0000-7000-8000-000000000000";
+    for path in [format!("/v1/orders/{id}"), format!("/v1/orders/{unknown}"), "/v1/orders/x".into()] {
+        let get = app.get(&path).await;
+        let head = app.request(Method::HEAD, &path).send().await;
+        assert_eq!((head.status, head.body.len()), (get.status, 0), "{path}");
+        for name in ["content-type", "content-length", "etag"] {
+            assert_eq!(head.header(name), get.header(name), "{name} of {path}");
+        }
+    }
+    let etag = app.get(&format!("/v1/orders/{id}")).await.header("etag").unwrap().to_owned();
+    let head = app.request(Method::HEAD, &format!("/v1/orders/{id}")).header("if-none-match", etag);
+    assert_eq!(head.send().await.status, 304);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_that_is_no_uuid_is_refused() {
+    let app = spawn().await;
+    for id in [
+        "1",
+        "abc",
+        "0",
+        "null",
+        "01980000-0000-7000-8000-00000000000",
+        "01980000-0000-7000-8000-0000000000000",
+        "01980000-0000-7000-8000-00000000000g",
+        "01980000000070008000000000000000",
+        "%7B01980000-0000-7000-8000-000000000000%7D",
+        "01980000-0000-7000-8000-000000000000%27%20OR%20%271%27=%271",
+        "1%27;DROP%20TABLE%20orders;--",
+        "%00",
+        "%ff",
+        "%F0%9F%8E%B6",
+        "..%2f..%2fetc%2fpasswd",
+    ] {
+        let answer = app.get(&format!("/v1/orders/{id}")).await;
+        answer.problem(400, "invalid_order_id");
+    }
+    let long = "a".repeat(8_000);
+    app.get(&format!("/v1/orders/{long}")).await.problem(400, "invalid_order_id");
+    assert!(logs::errors(&app.hosts[0].log_lines()).is_empty());
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_does_not_exist_is_not_found() {
+    let app = spawn().await;
+    for id in ["01980000-0000-7000-8000-000000000000", "00000000-0000-0000-0000-000000000000"] {
+        app.get(&format!("/v1/orders/{id}")).await.problem(404, "order_not_found");
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_case_of_an_id_and_a_query_do_not_matter() {
+    let app = spawn().await;
+    let document = app.place(&order(&[1])).await.created();
+    let upper = format!("/v1/orders/{}", document.id().to_uppercase());
+    assert_eq!(app.get(&upper).await.document(200), document);
+    assert_eq!(app.get(&format!("/v1/orders/{}?x=1", document.id())).await.document(200), document);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_copy_reads_what_this_one_wrote() {
+    let app = Spawn::new().copies(2).start().await;
+    let document = app.place_at(0, &order(&[1])).await.created();
+    let read = app.request_to(1, Method::GET, &format!("/v1/orders/{}", document.id())).send().await;
+    assert_eq!(read.document(200), document);
+    app.finish().await;
+}

@@ -1,0 +1,157 @@
+//! Killing the host: `kill -9`, at every step and at random moments.
+
+use futures::future::join_all;
+
+use crate::support::*;
+
+/// Kills the host while `call` is under way, starts it again and lets the sweeps do the rest.
+async fn crash_during(app: &mut App, call: CallName, effect: Moment, seat: i64) -> Document {
+    let fault = app.fault(stall(call, 700, effect).seat(seat)).await;
+    let (caller, placing) = (app.caller(0), order(&[seat]).user(seat));
+    let key = placing.key.clone();
+    let client = tokio::spawn(async move { caller.place(&placing).await.map(drop) });
+    app.is_disturbed(fault).await;
+    app.hosts[0].kill();
+    app.hosts[0].start_again().await.expect("the host starts again");
+    let _ = client.await;
+    app.come_to_rest().await;
+    let id = app.store.value(&format!("SELECT id FROM orders WHERE idempotency_key = '{key}'")).await;
+    app.read(id.as_str().expect("the order was stored before anybody was asked")).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_at_any_step_is_made_good() {
+    let mut app = spawn().await;
+    let mut seat = 0;
+    for effect in [Moment::Before, Moment::After] {
+        for call in [CallName::Reserve, CallName::Charge, CallName::Allocate, CallName::Notify] {
+            seat += 1;
+            let document = crash_during(&mut app, call, effect, seat).await;
+            assert_eq!((document.status(), document.phase()), ("CONFIRMED", "done"), "{call:?} {effect:?}");
+        }
+        seat += 1;
+        app.payments_of_user_will(seat, Mode::Decline).await;
+        let document = crash_during(&mut app, CallName::Release, effect, seat).await;
+        assert_eq!((document.status(), document.phase()), ("FAILED", "done"), "release {effect:?}");
+        seat += 1;
+        app.fault(FaultRule::on(CallName::Allocate, Action::Refuse).always().seat(seat)).await;
+        let document = crash_during(&mut app, CallName::Refund, effect, seat).await;
+        assert_eq!((document.status(), document.phase()), ("REFUNDED", "done"), "refund {effect:?}");
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_during_a_callback_is_made_good() {
+    let mut app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    let document = app.place(&order(&[1])).await.created();
+    let fault = app.fault(stall(CallName::Allocate, 700, Moment::Before)).await;
+    let (peers, id) = (app.peers.clone(), document.id().to_owned());
+    let settling =
+        tokio::spawn(async move { peers.settle(&id, order_dev::peers::PaymentStatus::Success).await });
+    app.is_disturbed(fault).await;
+    app.hosts[0].kill();
+    let _ = settling.await;
+    app.hosts[0].start_again().await.unwrap();
+    app.come_to_rest().await;
+    app.read(document.id()).await.assert_is("CONFIRMED", "done");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_copy_finishes_what_a_killed_one_began() {
+    let mut app = Spawn::new().copies(2).start().await;
+    let fault = app.fault(stall(CallName::Reserve, 700, Moment::Before)).await;
+    let (caller, placing) = (app.caller(0), order(&[1]));
+    let key = placing.key.clone();
+    let client = tokio::spawn(async move { caller.place(&placing).await.map(drop) });
+    app.is_disturbed(fault).await;
+    app.hosts[0].kill();
+    let _ = client.await;
+    app.come_to_rest().await;
+    let path = format!("SELECT '/v1/orders/' || id FROM orders WHERE idempotency_key = '{key}'");
+    let path = app.store.value(&path).await;
+    let read = app.request_to(1, Method::GET, path.as_str().unwrap()).send().await;
+    read.document(200).assert_is("CONFIRMED", "done");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_at_a_random_moment_during_200_orders_leaves_nothing_unfinished() {
+    survive_kills(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kills_of_two_copies_in_turn_during_200_orders_leave_nothing_unfinished() {
+    survive_kills(2).await;
+}
+
+/// User 13's payments are declined, user 14's are not called back about, everybody else pays.
+async fn survive_kills(copies: usize) {
+    let mut app = Spawn::new().copies(copies).start().await;
+    app.payments_of_user_will(13, Mode::Decline).await;
+    app.payments_of_user_will(14, Mode::Silent).await;
+    let placings: Vec<Placing> = (0..200).map(|n| order(&[3001 + n]).event(106).user(10 + n % 10)).collect();
+    let callers: Vec<Caller> = (0..copies).map(|copy| app.caller(copy)).collect();
+    let shares = placings.chunks(10);
+    let clients: Vec<_> =
+        shares.map(|share| tokio::spawn(order_all(callers.clone(), share.to_vec()))).collect();
+    for copy in 0..copies {
+        // A whole run makes about 900 calls.
+        let moment = random(700);
+        println!("copy {copy} is killed at call {moment}");
+        app.peers.clear_calls().await.unwrap();
+        eventually("the moment comes", async || {
+            let calls: u64 = app.peers.calls().await.unwrap().counts.values().sum();
+            (calls >= moment / copies as u64 || clients.iter().all(|client| client.is_finished()))
+                .then_some(())
+        })
+        .await;
+        app.hosts[copy].kill();
+        app.hosts[copy].start_again().await.expect("the host starts again");
+    }
+    let confirmed = futures::future::try_join_all(clients).await.expect("no client panics").concat();
+    app.come_to_rest().await;
+
+    for id in confirmed {
+        app.read(&id).await.assert_is("CONFIRMED", "done");
+    }
+    for answer in join_all(placings.iter().map(|placing| app.place(placing))).await {
+        assert!(answer.is_replayed());
+        match answer.status {
+            402 => drop(answer.problem_of_order(402, "payment_declined")),
+            _ => answer.created().assert_is("CONFIRMED", "done"),
+        }
+    }
+    let count = async |status: &str| {
+        app.store.count(&format!("SELECT count(*) FROM orders WHERE status = '{status}'")).await
+    };
+    assert_eq!((count("CONFIRMED").await, count("FAILED").await), (180, 20));
+    app.finish().await;
+}
+
+/// A client that asks again under the same key until it has an answer; the ids that it was told are confirmed.
+async fn order_all(callers: Vec<Caller>, placings: Vec<Placing>) -> Vec<String> {
+    let mut confirmed = Vec::new();
+    for (n, placing) in placings.iter().enumerate() {
+        let patience = Patience::until("an answer");
+        let mut turn = n;
+        let answer = loop {
+            turn += 1;
+            if let Ok(answer) = callers[turn % callers.len()].place(placing).await {
+                break answer;
+            }
+            patience.wait().await;
+        };
+        match answer.status {
+            402 => drop(answer.problem_of_order(402, "payment_declined")),
+            _ => {
+                let document = answer.created_or_under_way();
+                if document.status() == "CONFIRMED" {
+                    confirmed.push(document.id().to_owned());
+                }
+            }
+        }
+    }
+    confirmed
+}

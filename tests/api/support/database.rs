@@ -1,0 +1,74 @@
+//! A look behind the service: its database.
+
+use std::sync::Arc;
+
+use order_dev::postgres::Database;
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio_postgres::Client;
+
+/// The database of one test, with a connection that is opened when it is needed.
+pub struct Store {
+    database: Database,
+    client: Mutex<Option<Arc<Client>>>,
+}
+
+impl Store {
+    /// Opens nothing yet.
+    pub fn new(database: Database) -> Store {
+        Store { database, client: Mutex::new(None) }
+    }
+
+    /// How to reach it.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Runs statements for their effect.
+    #[track_caller]
+    pub fn run<'a>(&'a self, sql: &'a str) -> impl Future<Output = ()> + 'a {
+        let caller = std::panic::Location::caller();
+        async move {
+            let done = self.client().await.batch_execute(sql).await;
+            done.unwrap_or_else(|error| panic!("{caller}: {sql}: {error:?}"));
+        }
+    }
+
+    /// The first value of the first row, as JSON: `SELECT count(*) FROM orders`.
+    pub async fn value(&self, sql: &str) -> Value {
+        let text = format!("SELECT to_jsonb(x)::text FROM ({sql}) AS first (x)");
+        let row = self.client().await.query_one(&text, &[]).await;
+        let row = row.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        row.get::<_, Option<&str>>(0).map_or(Value::Null, |json| serde_json::from_str(json).expect("JSON"))
+    }
+
+    /// A number.
+    pub async fn count(&self, sql: &str) -> i64 {
+        self.value(sql).await.as_i64().unwrap_or_else(|| panic!("{sql} gives a number"))
+    }
+
+    /// All rows, each as a JSON object.
+    pub async fn rows(&self, sql: &str) -> Vec<Value> {
+        let all = self.value(&format!("SELECT coalesce(jsonb_agg(r), '[]') FROM ({sql}) r")).await;
+        all.as_array().cloned().unwrap_or_default()
+    }
+
+    /// As if the order's time to pay were over: its service, and so the sweep, now thinks so.
+    pub async fn expire(&self, order_id: &str) {
+        let over = "timezone('utc', clock_timestamp()) - interval '1 second'";
+        self.run(&format!("UPDATE orders SET expires_at = {over}, due_at = {over} WHERE id = '{order_id}'"))
+            .await;
+    }
+
+    async fn client(&self) -> Arc<Client> {
+        let mut client = self.client.lock().await;
+        match &*client {
+            Some(client) if !client.is_closed() => client.clone(),
+            _ => {
+                let new = Arc::new(self.database.connect().await.expect("the database answers"));
+                *client = Some(new.clone());
+                new
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What must be true of every database and its peers when nothing is left to do, whatever has happened.
+
+use std::collections::{BTreeMap, HashMap};
+
+use order_dev::peers::{Payment, PaymentStatus, SandboxState, SeatStatus};
+use serde_json::{Value, json};
+
+use super::app::App;
+use super::logs;
+
+/// The orders that this service placed; those that it inherited were made under no rules.
+const ORDERS: &str = "
+    SELECT o.id, o.status, o.phase, o.seats, o.user_id, o.event_id, o.currency, o.version,
+           o.subtotal_cents, o.tax_cents, o.total_cents, o.payment_id, o.payment_status,
+           o.expires_at <= timezone('utc', clock_timestamp()) AS lapsed,
+           o.due_at <= timezone('utc', clock_timestamp()) AS due,
+           (SELECT coalesce(sum(seat_price_cents), 0) FROM order_items i WHERE i.order_id = o.id) AS item_cents,
+           (SELECT coalesce(jsonb_agg(seat_id ORDER BY seat_id), '[]') FROM order_items i WHERE i.order_id = o.id) AS items,
+           (SELECT coalesce(jsonb_agg(seat_id ORDER BY seat_id), '[]') FROM tickets t WHERE t.order_id = o.id AND voided_at IS NULL) AS valid,
+           (SELECT count(*) FROM tickets t WHERE t.order_id = o.id) AS tickets,
+           (SELECT coalesce(jsonb_agg(seat_id ORDER BY seat_id), '[]') FROM seat_claims c WHERE c.order_id = o.id AND c.event_id = o.event_id) AS claims,
+           (SELECT coalesce(jsonb_agg(seq ORDER BY seq), '[]') FROM order_events e WHERE e.order_id = o.id) AS journal
+    FROM orders o WHERE o.request_hash IS NOT NULL";
+
+impl App {
+    /// Orders, money, seats and messages agree.
+    pub async fn check_invariants(&self) {
+        let orders = self.store.rows(ORDERS).await;
+        let sandbox = self.peers.state().await.expect("the sandbox's state");
+        let calls = self.peers.calls().await.expect("the calls");
+        assert_eq!(calls.counts.get("seating.availability"), None, "the availability list is never fetched");
+
+        let mut payments: HashMap<&str, &Payment> = HashMap::new();
+        for payment in &sandbox.payments {
+            assert_eq!(payment.idempotency_key, payment.order_id, "an order's key is its id");
+            let other = payments.insert(&payment.order_id, payment);
+            assert!(other.is_none(), "two charges for one order: {payment:?}, {other:?}");
+        }
+        for order in &orders {
+            check_order(order, payments.get(order["id"].as_str().unwrap_or_default()).copied());
+        }
+        check_seats(&orders, &sandbox);
+
+        let stray = "SELECT count(*) FROM seat_claims c JOIN orders o ON o.id = c.order_id
+                     WHERE o.status NOT IN ('PENDING', 'CONFIRMED') OR o.event_id <> c.event_id";
+        assert_eq!(self.store.count(stray).await, 0, "claims of dead orders");
+        let dead = "SELECT count(*) FROM outbox WHERE dead_at IS NOT NULL";
+        assert_eq!(self.store.count(dead).await, self.dead_letters, "dead letters");
+    }
+
+    /// Nothing panicked, every line is what a collector of logs can read, and nobody is woken up for nothing.
+    pub fn check_output(&self) {
+        for host in &self.hosts {
+            assert_eq!(host.error_output(), "", "the component writes nothing to standard error");
+            let lines = host.log_lines();
+            logs::check_lines(&lines);
+            let errors = logs::errors(&lines);
+            assert!(errors.is_empty() || self.may_log_errors, "{errors:?}");
+        }
+    }
+}
+
+#[track_caller]
+fn check_order(order: &Value, payment: Option<&Payment>) {
+    let seats = &order["seats"];
+    let none = json!([]);
+    let taken = payment.is_some_and(|payment| payment.status == PaymentStatus::Success);
+    let shown = || format!("{order}\n{payment:?}");
+    assert_ne!(order["due"], true, "an order is due: {}", shown());
+
+    let version = order["version"].as_i64().unwrap_or_default();
+    assert_eq!(
+        order["journal"],
+        json!((1..=version).collect::<Vec<_>>()),
+        "the journal has gaps: {}",
+        shown()
+    );
+    if !order["subtotal_cents"].is_null() {
+        let cents = |name: &str| order[name].as_i64().unwrap_or_default();
+        assert_eq!(cents("subtotal_cents") + cents("tax_cents"), cents("total_cents"), "{}", shown());
+        assert_eq!((&order["items"], cents("item_cents")), (seats, cents("subtotal_cents")), "{}", shown());
+    }
+    if let Some(payment) = payment {
+        assert_eq!(order["total_cents"], payment.amount_cents, "{}", shown());
+        assert_eq!(order["currency"], payment.currency, "{}", shown());
+        assert!(order["payment_id"].is_null() || order["payment_id"] == payment.id, "{}", shown());
+    }
+
+    match order["status"].as_str().unwrap_or_default() {
+        "CONFIRMED" => {
+            assert!(taken && order["payment_status"] == "SUCCESS", "tickets without money: {}", shown());
+            assert_eq!((&order["valid"], &order["claims"]), (seats, seats), "{}", shown());
+            assert_eq!(order["tickets"], seats.as_array().map_or(0, Vec::len), "{}", shown());
+        }
+        "PENDING" => {
+            assert!(!taken, "money without tickets: {}", shown());
+            assert_eq!((&order["claims"], &order["tickets"]), (seats, &json!(0)), "{}", shown());
+        }
+        dead => {
+            assert!(!taken, "money without tickets: {}", shown());
+            assert_eq!((&order["claims"], &order["valid"]), (&none, &none), "{}", shown());
+            assert!(dead != "REFUNDED" || order["payment_status"] == "REFUNDED", "{}", shown());
+            assert_eq!(order["phase"], "done", "{}", shown());
+        }
+    }
+}
+
+/// Seating agrees with us: a confirmed order has its seats, and a dead one holds none beyond Seating's own expiry.
+#[track_caller]
+fn check_seats(orders: &[Value], sandbox: &SandboxState) {
+    let by_id: BTreeMap<i64, _> = sandbox.seats.iter().map(|seat| (seat.id, seat)).collect();
+    let seats_of = |order: &Value| -> Vec<i64> {
+        order["seats"].as_array().into_iter().flatten().filter_map(Value::as_i64).collect()
+    };
+    let live: Vec<i64> =
+        orders.iter().filter(|order| order["claims"] != json!([])).flat_map(&seats_of).collect();
+    for order in orders {
+        for id in seats_of(order) {
+            let seat = by_id.get(&id);
+            let ours = seat.is_some_and(|seat| seat.order_id.as_deref() == order["id"].as_str());
+            let shown = || format!("{order}\n{seat:?}");
+            if order["status"] == "CONFIRMED" {
+                assert!(ours, "a seat was sold, and Seating does not know: {}", shown());
+                continue;
+            }
+            assert!(!ours, "a seat is allocated to an order that is not confirmed: {}", shown());
+            let dead = order["status"] != "PENDING" && order["lapsed"] == false && !live.contains(&id);
+            let held = seat.is_some_and(|seat| {
+                seat.status == SeatStatus::Reserved && seat.reserved_by == order["user_id"].as_i64()
+            });
+            assert!(!(dead && held), "a dead order holds a seat: {}", shown());
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Short ways to tell the sandbox peers what to do, and to ask them what happened. For the rest there is `app.peers`.
+
+use order_dev::peers::{
+    Action, CallName, CallbackRecord, FaultRule, Matching, Mode, Moment, Payment, PaymentStatus, Peer,
+    SeatSpec, SeatView,
+};
+use serde_json::Value;
+
+use super::app::App;
+use super::document::Document;
+use super::poll::eventually;
+
+impl App {
+    /// Adds a fault.
+    pub async fn fault(&self, rule: FaultRule) -> u64 {
+        self.peers.add_fault(rule).await.expect("a fault")
+    }
+
+    /// Takes a fault away.
+    pub async fn mend(&self, fault: u64) {
+        self.peers.remove_fault(fault).await.expect("the fault is there");
+    }
+
+    /// Waits until a fault disturbs its first call.
+    pub async fn is_disturbed(&self, fault: u64) {
+        let disturbed = async || self.peers.fault_hits(fault).await.expect("the fault is there") > 0;
+        eventually("the call is disturbed", async || disturbed().await.then_some(())).await;
+    }
+
+    /// Takes a peer down.
+    pub async fn take_peer_down(&self, peer: Peer) {
+        self.peers.set_down(peer, true).await.expect("the sandbox answers");
+    }
+
+    /// Takes a peer up again.
+    pub async fn take_peer_up(&self, peer: Peer) {
+        self.peers.set_down(peer, false).await.expect("the sandbox answers");
+    }
+
+    /// How often a peer was called, by names like `payment.charge`.
+    pub async fn calls(&self, call: &str) -> u64 {
+        let calls = self.peers.calls().await.expect("the calls");
+        calls.counts.get(call).copied().unwrap_or(0)
+    }
+
+    /// Whether such a call has not been answered yet.
+    pub async fn is_called(&self, call: CallName) -> bool {
+        let calls = self.peers.calls().await.expect("the calls");
+        calls.of(call).any(|call| call.took_ms.is_none())
+    }
+
+    /// How many such calls have been answered.
+    pub async fn answers(&self, call: CallName) -> usize {
+        let calls = self.peers.calls().await.expect("the calls");
+        calls.of(call).filter(|call| call.took_ms.is_some()).count()
+    }
+
+    /// Nobody was called since the last `clear_calls`.
+    pub async fn assert_no_calls(&self) {
+        let calls = self.peers.calls().await.expect("the calls");
+        assert!(calls.calls.is_empty(), "{calls:?}");
+    }
+
+    /// A seat as Seating has it.
+    pub async fn seat(&self, id: i64) -> SeatView {
+        self.peers.seat(id).await.expect("the seat is there")
+    }
+
+    /// Adds or replaces a seat of event 101.
+    pub async fn put_seat(&self, seat: SeatSpec) {
+        self.peers.put_seats(101, &[seat]).await.expect("the seat is taken");
+    }
+
+    /// Adds or changes an event.
+    pub async fn put_event(&self, id: i64, status: &str) {
+        self.peers.put_event(id, status).await.expect("the event is taken");
+    }
+
+    /// What becomes of all charges from now on.
+    pub async fn payments_will(&self, mode: Mode) {
+        self.peers.payment_mode(mode).await.expect("the mode is taken");
+    }
+
+    /// What becomes of one user's charges from now on.
+    pub async fn payments_of_user_will(&self, user: i64, mode: Mode) {
+        let only = Matching { user_id: Some(user), ..Matching::default() };
+        let done = self.peers.payment_mode_for(only, mode).await;
+        done.expect("the mode is taken");
+    }
+
+    /// Decides an order's payment and sends the callback, which must be taken.
+    pub async fn settle(&self, order: &Document, status: PaymentStatus) -> CallbackRecord {
+        let settled = self.peers.settle(order.id(), status).await;
+        let record = settled.expect("the order has a payment").callback;
+        let record = record.expect("a callback is sent");
+        assert_eq!(record.status, Some(200), "{record:?}");
+        record
+    }
+
+    /// Decides an order's payment and tells nobody.
+    pub async fn settle_silently(&self, order: &Document, status: PaymentStatus) -> Payment {
+        let settled = self.peers.settle_silently(order.id(), status).await;
+        settled.expect("the order has a payment").payment
+    }
+
+    /// What Notification was sent about an order.
+    pub async fn notifications(&self, order_id: &str) -> Vec<Value> {
+        let state = self.peers.state().await.expect("the sandbox's state");
+        state.notifications_of(order_id).into_iter().cloned().collect()
+    }
+}
+
+/// The next call takes so much longer.
+pub fn stall(call: CallName, ms: u64, effect: Moment) -> FaultRule {
+    FaultRule::on(call, Action::Stall { ms, effect })
+}
+
+/// Nothing is done, and this status is answered.
+pub fn fail(status: u16) -> Action {
+    Action::Fail { status, body: None }
+}
+
+/// This body with status 200.
+pub fn garbage(body: &str, effect: bool) -> Action {
+    garbage_with(200, body, effect)
+}
+
+/// This body with this status; done or not.
+pub fn garbage_with(status: u16, body: &str, effect: bool) -> Action {
+    let is_html = body.starts_with('<');
+    Action::Garbage {
+        body: body.to_owned(),
+        content_type: if is_html { "text/html" } else { "application/json" }.to_owned(),
+        status,
+        effect,
+    }
+}
+
+/// A seat that somebody else has.
+pub fn seat_of_somebody(id: i64, status: order_dev::peers::SeatStatus, user: i64) -> SeatSpec {
+    SeatSpec { status: Some(status), reserved_by: Some(user), ..SeatSpec::priced(id, "150.00") }
+}
+
+/// A seat that Seating has allocated to an order.
+pub fn seat_sold_to(id: i64, order_id: &str) -> SeatSpec {
+    SeatSpec {
+        status: Some(order_dev::peers::SeatStatus::Allocated),
+        order_id: Some(order_id.to_owned()),
+        ..SeatSpec::priced(id, "150.00")
+    }
+}

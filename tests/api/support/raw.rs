@@ -1,0 +1,86 @@
+//! Requests that no HTTP library would send.
+
+use std::time::Duration;
+
+use order_dev::host::Host;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// What came back before the connection was closed.
+#[derive(Debug)]
+pub struct RawAnswer {
+    /// The status; 0 when the connection was closed without an answer.
+    pub status: u16,
+    /// Status line and headers.
+    pub head: String,
+    /// Everything after them.
+    pub body: String,
+}
+
+impl RawAnswer {
+    fn parse(received: &[u8]) -> RawAnswer {
+        let text = String::from_utf8_lossy(received).into_owned();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        RawAnswer { status: status.unwrap_or(0), head: head.to_owned(), body: body.to_owned() }
+    }
+
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(':'));
+        lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    }
+
+    /// The `code` of the problem in the body.
+    pub fn code(&self) -> String {
+        let problem: serde_json::Value = serde_json::from_str(&self.body).unwrap_or_default();
+        problem["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// Sends these bytes, which must ask for the connection to be closed, and reads what comes, even when the other side
+/// answers before it has read them all.
+pub async fn exchange(host: &Host, bytes: impl AsRef<[u8]>) -> RawAnswer {
+    let address = host.base_url.trim_start_matches("http://").to_owned();
+    let stream = TcpStream::connect(address).await.expect("the host accepts");
+    let (mut reader, mut writer) = stream.into_split();
+    let bytes = bytes.as_ref().to_vec();
+    let writing = tokio::spawn(async move {
+        let _ = writer.write_all(&bytes).await;
+        writer
+    });
+    let mut received = Vec::new();
+    let mut buffer = [0; 4096];
+    // A connection that is reset after the answer is as good as one that is closed.
+    while let Ok(n @ 1..) = within(reader.read(&mut buffer)).await {
+        received.extend_from_slice(&buffer[..n]);
+    }
+    drop(writing.await);
+    RawAnswer::parse(&received)
+}
+
+async fn within<T>(read: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), read).await.expect("the host answers or closes")
+}
+
+/// `POST /v1/orders` with these further header lines, written as they are, and this body.
+pub fn post_order(headers: &[&str], body: &str) -> Vec<u8> {
+    let mut text = "POST /v1/orders HTTP/1.1\r\nHost: order-service\r\nConnection: close\r\n".to_owned();
+    for header in headers {
+        text += header;
+        text += "\r\n";
+    }
+    text += &format!("Content-Length: {}\r\n\r\n{body}", body.len());
+    text.into_bytes()
+}
+
+/// Sends these bytes, says that no more will come, and reads what comes.
+pub async fn send_and_close(host: &Host, bytes: &[u8]) -> RawAnswer {
+    let address = host.base_url.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await.expect("the host accepts");
+    let _ = stream.write_all(bytes).await;
+    let _ = stream.shutdown().await;
+    let mut received = Vec::new();
+    let _ = within(stream.read_to_end(&mut received)).await;
+    RawAnswer::parse(&received)
+}

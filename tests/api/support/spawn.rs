@@ -1,0 +1,147 @@
+//! Puts an [`App`] together.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use order_dev::host::Host;
+use order_dev::migrations;
+use order_dev::peers::{Mode, Options as PeerOptions, Peers};
+use order_dev::postgres::{Database, Options, Server};
+
+use super::app::App;
+use super::database::Store;
+use super::shared;
+
+/// The service as it comes: one host, payments that succeed, 5 % tax.
+pub async fn spawn() -> App {
+    Spawn::new().start().await
+}
+
+/// The service in other ways.
+pub struct Spawn {
+    variables: BTreeMap<String, String>,
+    mode: Mode,
+    copies: usize,
+    own_postgres: bool,
+    inherited: Option<String>,
+    sandbox_port: u16,
+}
+
+impl Spawn {
+    /// As [`spawn`] does it.
+    pub fn new() -> Spawn {
+        let tax = ("tax_percent".to_owned(), "5".to_owned());
+        Spawn {
+            variables: BTreeMap::from([tax]),
+            mode: Mode::Succeed,
+            copies: 1,
+            own_postgres: false,
+            inherited: None,
+            sandbox_port: 0,
+        }
+    }
+
+    /// Sets a Spin variable.
+    pub fn variable(mut self, name: &str, value: &str) -> Spawn {
+        self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// What becomes of charges.
+    pub fn payment_mode(self, mode: Mode) -> Spawn {
+        Spawn { mode, ..self }
+    }
+
+    /// So many hosts on one database. Payment calls the last one back.
+    pub fn copies(self, copies: usize) -> Spawn {
+        Spawn { copies, ..self }
+    }
+
+    /// A PostgreSQL server for this test alone, which it may stop.
+    pub fn own_postgres(self) -> Spawn {
+        Spawn { own_postgres: true, ..self }
+    }
+
+    /// A database that this SQL has filled before the migrations were applied.
+    pub fn inherited(self, sql: &str) -> Spawn {
+        Spawn { inherited: Some(sql.to_owned()), ..self }
+    }
+
+    /// The sandbox peers listen on this port.
+    pub fn sandbox_port(self, sandbox_port: u16) -> Spawn {
+        Spawn { sandbox_port, ..self }
+    }
+
+    /// Starts all of it.
+    pub async fn start(self) -> App {
+        shared::build();
+        let (server, database) = self.database().await;
+        let peer_options =
+            PeerOptions { listen: ([127, 0, 0, 1], self.sandbox_port).into(), ..PeerOptions::default() };
+        let sandbox = Peers::start(peer_options).await.expect("sandbox peers");
+        let peers = sandbox.control();
+        peers.payment_mode(self.mode).await.expect("a payment mode");
+
+        let mut variables: BTreeMap<String, String> = database.spin_variables().into_iter().collect();
+        variables.extend(sandbox.spin_variables());
+        variables.extend(self.variables);
+        let token = variables.get("internal_token").filter(|token| !token.is_empty()).cloned();
+        let variables: Vec<(String, String)> = variables.into_iter().collect();
+
+        let log_dir = fresh_log_dir();
+        let mut hosts = Vec::new();
+        for copy in 1..=self.copies {
+            let log_dir = log_dir.join(format!("copy-{copy}"));
+            hosts.push(Host::start(&variables, &log_dir, None).await.expect("a host"));
+        }
+        let last = hosts.last().expect("at least one copy");
+        let callback_url = format!("{}/v1/payments/callback", last.base_url);
+        peers.set_callback_url(Some(&callback_url)).await.expect("a callback URL");
+
+        App {
+            hosts,
+            peers,
+            store: Store::new(database),
+            client: client(),
+            token,
+            sandbox: Some(sandbox),
+            server,
+            log_dir,
+            dead_letters: 0,
+            may_log_errors: false,
+            finished: false,
+        }
+    }
+
+    async fn database(&self) -> (Option<Server>, Database) {
+        if self.own_postgres {
+            let options = Options::for_tests().expect("a data directory");
+            let server = Server::start(options).await.expect("PostgreSQL");
+            let database = server.create_database("orders", None).await.expect("a database");
+            migrations::apply(&database).await.expect("the migrations");
+            return (Some(server), database);
+        }
+        let Some(sql) = &self.inherited else {
+            return (None, shared::migrated_database().await);
+        };
+        let database = shared::empty_database().await;
+        Store::new(database.clone()).run(sql).await;
+        migrations::apply(&database).await.expect("the migrations");
+        (None, database)
+    }
+}
+
+/// One that waits for longer than the service ever takes, and keeps connections for all that a test sends at once.
+fn client() -> reqwest::Client {
+    let builder = reqwest::Client::builder().timeout(Duration::from_secs(60)).no_proxy();
+    let builder = builder.redirect(reqwest::redirect::Policy::none());
+    builder.build().expect("an HTTP client")
+}
+
+fn fresh_log_dir() -> PathBuf {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    std::env::temp_dir().join(format!("order-service-test-logs-{}-{count}", std::process::id()))
+}
