@@ -262,11 +262,7 @@ mod tests {
     use serde_json::json;
 
     fn pointers(result: Result<impl Sized, ApiError>) -> Vec<String> {
-        let reply = format!("{:?}", result.err().expect("an error"));
-        reply
-            .match_indices("pointer: \"")
-            .map(|(at, found)| reply[at + found.len()..].split('"').next().unwrap().to_owned())
-            .collect()
+        result.err().expect("an error").pointers()
     }
 
     #[test]

@@ -254,6 +254,12 @@ impl ApiError {
         }
     }
 
+    /// The pointers of the wrong fields.
+    #[cfg(test)]
+    pub fn pointers(&self) -> Vec<String> {
+        self.0.errors.iter().map(|error| error.pointer.clone()).collect()
+    }
+
     /// The answer. `instance` is the request's path.
     pub fn into_reply(self, instance: &str) -> Reply {
         let kind = self.0.kind;
