@@ -30,7 +30,10 @@ fn no_answer(reason: impl Into<String>) -> Performed {
 /// Performs `action` for `order`. A peer that gives no answer is one of the outcomes, not an error.
 pub async fn perform(context: &Context, action: Action, order: &Order) -> Performed {
     match action {
-        Action::Reserve => reserve(context, order).await,
+        Action::Reserve => match reserve(context, order).await {
+            Ok(performed) => performed,
+            Err(Refused(names)) => look_at_refusal(context, order, names).await,
+        },
         Action::LookThenReserve => look_then_reserve(context, order).await,
         Action::Charge => charge(context, order).await,
         Action::AskPayment => match order.payment {
@@ -50,16 +53,41 @@ pub async fn perform(context: &Context, action: Action, order: &Order) -> Perfor
     }
 }
 
-async fn reserve(context: &Context, order: &Order) -> Performed {
+/// Seating says that some seat is not free; the seats' names when it told them.
+struct Refused(Option<String>);
+
+async fn reserve(context: &Context, order: &Order) -> Result<Performed, Refused> {
     match seating::reserve(&context.config, order).await {
-        Outcome::Answered(Reserve::Held(priced)) => reserved(priced),
-        Outcome::Answered(Reserve::NotFound) => seat_not_found(),
-        // Our own hold may be in the way: that of an attempt whose answer was lost, or of the order before it expired.
-        Outcome::Answered(Reserve::Taken(_)) if order.attempts > 0 || order.is_paid() => {
-            no_answer("a repeated reserve was refused; the hold may be ours")
-        }
-        Outcome::Answered(Reserve::Taken(names)) => taken(names),
-        Outcome::NoAnswer(reason) => no_answer(reason),
+        Outcome::Answered(Reserve::Held(priced)) => Ok(reserved(priced)),
+        Outcome::Answered(Reserve::NotFound) => Ok(seat_not_found()),
+        Outcome::Answered(Reserve::Taken(names)) => Err(Refused(names)),
+        Outcome::NoAnswer(reason) => Ok(no_answer(reason)),
+    }
+}
+
+/// A first reserve was refused. A hold of ours may be in the way: that of the order before it expired, or that of an
+/// order which a crash of PostgreSQL has lost, and which the buyer now places again.
+async fn look_at_refusal(context: &Context, order: &Order, names: Option<String>) -> Performed {
+    let seats = match seating::look(&context.config, order).await {
+        Outcome::Answered(seats) => seats,
+        Outcome::NoAnswer(reason) => return no_answer(reason),
+    };
+    let Some(seats) = seats.into_iter().collect::<Option<Vec<Seat>>>() else {
+        return seat_not_found();
+    };
+    let owners: Vec<Owner> = seats.iter().map(|seat| seat.owner(order)).collect();
+    if owners.iter().all(|owner| *owner == Owner::Held) {
+        return priced(&seats, order);
+    }
+    let others = owners.iter().any(|owner| matches!(owner, Owner::Other | Owner::Allocated));
+    // Free by now: who has paid is worth another question.
+    if order.is_paid() && !others { no_answer("the seats have just become free") } else { taken(names) }
+}
+
+fn priced(seats: &[Seat], order: &Order) -> Performed {
+    match seating::priced(seats, order) {
+        Ok(priced) => reserved(priced),
+        Err(reason) => no_answer(reason),
     }
 }
 
@@ -95,10 +123,7 @@ async fn look_then_reserve(context: &Context, order: &Order) -> Performed {
     };
     let owners: Vec<Owner> = seats.iter().map(|seat| seat.owner(order)).collect();
     if owners.iter().all(|owner| *owner == Owner::Held) {
-        return match seating::priced(&seats, order) {
-            Ok(priced) => reserved(priced),
-            Err(reason) => no_answer(reason),
-        };
+        return priced(&seats, order);
     }
     if owners.iter().any(|owner| matches!(owner, Owner::Other | Owner::Allocated)) {
         return taken(None);
@@ -107,7 +132,10 @@ async fn look_then_reserve(context: &Context, order: &Order) -> Performed {
         let wanted = order.status == Status::Pending || order.is_paid();
         return match wanted {
             true if order.expired() => no_answer("the seats are free, and the time to pay is over"),
-            true => reserve(context, order).await,
+            true => match reserve(context, order).await {
+                Ok(performed) => performed,
+                Err(Refused(_)) => no_answer("a repeated reserve was refused; the hold may be ours"),
+            },
             // Cancelled meanwhile: nothing is held, so nothing needs undoing.
             false => taken(None),
         };
