@@ -105,6 +105,9 @@ async fn the_answer_does_not_wait_for_a_slow_seating() {
     app.fault(stall(CallName::Allocate, 8000, Moment::Before)).await;
     let (note, answered) = applied(&told(&app, &document).await);
     assert!(app.is_called(CallName::Allocate).await, "Seating is still at it");
+    // Nor had its deadline passed.
+    let given_up = "SELECT count(*) FROM order_events WHERE type = 'no_answer'";
+    assert_eq!(app.store.count(given_up).await, 0);
     answered.assert_is("PENDING", "allocating");
     assert_eq!((note, &answered["payment"]["status"]), (None, &json!("SUCCESS")));
     app.come_to_rest().await;

@@ -24,6 +24,11 @@ async fn signed(app: &App, body: &str) -> Answer {
     send(app, "msg_1", &timestamp, &sign(SECRET, "msg_1", &timestamp, body), body).await
 }
 
+/// A callback about this order with a good signature.
+pub async fn signed_callback(app: &App, document: &Document, status: &str) -> Answer {
+    signed(app, &body(document, status)).await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_verified_callback_is_believed_without_asking_payment() {
     let app = with_secret().start().await;

@@ -121,3 +121,51 @@ async fn fifty_callbacks_at_once_confirm_an_order_once() {
     assert_eq!(state.notifications_of(document.id()).len(), 1);
     app.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn different_requests_at_once_with_the_same_key_are_one_order_and_refusals() {
+    let app = Spawn::new().copies(2).start().await;
+    for round in 0..5 {
+        let first = order(&[100 + round]);
+        let second = order(&[200 + round]).key(&first.key);
+        let answers =
+            join_all((0..20).map(|n| app.place_at(n / 2 % 2, if n % 2 == 0 { &first } else { &second })));
+        let answers = answers.await;
+        let id = app.id_of(&first).await;
+        let (refused, accepted): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 422);
+        assert_eq!(refused.len(), 10);
+        for answer in refused {
+            answer.problem(422, "idempotency_key_reused");
+        }
+        for answer in accepted {
+            assert_eq!(answer.created_or_under_way().id(), id);
+        }
+    }
+    app.come_to_rest().await;
+    assert_eq!(app.calls("payment.charge").await, 5);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn contradictory_callbacks_at_once_neither_keep_money_nor_give_tickets_away() {
+    let app = Spawn::new()
+        .payment_mode(Mode::Pending)
+        .variable("payment_webhook_secret", webhook::SECRET)
+        .start()
+        .await;
+    for seat in 1..=10 {
+        let document = app.place(&order(&[seat])).await.created();
+        app.settle_silently(&document, PaymentStatus::Success).await;
+        let tell = |status| crate::callback_signed::signed_callback(&app, &document, status);
+        let (paid, failed) = tokio::join!(tell("SUCCESS"), tell("FAILED"));
+        assert_eq!(
+            (paid.json(200)["ok"].clone(), failed.json(200)["ok"].clone()),
+            (json!(true), json!(true))
+        );
+        app.come_to_rest().await;
+        let document = app.read(document.id()).await;
+        let outcome = (document.status(), document["payment"]["status"].as_str().unwrap_or_default());
+        assert!([("CONFIRMED", "SUCCESS"), ("FAILED", "REFUNDED")].contains(&outcome), "{outcome:?}");
+    }
+    app.finish().await;
+}

@@ -3,11 +3,11 @@
 use crate::callback::{applied, pending};
 use crate::support::*;
 
-/// The order's time is over, and so is Seating's hold.
+/// The order's time is over.
 async fn time_passes(app: &App, document: &Document) {
     app.store.expire(document.id()).await;
     app.come_to_rest().await;
-    app.peers.expire_holds().await.unwrap();
+    assert_eq!(app.read(document.id()).await.failure(), Some("expired"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -20,8 +20,9 @@ async fn an_order_that_is_not_paid_in_time_expires_and_its_seats_can_be_sold() {
     expired.assert_is("CANCELLED", "done");
     assert_eq!((expired.failure(), &expired["order"]["expires_at"]), (Some("expired"), &Value::Null));
     assert_eq!(expired["tickets"], json!([]));
-    // Payment was asked before the order was given up.
+    // Payment was asked before the order was given up, and Seating does not have to wait for its own expiry.
     assert_eq!(app.calls("payment.payment").await, 1);
+    assert_eq!([app.seat(1).await.status, app.seat(2).await.status], [SeatStatus::Available; 2]);
 
     let again = app.place(&placing).await;
     assert!(again.is_replayed());
@@ -33,12 +34,45 @@ async fn an_order_that_is_not_paid_in_time_expires_and_its_seats_can_be_sold() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_time_to_pay_is_a_variable_and_the_sweep_ends_it() {
     let app = Spawn::new().variable("order_ttl_seconds", "1").payment_mode(Mode::Pending).start().await;
-    let document = pending(&app, &[1]).await;
+    let document = app.place(&order(&[1])).await.created();
     eventually("the order expires", async || {
         app.sweep().await;
         (app.read(document.id()).await.status() == "CANCELLED").then_some(())
     })
     .await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_seat_that_seating_freed_and_gave_to_somebody_else_is_not_released() {
+    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    let document = pending(&app, &[1, 2]).await;
+    app.put_seat(seat_of_somebody(1, SeatStatus::Reserved, 9)).await;
+    app.put_seat(seat_sold_to(2, "01980000-0000-7000-8000-00000000000f")).await;
+    app.store.lapse(document.id()).await;
+    app.come_to_rest().await;
+    app.read(document.id()).await.assert_is("CANCELLED", "done");
+    let seats = [app.seat(1).await, app.seat(2).await];
+    assert_eq!((seats[0].status, seats[0].reserved_by), (SeatStatus::Reserved, Some(9)));
+    assert_eq!(seats[1].status, SeatStatus::Allocated);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payment_at_the_last_moment_gets_the_seats_again_or_goes_back() {
+    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    let [free, sold] = [pending(&app, &[1]).await, pending(&app, &[2]).await];
+    app.peers.expire_holds().await.unwrap();
+    app.put_seat(seat_of_somebody(2, SeatStatus::Reserved, 9)).await;
+    for document in [&free, &sold] {
+        app.settle_silently(document, PaymentStatus::Success).await;
+        app.store.lapse(document.id()).await;
+    }
+    app.come_to_rest().await;
+    app.read(free.id()).await.assert_is("CONFIRMED", "done");
+    let paid_back = app.read(sold.id()).await;
+    assert_eq!((&paid_back["payment"]["status"], paid_back.phase()), (&json!("REFUNDED"), "done"));
+    assert_eq!(app.seat(2).await.reserved_by, Some(9));
     app.finish().await;
 }
 

@@ -57,6 +57,7 @@ async fn inherited() -> App {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn inherited_orders_read_as_they_are_and_nothing_is_done_to_them() {
     let app = inherited().await;
+    crate::metrics::assert_agrees(&app).await;
     let mut before = Vec::new();
     for (number, status, total) in [
         (1, "CONFIRMED", 31500),

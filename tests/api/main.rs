@@ -19,6 +19,7 @@ mod callback_signed;
 mod expiry;
 
 mod database_outage;
+mod database_restart;
 mod paid_without_seats;
 mod peers_misbehaving;
 mod prices;

@@ -57,6 +57,23 @@ fn in_progress(phase: &str) -> String {
     format!("order_service_orders_in_progress{{phase=\"{phase}\"}}")
 }
 
+/// The counts that the transitions keep are those of the rows.
+pub async fn assert_agrees(app: &App) {
+    let series = scrape(app).await;
+    let count = async |rows: &str| app.store.count(&format!("SELECT count(*) FROM {rows}")).await as f64;
+    assert_eq!(series[CREATED], count("orders").await);
+    assert_eq!(series[TICKETS], count("tickets").await);
+    assert_eq!(series[OUTBOX], count("outbox WHERE dead_at IS NULL").await);
+    for status in ["PENDING", "CONFIRMED", "CANCELLED", "FAILED", "REFUNDED"] {
+        let rows = count(&format!("orders WHERE status = '{status}'")).await;
+        assert_eq!(series[&orders(status)], rows, "{status}");
+    }
+    for phase in ["reserving", "charging", "awaiting_payment", "allocating", "refunding", "releasing"] {
+        let rows = count(&format!("orders WHERE phase = '{phase}'")).await;
+        assert_eq!(series[&in_progress(phase)], rows, "{phase}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_without_orders_has_metrics_already() {
     let app = spawn().await;

@@ -127,6 +127,7 @@ async fn survive_kills(copies: usize) {
         app.store.count(&format!("SELECT count(*) FROM orders WHERE status = '{status}'")).await
     };
     assert_eq!((count("CONFIRMED").await, count("FAILED").await), (180, 20));
+    crate::metrics::assert_agrees(&app).await;
     app.finish().await;
 }
 

@@ -36,7 +36,7 @@ async fn another_method_is_not_allowed_and_the_answer_says_which_are() {
     let app = spawn().await;
     let order = format!("/v1/orders/{ID}");
     let cases: [(&str, &[&str], &[&str]); 7] = [
-        ("/v1/orders", &["PUT", "DELETE", "PATCH"], &["POST"]),
+        ("/v1/orders", &["PUT", "DELETE", "PATCH", "OPTIONS"], &["POST"]),
         (&order, &["POST", "PUT", "DELETE", "PATCH"], &["GET", "HEAD"]),
         ("/v1/payments/callback", &["GET", "PUT", "DELETE"], &["POST"]),
         ("/health", &["POST", "PUT", "DELETE"], &["GET", "HEAD"]),

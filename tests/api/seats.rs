@@ -64,3 +64,13 @@ async fn the_database_itself_refuses_a_second_claim() {
     assert_ne!(first.id(), second.id());
     app.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_that_a_crash_made_us_forget_does_not_stand_in_its_buyers_way() {
+    let app = spawn().await;
+    // Reserved for user 101 by an order of which nothing is left.
+    app.put_seat(seat_of_somebody(1, SeatStatus::Reserved, 101)).await;
+    app.place(&order(&[1]).user(102)).await.problem_of_order(409, "seats_unavailable");
+    app.place(&order(&[1])).await.created().assert_is("CONFIRMED", "done");
+    app.finish().await;
+}

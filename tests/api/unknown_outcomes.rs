@@ -184,3 +184,32 @@ async fn an_order_that_cannot_be_reserved_in_time_expires_without_a_charge() {
     assert_eq!(app.calls("payment.charge").await, 0);
     app.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_callback_confirms_an_order_whose_charge_has_no_answer_yet() {
+    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    let fault = app.fault(FaultRule::on(CallName::Charge, Action::LoseAnswer).always()).await;
+    let document = app.place(&order(&[1])).await.under_way();
+    document.assert_is("PENDING", "charging");
+    app.settle(&document, PaymentStatus::Success).await;
+    app.read(document.id()).await.assert_is("CONFIRMED", "done");
+    app.mend(fault).await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_charge_that_failed_or_was_paid_back_before_its_answer_came_fails_the_order() {
+    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    for (seat, status) in [(1, PaymentStatus::Failed), (2, PaymentStatus::Refunded)] {
+        let fault = app.fault(FaultRule::on(CallName::Charge, Action::LoseAnswer).always()).await;
+        let document = app.place(&order(&[seat])).await.under_way();
+        app.settle_silently(&document, status).await;
+        app.mend(fault).await;
+        app.come_to_rest().await;
+        let failed = app.read(document.id()).await;
+        failed.assert_is("FAILED", "done");
+        assert_eq!(failed.failure(), Some("payment_declined"));
+        assert_eq!(app.seat(seat).await.status, SeatStatus::Available);
+    }
+    app.finish().await;
+}

@@ -53,11 +53,20 @@ impl Store {
         all.as_array().cloned().unwrap_or_default()
     }
 
-    /// As if the order's time to pay were over: its service, and so the sweep, now thinks so.
+    /// The order's time to pay is over, as the service sees it; Seating still holds the seats for a moment.
     pub async fn expire(&self, order_id: &str) {
+        self.end(&["expires_at", "due_at"], order_id).await;
+    }
+
+    /// The time for which the order's seats are surely held is over as well.
+    pub async fn lapse(&self, order_id: &str) {
+        self.end(&["expires_at", "hold_until", "due_at"], order_id).await;
+    }
+
+    async fn end(&self, times: &[&str], order_id: &str) {
         let over = "timezone('utc', clock_timestamp()) - interval '1 second'";
-        self.run(&format!("UPDATE orders SET expires_at = {over}, due_at = {over} WHERE id = '{order_id}'"))
-            .await;
+        let set: Vec<String> = times.iter().map(|time| format!("{time} = {over}")).collect();
+        self.run(&format!("UPDATE orders SET {} WHERE id = '{order_id}'", set.join(", "))).await;
     }
 
     async fn client(&self) -> Arc<Client> {
