@@ -16,10 +16,13 @@ pub mod process;
 
 use std::path::{Path, PathBuf};
 
-/// The root of the repository that this was compiled from.
+/// The root of the repository whose package cargo runs. What was compiled in is only used without cargo: it may be the
+/// path of another clone, when clones share a target directory.
 pub fn repo_root() -> PathBuf {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest.parent().unwrap_or(manifest).to_path_buf()
+    let package = std::env::var_os("CARGO_MANIFEST_DIR");
+    let package = package.map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    let root = package.ancestors().find(|folder| folder.join("spin.toml").is_file()).map(Path::to_path_buf);
+    root.unwrap_or(package)
 }
 
 /// A TCP port of the loopback interface that nobody listens on just now. Somebody else may take it before it is
