@@ -1,6 +1,6 @@
 //! Delivers outbox messages to Notification, at least once each.
 
-use super::Context;
+use super::{Context, random};
 use crate::db::outbox::{self, Message};
 use crate::domain::retry;
 use crate::peers::notification;
@@ -20,7 +20,7 @@ pub async fn deliver(context: &Context, message: &Message) {
         Err(not_taken) => {
             let attempts = message.attempts.max(1);
             let delay = (attempts < retry::MESSAGE_MAX_ATTEMPTS).then(|| {
-                let backoff = retry::backoff_ms(attempts, retry::MESSAGE_BACKOFF_CAP_MS, jitter());
+                let backoff = retry::backoff_ms(attempts, retry::MESSAGE_BACKOFF_CAP_MS, random::<1>()[0]);
                 backoff.max(not_taken.retry_after_seconds.unwrap_or(0).min(3_600) * 1_000)
             });
             let fields = json!({ "message_id": message.id, "kind": message.kind, "attempts": attempts, "cause": not_taken.reason, "delay_ms": delay });
@@ -37,11 +37,4 @@ pub async fn deliver(context: &Context, message: &Message) {
             json!({ "cause": format!("{error:?}") }),
         );
     }
-}
-
-fn jitter() -> u8 {
-    let mut byte = [0];
-    // Without jitter the wait is only longer.
-    let _ = getrandom::fill(&mut byte);
-    byte[0]
 }

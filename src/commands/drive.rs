@@ -2,8 +2,8 @@
 //!
 //! The request that places an order, the callback and the sweep all move orders by this one loop.
 
-use super::Context;
 use super::perform::{Performed, perform};
+use super::{Context, random};
 use crate::db::DbError;
 use crate::db::orders::{self, Applied, Document, Entry, Made};
 use crate::db::outbox::Message;
@@ -45,7 +45,7 @@ pub async fn store(
                 return Ok(Stored { order, document, held: false, rejected: Some(rejected) });
             }
         };
-        let made = make(context, &transition);
+        let made = make(&transition);
         let entry = Entry { event: event.name(), actor: context.actor, data: detail.clone() };
         // The store before the charge is never the last one: nobody reads its document.
         let with_document = transition.order.phase != Phase::Charging || transition.due == Due::Backoff;
@@ -97,10 +97,9 @@ pub async fn drive(context: &Context, order: Order) -> Result<Stored, DbError> {
 }
 
 /// Makes what a transition needs beyond what the domain can make.
-fn make(context: &Context, transition: &Transition) -> Made {
+fn make(transition: &Transition) -> Made {
     let order = &transition.order;
-    let mut made =
-        Made { ttl_seconds: context.config.order_ttl_seconds, jitter: random::<1>()[0], ..Made::default() };
+    let mut made = Made { jitter: random::<1>()[0], ..Made::default() };
     if transition.tickets == Tickets::Issue {
         made.tickets =
             order.seats.iter().map(|seat| (Uuid::now_v7(), *seat, ticket_code(random()))).collect();
@@ -130,13 +129,6 @@ fn message(order: &Order, kind: MessageKind) -> Message {
         payload: payload.to_string(),
         attempts: 0,
     }
-}
-
-fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    // The host's generator does not fail; a code that could be guessed must never be issued all the same.
-    getrandom::fill(&mut bytes).expect("the host gives random bytes");
-    bytes
 }
 
 fn tell(context: &Context, before: &Order, after: &Order, event: &Event, detail: &Value) {

@@ -7,10 +7,9 @@ use super::Context;
 use super::drive::{drive, store};
 use crate::db::DbError;
 use crate::db::orders::{self, Document};
-use crate::domain::ids::PaymentId;
+use crate::domain::ids::{OrderId, PaymentId};
 use crate::domain::order::{Order, Payment, PaymentStatus};
 use crate::domain::saga::{Event, Rejected};
-use crate::http::extract::Callback;
 use crate::peers::{Outcome, payment};
 use crate::telemetry::work::Busy;
 use futures::future::{Either, join, select};
@@ -20,6 +19,17 @@ use std::cell::RefCell;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
+
+/// What a callback says.
+#[derive(Clone, Copy, Debug)]
+pub struct Callback {
+    /// The order that it speaks of.
+    pub order_id: OrderId,
+    /// The payment that it speaks of.
+    pub payment_id: PaymentId,
+    /// What it says of the payment.
+    pub status: PaymentStatus,
+}
 
 /// What a callback came to.
 #[derive(Debug)]

@@ -36,9 +36,11 @@ pub async fn perform(context: &Context, action: Action, order: &Order) -> Perfor
         },
         Action::LookThenReserve => look_then_reserve(context, order).await,
         Action::Charge => charge(context, order).await,
-        Action::AskPayment => match order.payment {
-            Some(payment) => ask_payment(context, order, payment).await,
-            None => no_answer("no payment is known to ask for"),
+        Action::AskPayment | Action::Refund | Action::AskThenRefund => match (action, order.payment) {
+            (_, None) => no_answer("no payment is known"),
+            (Action::Refund, Some(payment)) => refund(context, order, payment).await,
+            (Action::AskThenRefund, Some(payment)) => ask_then_refund(context, order, payment).await,
+            (_, Some(payment)) => ask_payment(context, order, payment).await,
         },
         Action::Allocate => allocate(context, order).await,
         Action::AskThenAllocate => match ask_allocation(context, order).await {
@@ -46,8 +48,6 @@ pub async fn perform(context: &Context, action: Action, order: &Order) -> Perfor
             Allocation::NotOurs => allocate(context, order).await,
             Allocation::Unknown(reason) => no_answer(reason),
         },
-        Action::Refund => refund(context, order).await,
-        Action::AskThenRefund => ask_then_refund(context, order).await,
         Action::Release => release(context, &order.seats).await,
         Action::LookThenRelease => look_then_release(context, order).await,
     }
@@ -65,29 +65,61 @@ async fn reserve(context: &Context, order: &Order) -> Result<Performed, Refused>
     }
 }
 
+/// Whose an order's seats are, all together.
+enum Whose {
+    /// All are held for us; what a reserve would have told.
+    Ours(Performed),
+    /// Nobody has any.
+    Nobodys,
+    /// Somebody else has one.
+    Others,
+    /// Some are held for us and the others are free.
+    Partly,
+}
+
+/// Looks at the seats. `Err`: there is nothing more to ask, because a seat is unknown or there was no answer.
+async fn whose(context: &Context, order: &Order) -> Result<Whose, Performed> {
+    let seats = match seating::look(&context.config, order).await {
+        Outcome::Answered(seats) => seats,
+        Outcome::NoAnswer(reason) => return Err(no_answer(reason)),
+    };
+    let seats = seats.into_iter().collect::<Option<Vec<Seat>>>().ok_or_else(seat_not_found)?;
+    let owners: Vec<Owner> = seats.iter().map(|seat| seat.owner(order)).collect();
+    Ok(if owners.iter().all(|owner| *owner == Owner::Held) {
+        Whose::Ours(seating::priced(&seats, order).map_or_else(no_answer, reserved))
+    } else if owners.iter().any(|owner| matches!(owner, Owner::Other | Owner::Allocated)) {
+        Whose::Others
+    } else if owners.iter().all(|owner| *owner == Owner::Free) {
+        Whose::Nobodys
+    } else {
+        Whose::Partly
+    })
+}
+
 /// A first reserve was refused. A hold of ours may be in the way: that of the order before it expired, or that of an
 /// order which a crash of PostgreSQL has lost, and which the buyer now places again.
 async fn look_at_refusal(context: &Context, order: &Order, names: Option<String>) -> Performed {
-    let seats = match seating::look(&context.config, order).await {
-        Outcome::Answered(seats) => seats,
-        Outcome::NoAnswer(reason) => return no_answer(reason),
-    };
-    let Some(seats) = seats.into_iter().collect::<Option<Vec<Seat>>>() else {
-        return seat_not_found();
-    };
-    let owners: Vec<Owner> = seats.iter().map(|seat| seat.owner(order)).collect();
-    if owners.iter().all(|owner| *owner == Owner::Held) {
-        return priced(&seats, order);
+    match whose(context, order).await {
+        Err(performed) | Ok(Whose::Ours(performed)) => performed,
+        // Free by now: who has paid is worth another question.
+        Ok(Whose::Nobodys | Whose::Partly) if order.is_paid() => no_answer("the seats have just become free"),
+        Ok(Whose::Nobodys | Whose::Partly | Whose::Others) => taken(names),
     }
-    let others = owners.iter().any(|owner| matches!(owner, Owner::Other | Owner::Allocated));
-    // Free by now: who has paid is worth another question.
-    if order.is_paid() && !others { no_answer("the seats have just become free") } else { taken(names) }
 }
 
-fn priced(seats: &[Seat], order: &Order) -> Performed {
-    match seating::priced(seats, order) {
-        Ok(priced) => reserved(priced),
-        Err(reason) => no_answer(reason),
+/// A reserve may have happened. Seating cannot be asked for it by order, so the seats are looked at.
+async fn look_then_reserve(context: &Context, order: &Order) -> Performed {
+    match whose(context, order).await {
+        Err(performed) | Ok(Whose::Ours(performed)) => performed,
+        Ok(Whose::Others) => taken(None),
+        // Cancelled meanwhile: nothing is held, so nothing needs undoing.
+        Ok(Whose::Nobodys) if order.status != Status::Pending && !order.is_paid() => taken(None),
+        Ok(Whose::Nobodys) if order.expired() => no_answer("the seats are free, and the time to pay is over"),
+        Ok(Whose::Nobodys) => reserve(context, order)
+            .await
+            .unwrap_or_else(|Refused(_)| no_answer("a repeated reserve was refused; the hold may be ours")),
+        // Reserve takes all seats in one step, so this is the middle of it, or the rest of an older hold.
+        Ok(Whose::Partly) => no_answer("some seats are held and some are free"),
     }
 }
 
@@ -110,38 +142,6 @@ fn taken(names: Option<String>) -> Performed {
         None => "One or more of the seats are taken.".to_owned(),
     };
     Event::ReserveRefused(Failure::new(FailureCode::SeatsUnavailable, detail)).into()
-}
-
-/// A reserve may have happened. Seating cannot be asked for it by order, so the seats are looked at.
-async fn look_then_reserve(context: &Context, order: &Order) -> Performed {
-    let seats = match seating::look(&context.config, order).await {
-        Outcome::Answered(seats) => seats,
-        Outcome::NoAnswer(reason) => return no_answer(reason),
-    };
-    let Some(seats) = seats.into_iter().collect::<Option<Vec<Seat>>>() else {
-        return seat_not_found();
-    };
-    let owners: Vec<Owner> = seats.iter().map(|seat| seat.owner(order)).collect();
-    if owners.iter().all(|owner| *owner == Owner::Held) {
-        return priced(&seats, order);
-    }
-    if owners.iter().any(|owner| matches!(owner, Owner::Other | Owner::Allocated)) {
-        return taken(None);
-    }
-    if owners.iter().all(|owner| *owner == Owner::Free) {
-        let wanted = order.status == Status::Pending || order.is_paid();
-        return match wanted {
-            true if order.expired() => no_answer("the seats are free, and the time to pay is over"),
-            true => match reserve(context, order).await {
-                Ok(performed) => performed,
-                Err(Refused(_)) => no_answer("a repeated reserve was refused; the hold may be ours"),
-            },
-            // Cancelled meanwhile: nothing is held, so nothing needs undoing.
-            false => taken(None),
-        };
-    }
-    // Reserve takes all seats in one step, so this is the middle of it, or the rest of an older hold.
-    no_answer("some seats are held and some are free")
 }
 
 async fn charge(context: &Context, order: &Order) -> Performed {
@@ -190,10 +190,7 @@ async fn ask_allocation(context: &Context, order: &Order) -> Allocation {
     }
 }
 
-async fn refund(context: &Context, order: &Order) -> Performed {
-    let Some(payment) = order.payment else {
-        return no_answer("no payment is known to refund");
-    };
+async fn refund(context: &Context, order: &Order, payment: Payment) -> Performed {
     match payment::refund(&context.config, payment.id).await {
         Outcome::Answered(true) => {
             Event::PaymentIs(Payment { status: PaymentStatus::Refunded, ..payment }).into()
@@ -211,13 +208,10 @@ async fn refund(context: &Context, order: &Order) -> Performed {
     }
 }
 
-async fn ask_then_refund(context: &Context, order: &Order) -> Performed {
-    let Some(payment) = order.payment else {
-        return no_answer("no payment is known to refund");
-    };
+async fn ask_then_refund(context: &Context, order: &Order, payment: Payment) -> Performed {
     match ask_payment(context, order, payment).await {
         Performed { event: Event::PaymentIs(Payment { status: PaymentStatus::Success, .. }), .. } => {
-            refund(context, order).await
+            refund(context, order, payment).await
         }
         other => other,
     }

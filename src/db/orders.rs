@@ -87,8 +87,6 @@ pub struct Made {
     pub message: Option<super::outbox::Message>,
     /// Random, for the back-off.
     pub jitter: u8,
-    /// Seconds to pay, when they begin anew.
-    pub ttl_seconds: u32,
 }
 
 /// Looks an idempotency key up.
@@ -188,7 +186,7 @@ pub async fn apply(
     let parameters = vec![
         uuid(transition.order.id.0),
         ParameterValue::Int32(transition.order.version),
-        json(&change(transition, entry, made)),
+        json(&change(config, transition, entry, made)),
         ParameterValue::Boolean(with_document),
     ];
     let mut row = only_row(query(config, include_str!("sql/order_apply.sql"), parameters).await?)?;
@@ -220,7 +218,7 @@ pub async fn claim_due(config: &Config, limit: i32) -> Result<Vec<Result<Order, 
 }
 
 /// The JSON of a transition, as the function `order_apply` takes it.
-fn change(transition: &Transition, entry: Entry<'_>, made: &Made) -> Value {
+fn change(config: &Config, transition: &Transition, entry: Entry<'_>, made: &Made) -> Value {
     use crate::domain::saga::Due;
     let order = &transition.order;
     let mut change = json!({
@@ -254,7 +252,7 @@ fn change(transition: &Transition, entry: Entry<'_>, made: &Made) -> Value {
             .collect();
     }
     if transition.renew_expiry {
-        change["renew_seconds"] = json!(made.ttl_seconds);
+        change["renew_seconds"] = json!(config.order_ttl_seconds);
         change["renew_hold_seconds"] = json!(retry::HOLD_WINDOW_SECONDS);
     }
     match transition.tickets {

@@ -301,13 +301,7 @@ fn allocating(order: &Order, event: &Event) -> Result<Transition, Rejected> {
             after.message = Some(MessageKind::OrderConfirmed);
             Ok(after)
         }
-        Event::SeatsLost => {
-            let mut after = start(order).enter(Phase::Refunding);
-            if order.status == Status::Pending {
-                after.order.failure = Some(Failure::new(FailureCode::SeatsUnavailable, SEATS_GONE));
-            }
-            Ok(after)
-        }
+        Event::SeatsLost => Ok(start(order).lose_seats()),
         Event::PaymentIs(news) if news.status == PaymentStatus::Refunded => Ok(money_back(order, *news)),
         Event::NoAnswer => Ok(again(order)),
         Event::PaidWithoutSeats(_)
@@ -329,11 +323,9 @@ fn refunding(order: &Order, event: &Event) -> Result<Transition, Rejected> {
             PaymentStatus::Refunded => Ok(money_back(order, *news)),
             // The money was never taken after all: there is nothing to give back.
             PaymentStatus::Failed => {
-                let mut after = start(order).know(*news);
-                match order.status {
-                    Status::Pending => after = after.decline(),
-                    Status::Confirmed => after.order.status = Status::Refunded,
-                    Status::Cancelled | Status::Failed | Status::Refunded => {}
+                let mut after = start(order).know(*news).decline();
+                if order.status == Status::Confirmed {
+                    after.order.status = Status::Refunded;
                 }
                 Ok(after.give_up_seats())
             }
@@ -497,8 +489,7 @@ fn payment_known(order: &Order, news: Payment) -> Transition {
         PaymentStatus::Success if pending_order && order.hold_lapsed() => after.hold_again(),
         PaymentStatus::Success if pending_order => after.enter(Phase::Allocating),
         PaymentStatus::Success => after.pay_back_or_hold_again(),
-        PaymentStatus::Failed | PaymentStatus::Refunded if pending_order => after.decline().give_up_seats(),
-        PaymentStatus::Failed | PaymentStatus::Refunded => after.give_up_seats(),
+        PaymentStatus::Failed | PaymentStatus::Refunded => after.decline().give_up_seats(),
         PaymentStatus::Pending if pending_order && !order.expired() => after.enter(Phase::AwaitingPayment),
         // Charged too late to wait for it, or told at the last question: the callback may still come.
         PaymentStatus::Pending => after.expire().give_up_seats(),
@@ -537,28 +528,17 @@ fn paid_without_seats(order: &Order, news: Payment) -> Result<Transition, Reject
     if matches!(order.status, Status::Confirmed | Status::Refunded) {
         return Err(Rejected::Stale);
     }
-    let mut after = start(order).know(news).enter(Phase::Refunding);
-    if order.status == Status::Pending {
-        after.order.failure = Some(Failure::new(FailureCode::SeatsUnavailable, SEATS_GONE));
-    }
-    Ok(after)
+    Ok(start(order).know(news).lose_seats())
 }
 
 fn seats_refused(order: &Order, failure: Failure) -> Transition {
     let mut after = start(order);
     after.order.hold = Hold::Nothing;
-    match order.status {
-        Status::Pending => after.fail(failure).give_up_seats(),
-        _ => after.give_up_seats(),
-    }
+    after.fail(failure).give_up_seats()
 }
 
 fn beyond_range(order: &Order) -> Transition {
-    let after = held(order);
-    match order.status {
-        Status::Pending => after.fail(Failure::new(FailureCode::AmountOutOfRange, TOO_MUCH)).give_up_seats(),
-        _ => after.give_up_seats(),
-    }
+    held(order).fail(Failure::new(FailureCode::AmountOutOfRange, TOO_MUCH)).give_up_seats()
 }
 
 /// The same action again, later.
@@ -612,27 +592,34 @@ impl Transition {
         self
     }
 
-    fn fail(mut self, failure: Failure) -> Self {
-        self.order.status = Status::Failed;
-        self.order.failure = Some(failure);
-        self.message = Some(MessageKind::OrderFailed);
-        self
+    fn fail(self, failure: Failure) -> Self {
+        self.end(Status::Failed, failure, MessageKind::OrderFailed)
     }
 
     fn decline(self) -> Self {
-        match self.order.status {
-            Status::Pending => self.fail(Failure::new(FailureCode::PaymentDeclined, DECLINED)),
-            Status::Confirmed | Status::Cancelled | Status::Failed | Status::Refunded => self,
-        }
+        self.fail(Failure::new(FailureCode::PaymentDeclined, DECLINED))
     }
 
-    fn expire(mut self) -> Self {
+    fn expire(self) -> Self {
+        self.end(Status::Cancelled, Failure::new(FailureCode::Expired, NOT_PAID), MessageKind::OrderCancelled)
+    }
+
+    /// Ends a pending order; the status of any other is decided already.
+    fn end(mut self, status: Status, failure: Failure, message: MessageKind) -> Self {
         if self.order.status == Status::Pending {
-            self.order.status = Status::Cancelled;
-            self.order.failure = Some(Failure::new(FailureCode::Expired, NOT_PAID));
-            self.message = Some(MessageKind::OrderCancelled);
+            self.order.status = status;
+            self.order.failure = Some(failure);
+            self.message = Some(message);
         }
         self
+    }
+
+    /// Paid, but the seats are somebody else's.
+    fn lose_seats(mut self) -> Self {
+        if self.order.status == Status::Pending {
+            self.order.failure = Some(Failure::new(FailureCode::SeatsUnavailable, SEATS_GONE));
+        }
+        self.enter(Phase::Refunding)
     }
 
     /// On to releasing what Seating may hold; when it holds nothing of ours, past it.

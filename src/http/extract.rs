@@ -1,6 +1,7 @@
 //! Reading requests: headers, bodies, and the fields of bodies, with every wrong field told.
 
 use super::problem::{ApiError, FieldError};
+use crate::commands::payment_callback::Callback;
 use crate::db::orders::Request as PlacingRequest;
 use crate::domain::ids::{OrderId, PaymentId, parse_positive_int, parse_uuid};
 use crate::domain::key::IdempotencyKey;
@@ -203,17 +204,6 @@ fn seats(value: Option<&Value>, max_seats: usize, errors: &mut Vec<FieldError>) 
         }
     }
     SeatSet::new(ids)
-}
-
-/// A callback's body.
-#[derive(Clone, Copy, Debug)]
-pub struct Callback {
-    /// The order that it speaks of.
-    pub order_id: OrderId,
-    /// The payment that it speaks of.
-    pub payment_id: PaymentId,
-    /// What it says of the payment.
-    pub status: PaymentStatus,
 }
 
 /// A callback from its body.

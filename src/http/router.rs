@@ -9,13 +9,20 @@ use spin_sdk::wasip3::http_compat::IncomingRequestBody;
 
 /// What an endpoint is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Endpoint {
+pub enum Endpoint {
+    /// Places an order.
     PlaceOrder,
+    /// Reads an order.
     GetOrder,
+    /// Hears Payment's news.
     PaymentCallback,
+    /// Tells whether the service can work.
     Health,
+    /// Tells that the process is alive.
     Live,
+    /// Tells what there is to measure.
     Metrics,
+    /// Does the work that is due.
     Sweep,
 }
 
@@ -37,8 +44,8 @@ pub enum Match {
     Found {
         /// The path as in the table.
         path: &'static str,
-        #[doc(hidden)]
-        endpoint: FoundEndpoint,
+        /// What answers.
+        endpoint: Endpoint,
         /// What stands for `{id}`.
         id: Option<String>,
     },
@@ -47,10 +54,6 @@ pub enum Match {
     /// Nothing; whether it is below `/internal/`.
     Nothing(bool),
 }
-
-/// An endpoint that was found; opaque outside of this module.
-#[derive(Debug)]
-pub struct FoundEndpoint(Endpoint);
 
 /// Finds the endpoint of a request.
 pub fn find(method: &str, path: &str) -> Match {
@@ -61,11 +64,7 @@ pub fn find(method: &str, path: &str) -> Match {
             continue;
         };
         if *route_method == method {
-            return Match::Found {
-                path: pattern,
-                endpoint: FoundEndpoint(*endpoint),
-                id: id.map(str::to_owned),
-            };
+            return Match::Found { path: pattern, endpoint: *endpoint, id: id.map(str::to_owned) };
         }
         allowed.push(*route_method);
         if *route_method == "GET" {
@@ -100,14 +99,14 @@ impl Match {
 
     /// Whether it is the liveness probe.
     pub fn is_live(&self) -> bool {
-        matches!(self, Self::Found { endpoint: FoundEndpoint(Endpoint::Live), .. })
+        matches!(self, Self::Found { endpoint: Endpoint::Live, .. })
     }
 
     /// Who causes what this request changes, for the journal.
     pub fn actor(&self) -> &'static str {
         match self {
-            Self::Found { endpoint: FoundEndpoint(Endpoint::PaymentCallback), .. } => "payment",
-            Self::Found { endpoint: FoundEndpoint(Endpoint::Sweep), .. } => "sweep",
+            Self::Found { endpoint: Endpoint::PaymentCallback, .. } => "payment",
+            Self::Found { endpoint: Endpoint::Sweep, .. } => "sweep",
             _ => "client",
         }
     }
@@ -124,7 +123,7 @@ pub async fn dispatch(
     body: IncomingRequestBody,
 ) -> Result<Reply, ApiError> {
     match matched {
-        Match::Found { endpoint: FoundEndpoint(endpoint), id, .. } => match endpoint {
+        Match::Found { endpoint, id, .. } => match endpoint {
             Endpoint::PlaceOrder => orders::place(context, head, body).await,
             Endpoint::GetOrder => orders::get(context, head, &id.unwrap_or_default()).await,
             Endpoint::PaymentCallback => callback::hear(context, head, body).await,
