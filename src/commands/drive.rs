@@ -14,6 +14,9 @@ use crate::telemetry::log::Level;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+/// The journal's type for the missing answer at which the operator is told.
+const PARKED: &str = "parked";
+
 /// Where an event left an order.
 pub struct Stored {
     /// The order as it is now.
@@ -46,12 +49,18 @@ pub async fn store(
             }
         };
         let made = make(&transition);
-        let entry = Entry { event: event.name(), actor: context.actor, data: detail.clone() };
+        let parks = transition.order.parked && !order.parked;
+        let name = if parks { PARKED } else { event.name() };
+        let entry = Entry { event: name, actor: context.actor, data: detail.clone() };
         // The store before the charge is never the last one: nobody reads its document.
         let with_document = transition.order.phase != Phase::Charging || transition.due == Due::Backoff;
         match orders::apply(&context.config, &transition, entry, &made, with_document).await? {
             Applied::Yes(after, document) => {
                 tell(context, &order, &after, &event, &detail);
+                if parks {
+                    let fields = json!({ "phase": after.phase, "attempts": after.attempts, "detail": detail });
+                    context.log.order(after.id).error("an order needs a person", fields);
+                }
                 context.messages.borrow_mut().extend(made.message);
                 return Ok(Stored {
                     order: *after,
@@ -61,7 +70,9 @@ pub async fn store(
                 });
             }
             // The answer that is missing was to another question than the one that is open now.
-            Applied::Conflict(now, fresh) if event == Event::NoAnswer && now.phase != order.phase => {
+            Applied::Conflict(now, fresh)
+                if matches!(event, Event::NoAnswer { .. }) && now.phase != order.phase =>
+            {
                 let rejected = Some(Rejected::Stale);
                 return Ok(Stored { order: *now, document: fresh, held: false, rejected });
             }
@@ -91,7 +102,14 @@ pub async fn drive(context: &Context, order: Order) -> Result<Stored, DbError> {
             break;
         };
         let Performed { event, detail } = perform(context, action, &stored.order).await;
+        let (version, name) = (stored.order.version, event.name());
         stored = store(context, &stored.order, event, detail).await?;
+        if stored.rejected.is_some() && stored.order.version == version {
+            // An answer for which the order has no use, such as a payment that is pending once it was paid: the peer is
+            // asked again, and an operator is told in the end.
+            let detail = json!({ "reason": format!("the answer was {name}") });
+            stored = store(context, &stored.order, Event::NoAnswer { may_land: false }, detail).await?;
+        }
     }
     Ok(stored)
 }
@@ -133,7 +151,7 @@ fn message(order: &Order, kind: MessageKind) -> Message {
 
 fn tell(context: &Context, before: &Order, after: &Order, event: &Event, detail: &Value) {
     let level = match event {
-        Event::NoAnswer => Level::Warn,
+        Event::NoAnswer { .. } => Level::Warn,
         _ if before.status != after.status => Level::Info,
         _ => Level::Debug,
     };
@@ -141,6 +159,9 @@ fn tell(context: &Context, before: &Order, after: &Order, event: &Event, detail:
         "event": event.name(), "actor": context.actor, "status": after.status, "phase": after.phase,
         "version": after.version, "attempts": after.attempts, "detail": detail,
     });
-    let message = if *event == Event::NoAnswer { "a peer gave no answer" } else { "order moved on" };
+    let message = match event {
+        Event::NoAnswer { .. } => "a peer gave no answer",
+        _ => "order moved on",
+    };
     context.log.order(after.id).line(level, message, fields);
 }

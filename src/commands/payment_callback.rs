@@ -124,8 +124,8 @@ async fn process(
                 return Ok(Heard::Rejected("the payment is of another order, amount or currency"));
             }
         },
-        Some(Outcome::NoAnswer(reason)) => {
-            return unsure(&context, &order, callback.payment_id, reason).await;
+        Some(Outcome::NoAnswer(silence)) => {
+            return unsure(&context, &order, callback.payment_id, silence.reason).await;
         }
     };
     if order.payment.is_some_and(|known| known.id != news.id) {

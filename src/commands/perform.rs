@@ -6,7 +6,7 @@ use crate::domain::retry;
 use crate::domain::saga::{Action, Event};
 use crate::peers::payment::Charge;
 use crate::peers::seating::{self, Owner, Priced, Reserve, Seat};
-use crate::peers::{Outcome, payment};
+use crate::peers::{Outcome, Silence, payment};
 use serde_json::{Value, json};
 
 /// What came of an action, and what the journal should know of it.
@@ -23,8 +23,15 @@ impl From<Event> for Performed {
     }
 }
 
+/// Nothing that was sent can change anything any more.
 fn no_answer(reason: impl Into<String>) -> Performed {
-    Performed { event: Event::NoAnswer, detail: json!({ "reason": reason.into() }) }
+    unanswered(Silence::from(reason.into()))
+}
+
+/// No answer to a request that changes something at Seating.
+fn unanswered(silence: Silence) -> Performed {
+    let Silence { reason, may_land } = silence;
+    Performed { event: Event::NoAnswer { may_land }, detail: json!({ "reason": reason }) }
 }
 
 /// Performs `action` for `order`. A peer that gives no answer is one of the outcomes, not an error.
@@ -61,7 +68,7 @@ async fn reserve(context: &Context, order: &Order) -> Result<Performed, Refused>
         Outcome::Answered(Reserve::Held(priced)) => Ok(reserved(priced)),
         Outcome::Answered(Reserve::NotFound) => Ok(seat_not_found()),
         Outcome::Answered(Reserve::Taken(names)) => Err(Refused(names)),
-        Outcome::NoAnswer(reason) => Ok(no_answer(reason)),
+        Outcome::NoAnswer(silence) => Ok(unanswered(silence)),
     }
 }
 
@@ -81,7 +88,7 @@ enum Whose {
 async fn whose(context: &Context, order: &Order) -> Result<Whose, Performed> {
     let seats = match seating::look(&context.config, order).await {
         Outcome::Answered(seats) => seats,
-        Outcome::NoAnswer(reason) => return Err(no_answer(reason)),
+        Outcome::NoAnswer(silence) => return Err(no_answer(silence.reason)),
     };
     let seats = seats.into_iter().collect::<Option<Vec<Seat>>>().ok_or_else(seat_not_found)?;
     let owners: Vec<Owner> = seats.iter().map(|seat| seat.owner(order)).collect();
@@ -148,7 +155,7 @@ async fn charge(context: &Context, order: &Order) -> Performed {
     match payment::charge(&context.config, order).await {
         Outcome::Answered(Charge::Made(payment)) => Event::PaymentIs(payment).into(),
         Outcome::Answered(Charge::Refused) => Event::ChargeRefused.into(),
-        Outcome::NoAnswer(reason) => no_answer(reason),
+        Outcome::NoAnswer(silence) => no_answer(silence.reason),
     }
 }
 
@@ -159,7 +166,7 @@ async fn ask_payment(context: &Context, order: &Order, known: Payment) -> Perfor
             None => no_answer("Payment shows the payment for another order, amount or currency"),
         },
         Outcome::Answered(None) => no_answer("Payment does not know the payment"),
-        Outcome::NoAnswer(reason) => no_answer(reason),
+        Outcome::NoAnswer(silence) => no_answer(silence.reason),
     }
 }
 
@@ -172,7 +179,7 @@ async fn allocate(context: &Context, order: &Order) -> Performed {
             Allocation::NotOurs => Event::SeatsLost.into(),
             Allocation::Unknown(reason) => no_answer(reason),
         },
-        Outcome::NoAnswer(reason) => no_answer(reason),
+        Outcome::NoAnswer(silence) => unanswered(silence),
     }
 }
 
@@ -186,7 +193,7 @@ async fn ask_allocation(context: &Context, order: &Order) -> Allocation {
     match seating::of_order(&context.config, order.id).await {
         Outcome::Answered(seats) if order.seats.iter().all(|seat| seats.contains(seat)) => Allocation::Ours,
         Outcome::Answered(_) => Allocation::NotOurs,
-        Outcome::NoAnswer(reason) => Allocation::Unknown(reason),
+        Outcome::NoAnswer(silence) => Allocation::Unknown(silence.reason),
     }
 }
 
@@ -204,7 +211,7 @@ async fn refund(context: &Context, order: &Order, payment: Payment) -> Performed
             } => no_answer("Payment refuses the refund, and the money is still taken"),
             other => other,
         },
-        Outcome::NoAnswer(reason) => no_answer(reason),
+        Outcome::NoAnswer(silence) => no_answer(silence.reason),
     }
 }
 
@@ -220,7 +227,7 @@ async fn ask_then_refund(context: &Context, order: &Order, payment: Payment) -> 
 async fn release(context: &Context, seats: &[i32]) -> Performed {
     match seating::release(&context.config, seats).await {
         Outcome::Answered(()) => Performed { event: Event::Released, detail: json!({ "seats": seats }) },
-        Outcome::NoAnswer(reason) => no_answer(reason),
+        Outcome::NoAnswer(silence) => unanswered(silence),
     }
 }
 
@@ -231,7 +238,7 @@ async fn look_then_release(context: &Context, order: &Order) -> Performed {
     if order.hold == Hold::Allocated {
         match seating::of_order(&context.config, order.id).await {
             Outcome::Answered(seats) => ours.extend(order.seats.iter().filter(|seat| seats.contains(seat))),
-            Outcome::NoAnswer(reason) => return no_answer(reason),
+            Outcome::NoAnswer(silence) => return no_answer(silence.reason),
         }
     }
     if !order.hold_lapsed() && ours.len() < order.seats.len() {
@@ -242,7 +249,7 @@ async fn look_then_release(context: &Context, order: &Order) -> Performed {
                     matches!(seat?.owner(order), Owner::Held | Owner::Allocated).then_some(*id)
                 }));
             }
-            Outcome::NoAnswer(reason) => return no_answer(reason),
+            Outcome::NoAnswer(silence) => return no_answer(silence.reason),
         }
     }
     if ours.is_empty() { Event::Released.into() } else { release(context, &ours).await }

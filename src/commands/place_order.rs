@@ -49,7 +49,7 @@ pub async fn place(context: &Context, request: &Request) -> Result<Placed, DbErr
             Outcome::Answered(EventStatus::OnSale) => {}
             Outcome::Answered(EventStatus::NotOnSale) => return Ok(Placed::EventNotOnSale),
             Outcome::Answered(EventStatus::Unknown) => return Ok(Placed::EventNotFound),
-            Outcome::NoAnswer(reason) => return Ok(Placed::CatalogSilent(reason)),
+            Outcome::NoAnswer(silence) => return Ok(Placed::CatalogSilent(silence.reason)),
         }
     }
 
@@ -102,5 +102,9 @@ fn new_order(context: &Context, id: OrderId, request: &Request) -> Order {
         attempts: 0,
         expires_in_ms: i64::from(context.config.order_ttl_seconds) * 1_000,
         hold_in_ms: i64::from(retry::HOLD_WINDOW_SECONDS) * 1_000,
+        in_flight_ms: 0,
+        given_up: false,
+        payment_unsure: false,
+        parked: false,
     }
 }

@@ -210,8 +210,9 @@ pub async fn apply(
 /// # Errors
 /// [`DbError`] when nothing could be claimed.
 pub async fn claim_due(config: &Config, limit: i32) -> Result<Vec<Result<Order, DbError>>, DbError> {
-    let leases: serde_json::Map<String, Value> =
+    let mut leases: serde_json::Map<String, Value> =
         Phase::ALL.iter().map(|phase| (phase.as_str().to_owned(), json!(retry::lease_ms(*phase)))).collect();
+    leases.insert("in_flight".into(), json!(retry::IN_FLIGHT_MS));
     let parameters = vec![ParameterValue::Int32(limit), json(&Value::Object(leases))];
     let rows = query(config, include_str!("sql/order_claim_due.sql"), parameters).await?;
     Ok(rows.into_iter().map(|row| order(&Columns::of(row).text()?)).collect())
@@ -236,12 +237,28 @@ fn change(config: &Config, transition: &Transition, entry: Entry<'_>, made: &Mad
             Due::AtExpiry => "expiry".to_owned(),
             Due::Now => "0".to_owned(),
             Due::Held => retry::lease_ms(order.phase).to_string(),
-            Due::Backoff => retry::backoff_ms(order.attempts, retry::ORDER_BACKOFF_CAP_MS, made.jitter).to_string(),
+            Due::Backoff => {
+                let cap_ms = retry::order_backoff_cap_ms(order.attempts);
+                retry::backoff_ms(order.attempts, cap_ms, made.jitter).to_string()
+            }
+            Due::Settled => "settled".to_owned(),
+            Due::Watch => "watch".to_owned(),
         },
+        "leased": transition.due == Due::Held,
+        "given_up": order.given_up,
+        "payment_unsure": order.payment_unsure,
+        "parked": order.parked,
         "event": entry.event,
         "actor": entry.actor,
         "data": entry.data,
     });
+    if transition.in_flight {
+        change["in_flight_ms"] = json!(retry::IN_FLIGHT_MS);
+    }
+    if transition.due == Due::Watch {
+        change["watch_first_ms"] = json!(retry::WATCH_FIRST_MS);
+        change["watch_cap_ms"] = json!(retry::WATCH_CAP_MS);
+    }
     if let (Some(items), Some(amounts)) = (&transition.items, order.amounts) {
         change["subtotal_cents"] = json!(amounts.subtotal_cents);
         change["tax_cents"] = json!(amounts.tax_cents);
@@ -304,6 +321,10 @@ struct State {
     attempts: u32,
     expires_in_ms: i64,
     hold_in_ms: i64,
+    in_flight_ms: i64,
+    given_up: bool,
+    payment_unsure: bool,
+    parked: bool,
 }
 
 fn order(json: &str) -> Result<Order, DbError> {
@@ -331,5 +352,9 @@ fn order(json: &str) -> Result<Order, DbError> {
         attempts: state.attempts,
         expires_in_ms: state.expires_in_ms,
         hold_in_ms: state.hold_in_ms,
+        in_flight_ms: state.in_flight_ms,
+        given_up: state.given_up,
+        payment_unsure: state.payment_unsure,
+        parked: state.parked,
     })
 }

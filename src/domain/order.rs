@@ -176,6 +176,14 @@ pub struct Order {
     pub expires_in_ms: i64,
     /// Milliseconds from when the row was read for which Seating surely still holds what it reserved for us.
     pub hold_in_ms: i64,
+    /// Milliseconds from when the row was read for which a request to Seating that had no answer may still take effect.
+    pub in_flight_ms: i64,
+    /// Nobody wants seats for it any more: the buyer gave it up, or its seats are lost. Money that comes late goes back.
+    pub given_up: bool,
+    /// A callback came that could not be checked: what is known of the payment may be out of date.
+    pub payment_unsure: bool,
+    /// The operator was told that the phase's action has had no answer for long.
+    pub parked: bool,
 }
 
 impl Order {
@@ -199,9 +207,22 @@ impl Order {
         self.payment_status() == Some(PaymentStatus::Success)
     }
 
-    /// Whether the order was cancelled because nobody paid in time, not because the buyer wished it.
-    pub fn was_expired(&self) -> bool {
+    /// Whether a request to Seating may still take effect after we stopped waiting for its answer.
+    pub fn in_flight(&self) -> bool {
+        self.in_flight_ms > 0
+    }
+
+    /// Whether the order only expired: money that comes late is used if the seats are still to be had.
+    pub fn may_revive(&self) -> bool {
         self.status == Status::Cancelled
+            && !self.given_up
             && self.failure.as_ref().is_some_and(|f| f.code == FailureCode::Expired)
+    }
+
+    /// Whether an order at rest has a payment whose fate is not known: Payment is asked about it now and then.
+    pub fn is_watched(&self) -> bool {
+        self.phase == Phase::Done
+            && self.payment.is_some()
+            && (self.payment_unsure || self.payment_status() == Some(PaymentStatus::Pending))
     }
 }

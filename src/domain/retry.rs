@@ -29,9 +29,23 @@ pub fn lease_ms(phase: Phase) -> u64 {
         Phase::Allocating | Phase::Releasing => 3 * SEATING_DEADLINE_MS + STORE_MS,
         // Ask, refund, and ask again when that is refused.
         Phase::Refunding => 3 * PAYMENT_DEADLINE_MS + STORE_MS,
-        Phase::Done => 0,
+        // At rest, but its payment is asked about.
+        Phase::Done => PAYMENT_DEADLINE_MS + STORE_MS,
     }
 }
+
+/// Milliseconds for which a request that had no answer may still take effect after we stopped waiting for it. Peers
+/// do not promise one; so long a dying order keeps its claims.
+pub const IN_FLIGHT_MS: u64 = 10_000;
+
+/// Attempts without an answer, in one phase, after which the operator is told: about ten minutes.
+pub const PARK_AFTER_ATTEMPTS: u32 = 15;
+
+/// Milliseconds between two questions about the payment of an order at rest: at least.
+pub const WATCH_FIRST_MS: u64 = 60_000;
+/// The same: at most (twenty days). Between them it is asked again when twice as much time has passed, so that a
+/// payment that nobody ever completes costs twenty questions in its first three years.
+pub const WATCH_CAP_MS: u64 = 20 * 24 * 3_600_000;
 
 /// The lease of an outbox message in milliseconds.
 pub const MESSAGE_LEASE_MS: u64 = NOTIFICATION_DEADLINE_MS + STORE_MS;
@@ -50,8 +64,11 @@ pub fn backoff_ms(attempts: u32, cap_ms: u64, jitter: u8) -> u64 {
     exponential - exponential / 4 * u64::from(jitter) / 255
 }
 
-/// The longest wait of an order between two attempts: a minute, because a buyer is waiting.
-pub const ORDER_BACKOFF_CAP_MS: u64 = 60_000;
+/// The longest wait of an order between two attempts: a minute, because a buyer is waiting; ten minutes once the
+/// operator was told and an hour has passed.
+pub const fn order_backoff_cap_ms(attempts: u32) -> u64 {
+    if attempts <= 60 { 60_000 } else { 600_000 }
+}
 /// The longest wait of a message between two attempts: an hour.
 pub const MESSAGE_BACKOFF_CAP_MS: u64 = 3_600_000;
 
@@ -61,11 +78,18 @@ mod tests {
 
     #[test]
     fn the_wait_doubles_up_to_the_cap_and_jitter_only_shortens_it() {
-        let waits: Vec<u64> = (1..=8).map(|n| backoff_ms(n, ORDER_BACKOFF_CAP_MS, 0)).collect();
+        let waits: Vec<u64> = (1..=8).map(|n| backoff_ms(n, order_backoff_cap_ms(n), 0)).collect();
         assert_eq!(waits, [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
-        assert_eq!(backoff_ms(1, ORDER_BACKOFF_CAP_MS, 255), 750);
-        assert_eq!(backoff_ms(u32::MAX, ORDER_BACKOFF_CAP_MS, 255), 45_000);
-        assert_eq!(backoff_ms(0, ORDER_BACKOFF_CAP_MS, 0), 1_000);
+        assert_eq!(backoff_ms(1, 60_000, 255), 750);
+        assert_eq!(backoff_ms(u32::MAX, 60_000, 255), 45_000);
+        assert_eq!(backoff_ms(0, 60_000, 0), 1_000);
+    }
+
+    #[test]
+    fn the_operator_is_told_after_about_ten_minutes() {
+        let total: u64 =
+            (1..PARK_AFTER_ATTEMPTS).map(|n| backoff_ms(n, order_backoff_cap_ms(n), 128)).sum();
+        assert!((7..=12).contains(&(total / 60_000)), "{total} ms");
     }
 
     #[test]

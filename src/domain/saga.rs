@@ -6,6 +6,7 @@
 
 use super::money::{Amounts, TaxRate};
 use super::order::{Failure, FailureCode, Hold, MessageKind, Order, Payment, PaymentStatus, Phase, Status};
+use super::retry;
 use super::seats::Item;
 
 /// Something that happened: a peer's answer to the phase's action, a client's wish, or news of the payment.
@@ -32,7 +33,10 @@ pub enum Event {
     /// The seats that were ours are free.
     Released,
     /// The phase's action had no answer, which says nothing about its effect.
-    NoAnswer,
+    NoAnswer {
+        /// The request was sent to Seating and nobody answered it: it may still take effect.
+        may_land: bool,
+    },
     /// The buyer gives the order up.
     CancelRequested,
     /// The buyer wants the money back.
@@ -58,7 +62,7 @@ impl Event {
             Self::Allocated => "seats_allocated",
             Self::SeatsLost => "seats_lost",
             Self::Released => "seats_released",
-            Self::NoAnswer => "no_answer",
+            Self::NoAnswer { .. } => "no_answer",
             Self::CancelRequested => "cancel_requested",
             Self::RefundRequested => "refund_requested",
         }
@@ -93,6 +97,10 @@ pub enum Due {
     Backoff,
     /// When the order expires.
     AtExpiry,
+    /// When no request of ours to Seating can take effect any more.
+    Settled,
+    /// At rest: Payment is asked about the payment when twice as much time has passed.
+    Watch,
 }
 
 /// What becomes of the tickets.
@@ -126,6 +134,8 @@ pub struct Transition {
     pub due: Due,
     /// The order's time to pay begins anew.
     pub renew_expiry: bool,
+    /// A request to Seating may take effect from now on for as long as such requests may.
+    pub in_flight: bool,
     /// Seats with prices, when they have just become known.
     pub items: Option<Vec<Item>>,
     /// What becomes of the tickets.
@@ -161,7 +171,7 @@ pub enum Action {
     LookThenRelease,
 }
 
-/// The next action of an order, none when it is done.
+/// The next action of an order, none when it is done and its payment's fate is known.
 pub fn action(order: &Order) -> Option<Action> {
     let first = order.attempts == 0;
     Some(match order.phase {
@@ -173,8 +183,13 @@ pub fn action(order: &Order) -> Option<Action> {
         Phase::Allocating => Action::AskThenAllocate,
         Phase::Refunding if first => Action::Refund,
         Phase::Refunding => Action::AskThenRefund,
-        Phase::Releasing if first && order.hold == Hold::Reserved && !order.expired() => Action::Release,
+        Phase::Releasing
+            if first && order.hold == Hold::Reserved && !order.expired() && !order.in_flight() =>
+        {
+            Action::Release
+        }
         Phase::Releasing => Action::LookThenRelease,
+        Phase::Done if order.is_watched() => Action::AskPayment,
         Phase::Done => return None,
     })
 }
@@ -189,27 +204,25 @@ pub fn next(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, Re
     {
         return Err(Rejected::OtherPayment);
     }
-    match event {
-        Event::CancelRequested => return cancel(order),
-        Event::RefundRequested => return refund(order),
-        _ => {}
-    }
-    match order.phase {
-        Phase::Reserving => reserving(order, event, tax),
-        Phase::Charging => charging(order, event),
-        Phase::AwaitingPayment => awaiting_payment(order, event),
-        Phase::Allocating => allocating(order, event),
-        Phase::Refunding => refunding(order, event),
-        Phase::Releasing => releasing(order, event),
-        Phase::Done => done(order, event),
-    }
+    let transition = match (event, order.phase) {
+        (Event::CancelRequested, _) => cancel(order),
+        (Event::RefundRequested, _) => refund(order),
+        (_, Phase::Reserving) => reserving(order, event, tax),
+        (_, Phase::Charging) => charging(order, event),
+        (_, Phase::AwaitingPayment) => awaiting_payment(order, event),
+        (_, Phase::Allocating) => allocating(order, event),
+        (_, Phase::Refunding) => refunding(order, event),
+        (_, Phase::Releasing) => releasing(order, event),
+        (_, Phase::Done) => done(order, event),
+    };
+    transition.map(Transition::at_rest)
 }
 
 fn reserving(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, Rejected> {
     match event {
         // A late payment's seats are held again, at the price that was paid.
         Event::Reserved(_) | Event::ReservedBeyondRange if order.is_paid() => {
-            let wanted = order.status == Status::Pending || order.was_expired();
+            let wanted = order.status == Status::Pending || order.may_revive();
             let after = held(order);
             Ok(if wanted { after.enter(Phase::Allocating) } else { after.give_up_seats() })
         }
@@ -233,16 +246,17 @@ fn reserving(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, R
             })
         }
         Event::ReservedBeyondRange => Ok(beyond_range(order)),
-        Event::ReserveRefused(failure) => Ok(seats_refused(order, failure.clone())),
-        Event::NoAnswer if !order.expired() => Ok(again(order)),
-        Event::NoAnswer if order.is_paid() => {
-            Ok(seats_refused(order, Failure::new(FailureCode::SeatsUnavailable, SEATS_GONE)))
+        Event::ReserveRefused(failure) => Ok(seats_refused(start(order), failure.clone())),
+        Event::NoAnswer { may_land } if !order.expired() => Ok(again(order, *may_land)),
+        Event::NoAnswer { may_land } if order.is_paid() => {
+            let gone = Failure::new(FailureCode::SeatsUnavailable, SEATS_GONE);
+            Ok(seats_refused(start(order).may_land(*may_land), gone))
         }
-        Event::NoAnswer => Ok(start(order).expire().give_up_seats()),
+        Event::NoAnswer { may_land } => Ok(start(order).may_land(*may_land).expire().give_up_seats()),
         Event::PaymentIs(news) => record_payment(order, *news),
+        Event::PaymentUnsure => doubt_payment(order),
         Event::PaidWithoutSeats(_)
         | Event::ChargeRefused
-        | Event::PaymentUnsure
         | Event::Allocated
         | Event::SeatsLost
         | Event::Released
@@ -255,11 +269,12 @@ fn charging(order: &Order, event: &Event) -> Result<Transition, Rejected> {
     match event {
         Event::PaymentIs(news) => Ok(payment_known(order, *news)),
         Event::ChargeRefused => Ok(start(order).decline().give_up_seats()),
-        Event::NoAnswer => Ok(again(order)),
+        Event::NoAnswer { may_land } => Ok(again(order, *may_land)),
         Event::PaidWithoutSeats(_)
         | Event::Reserved(_)
         | Event::ReservedBeyondRange
         | Event::ReserveRefused(_)
+        // The charge is asked for again anyway.
         | Event::PaymentUnsure
         | Event::Allocated
         | Event::SeatsLost
@@ -278,7 +293,7 @@ fn awaiting_payment(order: &Order, event: &Event) -> Result<Transition, Rejected
             Ok(after)
         }
         Event::PaidWithoutSeats(news) => paid_without_seats(order, *news),
-        Event::NoAnswer => Ok(again(order)),
+        Event::NoAnswer { may_land } => Ok(again(order, *may_land)),
         Event::Reserved(_)
         | Event::ReservedBeyondRange
         | Event::ReserveRefused(_)
@@ -302,15 +317,18 @@ fn allocating(order: &Order, event: &Event) -> Result<Transition, Rejected> {
             Ok(after)
         }
         Event::SeatsLost => Ok(start(order).lose_seats()),
-        Event::PaymentIs(news) if news.status == PaymentStatus::Refunded => Ok(money_back(order, *news)),
-        Event::NoAnswer => Ok(again(order)),
+        // Somebody may be allocating at this moment.
+        Event::PaymentIs(news) if news.status == PaymentStatus::Refunded => {
+            Ok(money_back(start(order).may_land(true), *news))
+        }
+        Event::PaymentUnsure => doubt_payment(order),
+        Event::NoAnswer { may_land } => Ok(again(order, *may_land)),
         Event::PaidWithoutSeats(_)
         | Event::PaymentIs(_)
         | Event::Reserved(_)
         | Event::ReservedBeyondRange
         | Event::ReserveRefused(_)
         | Event::ChargeRefused
-        | Event::PaymentUnsure
         | Event::Released
         | Event::CancelRequested
         | Event::RefundRequested => Err(Rejected::Stale),
@@ -320,24 +338,21 @@ fn allocating(order: &Order, event: &Event) -> Result<Transition, Rejected> {
 fn refunding(order: &Order, event: &Event) -> Result<Transition, Rejected> {
     match event {
         Event::PaymentIs(news) => match news.status {
-            PaymentStatus::Refunded => Ok(money_back(order, *news)),
+            PaymentStatus::Refunded => Ok(money_back(start(order), *news)),
             // The money was never taken after all: there is nothing to give back.
-            PaymentStatus::Failed => {
-                let mut after = start(order).know(*news).decline();
-                if order.status == Status::Confirmed {
-                    after.order.status = Status::Refunded;
-                }
-                Ok(after.give_up_seats())
+            PaymentStatus::Failed if order.status == Status::Confirmed => {
+                Ok(money_back(start(order), *news))
             }
+            PaymentStatus::Failed => Ok(start(order).know(*news).decline().give_up_seats()),
             PaymentStatus::Success | PaymentStatus::Pending => Err(Rejected::Stale),
         },
-        Event::NoAnswer => Ok(again(order)),
+        Event::NoAnswer { may_land } => Ok(again(order, *may_land)),
+        Event::PaymentUnsure => doubt_payment(order),
         Event::PaidWithoutSeats(_)
         | Event::Reserved(_)
         | Event::ReservedBeyondRange
         | Event::ReserveRefused(_)
         | Event::ChargeRefused
-        | Event::PaymentUnsure
         | Event::Allocated
         | Event::SeatsLost
         | Event::Released
@@ -348,12 +363,20 @@ fn refunding(order: &Order, event: &Event) -> Result<Transition, Rejected> {
 
 fn releasing(order: &Order, event: &Event) -> Result<Transition, Rejected> {
     match event {
+        // A request that is still under way could touch the next buyer's hold: until none can, the claims are kept.
+        Event::Released if order.in_flight() => {
+            let mut after = again(order, false);
+            after.due = Due::Settled;
+            Ok(after)
+        }
         Event::Released => Ok(start(order).seats_given_up()),
         // Beyond our hold window Seating frees reserved seats by itself.
-        Event::NoAnswer if order.hold_lapsed() && order.hold == Hold::Reserved => {
+        Event::NoAnswer { may_land: false }
+            if order.hold_lapsed() && order.hold == Hold::Reserved && !order.in_flight() =>
+        {
             Ok(start(order).seats_given_up())
         }
-        Event::NoAnswer => Ok(again(order)),
+        Event::NoAnswer { may_land } => Ok(again(order, *may_land)),
         // News of the money waits until the seats are given up: a release under way could free them under a new hold.
         Event::PaymentIs(news) if order.payment.is_none() => {
             let mut after = start(order).know(*news);
@@ -361,12 +384,12 @@ fn releasing(order: &Order, event: &Event) -> Result<Transition, Rejected> {
             Ok(after)
         }
         Event::PaymentIs(news) => record_payment(order, *news),
+        Event::PaymentUnsure => doubt_payment(order),
         Event::PaidWithoutSeats(_)
         | Event::Reserved(_)
         | Event::ReservedBeyondRange
         | Event::ReserveRefused(_)
         | Event::ChargeRefused
-        | Event::PaymentUnsure
         | Event::Allocated
         | Event::SeatsLost
         | Event::CancelRequested
@@ -379,7 +402,7 @@ fn done(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         Event::PaymentIs(news) => match (order.status, news.status) {
             // A charge-back.
             (Status::Confirmed, PaymentStatus::Refunded) => {
-                let mut after = money_back(order, *news);
+                let mut after = money_back(start(order), *news);
                 after.tickets = Tickets::Void;
                 Ok(after)
             }
@@ -416,32 +439,31 @@ fn done(order: &Order, event: &Event) -> Result<Transition, Rejected> {
             after.order.hold = Hold::Allocated;
             Ok(after)
         }
-        Event::PaymentUnsure
-            if matches!(order.status, Status::Cancelled | Status::Failed)
-                && matches!(order.payment_status(), Some(PaymentStatus::Pending | PaymentStatus::Failed)) =>
-        {
-            let mut after = start(order).enter(Phase::AwaitingPayment);
+        Event::PaymentUnsure => {
+            let mut after = doubt_payment(order)?;
             after.due = Due::Now;
             Ok(after)
         }
+        Event::NoAnswer { may_land } if order.is_watched() => Ok(again(order, *may_land)),
         Event::Reserved(_)
         | Event::ReservedBeyondRange
         | Event::ReserveRefused(_)
         | Event::ChargeRefused
-        | Event::PaymentUnsure
         | Event::Allocated
         | Event::SeatsLost
         | Event::Released
-        | Event::NoAnswer
+        | Event::NoAnswer { .. }
         | Event::CancelRequested
         | Event::RefundRequested => Err(Rejected::Stale),
     }
 }
 
-/// The buyer gives up. `CANCELLED` at once; where a charge may exist, the phase goes on until the money is known.
+/// The buyer gives up. `CANCELLED` at once; where a charge may exist, the phase goes on until the money is known. Of an
+/// order that has expired it is remembered, because its payment may still come.
 fn cancel(order: &Order) -> Result<Transition, Rejected> {
     match order.status {
         Status::Pending => {}
+        Status::Cancelled if order.may_revive() => {}
         Status::Cancelled => return Err(Rejected::Stale),
         Status::Confirmed | Status::Failed | Status::Refunded => return Err(Rejected::NotCancellable),
     }
@@ -449,14 +471,17 @@ fn cancel(order: &Order) -> Result<Transition, Rejected> {
     after.due = Due::Unchanged;
     match order.phase {
         // Whoever is at the peer finds the order cancelled when it comes back, and undoes what it got.
-        Phase::Reserving | Phase::Charging | Phase::Refunding | Phase::Releasing => {}
+        Phase::Reserving | Phase::Charging | Phase::Refunding | Phase::Releasing | Phase::Done => {}
         Phase::AwaitingPayment => after.due = Due::Held,
-        Phase::Allocating => after = after.enter(Phase::Refunding),
-        Phase::Done => after.due = Due::Never,
+        // Somebody may be allocating at this moment.
+        Phase::Allocating => after = after.may_land(true).enter(Phase::Refunding),
     }
-    after.order.status = Status::Cancelled;
-    after.order.failure = None;
-    after.message = Some(MessageKind::OrderCancelled);
+    after.order.given_up = true;
+    if order.status == Status::Pending {
+        after.order.status = Status::Cancelled;
+        after.order.failure = None;
+        after.message = Some(MessageKind::OrderCancelled);
+    }
     Ok(after)
 }
 
@@ -505,19 +530,33 @@ fn record_payment(order: &Order, news: Payment) -> Result<Transition, Rejected> 
         | (Some(Success), Refunded) => true,
         (None | Some(Pending | Success | Failed | Refunded), Pending | Success | Failed | Refunded) => false,
     };
-    if !advances {
+    // An answer to the question about a payment that is watched is worth storing, even if it tells nothing new.
+    let answers = order.is_watched() && order.payment_status() == Some(news.status);
+    if !advances && !answers {
         return Err(Rejected::Stale);
     }
     let mut after = start(order).know(news);
-    after.due = if order.phase == Phase::Done { Due::Never } else { Due::Unchanged };
+    after.order.attempts = if answers { 0 } else { order.attempts };
+    after.due = Due::Unchanged;
     Ok(after)
 }
 
-/// The money went back.
-fn money_back(order: &Order, news: Payment) -> Transition {
-    let mut after = start(order).know(news);
+/// A callback that could not be checked: where nobody is going to ask Payment, it is asked once the order is at rest.
+fn doubt_payment(order: &Order) -> Result<Transition, Rejected> {
+    if order.payment_unsure || matches!(order.payment_status(), None | Some(PaymentStatus::Refunded)) {
+        return Err(Rejected::Stale);
+    }
+    let mut after = start(order);
+    after.order.payment_unsure = true;
+    after.due = Due::Unchanged;
+    Ok(after)
+}
+
+/// The money went back, or was never taken.
+fn money_back(after: Transition, news: Payment) -> Transition {
+    let mut after = after.know(news);
     // What failed or was cancelled stays so, and its payment shows that the money went back.
-    if matches!(order.status, Status::Pending | Status::Confirmed) {
+    if matches!(after.order.status, Status::Pending | Status::Confirmed) {
         after.order.status = Status::Refunded;
     }
     after.message = Some(MessageKind::OrderRefunded);
@@ -531,9 +570,9 @@ fn paid_without_seats(order: &Order, news: Payment) -> Result<Transition, Reject
     Ok(start(order).know(news).lose_seats())
 }
 
-fn seats_refused(order: &Order, failure: Failure) -> Transition {
-    let mut after = start(order);
+fn seats_refused(mut after: Transition, failure: Failure) -> Transition {
     after.order.hold = Hold::Nothing;
+    after.order.given_up |= after.order.is_paid();
     after.fail(failure).give_up_seats()
 }
 
@@ -541,11 +580,13 @@ fn beyond_range(order: &Order) -> Transition {
     held(order).fail(Failure::new(FailureCode::AmountOutOfRange, TOO_MUCH)).give_up_seats()
 }
 
-/// The same action again, later.
-fn again(order: &Order) -> Transition {
-    let mut after = start(order);
+/// The same action again, later. After many attempts the operator is told; the order stays due, so that it heals by
+/// itself when the peer comes back.
+fn again(order: &Order, may_land: bool) -> Transition {
+    let mut after = start(order).may_land(may_land);
     // The sweep's claim counts an attempt as it begins; only the first holder's is not counted yet.
     after.order.attempts = order.attempts.max(1);
+    after.order.parked |= after.order.attempts >= retry::PARK_AFTER_ATTEMPTS;
     after.due = Due::Backoff;
     after
 }
@@ -556,6 +597,7 @@ fn start(order: &Order) -> Transition {
         order: order.clone(),
         due: if order.phase == Phase::Done { Due::Never } else { Due::Held },
         renew_expiry: false,
+        in_flight: false,
         items: None,
         tickets: Tickets::Keep,
         claims: Claims::Keep,
@@ -573,6 +615,7 @@ impl Transition {
     fn enter(mut self, phase: Phase) -> Self {
         self.order.phase = phase;
         self.order.attempts = 0;
+        self.order.parked = false;
         self.due = match phase {
             Phase::Done => Due::Never,
             Phase::AwaitingPayment => Due::AtExpiry,
@@ -587,8 +630,32 @@ impl Transition {
         self
     }
 
+    /// At rest nothing is due, but for questions about a payment whose fate is not known.
+    fn at_rest(mut self) -> Self {
+        if self.order.phase == Phase::Done {
+            let watched = self.order.is_watched();
+            self.order.parked &= watched;
+            self.due = match self.due {
+                _ if !watched => Due::Never,
+                due @ (Due::Now | Due::Backoff) => due,
+                Due::Never | Due::Held | Due::Unchanged | Due::AtExpiry | Due::Settled | Due::Watch => Due::Watch,
+            };
+        }
+        self
+    }
+
+    /// Notes that a request to Seating may still take effect.
+    fn may_land(mut self, may_land: bool) -> Self {
+        if may_land {
+            self.in_flight = true;
+            self.order.in_flight_ms = retry::IN_FLIGHT_MS as i64;
+        }
+        self
+    }
+
     fn know(mut self, news: Payment) -> Self {
         self.order.payment = Some(news);
+        self.order.payment_unsure = false;
         self
     }
 
@@ -616,14 +683,21 @@ impl Transition {
 
     /// Paid, but the seats are somebody else's.
     fn lose_seats(mut self) -> Self {
+        self.order.given_up = true;
         if self.order.status == Status::Pending {
             self.order.failure = Some(Failure::new(FailureCode::SeatsUnavailable, SEATS_GONE));
         }
         self.enter(Phase::Refunding)
     }
 
-    /// On to releasing what Seating may hold; when it holds nothing of ours, past it.
-    fn give_up_seats(self) -> Self {
+    /// On to releasing what Seating may hold; when it holds nothing of ours, and never will, past it.
+    fn give_up_seats(mut self) -> Self {
+        if self.order.in_flight() {
+            if self.order.hold == Hold::Nothing {
+                self.order.hold = Hold::Reserved;
+            }
+            return self.enter(Phase::Releasing);
+        }
         let lapsed = self.order.hold == Hold::Reserved && self.order.hold_lapsed();
         if self.order.hold == Hold::Nothing || lapsed {
             self.seats_given_up()
@@ -645,7 +719,7 @@ impl Transition {
     /// Money for an order that is not wanted any more: if it only expired, the same seats are tried again; else the
     /// money goes back.
     fn pay_back_or_hold_again(mut self) -> Self {
-        if !self.order.was_expired() {
+        if !self.order.may_revive() {
             if self.order.hold == Hold::Nothing {
                 self.claims = Claims::Drop;
             }

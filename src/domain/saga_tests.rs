@@ -7,6 +7,11 @@ use uuid::Uuid;
 
 const PAYMENT: PaymentId = PaymentId(Uuid::from_u128(7));
 
+/// No answer, and nothing that was sent can still take effect.
+const SILENCE: Event = Event::NoAnswer { may_land: false };
+/// No answer, and what was sent may still take effect.
+const TIMED_OUT: Event = Event::NoAnswer { may_land: true };
+
 fn tax() -> TaxRate {
     TaxRate::parse("5").unwrap()
 }
@@ -38,6 +43,10 @@ fn order_in(phase: Phase) -> Order {
         attempts: 0,
         expires_in_ms: 3_600_000,
         hold_in_ms: 3_700_000,
+        in_flight_ms: 0,
+        given_up: false,
+        payment_unsure: false,
+        parked: false,
     };
     match phase {
         Phase::Reserving => (order.hold, order.amounts) = (Hold::Nothing, None),
@@ -62,7 +71,7 @@ fn order_in(phase: Phase) -> Order {
 }
 
 fn cancelled(phase: Phase) -> Order {
-    Order { status: Status::Cancelled, ..order_in(phase) }
+    Order { status: Status::Cancelled, given_up: true, ..order_in(phase) }
 }
 
 fn expired_and_done() -> Order {
@@ -102,7 +111,7 @@ fn every_event() -> Vec<Event> {
         Event::Allocated,
         Event::SeatsLost,
         Event::Released,
-        Event::NoAnswer,
+        SILENCE,
         Event::CancelRequested,
         Event::RefundRequested,
     ];
@@ -190,10 +199,14 @@ fn a_late_payment_holds_the_same_seats_again_or_is_refunded() {
             ("seats_refused", "CANCELLED refunding Held"),
             ("no_answer", "CANCELLED reserving Backoff"),
             ("payment_refunded", "CANCELLED reserving Unchanged"),
+            ("payment_unsure", "CANCELLED reserving Unchanged"),
+            ("cancel_requested", "CANCELLED reserving Unchanged"),
             ("refund_requested", "NotRefundable"),
         ],
     );
-    assert_eq!(outcome(&late(held_again.clone()), &Event::NoAnswer), "CANCELLED refunding Held");
+    assert_eq!(outcome(&late(held_again.clone()), &SILENCE), "CANCELLED refunding Held");
+    let given_up = next(&held_again, &Event::CancelRequested, tax()).unwrap().order;
+    assert_eq!(outcome(&given_up, &Event::Reserved(items())), "CANCELLED releasing Held");
     let transition = next(&held_again, &Event::Reserved(items()), tax()).unwrap();
     assert_eq!(transition.items, None, "the price that was paid stays");
     let confirmed = next(&transition.order, &Event::Allocated, tax()).unwrap();
@@ -254,7 +267,7 @@ fn a_pending_payment_is_awaited_until_the_order_expires() {
     // When Seating may have freed the seats by itself, nothing is released, and money holds them again.
     let lapsed_order = lapsed(order_in(Phase::AwaitingPayment));
     let outcome = |status| outcome(&lapsed_order, &Event::PaymentIs(payment(status)));
-    assert_eq!(outcome(PaymentStatus::Pending), "CANCELLED done Never");
+    assert_eq!(outcome(PaymentStatus::Pending), "CANCELLED done Watch");
     assert_eq!(outcome(PaymentStatus::Failed), "FAILED done Never");
     assert_eq!(outcome(PaymentStatus::Success), "PENDING reserving Held");
     check(
@@ -280,6 +293,7 @@ fn allocating_confirms_or_refunds() {
             ("seats_allocated", "CONFIRMED done Never"),
             ("seats_lost", "PENDING refunding Held"),
             ("payment_refunded", "REFUNDED releasing Held"),
+            ("payment_unsure", "PENDING allocating Unchanged"),
             ("no_answer", "PENDING allocating Backoff"),
             ("cancel_requested", "CANCELLED refunding Held"),
             ("refund_requested", "NotRefundable"),
@@ -294,6 +308,7 @@ fn refunding_goes_on_until_payment_says_that_the_money_went_back() {
         &[
             ("payment_refunded", "REFUNDED releasing Held"),
             ("payment_failed", "FAILED releasing Held"),
+            ("payment_unsure", "PENDING refunding Unchanged"),
             ("no_answer", "PENDING refunding Backoff"),
             ("cancel_requested", "CANCELLED refunding Unchanged"),
             ("refund_requested", "NotRefundable"),
@@ -304,6 +319,7 @@ fn refunding_goes_on_until_payment_says_that_the_money_went_back() {
         &[
             ("payment_refunded", "REFUNDED releasing Held"),
             ("payment_failed", "REFUNDED releasing Held"),
+            ("payment_unsure", "CONFIRMED refunding Unchanged"),
             ("no_answer", "CONFIRMED refunding Backoff"),
             ("cancel_requested", "NotCancellable"),
         ],
@@ -313,6 +329,7 @@ fn refunding_goes_on_until_payment_says_that_the_money_went_back() {
         &[
             ("payment_refunded", "CANCELLED releasing Held"),
             ("payment_failed", "CANCELLED releasing Held"),
+            ("payment_unsure", "CANCELLED refunding Unchanged"),
             ("no_answer", "CANCELLED refunding Backoff"),
             ("refund_requested", "NotRefundable"),
         ],
@@ -327,11 +344,12 @@ fn releasing_ends_and_then_deals_with_money_that_came_meanwhile() {
             ("seats_released", "FAILED done Never"),
             ("no_answer", "FAILED releasing Backoff"),
             ("payment_succeeded", "FAILED releasing Unchanged"),
+            ("payment_unsure", "FAILED releasing Unchanged"),
             ("cancel_requested", "NotCancellable"),
             ("refund_requested", "NotRefundable"),
         ],
     );
-    assert_eq!(outcome(&lapsed(order_in(Phase::Releasing)), &Event::NoAnswer), "FAILED done Never");
+    assert_eq!(outcome(&lapsed(order_in(Phase::Releasing)), &SILENCE), "FAILED done Never");
     let paid = Order { payment: Some(payment(PaymentStatus::Success)), ..order_in(Phase::Releasing) };
     assert_eq!(outcome(&paid, &Event::Released), "FAILED refunding Held");
     let paid_late = Order { payment: paid.payment, phase: Phase::Releasing, ..expired_and_done() };
@@ -344,6 +362,7 @@ fn a_confirmed_order_stays_confirmed_until_its_money_goes_back() {
         order_in(Phase::Done),
         &[
             ("payment_refunded", "REFUNDED releasing Held"),
+            ("payment_unsure", "CONFIRMED done Now"),
             ("cancel_requested", "NotCancellable"),
             ("refund_requested", "CONFIRMED refunding Held"),
         ],
@@ -368,11 +387,14 @@ fn money_for_an_order_that_is_over_is_used_or_given_back() {
         expired_and_done(),
         &[
             ("payment_succeeded", "CANCELLED reserving Held"),
+            ("payment_pending", "CANCELLED done Watch"),
             ("payment_failed", "CANCELLED done Never"),
             ("payment_refunded", "CANCELLED done Never"),
             ("paid_without_seats", "CANCELLED refunding Held"),
-            ("payment_unsure", "CANCELLED awaiting_payment Now"),
+            ("payment_unsure", "CANCELLED done Now"),
+            ("no_answer", "CANCELLED done Backoff"),
             ("seats_allocated", "CANCELLED releasing Held"),
+            ("cancel_requested", "CANCELLED done Watch"),
             ("refund_requested", "NotRefundable"),
         ],
     );
@@ -384,6 +406,90 @@ fn money_for_an_order_that_is_over_is_used_or_given_back() {
         outcome(&declined, &Event::PaymentIs(payment(PaymentStatus::Success))),
         "FAILED refunding Held"
     );
+}
+
+#[test]
+fn a_cancel_of_an_expired_order_is_remembered_until_its_late_payment() {
+    let cancelled = next(&expired_and_done(), &Event::CancelRequested, tax()).unwrap();
+    assert_eq!(cancelled.message, None, "the buyer knows already");
+    assert_eq!(cancelled.order.failure, expired_and_done().failure, "it is shown as it was");
+    let paid = Event::PaymentIs(payment(PaymentStatus::Success));
+    assert_eq!(outcome(&cancelled.order, &paid), "CANCELLED refunding Held");
+    assert_eq!(outcome(&cancelled.order, &Event::CancelRequested), "Stale");
+}
+
+#[test]
+fn a_request_that_may_still_land_keeps_the_claims_until_it_cannot() {
+    let releasing = order_in(Phase::Releasing);
+    let in_flight = next(&releasing, &TIMED_OUT, tax()).unwrap();
+    assert!(in_flight.in_flight && in_flight.order.in_flight());
+    assert_eq!(outcome(&in_flight.order, &Event::Released), "FAILED releasing Settled");
+    let lapsed_meanwhile = lapsed(in_flight.order.clone());
+    assert_eq!(outcome(&lapsed_meanwhile, &SILENCE), "FAILED releasing Backoff");
+    let settled = Order { in_flight_ms: 0, ..in_flight.order };
+    assert_eq!(outcome(&settled, &Event::Released), "FAILED done Never");
+    assert_eq!(action(&settled), Some(Action::LookThenRelease));
+
+    // Whoever was allocating may be at it still.
+    for event in [Event::CancelRequested, Event::PaymentIs(payment(PaymentStatus::Refunded))] {
+        assert!(next(&order_in(Phase::Allocating), &event, tax()).unwrap().in_flight, "{event:?}");
+    }
+    // A reserve that nobody answered may take the seats after all: they are looked at before the claims are dropped.
+    let asked_in_vain = Order { attempts: 1, in_flight_ms: 5_000, ..order_in(Phase::Reserving) };
+    let refused = next(&asked_in_vain, &refused(), tax()).unwrap();
+    assert_eq!((refused.order.phase, refused.order.hold), (Phase::Releasing, Hold::Reserved));
+    assert_eq!(action(&refused.order), Some(Action::LookThenRelease));
+    let expired = next(&late(order_in(Phase::Reserving)), &TIMED_OUT, tax()).unwrap();
+    assert_eq!((expired.order.phase, expired.in_flight), (Phase::Releasing, true));
+}
+
+#[test]
+fn seats_lost_to_a_request_in_flight_are_not_tried_again() {
+    let held_again = Order {
+        phase: Phase::Reserving,
+        payment: Some(payment(PaymentStatus::Success)),
+        attempts: 1,
+        ..lapsed(expired_and_done())
+    };
+    let lost = next(&held_again, &TIMED_OUT, tax()).unwrap().order;
+    assert_eq!(lost.phase, Phase::Releasing);
+    let settled = Order { in_flight_ms: 0, ..lost };
+    assert_eq!(outcome(&settled, &Event::Released), "CANCELLED refunding Held");
+}
+
+#[test]
+fn the_operator_is_told_after_many_attempts_and_progress_takes_it_back() {
+    for phase in Phase::ALL.iter().filter(|phase| **phase != Phase::Done) {
+        let order = Order { attempts: retry::PARK_AFTER_ATTEMPTS - 1, ..order_in(*phase) };
+        assert!(!next(&order, &SILENCE, tax()).unwrap().order.parked, "{phase:?}");
+        let order = Order { attempts: retry::PARK_AFTER_ATTEMPTS, ..order };
+        let told = next(&order, &SILENCE, tax()).unwrap();
+        assert!(told.order.parked && told.due == Due::Backoff, "{phase:?}");
+    }
+    let parked = Order { parked: true, ..order_in(Phase::Allocating) };
+    assert!(!next(&parked, &Event::Allocated, tax()).unwrap().order.parked);
+}
+
+#[test]
+fn the_payment_of_an_order_at_rest_is_asked_about_until_its_fate_is_known() {
+    assert_eq!(action(&expired_and_done()), Some(Action::AskPayment));
+    assert_eq!(action(&order_in(Phase::Done)), None);
+    // A callback that could not be checked, of whatever order: a charge-back for example.
+    for phase in [Phase::Allocating, Phase::Refunding, Phase::Releasing, Phase::Done] {
+        let doubted = next(&order_in(phase), &Event::PaymentUnsure, tax()).unwrap().order;
+        assert!(doubted.payment_unsure, "{phase:?}");
+        let known = doubted.payment.unwrap();
+        let status = if doubted.is_paid() { Status::Confirmed } else { doubted.status };
+        let at_rest = Order { phase: Phase::Done, status, ..doubted };
+        assert_eq!(action(&at_rest), Some(Action::AskPayment));
+        if matches!(known.status, PaymentStatus::Success | PaymentStatus::Failed) {
+            let sure = next(&at_rest, &Event::PaymentIs(known), tax()).unwrap();
+            assert_eq!((sure.order.payment_unsure, sure.due), (false, Due::Never), "{phase:?}");
+        }
+    }
+    let charged_back = Order { payment_unsure: true, ..order_in(Phase::Done) };
+    let refunded = Event::PaymentIs(payment(PaymentStatus::Refunded));
+    assert_eq!(outcome(&charged_back, &refunded), "REFUNDED releasing Held");
 }
 
 #[test]
@@ -523,16 +629,12 @@ impl World {
         if transition.tickets != Tickets::Keep {
             self.tickets = transition.tickets;
         }
-        assert_eq!(
-            self.order.phase == Phase::Done,
-            transition.due == Due::Never,
-            "{event:?} {:?}",
-            self.order
-        );
+        let at_rest = self.order.phase == Phase::Done && !self.order.is_watched();
+        assert_eq!(at_rest, transition.due == Due::Never, "{event:?} {:?}", self.order);
     }
 
     fn news(&self) -> Event {
-        self.paid.map_or(Event::NoAnswer, |status| Event::PaymentIs(payment(status)))
+        self.paid.map_or(SILENCE, |status| Event::PaymentIs(payment(status)))
     }
 
     /// Performs the order's action at the peers, and tells the answer.
@@ -544,7 +646,7 @@ impl World {
                     Event::Reserved(items())
                 }
                 Seats::Ours(_) if self.order.attempts > 0 => Event::Reserved(items()),
-                Seats::Ours(_) if self.order.is_paid() => Event::NoAnswer,
+                Seats::Ours(_) if self.order.is_paid() => SILENCE,
                 Seats::Ours(_) | Seats::Theirs => refused(),
             },
             Action::Charge => {
@@ -586,7 +688,7 @@ impl World {
                 let Some(answer) = self.perform(decline, hang) else {
                     return;
                 };
-                self.apply(if lost { &Event::NoAnswer } else { &answer });
+                self.apply(if lost { &TIMED_OUT } else { &answer });
             }
             Step::Crash => self.order.attempts += 1,
             Step::Settle { success, callback } => {
@@ -617,9 +719,10 @@ impl World {
     /// The faults are over: every action is answered, and a payment that is still undecided gets its callback.
     fn settle(&mut self) -> bool {
         for _ in 0..40 {
+            self.order.in_flight_ms = 0;
             if let Some(answer) = self.perform(false, false) {
                 self.apply(&answer);
-                if self.order.phase == Phase::AwaitingPayment {
+                if matches!(self.order.phase, Phase::AwaitingPayment | Phase::Done) {
                     self.run(Step::Settle { success: true, callback: true });
                 }
             } else if self.paid == Some(PaymentStatus::Pending) {

@@ -47,13 +47,13 @@ pub async fn event(config: &Config, event_id: i32) -> Outcome<EventStatus> {
     };
     let answer = match send(call).await {
         Ok(answer) => answer,
-        Err(reason) => return Outcome::NoAnswer(reason),
+        Err(silence) => return Outcome::NoAnswer(silence),
     };
     let status = match answer.status {
         200 => match answer.json::<Event>(NAME) {
             Ok(event) if event.status == "ON_SALE" => EventStatus::OnSale,
             Ok(_) => EventStatus::NotOnSale,
-            Err(reason) => return Outcome::NoAnswer(reason),
+            Err(reason) => return Outcome::NoAnswer(reason.into()),
         },
         404 => EventStatus::Unknown,
         _ => return answer.unusable(NAME),

@@ -74,30 +74,60 @@ pub struct Answer {
 pub enum Outcome<T> {
     /// The peer answered, and the answer makes sense.
     Answered(T),
-    /// No answer in time, or one that says nothing: its effect is unknown. The reason is for logs.
-    NoAnswer(String),
+    /// No answer in time, or one that says nothing: its effect is unknown.
+    NoAnswer(Silence),
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub struct Silence {
+    /// For logs and the journal.
+    pub reason: String,
+    /// The request was sent and nobody answered it, so that it may still take effect: we hung up, the connection broke,
+    /// or a gateway lost its upstream.
+    pub may_land: bool,
+}
+
+impl From<String> for Silence {
+    /// The peer answered, and the answer says nothing.
+    fn from(reason: String) -> Self {
+        Self { reason, may_land: false }
+    }
+}
+
+impl Silence {
+    fn unanswered(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), may_land: true }
+    }
+
+    /// A failure of the host's, while a request was on its way.
+    fn of(code: &types::ErrorCode) -> Self {
+        // Nothing was sent.
+        let refused = matches!(code, types::ErrorCode::ConnectionRefused | types::ErrorCode::DnsError(_));
+        Self { reason: format!("{code:?}"), may_land: !refused }
+    }
 }
 
 /// Sends a call and waits for the whole answer, at most until its deadline.
 ///
 /// # Errors
-/// The reason why there is no answer. It says nothing about the call's effect.
-pub async fn send(call: Call<'_>) -> Result<Answer, String> {
+/// Why there is no answer. It says nothing about the call's effect.
+pub async fn send(call: Call<'_>) -> Result<Answer, Silence> {
     let name = call.name;
     let deadline = Duration::from_millis(call.deadline_ms);
     let result = match select(pin!(exchange(call)), pin!(spin_sdk::time::sleep(deadline))).await {
         Either::Left((result, _)) => result,
-        Either::Right(_) => Err(format!("no answer within {} ms", deadline.as_millis())),
+        Either::Right(_) => Err(Silence::unanswered(format!("no answer within {} ms", deadline.as_millis()))),
     };
     let outcome = match &result {
         Ok(answer) => answer.status.to_string(),
         Err(_) => "none".to_owned(),
     };
     work::add(work::PEER_CALLS, format!("call=\"{name}\",outcome=\"{outcome}\""), 1.0);
-    result.map_err(|reason| format!("{name}: {reason}"))
+    result.map_err(|silence| Silence { reason: format!("{name}: {}", silence.reason), ..silence })
 }
 
-async fn exchange(call: Call<'_>) -> Result<Answer, String> {
+async fn exchange(call: Call<'_>) -> Result<Answer, Silence> {
     let body = call.body.unwrap_or_default().into_bytes();
     let is_post = !body.is_empty();
     let length = body.len().to_string();
@@ -120,13 +150,13 @@ async fn exchange(call: Call<'_>) -> Result<Answer, String> {
     let method = if is_post { types::Method::Post } else { types::Method::Get };
     let scheme = if call.base.https { types::Scheme::Https } else { types::Scheme::Http };
     let path = format!("{}{}", call.base.path, call.path);
-    request.set_method(&method).map_err(|()| "bad method")?;
-    request.set_scheme(Some(&scheme)).map_err(|()| "bad scheme")?;
-    request.set_authority(Some(&call.base.authority)).map_err(|()| "bad authority")?;
-    request.set_path_with_query(Some(&path)).map_err(|()| "bad path")?;
+    request.set_method(&method).map_err(|()| "bad method".to_owned())?;
+    request.set_scheme(Some(&scheme)).map_err(|()| "bad scheme".to_owned())?;
+    request.set_authority(Some(&call.base.authority)).map_err(|()| "bad authority".to_owned())?;
+    request.set_path_with_query(Some(&path)).map_err(|()| "bad path".to_owned())?;
 
     writing.start().await;
-    let response = client::send(request).await.map_err(|code| format!("{code:?}"))?;
+    let response = client::send(request).await.map_err(|code| Silence::of(&code))?;
 
     let status = response.get_status_code();
     let retry_after_seconds = response
@@ -137,10 +167,12 @@ async fn exchange(call: Call<'_>) -> Result<Answer, String> {
     let (_done, result) = wit_future::new(|| Ok(()));
     let (stream, trailers) = types::Response::consume_body(response, result);
     let Body::Whole(body) = wire::read(stream, ANSWER_LIMIT, 0).await else {
-        return Err(format!("status {status} with more than {ANSWER_LIMIT} bytes"));
+        return Err(format!("status {status} with more than {ANSWER_LIMIT} bytes").into());
     };
     // A connection that broke in the middle of the body shows only here.
-    trailers.await.map_err(|code| format!("status {status}, body broken off: {code:?}"))?;
+    trailers
+        .await
+        .map_err(|code| Silence::unanswered(format!("status {status}, body broken off: {code:?}")))?;
     Ok(Answer { status, retry_after_seconds, body })
 }
 
@@ -161,7 +193,8 @@ impl Answer {
 
     /// Why this answer says nothing.
     pub fn unusable<T>(&self, name: &str) -> Outcome<T> {
-        Outcome::NoAnswer(format!("{name}: status {}", self.status))
+        let reason = format!("{name}: status {}", self.status);
+        Outcome::NoAnswer(Silence { reason, may_land: matches!(self.status, 502 | 504) })
     }
 }
 

@@ -32,6 +32,6 @@ pub async fn notify(config: &Config, message: &Message) -> Result<(), NotTaken> 
             reason: format!("notification.notify: status {}", answer.status),
             retry_after_seconds: answer.retry_after_seconds,
         }),
-        Err(reason) => Err(NotTaken { reason, retry_after_seconds: None }),
+        Err(silence) => Err(NotTaken { reason: silence.reason, retry_after_seconds: None }),
     }
 }

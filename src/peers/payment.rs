@@ -45,7 +45,7 @@ pub enum Charge {
 pub async fn charge(config: &Config, order: &Order) -> Outcome<Charge> {
     const NAME: &str = "payment.charge";
     let Some(amounts) = order.amounts else {
-        return Outcome::NoAnswer(format!("{NAME}: the order has no total"));
+        return Outcome::NoAnswer(format!("{NAME}: the order has no total").into());
     };
     let body = json!({
         "merchant_order_id": order.id, "amount_cents": amounts.total_cents, "currency": order.currency,
@@ -63,14 +63,15 @@ pub async fn charge(config: &Config, order: &Order) -> Outcome<Charge> {
             200 | 201 => match shown(&answer, NAME).map(|shown| shown.of(order)) {
                 Ok(Some(payment)) => Outcome::Answered(Charge::Made(payment)),
                 Ok(None) => {
-                    Outcome::NoAnswer(format!("{NAME}: the payment is of another order, amount or currency"))
+                    let reason = format!("{NAME}: the payment is of another order, amount or currency");
+                    Outcome::NoAnswer(reason.into())
                 }
-                Err(reason) => Outcome::NoAnswer(reason),
+                Err(reason) => Outcome::NoAnswer(reason.into()),
             },
             402 => Outcome::Answered(Charge::Refused),
             _ => answer.unusable(NAME),
         },
-        Err(reason) => Outcome::NoAnswer(reason),
+        Err(silence) => Outcome::NoAnswer(silence),
     }
 }
 
@@ -93,13 +94,13 @@ pub async fn ask(config: &Config, id: PaymentId, deadline_ms: u64) -> Outcome<Op
         Ok(answer) => match answer.status {
             200 => match shown(&answer, NAME) {
                 Ok(shown) if shown.id == id => Outcome::Answered(Some(shown)),
-                Ok(_) => Outcome::NoAnswer(format!("{NAME}: another payment than asked for")),
-                Err(reason) => Outcome::NoAnswer(reason),
+                Ok(_) => Outcome::NoAnswer(format!("{NAME}: another payment than asked for").into()),
+                Err(reason) => Outcome::NoAnswer(reason.into()),
             },
             404 => Outcome::Answered(None),
             _ => answer.unusable(NAME),
         },
-        Err(reason) => Outcome::NoAnswer(reason),
+        Err(silence) => Outcome::NoAnswer(silence),
     }
 }
 
@@ -123,11 +124,11 @@ pub async fn refund(config: &Config, id: PaymentId) -> Outcome<bool> {
             200 => match answer.json::<Refunded>(NAME) {
                 Ok(Refunded { status: PaymentStatus::Refunded }) => Outcome::Answered(true),
                 Ok(_) => Outcome::Answered(false),
-                Err(reason) => Outcome::NoAnswer(reason),
+                Err(reason) => Outcome::NoAnswer(reason.into()),
             },
             400 | 404 | 409 => Outcome::Answered(false),
             _ => answer.unusable(NAME),
         },
-        Err(reason) => Outcome::NoAnswer(reason),
+        Err(silence) => Outcome::NoAnswer(silence),
     }
 }

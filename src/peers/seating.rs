@@ -4,7 +4,7 @@
 //! by looking at the seats, and only seats that are surely ours are released.
 
 use super::lenient::{Int, NumberText};
-use super::{Answer, BaseUrl, Call, Outcome, send};
+use super::{Answer, BaseUrl, Call, Outcome, Silence, send};
 use crate::config::Config;
 use crate::domain::ids::OrderId;
 use crate::domain::money::{MAX_CENTS, PriceError, cents_from_major};
@@ -124,12 +124,12 @@ pub async fn reserve(config: &Config, order: &Order) -> Outcome<Reserve> {
     let answer =
         match send(call(&config.seating, NAME, "/v1/seats/reserve".into(), Some(body.to_string()))).await {
             Ok(answer) => answer,
-            Err(reason) => return Outcome::NoAnswer(reason),
+            Err(silence) => return Outcome::NoAnswer(silence),
         };
     match answer.status {
         200 | 201 => match held(&answer, order) {
             Ok(priced) => Outcome::Answered(Reserve::Held(priced)),
-            Err(reason) => Outcome::NoAnswer(format!("{NAME}: {reason}")),
+            Err(reason) => Outcome::NoAnswer(format!("{NAME}: {reason}").into()),
         },
         409 => Outcome::Answered(Reserve::Taken(named_in(&answer))),
         404 | 400 => Outcome::Answered(Reserve::NotFound),
@@ -175,19 +175,19 @@ pub async fn look(config: &Config, order: &Order) -> Outcome<Vec<Option<Seat>>> 
             200 => {
                 let seat: Seat = answer.json(NAME)?;
                 if seat.id != Int((*id).into()) {
-                    return Err(format!("{NAME}: another seat than {id}"));
+                    return Err(format!("{NAME}: another seat than {id}").into());
                 }
                 // Seat ids are unique across events: this may be another order's.
                 let elsewhere = seat.event_id.is_some_and(|event| event != Int(order.event_id.into()));
                 Ok((!elsewhere).then_some(seat))
             }
             404 => Ok(None),
-            status => Err(format!("{NAME}: status {status}")),
+            status => Err(Silence::from(format!("{NAME}: status {status}"))),
         }
     });
     match futures::future::try_join_all(looks).await {
         Ok(seats) => Outcome::Answered(seats),
-        Err(reason) => Outcome::NoAnswer(reason),
+        Err(silence) => Outcome::NoAnswer(silence),
     }
 }
 
@@ -201,7 +201,7 @@ pub async fn allocate(config: &Config, order: &Order) -> Outcome<bool> {
             400 | 404 | 409 => Outcome::Answered(false),
             _ => answer.unusable(NAME),
         },
-        Err(reason) => Outcome::NoAnswer(reason),
+        Err(silence) => Outcome::NoAnswer(silence),
     }
 }
 
@@ -214,12 +214,12 @@ pub async fn of_order(config: &Config, id: OrderId) -> Outcome<Vec<i32>> {
                 Ok(seats) => {
                     Outcome::Answered(seats.iter().filter_map(|seat| i32::try_from(seat.id.0).ok()).collect())
                 }
-                Err(reason) => Outcome::NoAnswer(reason),
+                Err(reason) => Outcome::NoAnswer(reason.into()),
             },
             404 => Outcome::Answered(Vec::new()),
             _ => answer.unusable(NAME),
         },
-        Err(reason) => Outcome::NoAnswer(reason),
+        Err(silence) => Outcome::NoAnswer(silence),
     }
 }
 
@@ -232,6 +232,6 @@ pub async fn release(config: &Config, seats: &[i32]) -> Outcome<()> {
             200..=299 => Outcome::Answered(()),
             _ => answer.unusable(NAME),
         },
-        Err(reason) => Outcome::NoAnswer(reason),
+        Err(silence) => Outcome::NoAnswer(silence),
     }
 }
