@@ -52,13 +52,14 @@ pub async fn store(
         let parks = transition.order.parked && !order.parked;
         let name = if parks { PARKED } else { event.name() };
         let entry = Entry { event: name, actor: context.actor, data: detail.clone() };
-        // The store before the charge is never the last one: nobody reads its document.
-        let with_document = transition.order.phase != Phase::Charging || transition.due == Due::Backoff;
+        // Whoever goes on to the charge stores again: nobody reads this document.
+        let with_document = transition.order.phase != Phase::Charging || transition.due != Due::Held;
         match orders::apply(&context.config, &transition, entry, &made, with_document).await? {
             Applied::Yes(after, document) => {
                 tell(context, &order, &after, &event, &detail);
                 if parks {
-                    let fields = json!({ "phase": after.phase, "attempts": after.attempts, "detail": detail });
+                    let fields =
+                        json!({ "phase": after.phase, "attempts": after.attempts, "detail": detail });
                     context.log.order(after.id).error("an order needs a person", fields);
                 }
                 context.messages.borrow_mut().extend(made.message);

@@ -1,11 +1,16 @@
 //! The use cases that change something, one a file: load, let the domain decide, store, act.
 
+pub mod cancel_order;
 pub mod deliver;
 pub mod drive;
+pub mod in_time;
 pub mod payment_callback;
 pub mod perform;
 pub mod place_order;
+pub mod redrive;
+pub mod refund_order;
 pub mod sweep;
+pub mod wish;
 
 use crate::config::Config;
 use crate::db::outbox::Message;

@@ -5,18 +5,16 @@
 
 use super::Context;
 use super::drive::{drive, store};
+use super::in_time::within;
 use crate::db::DbError;
 use crate::db::orders::{self, Document};
 use crate::domain::ids::{OrderId, PaymentId};
 use crate::domain::order::{Order, Payment, PaymentStatus};
 use crate::domain::saga::{Event, Rejected};
 use crate::peers::{Outcome, payment};
-use crate::telemetry::work::Busy;
-use futures::future::{Either, join, select};
+use futures::future::join;
 use serde_json::json;
-use spin_sdk::wasip3;
 use std::cell::RefCell;
-use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -59,24 +57,14 @@ const ASK_DEADLINE_MS: u64 = 1_000;
 /// [`DbError`].
 pub async fn hear(context: &Context, callback: Callback, believed: bool) -> Result<Heard, DbError> {
     let progress = Rc::new(RefCell::new(Progress::Loading));
-    let work = Box::pin(process(context.clone(), callback, believed, progress.clone()));
-    match select(work, pin!(spin_sdk::time::sleep(BUDGET))).await {
-        Either::Left((heard, _)) => heard,
-        Either::Right(((), unfinished)) => {
-            let context = context.clone();
-            wasip3::spawn(Busy::new(async move {
-                if let Err(error) = unfinished.await {
-                    let cause = format!("{error:?}");
-                    context.log.warn("a callback's work is left to the sweep", json!({ "cause": cause }));
-                }
-                super::deliver::deliver_all(&context).await;
-            }));
-            match progress.take() {
-                Progress::Loading => Err(DbError::Unavailable("the callback's time is over".into())),
-                Progress::Loaded => Ok(Heard::PaymentSilent("the callback's time is over".into())),
-                Progress::Stored(document) => Ok(Heard::Applied(document)),
-            }
-        }
+    let work = process(context.clone(), callback, believed, progress.clone());
+    if let Some(heard) = within(context, BUDGET, work).await? {
+        return Ok(heard);
+    }
+    match progress.take() {
+        Progress::Loading => Err(DbError::Unavailable("the callback's time is over".into())),
+        Progress::Loaded => Ok(Heard::PaymentSilent("the callback's time is over".into())),
+        Progress::Stored(document) => Ok(Heard::Applied(document)),
     }
 }
 

@@ -5,6 +5,7 @@
 //! pipelined on one connection.
 
 mod connection;
+pub mod operator;
 pub mod orders;
 pub mod outbox;
 pub mod work;

@@ -172,6 +172,15 @@ pub async fn read(config: &Config, id: OrderId) -> Result<Option<(i32, Document)
     Ok(Some((row.int()?, row.text()?)))
 }
 
+/// The order's journal as JSON text that is passed through; none when there is no such order.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn journal(config: &Config, id: OrderId) -> Result<Option<String>, DbError> {
+    let rows = query(config, include_str!("sql/order_journal.sql"), vec![uuid(id.0)]).await?;
+    rows.into_iter().next().map(|row| Columns::of(row).text()).transpose()
+}
+
 /// Stores a transition in one statement, if the order still has the version on which it was decided.
 ///
 /// # Errors

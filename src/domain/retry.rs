@@ -87,8 +87,7 @@ mod tests {
 
     #[test]
     fn the_operator_is_told_after_about_ten_minutes() {
-        let total: u64 =
-            (1..PARK_AFTER_ATTEMPTS).map(|n| backoff_ms(n, order_backoff_cap_ms(n), 128)).sum();
+        let total: u64 = (1..PARK_AFTER_ATTEMPTS).map(|n| backoff_ms(n, order_backoff_cap_ms(n), 128)).sum();
         assert!((7..=12).contains(&(total / 60_000)), "{total} ms");
     }
 

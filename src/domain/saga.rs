@@ -340,9 +340,7 @@ fn refunding(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         Event::PaymentIs(news) => match news.status {
             PaymentStatus::Refunded => Ok(money_back(start(order), *news)),
             // The money was never taken after all: there is nothing to give back.
-            PaymentStatus::Failed if order.status == Status::Confirmed => {
-                Ok(money_back(start(order), *news))
-            }
+            PaymentStatus::Failed if order.status == Status::Confirmed => Ok(money_back(start(order), *news)),
             PaymentStatus::Failed => Ok(start(order).know(*news).decline().give_up_seats()),
             PaymentStatus::Success | PaymentStatus::Pending => Err(Rejected::Stale),
         },
@@ -638,7 +636,9 @@ impl Transition {
             self.due = match self.due {
                 _ if !watched => Due::Never,
                 due @ (Due::Now | Due::Backoff) => due,
-                Due::Never | Due::Held | Due::Unchanged | Due::AtExpiry | Due::Settled | Due::Watch => Due::Watch,
+                Due::Never | Due::Held | Due::Unchanged | Due::AtExpiry | Due::Settled | Due::Watch => {
+                    Due::Watch
+                }
             };
         }
         self

@@ -2,6 +2,7 @@
 
 use super::problem::{ApiError, FieldError};
 use crate::commands::payment_callback::Callback;
+use crate::commands::redrive::Chosen;
 use crate::db::orders::Request as PlacingRequest;
 use crate::domain::ids::{OrderId, PaymentId, parse_positive_int, parse_uuid};
 use crate::domain::key::IdempotencyKey;
@@ -16,6 +17,8 @@ use spin_sdk::wasip3::wit_future;
 
 /// The longest body that is taken.
 pub const BODY_LIMIT: usize = 64 * 1024;
+/// The most ids that one redrive names.
+const CHOSEN_LIMIT: usize = 1_000;
 /// How much of a longer one is read on before it is refused, so that the client gets to read the refusal.
 const DRAIN: usize = 16 * 1024 * 1024;
 
@@ -143,6 +146,71 @@ pub fn object(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
         Value::Object(fields) => Ok(fields),
         _ => Err(ApiError::validation_failed(vec![wrong("#", "must be an object")])),
     }
+}
+
+/// Makes sure that a request that takes no body has none; an empty object, with which many clients fill the place, is as good.
+///
+/// # Errors
+/// 400, 413 and 415 as for any body; 422 with every member, so that nobody believes that it was heeded.
+pub async fn nothing(head: &Head, content: IncomingRequestBody) -> Result<(), ApiError> {
+    let content = body(content).await?;
+    if content.is_empty() {
+        return Ok(());
+    }
+    head.require_json()?;
+    no_members(&object(&content)?, &[])
+}
+
+/// Refuses members that are not known.
+fn no_members(fields: &Map<String, Value>, known: &[&str]) -> Result<(), ApiError> {
+    let unknown = fields.keys().filter(|name| !known.contains(&name.as_str()));
+    let errors: Vec<FieldError> = unknown
+        .map(|name| {
+            let name = name.replace('~', "~0").replace('/', "~1");
+            wrong(format!("#/{name}"), "is not known here")
+        })
+        .collect();
+    if errors.is_empty() { Ok(()) } else { Err(ApiError::validation_failed(errors)) }
+}
+
+/// Which parked orders and dead letters an operator means: no body, or an empty object, means all.
+///
+/// # Errors
+/// 400, 413, 415, or 422 with every wrong field.
+pub async fn chosen(head: &Head, content: IncomingRequestBody) -> Result<Chosen, ApiError> {
+    let content = body(content).await?;
+    if content.is_empty() {
+        return Ok(Chosen::default());
+    }
+    head.require_json()?;
+    chosen_in(&object(&content)?)
+}
+
+fn chosen_in(fields: &Map<String, Value>) -> Result<Chosen, ApiError> {
+    no_members(fields, &["orders", "messages"])?;
+    if fields.is_empty() {
+        return Ok(Chosen::default());
+    }
+    let mut errors = Vec::new();
+    let mut ids = |name: &str| {
+        let Some(value) = fields.get(name) else {
+            return Vec::new();
+        };
+        let Some(list) = value.as_array().filter(|list| list.len() <= CHOSEN_LIMIT) else {
+            errors.push(wrong(format!("#/{name}"), format!("must be a list of at most {CHOSEN_LIMIT} ids")));
+            return Vec::new();
+        };
+        let mut ids = Vec::with_capacity(list.len());
+        for (index, value) in list.iter().enumerate() {
+            match value.as_str().and_then(parse_uuid) {
+                Some(id) => ids.push(id),
+                None => errors.push(wrong(format!("#/{name}/{index}"), "must be a UUID")),
+            }
+        }
+        ids
+    };
+    let (orders, messages) = (Some(ids("orders")), Some(ids("messages")));
+    if errors.is_empty() { Ok(Chosen { orders, messages }) } else { Err(ApiError::validation_failed(errors)) }
 }
 
 fn wrong(pointer: impl Into<String>, detail: impl Into<String>) -> FieldError {
@@ -277,6 +345,27 @@ mod tests {
         ] {
             assert_eq!(pointers(place(body.clone())), expected, "{body}");
         }
+    }
+
+    #[test]
+    fn members_that_mean_nothing_are_told() {
+        let read = |body: Value| no_members(body.as_object().unwrap(), &["a"]);
+        assert!(read(json!({})).is_ok() && read(json!({"a": 1})).is_ok());
+        assert_eq!(
+            pointers(read(json!({"amount_cents": 1, "x/y~": 2, "a": 3}))),
+            ["#/amount_cents", "#/x~1y~0"]
+        );
+    }
+
+    #[test]
+    fn a_redrive_means_all_or_what_it_names() {
+        let id = "01980000-0000-7000-8000-000000000000";
+        let read = |body: Value| chosen_in(body.as_object().unwrap());
+        assert_eq!(read(json!({})).unwrap(), Chosen::default());
+        let chosen = read(json!({"orders": [id]})).unwrap();
+        assert_eq!((chosen.orders.unwrap().len(), chosen.messages), (1, Some(vec![])));
+        assert_eq!(pointers(read(json!({"orders": [id, 1], "messages": {}}))), ["#/orders/1", "#/messages"]);
+        assert_eq!(pointers(read(json!({"order": [id]}))), ["#/order"]);
     }
 
     #[test]

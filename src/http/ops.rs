@@ -1,12 +1,12 @@
 //! The endpoints of those who run the service.
 
-use super::extract::Head;
+use super::extract::{self, Head};
 use super::problem::ApiError;
 use super::respond::Reply;
-use crate::commands::Context;
-use crate::commands::sweep;
-use crate::queries::{health as health_query, metrics as metrics_query};
+use crate::commands::{Context, redrive, sweep};
+use crate::queries::{health as health_query, metrics as metrics_query, stuck as stuck_query};
 use serde_json::json;
+use spin_sdk::wasip3::http_compat::IncomingRequestBody;
 
 /// `GET /health`.
 ///
@@ -41,6 +41,26 @@ pub async fn sweep(context: &Context, head: &Head) -> Result<Reply, ApiError> {
     }
     let swept = sweep::sweep(context).await?;
     Ok(Reply::json(200, json!({ "orders": swept.orders, "messages": swept.messages }).to_string()))
+}
+
+/// `GET /internal/stuck`.
+///
+/// # Errors
+/// 403 while no token is configured, 401 without it; 503 when PostgreSQL does not answer.
+pub async fn stuck(context: &Context, head: &Head) -> Result<Reply, ApiError> {
+    require_internal(context, head)?;
+    Ok(Reply::json(200, stuck_query::stuck(&context.config).await?))
+}
+
+/// `POST /internal/redrive`.
+///
+/// # Errors
+/// 403 while no token is configured, 401 without it; those of a wrong body; 503 when PostgreSQL does not answer.
+pub async fn redrive(context: &Context, head: &Head, body: IncomingRequestBody) -> Result<Reply, ApiError> {
+    require_internal(context, head)?;
+    let chosen = extract::chosen(head, body).await?;
+    let redriven = redrive::redrive(context, &chosen).await?;
+    Ok(Reply::json(200, json!({ "orders": redriven.orders, "messages": redriven.messages }).to_string()))
 }
 
 /// Lets only those with the internal token in.

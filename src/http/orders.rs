@@ -3,11 +3,12 @@
 use super::extract::{self, Head};
 use super::problem::ApiError;
 use super::respond::Reply;
-use crate::commands::Context;
 use crate::commands::place_order::{self, Placed};
+use crate::commands::wish::Heard;
+use crate::commands::{Context, cancel_order, refund_order};
 use crate::domain::ids::{OrderId, parse_uuid};
 use crate::domain::order::{Order, Phase, Status};
-use crate::queries::get_order;
+use crate::queries::{get_order, order_events};
 use spin_sdk::wasip3::http_compat::IncomingRequestBody;
 
 /// Seconds after which a client may look again at an order that is under way.
@@ -60,11 +61,66 @@ fn failed(order: &Order, replayed: bool) -> ApiError {
 /// # Errors
 /// 400 when the id is no UUID, 404 when there is no such order.
 pub async fn get(context: &Context, head: &Head, id: &str) -> Result<Reply, ApiError> {
-    let id = OrderId(parse_uuid(id).ok_or_else(ApiError::order_id_invalid)?);
+    let id = order_id(id)?;
     let read = get_order::get(&context.config, id).await?.ok_or_else(ApiError::order_not_found)?;
     let reply = Reply::json(200, read.document);
     let reply = if has(&head.all("if-none-match"), &read.etag) { reply.not_modified() } else { reply };
     Ok(reply.with_header("etag", read.etag))
+}
+
+fn order_id(id: &str) -> Result<OrderId, ApiError> {
+    parse_uuid(id).map(OrderId).ok_or_else(ApiError::order_id_invalid)
+}
+
+/// `GET /v1/orders/{id}/events`.
+///
+/// # Errors
+/// 400 when the id is no UUID, 404 when there is no such order.
+pub async fn events(context: &Context, id: &str) -> Result<Reply, ApiError> {
+    let journal = order_events::events(&context.config, order_id(id)?).await?;
+    journal.map(|journal| Reply::json(200, journal)).ok_or_else(ApiError::order_not_found)
+}
+
+/// `POST /v1/orders/{id}/cancel`.
+///
+/// # Errors
+/// 400, 404, 409 `order_not_cancellable`, and those of a body that has members.
+pub async fn cancel(
+    context: &Context,
+    head: &Head,
+    id: &str,
+    body: IncomingRequestBody,
+) -> Result<Reply, ApiError> {
+    let id = order_id(id)?;
+    extract::nothing(head, body).await?;
+    match cancel_order::cancel(context, id).await? {
+        Heard::Granted(_, document) => Ok(Reply::json(200, document)),
+        Heard::Refused(order) => Err(ApiError::order_not_cancellable(&order)),
+        Heard::OrderNotFound => Err(ApiError::order_not_found()),
+    }
+}
+
+/// `POST /v1/orders/{id}/refund`.
+///
+/// # Errors
+/// 400, 404, 409 `order_not_refundable`, and those of a body that has members.
+pub async fn refund(
+    context: &Context,
+    head: &Head,
+    id: &str,
+    body: IncomingRequestBody,
+) -> Result<Reply, ApiError> {
+    let id = order_id(id)?;
+    extract::nothing(head, body).await?;
+    match refund_order::refund(context, id).await? {
+        Heard::Granted(order, document) if order.status == Status::Refunded => Ok(Reply::json(200, document)),
+        // Payment has not answered; the service goes on asking.
+        Heard::Granted(_, document) => {
+            Ok(Reply::json(202, document).with_header("retry-after", LOOK_AGAIN_SECONDS))
+        }
+        Heard::Refused(order) => Err(ApiError::order_not_refundable(&order)),
+        Heard::OrderNotFound => Err(ApiError::order_not_found()),
+    }
 }
 
 /// Whether `If-None-Match` names the entity tag (RFC 9110, 13.1.2: by weak comparison).

@@ -4,7 +4,7 @@
 use super::respond::Reply;
 use crate::db::DbError;
 use crate::domain::ids::OrderId;
-use crate::domain::order::{Failure, FailureCode};
+use crate::domain::order::{Failure, FailureCode, Order, Status};
 use crate::telemetry::log::Log;
 use serde_json::json;
 
@@ -60,6 +60,8 @@ kinds! {
     METHOD_NOT_ALLOWED = "method_not_allowed" 405 "This path does not take this method";
     SEATS_UNAVAILABLE = "seats_unavailable" 409 "Seats are no longer available";
     EVENT_NOT_ON_SALE = "event_not_on_sale" 409 "The event is not on sale";
+    ORDER_NOT_CANCELLABLE = "order_not_cancellable" 409 "The order can no longer be cancelled";
+    ORDER_NOT_REFUNDABLE = "order_not_refundable" 409 "The order cannot be refunded";
     ORDER_FAILED = "order_failed" 409 "The order failed";
     BODY_TOO_LARGE = "body_too_large" 413 "The body is too large";
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type" 415 "The body must be JSON";
@@ -165,6 +167,23 @@ impl ApiError {
     /// 409: the event may not be ordered.
     pub fn event_not_on_sale(event_id: i32) -> Self {
         Self::new(&EVENT_NOT_ON_SALE, format!("Event {event_id} is sold out or cancelled."))
+    }
+
+    /// 409: an order that is over, or paid for.
+    pub fn order_not_cancellable(order: &Order) -> Self {
+        let status = order.status.as_str();
+        let hint = if order.status == Status::Confirmed { " Ask for a refund instead." } else { "" };
+        Self::new(&ORDER_NOT_CANCELLABLE, format!("The order is {status}.{hint}")).about(order.id)
+    }
+
+    /// 409: an order without money of the buyer's that we know of.
+    pub fn order_not_refundable(order: &Order) -> Self {
+        let detail = match order.status {
+            Status::Confirmed => "No payment of the order is known.".to_owned(),
+            Status::Pending => "The order is PENDING. Cancel it instead.".to_owned(),
+            status => format!("The order is {}.", status.as_str()),
+        };
+        Self::new(&ORDER_NOT_REFUNDABLE, detail).about(order.id)
     }
 
     /// 413: a body beyond the limit.

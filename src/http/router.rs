@@ -14,6 +14,12 @@ pub enum Endpoint {
     PlaceOrder,
     /// Reads an order.
     GetOrder,
+    /// Reads an order's journal.
+    OrderEvents,
+    /// Gives an order up.
+    CancelOrder,
+    /// Gives an order's money back.
+    RefundOrder,
     /// Hears Payment's news.
     PaymentCallback,
     /// Tells whether the service can work.
@@ -24,17 +30,26 @@ pub enum Endpoint {
     Metrics,
     /// Does the work that is due.
     Sweep,
+    /// Lists what needs a person.
+    Stuck,
+    /// Tries again what was given to a person.
+    Redrive,
 }
 
 /// Method, path (`{id}` stands for one segment), endpoint. `HEAD` works where `GET` does.
 const ROUTES: &[(&str, &str, Endpoint)] = &[
     ("POST", "/v1/orders", Endpoint::PlaceOrder),
     ("GET", "/v1/orders/{id}", Endpoint::GetOrder),
+    ("GET", "/v1/orders/{id}/events", Endpoint::OrderEvents),
+    ("POST", "/v1/orders/{id}/cancel", Endpoint::CancelOrder),
+    ("POST", "/v1/orders/{id}/refund", Endpoint::RefundOrder),
     ("POST", "/v1/payments/callback", Endpoint::PaymentCallback),
     ("GET", "/health", Endpoint::Health),
     ("GET", "/health/live", Endpoint::Live),
     ("GET", "/metrics", Endpoint::Metrics),
     ("POST", "/internal/sweep", Endpoint::Sweep),
+    ("GET", "/internal/stuck", Endpoint::Stuck),
+    ("POST", "/internal/redrive", Endpoint::Redrive),
 ];
 
 /// What a request's method and path match.
@@ -81,10 +96,10 @@ pub fn find(method: &str, path: &str) -> Match {
 
 /// `None`: no match. `Some(id)`: a match, with what stands for `{id}` if the pattern has one.
 fn matches<'a>(pattern: &str, path: &'a str) -> Option<Option<&'a str>> {
-    let Some(prefix) = pattern.strip_suffix("{id}") else {
+    let Some((prefix, suffix)) = pattern.split_once("{id}") else {
         return (pattern == path).then_some(None);
     };
-    let id = path.strip_prefix(prefix)?;
+    let id = path.strip_prefix(prefix)?.strip_suffix(suffix)?;
     (!id.is_empty() && !id.contains('/')).then_some(Some(id))
 }
 
@@ -126,11 +141,16 @@ pub async fn dispatch(
         Match::Found { endpoint, id, .. } => match endpoint {
             Endpoint::PlaceOrder => orders::place(context, head, body).await,
             Endpoint::GetOrder => orders::get(context, head, &id.unwrap_or_default()).await,
+            Endpoint::OrderEvents => orders::events(context, &id.unwrap_or_default()).await,
+            Endpoint::CancelOrder => orders::cancel(context, head, &id.unwrap_or_default(), body).await,
+            Endpoint::RefundOrder => orders::refund(context, head, &id.unwrap_or_default(), body).await,
             Endpoint::PaymentCallback => callback::hear(context, head, body).await,
             Endpoint::Health => ops::health(context).await,
             Endpoint::Live => Ok(ops::live()),
             Endpoint::Metrics => ops::metrics(context).await,
             Endpoint::Sweep => ops::sweep(context, head).await,
+            Endpoint::Stuck => ops::stuck(context, head).await,
+            Endpoint::Redrive => ops::redrive(context, head, body).await,
         },
         Match::OtherMethod(allow, internal) => {
             if internal && context.config.internal_token.is_some() {
@@ -157,6 +177,10 @@ mod tests {
             ("POST", "/v1/orders", "/v1/orders"),
             ("GET", "/v1/orders/x", "/v1/orders/{id}"),
             ("HEAD", "/v1/orders/x", "/v1/orders/{id}"),
+            ("GET", "/v1/orders/x/events", "/v1/orders/{id}/events"),
+            ("POST", "/v1/orders/x/cancel", "/v1/orders/{id}/cancel"),
+            ("POST", "/v1/orders//cancel", "none"),
+            ("POST", "/v1/orders/cancel", "none"),
             ("HEAD", "/health/live", "/health/live"),
             ("GET", "/v1/orders/", "none"),
             ("GET", "/v1/orders/a/b", "none"),

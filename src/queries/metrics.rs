@@ -69,6 +69,23 @@ fn orders(page: &mut Page, summary: &Value) {
     );
     page.sample("order_service_oldest_due_order_seconds", "", number(&summary["oldest_due_seconds"]));
 
+    page.metric(
+        "order_service_orders_parked",
+        "gauge",
+        "Orders for which a peer has given no answer for long: an operator should know (counted up to 10000).",
+    );
+    page.sample("order_service_orders_parked", "", number(&summary["parked"]));
+
+    page.metric(
+        "order_service_invariant_violations",
+        "gauge",
+        "Orders, or refunds, that are as they never should be; zero while all is well (counted up to 10000).",
+    );
+    for (invariant, count) in summary["violations"].as_object().into_iter().flatten() {
+        let label = format!("invariant=\"{invariant}\"");
+        page.sample("order_service_invariant_violations", &label, number(count));
+    }
+
     page.metric("order_service_tickets_issued_total", "counter", "Tickets issued since the beginning.");
     page.sample("order_service_tickets_issued_total", "", number(&orders["tickets"]));
 }

@@ -3,3 +3,5 @@
 pub mod get_order;
 pub mod health;
 pub mod metrics;
+pub mod order_events;
+pub mod stuck;

@@ -1,0 +1,38 @@
+//! An operator has looked: parked orders and dead letters are tried again at once.
+
+use super::Context;
+use crate::db::DbError;
+use crate::db::operator;
+use crate::telemetry::log::Level;
+use serde_json::json;
+use uuid::Uuid;
+
+/// Which parked orders and dead letters are meant. `None`: all of them.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Chosen {
+    /// Ids of orders.
+    pub orders: Option<Vec<Uuid>>,
+    /// Ids of messages.
+    pub messages: Option<Vec<Uuid>>,
+}
+
+/// How many were made due.
+#[derive(Clone, Copy, Debug)]
+pub struct Redriven {
+    /// Orders that were parked.
+    pub orders: i32,
+    /// Messages that were dead letters.
+    pub messages: i32,
+}
+
+/// Makes them due, a thousand of each at most; the sweep does the work. What is not parked or dead is left alone.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn redrive(context: &Context, chosen: &Chosen) -> Result<Redriven, DbError> {
+    let (orders, messages) =
+        operator::redrive(&context.config, chosen.orders.as_deref(), chosen.messages.as_deref()).await?;
+    let fields = json!({ "orders": orders, "messages": messages });
+    context.log.line(Level::Info, "redriven by an operator", fields);
+    Ok(Redriven { orders, messages })
+}

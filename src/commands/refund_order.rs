@@ -1,0 +1,16 @@
+//! The buyer wants the money back: the tickets are void at once, the money goes back, the seats are freed.
+
+use super::Context;
+use super::wish::{self, Heard};
+use crate::db::DbError;
+use crate::domain::ids::OrderId;
+use crate::domain::saga::Event;
+
+/// Refunds a confirmed order. Until Payment has said that the money went back, the order stays `CONFIRMED` in phase
+/// `refunding`, with void tickets.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn refund(context: &Context, id: OrderId) -> Result<Heard, DbError> {
+    wish::put(context, id, Event::RefundRequested).await
+}

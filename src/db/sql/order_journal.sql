@@ -1,0 +1,1 @@
+SELECT journal FROM order_journal($1::uuid)

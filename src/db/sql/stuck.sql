@@ -1,0 +1,1 @@
+SELECT stuck($1::int4)

@@ -1,0 +1,13 @@
+//! Reads an order's journal.
+
+use crate::config::Config;
+use crate::db::{DbError, orders};
+use crate::domain::ids::OrderId;
+
+/// Everything that has happened to an order, as JSON text; none when there is no such order.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn events(config: &Config, id: OrderId) -> Result<Option<String>, DbError> {
+    orders::journal(config, id).await
+}
