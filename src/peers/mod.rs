@@ -102,9 +102,9 @@ impl Silence {
 
     /// A failure of the host's, while a request was on its way.
     fn of(code: &types::ErrorCode) -> Self {
-        // Nothing was sent.
-        let refused = matches!(code, types::ErrorCode::ConnectionRefused | types::ErrorCode::DnsError(_));
-        Self { reason: format!("{code:?}"), may_land: !refused }
+        use types::ErrorCode::{ConnectionRefused, DnsError, HttpRequestDenied};
+        let sent = !matches!(code, ConnectionRefused | DnsError(_) | HttpRequestDenied);
+        Self { reason: format!("{code:?}"), may_land: sent }
     }
 }
 

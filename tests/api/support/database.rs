@@ -55,12 +55,12 @@ impl Store {
 
     /// The order's time to pay is over, as the service sees it; Seating still holds the seats for a moment.
     pub async fn expire(&self, order_id: &str) {
-        self.end(&["expires_at", "due_at"], order_id).await;
+        self.end(&["expires_at", "due_at", "in_flight_until"], order_id).await;
     }
 
     /// The time for which the order's seats are surely held is over as well.
     pub async fn lapse(&self, order_id: &str) {
-        self.end(&["expires_at", "hold_until", "due_at"], order_id).await;
+        self.end(&["expires_at", "hold_until", "due_at", "in_flight_until"], order_id).await;
     }
 
     async fn end(&self, times: &[&str], order_id: &str) {

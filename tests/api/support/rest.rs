@@ -52,7 +52,7 @@ impl App {
     pub async fn make_due(&self) {
         let now = "timezone('utc', clock_timestamp())";
         let sql = format!(
-            "UPDATE orders SET due_at = {now} WHERE {LEFT} AND due_at > {now};
+            "UPDATE orders SET due_at = {now}, in_flight_until = NULL WHERE {LEFT} AND due_at > {now};
              UPDATE outbox SET due_at = {now} WHERE dead_at IS NULL AND due_at > {now};"
         );
         self.store.run(&sql).await;
