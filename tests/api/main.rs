@@ -18,6 +18,7 @@ mod callback_doubtful;
 mod callback_signed;
 mod expiry;
 
+mod crashes;
 mod database_outage;
 mod database_restart;
 mod paid_without_seats;

@@ -1,62 +1,8 @@
-//! Killing the host: `kill -9`, at every step and at random moments.
+//! Killing the host: `kill -9`, at random moments, and while another copy is there.
 
 use futures::future::join_all;
 
 use crate::support::*;
-
-/// Kills the host while `call` is under way, starts it again and lets the sweeps do the rest.
-async fn crash_during(app: &mut App, call: CallName, effect: Moment, seat: i64) -> Document {
-    let fault = app.fault(stall(call, 700, effect).seat(seat)).await;
-    let (caller, placing) = (app.caller(0), order(&[seat]).user(seat));
-    let key = placing.key.clone();
-    let client = tokio::spawn(async move { caller.place(&placing).await.map(drop) });
-    app.is_disturbed(fault).await;
-    app.hosts[0].kill();
-    app.hosts[0].start_again().await.expect("the host starts again");
-    let _ = client.await;
-    app.come_to_rest().await;
-    let id = app.store.value(&format!("SELECT id FROM orders WHERE idempotency_key = '{key}'")).await;
-    app.read(id.as_str().expect("the order was stored before anybody was asked")).await
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crash_at_any_step_is_made_good() {
-    let mut app = spawn().await;
-    let mut seat = 0;
-    for effect in [Moment::Before, Moment::After] {
-        for call in [CallName::Reserve, CallName::Charge, CallName::Allocate, CallName::Notify] {
-            seat += 1;
-            let document = crash_during(&mut app, call, effect, seat).await;
-            assert_eq!((document.status(), document.phase()), ("CONFIRMED", "done"), "{call:?} {effect:?}");
-        }
-        seat += 1;
-        app.payments_of_user_will(seat, Mode::Decline).await;
-        let document = crash_during(&mut app, CallName::Release, effect, seat).await;
-        assert_eq!((document.status(), document.phase()), ("FAILED", "done"), "release {effect:?}");
-        seat += 1;
-        app.fault(FaultRule::on(CallName::Allocate, Action::Refuse).always().seat(seat)).await;
-        let document = crash_during(&mut app, CallName::Refund, effect, seat).await;
-        assert_eq!((document.status(), document.phase()), ("REFUNDED", "done"), "refund {effect:?}");
-    }
-    app.finish().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crash_during_a_callback_is_made_good() {
-    let mut app = Spawn::new().payment_mode(Mode::Pending).start().await;
-    let document = app.place(&order(&[1])).await.created();
-    let fault = app.fault(stall(CallName::Allocate, 700, Moment::Before)).await;
-    let (peers, id) = (app.peers.clone(), document.id().to_owned());
-    let settling =
-        tokio::spawn(async move { peers.settle(&id, order_dev::peers::PaymentStatus::Success).await });
-    app.is_disturbed(fault).await;
-    app.hosts[0].kill();
-    let _ = settling.await;
-    app.hosts[0].start_again().await.unwrap();
-    app.come_to_rest().await;
-    app.read(document.id()).await.assert_is("CONFIRMED", "done");
-    app.finish().await;
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_copy_finishes_what_a_killed_one_began() {

@@ -82,6 +82,27 @@ impl App {
         self.request(Method::POST, "/v1/payments/callback").json(&body).send().await
     }
 
+    /// Gives an order up.
+    pub async fn cancel(&self, order_id: &str) -> Answer {
+        self.cancel_at(0, order_id).await
+    }
+
+    /// The same with one of the copies.
+    pub async fn cancel_at(&self, copy: usize, order_id: &str) -> Answer {
+        self.request_to(copy, Method::POST, &format!("/v1/orders/{order_id}/cancel")).send().await
+    }
+
+    /// Asks for the money back.
+    pub async fn refund(&self, order_id: &str) -> Answer {
+        self.request(Method::POST, &format!("/v1/orders/{order_id}/refund")).send().await
+    }
+
+    /// An order's history: types with actors and data, in order.
+    pub async fn journal(&self, order_id: &str) -> Vec<Value> {
+        let answer = self.get(&format!("/v1/orders/{order_id}/events")).await.json(200);
+        answer["events"].as_array().expect("a list of events").clone()
+    }
+
     /// Asks a copy that runs for a sweep, with the token when there is one.
     pub async fn sweep(&self) -> Value {
         let runs = self.hosts.iter().position(|host| host.pid().is_some());
@@ -161,6 +182,11 @@ impl Caller {
     pub async fn place(&self, placing: &Placing) -> Result<Answer, reqwest::Error> {
         let request = Request::new(&self.client, &self.base_url, Method::POST, "/v1/orders");
         request.header("idempotency-key", &placing.key).json(&placing.body).try_send().await
+    }
+
+    /// Asks a service that may be gone for something without a body.
+    pub async fn post(&self, path: &str) -> Result<Answer, reqwest::Error> {
+        Request::new(&self.client, &self.base_url, Method::POST, path).try_send().await
     }
 
     /// Any request to a service that may be gone.
