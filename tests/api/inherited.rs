@@ -41,12 +41,13 @@ const DATABASE: &str = "
         ('00000000-0000-4000-8000-000000000004', 1, 'TKT-4-OLD-A', '2025-01-02 03:06:00');
 ";
 
-fn id(number: u8) -> String {
+/// The id of an order in it.
+pub fn id(number: u8) -> String {
     format!("00000000-0000-4000-8000-00000000000{number}")
 }
 
-/// On Seating, too, the seats are sold.
-async fn inherited() -> App {
+/// A service with that database. On Seating, too, the seats are sold.
+pub async fn inherited() -> App {
     let app = Spawn::new().inherited(DATABASE).start().await;
     for seat in [1, 2] {
         app.put_seat(seat_sold_to(seat, &id(1))).await;
@@ -138,7 +139,7 @@ async fn a_callback_for_an_inherited_order_does_no_harm() {
 }
 
 /// Payment takes the money for an inherited order, and tells so.
-async fn pay(app: &App, number: u8) {
+pub async fn pay(app: &App, number: u8) {
     let charge = json!({ "merchant_order_id": id(number), "amount_cents": 15750, "currency": "INR" });
     app.charge_past_the_service(&id(number), &charge).await;
     app.come_to_rest().await;

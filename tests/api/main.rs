@@ -16,7 +16,17 @@ mod validation;
 mod callback;
 mod callback_doubtful;
 mod callback_signed;
+mod charge_back;
 mod expiry;
+
+mod cancel;
+mod cancel_race;
+mod cancel_silence;
+mod no_body;
+mod refund;
+mod refund_unknown;
+
+mod events;
 
 mod crashes;
 mod database_outage;
@@ -30,6 +40,7 @@ mod unknown_outcomes;
 mod health;
 mod host;
 mod inherited;
+mod inherited_undo;
 mod logs;
 mod metrics;
 mod migrations;

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::support::*;
 
 /// Every series (name and labels, as they are written) with its value.
-type Series = BTreeMap<String, f64>;
+pub type Series = BTreeMap<String, f64>;
 
 /// Reads the exposition format, and checks it: every series belongs to a metric with HELP and TYPE, none comes twice,
 /// every value is a number.
-async fn scrape(app: &App) -> Series {
+pub async fn scrape(app: &App) -> Series {
     let answer = app.get("/metrics").await;
     assert_eq!(answer.status, 200);
     let content_type = answer.header("content-type").unwrap();

@@ -35,9 +35,13 @@ async fn an_unknown_path_is_not_found() {
 async fn another_method_is_not_allowed_and_the_answer_says_which_are() {
     let app = spawn().await;
     let order = format!("/v1/orders/{ID}");
-    let cases: [(&str, &[&str], &[&str]); 7] = [
+    let [events, cancel, refund] = ["events", "cancel", "refund"].map(|word| format!("{order}/{word}"));
+    let cases: [(&str, &[&str], &[&str]); 10] = [
         ("/v1/orders", &["PUT", "DELETE", "PATCH", "OPTIONS"], &["POST"]),
         (&order, &["POST", "PUT", "DELETE", "PATCH"], &["GET", "HEAD"]),
+        (&events, &["POST", "PUT", "DELETE", "PATCH"], &["GET", "HEAD"]),
+        (&cancel, &["GET", "PUT", "DELETE", "PATCH"], &["POST"]),
+        (&refund, &["GET", "PUT", "DELETE", "PATCH"], &["POST"]),
         ("/v1/payments/callback", &["GET", "PUT", "DELETE"], &["POST"]),
         ("/health", &["POST", "PUT", "DELETE"], &["GET", "HEAD"]),
         ("/health/live", &["POST", "DELETE"], &["GET", "HEAD"]),

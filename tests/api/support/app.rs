@@ -69,6 +69,13 @@ impl App {
         self.get(&format!("/v1/orders/{order_id}")).await.document(200)
     }
 
+    /// An order's document with its entity tag: equal as long as nothing at all has happened to it.
+    pub async fn state_of(&self, order_id: &str) -> (Document, String) {
+        let read = self.get(&format!("/v1/orders/{order_id}")).await;
+        let etag = read.header("etag").expect("an ETag").to_owned();
+        (read.document(200), etag)
+    }
+
     /// The id of the order that this request placed, whatever became of its answer.
     pub async fn id_of(&self, placing: &Placing) -> String {
         let sql = format!("SELECT id FROM orders WHERE idempotency_key = '{}'", placing.key);

@@ -14,6 +14,8 @@ const ORDERS: &str = "
            o.subtotal_cents, o.tax_cents, o.total_cents, o.payment_id, o.payment_status,
            o.expires_at <= timezone('utc', clock_timestamp()) AS lapsed,
            o.due_at <= timezone('utc', clock_timestamp()) AS due,
+           o.valid_tickets, o.claimed, o.payment_unsure, o.watch_at IS NOT NULL AS watched, o.parked_at IS NOT NULL AS parked,
+           (SELECT to_jsonb(r) FROM refunds r WHERE r.order_id = o.id) AS refund,
            (SELECT coalesce(sum(seat_price_cents), 0) FROM order_items i WHERE i.order_id = o.id) AS item_cents,
            (SELECT coalesce(jsonb_agg(seat_id ORDER BY seat_id), '[]') FROM order_items i WHERE i.order_id = o.id) AS items,
            (SELECT coalesce(jsonb_agg(seat_id ORDER BY seat_id), '[]') FROM tickets t WHERE t.order_id = o.id AND voided_at IS NULL) AS valid,
@@ -40,12 +42,34 @@ impl App {
             check_order(order, payments.get(order["id"].as_str().unwrap_or_default()).copied());
         }
         check_seats(&orders, &sandbox);
+        for order in &orders {
+            check_refund(order, payments.get(order["id"].as_str().unwrap_or_default()).copied());
+            check_rest(order);
+        }
+        self.check_counts().await;
 
         let stray = "SELECT count(*) FROM seat_claims c JOIN orders o ON o.id = c.order_id
                      WHERE o.status NOT IN ('PENDING', 'CONFIRMED') OR o.event_id <> c.event_id";
         assert_eq!(self.store.count(stray).await, 0, "claims of dead orders");
         let dead = "SELECT count(*) FROM outbox WHERE dead_at IS NOT NULL";
         assert_eq!(self.store.count(dead).await, self.dead_letters, "dead letters");
+    }
+
+    /// What the service counts agrees with the rows, and it has nothing to tell the operator.
+    async fn check_counts(&self) {
+        let miscounted = "
+            SELECT count(*) FROM orders o
+            WHERE o.valid_tickets <> (SELECT count(*) FROM tickets t WHERE t.order_id = o.id AND t.voided_at IS NULL)
+               OR o.claimed <> (SELECT count(*) FROM seat_claims c WHERE c.order_id = o.id)";
+        assert_eq!(
+            self.store.count(miscounted).await,
+            0,
+            "valid_tickets or claimed is not what the rows are"
+        );
+        if self.token.is_some() && self.dead_letters == 0 {
+            let stuck = self.stuck().await;
+            assert!(stuck.orders.is_empty() && stuck.messages.is_empty(), "{stuck:?}");
+        }
     }
 
     /// Nothing panicked, every line is what a collector of logs can read, and nobody is woken up for nothing.
@@ -103,6 +127,30 @@ fn check_order(order: &Value, payment: Option<&Payment>) {
             assert_eq!(order["phase"], "done", "{}", shown());
         }
     }
+}
+
+/// Every payment that went back has its row, which is settled, and no row stays open.
+#[track_caller]
+fn check_refund(order: &Value, payment: Option<&Payment>) {
+    let refund = &order["refund"];
+    assert!(order["payment_status"] != "REFUNDED" || refund["outcome"] == "REFUNDED", "{order}");
+    if refund.is_null() {
+        return;
+    }
+    let payment = payment.expect("what goes back was paid");
+    assert!(!refund["settled_at"].is_null(), "a refund is open: {order}");
+    assert_eq!(refund["outcome"], json!(payment.status), "{order}");
+    assert_eq!(refund["payment_id"], payment.id, "{order}");
+    assert_eq!(refund["amount_cents"], payment.amount_cents, "{order}");
+}
+
+/// An order at rest is asked about exactly as long as its payment is undecided, and nobody has to look at it.
+#[track_caller]
+fn check_rest(order: &Value) {
+    assert_eq!(order["payment_unsure"], false, "{order}");
+    let undecided = order["phase"] == "done" && order["payment_status"] == "PENDING";
+    assert_eq!(order["watched"], undecided, "{order}");
+    assert!(order["parked"] == false, "an order is parked, and nothing is left to do: {order}");
 }
 
 /// Seating agrees with us: a confirmed order has its seats, and a dead one holds none beyond Seating's own expiry.

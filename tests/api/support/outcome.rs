@@ -114,7 +114,8 @@ impl App {
 
     /// Who has this order's seats, which must be the same for all of them.
     async fn seats_of(&self, order_id: &str) -> Seats {
-        let row = self.store.rows(&format!("SELECT seats, user_id FROM orders WHERE id = '{order_id}'")).await;
+        let row =
+            self.store.rows(&format!("SELECT seats, user_id FROM orders WHERE id = '{order_id}'")).await;
         let mut all = Vec::new();
         for id in row[0]["seats"].as_array().expect("seats").iter().filter_map(|id| id.as_i64()) {
             let seat = self.seat(id).await;

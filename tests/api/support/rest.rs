@@ -3,9 +3,14 @@
 use super::app::App;
 use super::poll::eventually;
 
-/// An order at rest is done, or waits for its payment until it expires. Everything else is left to do.
-const LEFT: &str = "phase <> 'done' AND NOT (phase = 'awaiting_payment' AND due_at >= expires_at
+/// An order at rest is done, or waits for its payment until it expires. Everything else is left to do; so is an order
+/// that is done, when what it knows of its payment is in doubt. A payment that is merely undecided may stay so for
+/// days: see [`App::watch`].
+const LEFT: &str =
+    "(payment_unsure OR phase <> 'done') AND NOT (phase = 'awaiting_payment' AND due_at >= expires_at
                     AND expires_at > timezone('utc', clock_timestamp()))";
+
+const NOW: &str = "timezone('utc', clock_timestamp())";
 
 impl App {
     /// Sweeps until nothing is left to do and no peer is at work. What waits for a while (a back-off, or the lease of a
@@ -48,13 +53,25 @@ impl App {
         calls.calls.iter().any(|call| call.took_ms.is_none())
     }
 
-    /// Ends every wait for a time to come.
+    /// Ends every wait for a time to come. A request to Seating that had no answer may take effect for as long as
+    /// Seating is at it.
     pub async fn make_due(&self) {
-        let now = "timezone('utc', clock_timestamp())";
+        if !self.peers_at_work().await {
+            let sql = format!("UPDATE orders SET in_flight_until = {NOW} WHERE in_flight_until > {NOW}");
+            self.store.run(&sql).await;
+        }
         let sql = format!(
-            "UPDATE orders SET due_at = {now}, in_flight_until = NULL WHERE {LEFT} AND due_at > {now};
-             UPDATE outbox SET due_at = {now} WHERE dead_at IS NULL AND due_at > {now};"
+            "UPDATE orders SET due_at = {NOW} WHERE {LEFT} AND due_at > {NOW};
+             UPDATE orders SET watch_at = {NOW} WHERE payment_unsure AND watch_at > {NOW};
+             UPDATE outbox SET due_at = {NOW} WHERE dead_at IS NULL AND due_at > {NOW};"
         );
         self.store.run(&sql).await;
+    }
+
+    /// The time has come to ask Payment about the payments that it has not decided, and a sweep does.
+    pub async fn watch(&self) {
+        self.store.run(&format!("UPDATE orders SET watch_at = {NOW} WHERE watch_at IS NOT NULL")).await;
+        self.sweep().await;
+        self.come_to_rest().await;
     }
 }
