@@ -27,6 +27,9 @@ mod refund;
 mod refund_unknown;
 
 mod events;
+mod redrive;
+mod stuck;
+mod violations;
 
 mod crashes;
 mod database_outage;
