@@ -30,10 +30,13 @@ mod events;
 mod redrive;
 mod stuck;
 mod violations;
+mod watch;
 
 mod crashes;
 mod database_outage;
 mod database_restart;
+mod in_flight;
+mod notification_down;
 mod paid_without_seats;
 mod peers_misbehaving;
 mod prices;

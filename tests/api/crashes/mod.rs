@@ -5,6 +5,7 @@
 
 mod callback;
 mod cancel;
+mod found_out;
 mod late_payment;
 mod place;
 mod refund;
