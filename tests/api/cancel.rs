@@ -75,14 +75,16 @@ async fn an_order_that_is_cancelled_while_its_reserve_is_under_way_is_not_charge
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_whose_charge_has_no_answer_is_cancelled_and_what_was_paid_goes_back() {
-    for (mode, outcome) in [
-        (Mode::Silent, cancelled_and_paid_back()),
-        (Mode::Pending, cancelled(PaymentStatus::Pending)),
-        (Mode::Decline, cancelled(PaymentStatus::Failed)),
+    for (lost, mode, outcome) in [
+        (Action::LoseAnswer, Mode::Silent, cancelled_and_paid_back()),
+        (Action::LoseAnswer, Mode::Pending, cancelled(PaymentStatus::Pending)),
+        (Action::LoseAnswer, Mode::Decline, cancelled(PaymentStatus::Failed)),
+        // Only by charging again under the same key it can be found out that nothing was charged.
+        (Action::LoseRequest, Mode::Silent, cancelled_and_paid_back()),
     ] {
         let app = Spawn::new().payment_mode(mode).start().await;
         // Payment cannot even be asked, so that a callback does not tell either.
-        app.fault(FaultRule::on(CallName::Charge, Action::LoseAnswer).always()).await;
+        app.fault(FaultRule::on(CallName::Charge, lost).always()).await;
         app.fault(FaultRule::on(CallName::Payment, Action::LoseRequest).always()).await;
         let document = app.place(&order(&[1])).await.under_way();
         document.assert_is("PENDING", "charging");

@@ -17,6 +17,9 @@ async fn while_the_database_is_down_every_endpoint_says_so_and_then_works_at_onc
             app.place(&order(&[2 + n])).await,
             app.place(&placing).await,
             app.get(&format!("/v1/orders/{}", document.id())).await,
+            app.get(&format!("/v1/orders/{}/events", document.id())).await,
+            app.cancel(document.id()).await,
+            app.refund(document.id()).await,
             app.get("/metrics").await,
             app.request(Method::POST, "/internal/sweep").send().await,
         ] {

@@ -149,6 +149,42 @@ async fn a_reserve_that_lands_after_its_sender_died_is_undone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_allocation_that_a_charge_back_overtakes_does_not_take_the_next_buyers_hold() {
+    let app = Spawn::new().payment_mode(Mode::Silent).start().await;
+    let late = app.fault(stall(CallName::Allocate, LATE_MS, Moment::After)).await;
+    let placing = order(&[1]);
+    let (_, id) = tokio::join!(app.place(&placing), async {
+        app.is_disturbed(late).await;
+        let document = app.read(&app.id_of(&placing).await).await;
+        app.settle(&document, PaymentStatus::Refunded).await;
+        waits_for_what_may_land(&app, document.id()).await;
+        swept(&app, document.id()).await;
+        assert_eq!(app.seat(1).await.status, SeatStatus::Available);
+        is_kept(&app, document.id(), 1).await;
+        document.id().to_owned()
+    });
+    can_be_sold(app, &id, 1, Outcome::paid_back()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reserve_that_lands_after_its_order_expired_is_undone() {
+    let app = spawn().await;
+    let late = app.fault(stall(CallName::Reserve, LATE_MS, Moment::After)).await;
+    let id = app.place(&order(&[1])).await.under_way().id().to_owned();
+    assert!(app.is_called(CallName::Reserve).await, "Seating is still at it");
+    app.mend(late).await;
+    app.store.run(&format!("UPDATE orders SET expires_at = {NOW} WHERE id = '{id}'")).await;
+    swept(&app, &id).await;
+    waits_for_what_may_land(&app, &id).await;
+    is_kept(&app, &id, 1).await;
+    eventually("the reserve lands", async || {
+        (app.seat(1).await.status == SeatStatus::Reserved).then_some(())
+    })
+    .await;
+    can_be_sold(app, &id, 1, Outcome::cancelled(None)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_release_that_lands_after_its_sender_died_does_not_free_the_next_buyers_hold() {
     let mut app = Spawn::new().payment_mode(Mode::Pending).start().await;
     let document = pending(&app, &[1]).await;
