@@ -158,19 +158,18 @@ pub async fn nothing(head: &Head, content: IncomingRequestBody) -> Result<(), Ap
         return Ok(());
     }
     head.require_json()?;
-    no_members(&object(&content)?, &[])
+    valid((), unknown_members(&object(&content)?, &[]))
 }
 
-/// Refuses members that are not known.
-fn no_members(fields: &Map<String, Value>, known: &[&str]) -> Result<(), ApiError> {
+/// The members that are not known, as errors.
+fn unknown_members(fields: &Map<String, Value>, known: &[&str]) -> Vec<FieldError> {
     let unknown = fields.keys().filter(|name| !known.contains(&name.as_str()));
-    let errors: Vec<FieldError> = unknown
-        .map(|name| {
-            let name = name.replace('~', "~0").replace('/', "~1");
-            wrong(format!("#/{name}"), "is not known here")
-        })
-        .collect();
-    if errors.is_empty() { Ok(()) } else { Err(ApiError::validation_failed(errors)) }
+    let pointers = unknown.map(|name| name.replace('~', "~0").replace('/', "~1"));
+    pointers.map(|name| wrong(format!("#/{name}"), "is not known here")).collect()
+}
+
+fn valid<T>(value: T, errors: Vec<FieldError>) -> Result<T, ApiError> {
+    if errors.is_empty() { Ok(value) } else { Err(ApiError::validation_failed(errors)) }
 }
 
 /// Which parked orders and dead letters an operator means: no body, or an empty object, means all.
@@ -187,11 +186,10 @@ pub async fn chosen(head: &Head, content: IncomingRequestBody) -> Result<Chosen,
 }
 
 fn chosen_in(fields: &Map<String, Value>) -> Result<Chosen, ApiError> {
-    no_members(fields, &["orders", "messages"])?;
     if fields.is_empty() {
         return Ok(Chosen::default());
     }
-    let mut errors = Vec::new();
+    let mut errors = unknown_members(fields, &["orders", "messages"]);
     let mut ids = |name: &str| {
         let Some(value) = fields.get(name) else {
             return Vec::new();
@@ -210,7 +208,7 @@ fn chosen_in(fields: &Map<String, Value>) -> Result<Chosen, ApiError> {
         ids
     };
     let (orders, messages) = (Some(ids("orders")), Some(ids("messages")));
-    if errors.is_empty() { Ok(Chosen { orders, messages }) } else { Err(ApiError::validation_failed(errors)) }
+    valid(Chosen { orders, messages }, errors)
 }
 
 fn wrong(pointer: impl Into<String>, detail: impl Into<String>) -> FieldError {
@@ -349,7 +347,7 @@ mod tests {
 
     #[test]
     fn members_that_mean_nothing_are_told() {
-        let read = |body: Value| no_members(body.as_object().unwrap(), &["a"]);
+        let read = |body: Value| valid((), unknown_members(body.as_object().unwrap(), &["a"]));
         assert!(read(json!({})).is_ok() && read(json!({"a": 1})).is_ok());
         assert_eq!(
             pointers(read(json!({"amount_cents": 1, "x/y~": 2, "a": 3}))),
