@@ -22,6 +22,7 @@ fn one_order(budget: Budget) -> Model {
         refusals: true,
         careless_refunds: false,
         strict: false,
+        fixed: false,
         budget,
         without: None,
     }
@@ -92,6 +93,8 @@ fn as_the_environment_says() {
             "signed" => model.signed = on,
             "refusals" => model.refusals = on,
             "careless" => model.careless_refunds = on,
+            "fixed" => model.fixed = on,
+            "flips" => model.budget.flips = n,
             "strict" => model.strict = on,
             unknown => panic!("{unknown}?"),
         }

@@ -44,6 +44,8 @@ pub struct Model {
     pub careless_refunds: bool,
     /// Whoever is overtaken may still leave requests behind that outlast the order's `in_flight_until`.
     pub strict: bool,
+    /// Proposed.
+    pub fixed: bool,
     pub budget: Budget,
     pub without: Option<Guard>,
 }
@@ -84,16 +86,19 @@ impl Model {
         let row = &mut world.rows[order];
         row.tried = true;
         let at_seating = matches!(row.phase, Phase::Reserving | Phase::Allocating | Phase::Releasing);
-        if row.when == When::Lease && at_seating && !self.lacks(Guard::LeaseCountsAsFlight) {
-            row.in_flight = true;
-            world.cover(order);
-        }
+        let lost = row.when == When::Lease && at_seating && !self.lacks(Guard::LeaseCountsAsFlight);
+        row.in_flight |= lost;
         world.rows[order].when = When::Lease;
-        world.holders.iter_mut().flatten().filter(|one| one.order == order).for_each(|one| one.leases = false);
+        world.holders.iter_mut().flatten().filter(|one| one.order == order).for_each(|one| {
+            one.leases = false;
+        });
         let seen = world.rows[order];
-        world.hire(Holder { order, seen, fresh: true, leases: true, drives: true, at: At::Release });
+        world.hire(Holder { order, seen, fresh: true, leases: true, within: false, drives: true, at: At::Release });
         let last = world.holders.iter().rposition(Option::is_some).expect("the holder just hired");
         self.begin(world, last);
+        if lost {
+            world.cover(order);
+        }
     }
 
     /// The holder begins the order's next action, or has nothing to do.
@@ -187,11 +192,14 @@ impl Model {
     /// The holder stores what it knows, deciding again when somebody was faster, and goes on if it then has the order.
     /// Whether anything was stored.
     pub fn store(&self, world: &mut World, h: usize) -> bool {
-        let Some(Holder { order, mut seen, mut fresh, mut drives, at: At::Store(mut ev), .. }) =
+        let Some(Holder { order, mut seen, mut fresh, leases, mut drives, at: At::Store(mut ev), .. }) =
             world.holders[h].take()
         else {
             return false;
         };
+        if self.fixed && drives && !leases {
+            return false;
+        }
         loop {
             let Ok(transition) = self.next(&seen, ev) else {
                 if !drives {
@@ -205,6 +213,9 @@ impl Model {
                 // somebody was faster asks nothing again.
                 if matches!(ev, Ev::Silence { .. }) && world.rows[order].phase != seen.phase {
                     return false;
+                }
+                if self.fixed && ev == Ev::Released && seen.in_flight {
+                    ev = UNKNOWN;
                 }
                 (seen, fresh, drives) = (world.rows[order], true, false);
                 continue;
@@ -221,7 +232,7 @@ impl Model {
             if transition.due == saga::Due::Held {
                 let seen = world.rows[order];
                 world.holders[h] =
-                    Some(Holder { order, seen, fresh: true, leases: true, drives: true, at: At::Release });
+                    Some(Holder { order, seen, fresh: true, leases: true, within: false, drives: true, at: At::Release });
                 self.begin(world, h);
             }
             return true;

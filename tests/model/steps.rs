@@ -117,17 +117,19 @@ fn order_steps(model: &Model, world: &World, order: No, steps: &mut Steps) {
     if !room {
         return;
     }
-    let held = world.holders.iter().flatten().any(|one| one.order == order && one.leases);
+    let holder = world.holders.iter().flatten().find(|one| one.order == order && one.leases);
     let due = match row.when {
         When::Never => false,
-        When::Lease => !held,
+        When::Lease => holder.is_none(),
         When::Soon | When::Watch => true,
         When::Expiry => row.expired,
         When::Settled => !row.in_flight,
     };
     if due {
         push(steps, world, Step::Sweep(order), |w| model.claim(w, order));
-    } else if row.when == When::Lease && world.left.overtakes > 0 {
+    } else if world.left.overtakes > 0
+        && holder.is_some_and(|one| model.strict || matches!(one.at, At::Store(_)))
+    {
         push(steps, world, Step::Overtake(order), |w| {
             w.left.overtakes -= 1;
             model.claim(w, order);
@@ -153,7 +155,7 @@ pub fn place(model: &Model, world: &mut World, order: No) {
 /// Somebody who has just read the order, with something to store.
 fn news(world: &World, order: No, ev: Ev, drives: bool) -> Holder {
     let seen = world.rows[order];
-    Holder { order, seen, fresh: true, leases: drives, drives, at: At::Store(ev) }
+    Holder { order, seen, fresh: true, leases: drives, within: false, drives, at: At::Store(ev) }
 }
 
 /// A buyer's wish is read and stored in one step: what else could happen between the two leads to a conflict, and so
@@ -175,7 +177,7 @@ fn wish(model: &Model, world: &World, order: No, ev: Ev, step: Step, steps: &mut
 fn flight_may_end(world: &World, order: No) -> bool {
     let at_seating = |deed| matches!(deed, Deed::Reserve | Deed::Allocate | Deed::Release);
     let lands = |f: &&super::world::Flying| f.order == order && f.covered && at_seating(f.deed);
-    let sends = |h: &&Holder| h.order == order && !h.leases && ahead(h.at).is_some_and(at_seating);
+    let sends = |h: &&Holder| h.order == order && h.within && ahead(h.at).is_some_and(at_seating);
     world.flying.iter().flatten().find(lands).is_none() && world.holders.iter().flatten().find(sends).is_none()
 }
 
@@ -213,10 +215,11 @@ fn deed(at: At) -> Option<Deed> {
 
 fn payment_steps(world: &World, order: No, steps: &mut Steps) {
     use PaymentStatus::{Failed, Pending, Refunded, Success};
-    let turns = |steps: &mut Steps, to, costs: u8| {
-        if world.left.turns >= costs {
+    let turns = |steps: &mut Steps, to, (turns, flips): (u8, u8)| {
+        if world.left.turns >= turns && world.left.flips >= flips {
             push(steps, world, Step::PaymentTurns(order, to), |w| {
-                w.left.turns -= costs;
+                w.left.turns -= turns;
+                w.left.flips -= flips;
                 w.pays[order].charged_back |= to == Refunded;
                 peers::becomes(&mut w.pays[order], to);
             });
@@ -225,11 +228,11 @@ fn payment_steps(world: &World, order: No, steps: &mut Steps) {
     match world.pays[order].status {
         None | Some(Refunded) => {}
         Some(Pending) => {
-            turns(steps, Success, 0);
-            turns(steps, Failed, 0);
+            turns(steps, Success, (0, 0));
+            turns(steps, Failed, (0, 0));
         }
-        Some(Failed) => turns(steps, Success, 1),
-        Some(Success) => turns(steps, Refunded, 1),
+        Some(Failed) => turns(steps, Success, (0, 1)),
+        Some(Success) => turns(steps, Refunded, (1, 0)),
     }
 }
 

@@ -90,6 +90,8 @@ pub struct Holder {
     pub fresh: bool,
     /// The order's lease is this one's.
     pub leases: bool,
+    /// The order's `in_flight_until` was set while it was performing its present action: deadlines end that action before.
+    pub within: bool,
     /// It performs the order's next action, rather than storing news.
     pub drives: bool,
     pub at: At,
@@ -104,7 +106,9 @@ impl Holder {
             At::Reserve { .. } | At::LookAtRefusal | At::LookThenReserve => {
                 Row { status: seen.status, payment: seen.payment, expired: seen.expired, ..phase }
             }
-            At::ListThenRelease | At::LookThenRelease => Row { lapsed: seen.lapsed, ..phase },
+            At::ListThenRelease | At::LookThenRelease | At::Release | At::Store(Ev::Released) => {
+                Row { lapsed: seen.lapsed, in_flight: seen.in_flight, ..phase }
+            }
             _ => phase,
         }
     }
@@ -134,8 +138,10 @@ pub struct Budget {
     pub cancels: u8,
     /// Refunds that the buyer asks for.
     pub refunds: u8,
-    /// Charge-backs, and payments that failed and then succeed.
+    /// Charge-backs.
     pub turns: u8,
+    /// Payments that failed and then succeed.
+    pub flips: u8,
     /// Living holders whose lease is taken over.
     pub overtakes: u8,
 }
@@ -200,6 +206,9 @@ impl World {
     pub fn cover(&mut self, order: No) {
         for one in self.flying.iter_mut().flatten().filter(|one| one.order == order) {
             one.covered = true;
+        }
+        for one in self.holders.iter_mut().flatten().filter(|one| one.order == order) {
+            one.within = true;
         }
     }
 

@@ -31,6 +31,9 @@ pub const ALWAYS: &[OfOrder] = &[
     ("an order is due, or done", |w, o| {
         !w.rows[o].placed || w.rows[o].phase == Phase::Done || w.rows[o].when != When::Never
     }),
+    ("at rest: an order is not pending", |w, o| {
+        w.rows[o].phase != Phase::Done || w.rows[o].status != Status::Pending
+    }),
     ("at rest: money kept if and only if tickets are valid", |w, o| {
         w.rows[o].phase != Phase::Done
             || (w.rows[o].payment == Some(PaymentStatus::Success)) == (w.rows[o].tickets == Issued::Valid)
