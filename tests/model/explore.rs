@@ -83,7 +83,7 @@ impl fmt::Display for Violation {
             writeln!(f, " and then, without any fault:")?;
             self.then.iter().try_for_each(|step| writeln!(f, "  {step:?}"))?;
         }
-        write!(f, "in {:?}", self.state)
+        write!(f, "in {:#?}", self.state)
     }
 }
 
@@ -124,7 +124,9 @@ pub fn explore(model: &Model, initial: Vec<World>, limit: usize) -> Explored {
 /// The steps to a state, by its known predecessors.
 fn path(model: &Model, initial: &[World], known: &Known, end: &World) -> Vec<Step> {
     let mut trail = vec![fingerprint(end)];
-    while let Some(before) = known.get(&trail[trail.len() - 1]).filter(|before| **before != trail[trail.len() - 1]) {
+    while let Some(before) =
+        known.get(&trail[trail.len() - 1]).filter(|before| **before != trail[trail.len() - 1])
+    {
         trail.push(*before);
     }
     let begins = trail.pop().expect("at least the end");

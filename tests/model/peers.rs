@@ -1,10 +1,10 @@
 //! Seating and Payment, as far as their contracts go: what a request does to them, and what they show.
 
+use super::order::No;
 use super::service::Model;
 use super::world::{Deed, Pay, Seat, Who, World};
-use super::order::No;
-use order_service::domain::order::PaymentStatus;
 use PaymentStatus::{Failed, Pending, Refunded, Success};
+use order_service::domain::order::PaymentStatus;
 
 /// Whose the seat is, seen from an order: as `peers::seating::Owner`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,8 +73,8 @@ pub fn perform(
             pay.status.is_some()
         }
         (Deed::Refund, _) => {
-            let agrees = pay.status == Some(Success)
-                || model.careless_refunds && pay.status == Some(Refunded);
+            let agrees =
+                pay.status == Some(Success) || model.careless_refunds && pay.status == Some(Refunded);
             if agrees {
                 becomes(pay, Refunded);
                 pay.refunds += 1;

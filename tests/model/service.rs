@@ -5,6 +5,7 @@ use super::order::{Ev, Issued, No, Row, When, tax};
 use super::peers::{self, Owner};
 use super::world::{At, Budget, Deed, Holder, Seat, Who, World};
 use order_service::domain::order::{Hold, PaymentStatus, Phase, Status};
+use order_service::domain::retry;
 use order_service::domain::saga::{self, Action, Claims, Rejected, Transition};
 
 /// A rule that a negative control leaves out.
@@ -20,10 +21,26 @@ pub enum Guard {
     AskBeforeRefund,
     /// A cancel of an order that expired is remembered.
     GivenUp,
-    /// An allocation is repeated only after Seating was asked, and a refused one is looked at.
-    AskBeforeAllocate,
     /// A sweep that takes over a lease counts the lost holder's request as in flight.
     LeaseCountsAsFlight,
+    /// What came of an action counts only while its holder still has the order's lease.
+    Lease,
+    /// That nothing is held any more must be seen after nothing is in flight any more.
+    LookAfterFlight,
+}
+
+impl Guard {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::Version,
+        Self::SilenceSaysNothing,
+        Self::InFlight,
+        Self::AskBeforeRefund,
+        Self::GivenUp,
+        Self::LeaseCountsAsFlight,
+        Self::Lease,
+        Self::LookAfterFlight,
+    ];
 }
 
 /// What is explored: how many orders, which troubles, and which rule is left out.
@@ -42,20 +59,11 @@ pub struct Model {
     pub refusals: bool,
     /// Payment pays out again when a refund is repeated; then nothing may be overtaken or come late.
     pub careless_refunds: bool,
-    /// Whoever is overtaken may still leave requests behind that outlast the order's `in_flight_until`.
-    pub strict: bool,
-    /// Proposed.
-    pub fixed: bool,
     pub budget: Budget,
     pub without: Option<Guard>,
 }
 
 impl Model {
-    /// Whether what a holder leaves behind lands within the order's `in_flight_until` as it is now.
-    pub fn covered(&self, world: &World, h: usize) -> bool {
-        !self.strict && world.holders[h].is_some_and(|one| !one.leases && world.rows[one.order].in_flight)
-    }
-
     fn lacks(&self, guard: Guard) -> bool {
         self.without == Some(guard)
     }
@@ -76,7 +84,6 @@ impl Model {
     fn action(&self, row: &Row) -> Option<Action> {
         Some(match saga::action(&row.order())? {
             Action::AskThenRefund if self.lacks(Guard::AskBeforeRefund) => Action::Refund,
-            Action::AskThenAllocate if self.lacks(Guard::AskBeforeAllocate) => Action::Allocate,
             action => action,
         })
     }
@@ -93,11 +100,20 @@ impl Model {
             one.leases = false;
         });
         let seen = world.rows[order];
-        world.hire(Holder { order, seen, fresh: true, leases: true, within: false, drives: true, at: At::Release });
+        world.hire(Holder {
+            order,
+            seen,
+            fresh: true,
+            leases: true,
+            within: false,
+            sheltered: false,
+            drives: true,
+            at: At::Release,
+        });
         let last = world.holders.iter().rposition(Option::is_some).expect("the holder just hired");
         self.begin(world, last);
         if lost {
-            world.cover(order);
+            world.cover(order, false);
         }
     }
 
@@ -169,7 +185,6 @@ impl Model {
             At::ListThenAllocate if listed => At::Store(Ev::Allocated),
             At::ListThenAllocate => At::Allocate,
             At::Allocate if ask(Deed::Allocate) => At::Store(Ev::Allocated),
-            At::Allocate if self.lacks(Guard::AskBeforeAllocate) => At::Store(Ev::SeatsLost),
             At::Allocate => At::ListAfterAllocate,
             At::ListAfterAllocate => At::Store(if listed { Ev::Allocated } else { Ev::SeatsLost }),
             At::Release => {
@@ -197,7 +212,7 @@ impl Model {
         else {
             return false;
         };
-        if self.fixed && drives && !leases {
+        if drives && !leases && !self.lacks(Guard::Lease) {
             return false;
         }
         loop {
@@ -214,7 +229,7 @@ impl Model {
                 if matches!(ev, Ev::Silence { .. }) && world.rows[order].phase != seen.phase {
                     return false;
                 }
-                if self.fixed && ev == Ev::Released && seen.in_flight {
+                if ev == Ev::Released && seen.in_flight && !self.lacks(Guard::LookAfterFlight) {
                     ev = UNKNOWN;
                 }
                 (seen, fresh, drives) = (world.rows[order], true, false);
@@ -231,8 +246,16 @@ impl Model {
             self.apply(world, order, ev, &transition);
             if transition.due == saga::Due::Held {
                 let seen = world.rows[order];
-                world.holders[h] =
-                    Some(Holder { order, seen, fresh: true, leases: true, within: false, drives: true, at: At::Release });
+                world.holders[h] = Some(Holder {
+                    order,
+                    seen,
+                    fresh: true,
+                    leases: true,
+                    within: false,
+                    sheltered: false,
+                    drives: true,
+                    at: At::Release,
+                });
                 self.begin(world, h);
             }
             return true;
@@ -245,10 +268,12 @@ impl Model {
         if transition.tickets == saga::Tickets::Issue && row.tickets != Issued::None {
             world.wrong = Some("tickets were issued twice");
         }
+        let phase = row.phase;
         row.write(transition);
         world.cancelled[order] |= ev == Ev::Cancel;
         if transition.in_flight {
-            world.cover(order);
+            let after_the_lease = (retry::lease_ms(phase) + retry::IN_FLIGHT_MS) as i64;
+            world.cover(order, transition.order.in_flight_ms >= after_the_lease);
         }
         match transition.claims {
             Claims::Keep => {}

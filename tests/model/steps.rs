@@ -127,9 +127,7 @@ fn order_steps(model: &Model, world: &World, order: No, steps: &mut Steps) {
     };
     if due {
         push(steps, world, Step::Sweep(order), |w| model.claim(w, order));
-    } else if world.left.overtakes > 0
-        && holder.is_some_and(|one| model.strict || matches!(one.at, At::Store(_)))
-    {
+    } else if world.left.overtakes > 0 && holder.is_some_and(|one| matches!(one.at, At::Store(_))) {
         push(steps, world, Step::Overtake(order), |w| {
             w.left.overtakes -= 1;
             model.claim(w, order);
@@ -155,7 +153,16 @@ pub fn place(model: &Model, world: &mut World, order: No) {
 /// Somebody who has just read the order, with something to store.
 fn news(world: &World, order: No, ev: Ev, drives: bool) -> Holder {
     let seen = world.rows[order];
-    Holder { order, seen, fresh: true, leases: drives, within: false, drives, at: At::Store(ev) }
+    Holder {
+        order,
+        seen,
+        fresh: true,
+        leases: drives,
+        within: false,
+        sheltered: false,
+        drives,
+        at: At::Store(ev),
+    }
 }
 
 /// A buyer's wish is read and stored in one step: what else could happen between the two leads to a conflict, and so
@@ -178,7 +185,8 @@ fn flight_may_end(world: &World, order: No) -> bool {
     let at_seating = |deed| matches!(deed, Deed::Reserve | Deed::Allocate | Deed::Release);
     let lands = |f: &&super::world::Flying| f.order == order && f.covered && at_seating(f.deed);
     let sends = |h: &&Holder| h.order == order && h.within && ahead(h.at).is_some_and(at_seating);
-    world.flying.iter().flatten().find(lands).is_none() && world.holders.iter().flatten().find(sends).is_none()
+    world.flying.iter().flatten().find(lands).is_none()
+        && world.holders.iter().flatten().find(sends).is_none()
 }
 
 /// What a holder changes at a peer, or may go on to change.
@@ -255,7 +263,10 @@ fn callback_steps(model: &Model, world: &World, order: No, steps: &mut Steps) {
     }
     if model.signed {
         let older = [(pay.succeeded, PaymentStatus::Success), (pay.failed, PaymentStatus::Failed)];
-        older.into_iter().filter(|(was, status)| *was && *status != truth).for_each(|(_, status)| hears(status));
+        older
+            .into_iter()
+            .filter(|(was, status)| *was && *status != truth)
+            .for_each(|(_, status)| hears(status));
     } else if world.left.faults > 0 && world.rows[order].payment.is_some() {
         push(steps, world, Step::CallbackUnchecked(order), |w| {
             w.left.callbacks -= 1;
@@ -287,10 +298,11 @@ fn holder_steps(model: &Model, world: &World, h: usize, steps: &mut Steps) {
     if world.left.crashes > 0 {
         push(steps, world, Step::Crash { order, at }, |w| {
             w.left.crashes -= 1;
-            if let Some(deed) = deed(at) {
-                w.forget(order, deed, model.covered(w, h));
+            if let (Some(gone), Some(deed)) = (w.holders[h].take(), deed(at))
+                && !(model.careless_refunds && deed == Deed::Refund)
+            {
+                w.forget(&gone, deed);
             }
-            w.holders[h] = None;
         });
     }
     if world.left.faults > 0 && !matches!(at, At::Store(_)) {
@@ -311,8 +323,10 @@ fn silence_steps(model: &Model, world: &World, h: usize, steps: &mut Steps) {
     let at_seating = matches!(deed, Some(Deed::Reserve | Deed::Allocate | Deed::Release));
     push(steps, world, Step::GiveUp { order, at }, |w| {
         silent(w, at_seating);
-        if let Some(deed) = deed {
-            w.forget(order, deed, model.covered(w, h));
+        if let (Some(holder), Some(deed)) = (world.holders[h], deed)
+            && !(model.careless_refunds && deed == Deed::Refund)
+        {
+            w.forget(&holder, deed);
         }
     });
     if deed.is_none() {

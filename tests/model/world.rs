@@ -19,7 +19,10 @@ pub enum Seat {
     Free,
     /// Held for somebody's user. `aged`: so long that Seating may free it although the order's own hold window was
     /// renewed since.
-    Reserved { who: Who, aged: bool },
+    Reserved {
+        who: Who,
+        aged: bool,
+    },
     Allocated(Who),
 }
 
@@ -62,7 +65,9 @@ pub struct Flying {
 /// Where a holder is in performing an action.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum At {
-    Reserve { first: bool },
+    Reserve {
+        first: bool,
+    },
     LookAtRefusal,
     LookThenReserve,
     Charge,
@@ -92,6 +97,8 @@ pub struct Holder {
     pub leases: bool,
     /// The order's `in_flight_until` was set while it was performing its present action: deadlines end that action before.
     pub within: bool,
+    /// And it was set for so long that even what this action leaves behind lands before that.
+    pub sheltered: bool,
     /// It performs the order's next action, rather than storing news.
     pub drives: bool,
     pub at: At,
@@ -196,19 +203,21 @@ impl World {
     }
 
     /// Leaves a request alone.
-    pub fn forget(&mut self, order: No, deed: Deed, covered: bool) {
-        let one = Flying { order, deed, covered };
+    pub fn forget(&mut self, holder: &Holder, deed: Deed) {
+        let one = Flying { order: holder.order, deed, covered: holder.sheltered };
         let free = self.flying.iter_mut().find(|place| place.is_none()).expect("room for a request");
         *free = Some(one);
     }
 
-    /// The order's requests that nobody waits for are now within its `in_flight_until`.
-    pub fn cover(&mut self, order: No) {
+    /// The order's `in_flight_until` is set: requests that nobody waits for land before it. `long`: so do those that a
+    /// holder who is at work has yet to send.
+    pub fn cover(&mut self, order: No, long: bool) {
         for one in self.flying.iter_mut().flatten().filter(|one| one.order == order) {
             one.covered = true;
         }
         for one in self.holders.iter_mut().flatten().filter(|one| one.order == order) {
             one.within = true;
+            one.sheltered |= long;
         }
     }
 

@@ -10,19 +10,25 @@ use order_service::domain::order::{PaymentStatus, Phase, Status};
 /// A property of one order in one state.
 type OfOrder = (&'static str, fn(&World, No) -> bool);
 
+/// Seats, by Seating's own account.
+pub const ALLOCATED: &str = "a confirmed order's seat is allocated to it";
+/// A cancel holds.
+pub const CANCELLED: &str = "what the buyer cancelled is never confirmed";
+/// No refund twice.
+pub const REFUNDED_ONCE: &str = "money goes back at most once";
 /// In every state, at every moment.
 pub const ALWAYS: &[OfOrder] = &[
     ("valid tickets are for a seat that the order has claimed", |w, o| {
         w.rows[o].tickets != Issued::Valid || w.claim == Some(Who::Order(o))
     }),
-    ("a confirmed order's seat is allocated to it", |w, o| {
+    (ALLOCATED, |w, o| {
         !(w.rows[o].status == Status::Confirmed && w.rows[o].phase == Phase::Done)
             || w.seat == Seat::Allocated(Who::Order(o))
     }),
-    ("what the buyer cancelled is never confirmed", |w, o| {
+    (CANCELLED, |w, o| {
         !w.cancelled[o] || w.rows[o].status != Status::Confirmed && w.rows[o].tickets == Issued::None
     }),
-    ("money goes back at most once", |w, o| w.pays[o].refunds <= 1),
+    (REFUNDED_ONCE, |w, o| w.pays[o].refunds <= 1),
     ("tickets are valid only while the order is confirmed and paid", |w, o| {
         w.rows[o].tickets != Issued::Valid
             || w.rows[o].status == Status::Confirmed
@@ -44,7 +50,8 @@ pub const ALWAYS: &[OfOrder] = &[
     ("at rest: nobody's seat is a dead order's at Seating", |w, o| {
         let works = w.holders.iter().flatten().any(|holder| holder.order == o);
         let lands = w.flying.iter().flatten().any(|one: &Flying| one.order == o);
-        works || lands
+        works
+            || lands
             || w.rows[o].phase != Phase::Done
             || !w.rows[o].dead()
             || w.seat != Seat::Allocated(Who::Order(o))

@@ -64,12 +64,7 @@ fn run(
 }
 
 /// The step that comes next when all is well; none when every order is at rest.
-fn fair(
-    model: &Model,
-    world: &World,
-    decided: Option<PaymentStatus>,
-    lands: bool,
-) -> Option<(Step, World)> {
+fn fair(model: &Model, world: &World, decided: Option<PaymentStatus>, lands: bool) -> Option<(Step, World)> {
     let resting = (0..model.orders).all(|order| steps::at_rest(world, order));
     let rank = |step: &Step| {
         Some(match step {
