@@ -1,0 +1,62 @@
+//! Negative controls: with one rule left out, the exploration finds what the rule is for.
+
+use super::properties::{self, settle};
+use super::service::{Guard, Model};
+use super::world::Budget;
+use super::{BUSY, QUIET, one_order, run, two_orders};
+
+/// Without the rule, the exploration finds that the property does not hold.
+fn breaks(property: &str, guard: Guard, model: Model) {
+    let explored = run(&format!("without {guard:?}"), &Model { without: Some(guard), ..model });
+    let violation = explored.violation.expect("a violation");
+    println!("  {}, after {} steps", violation.property, violation.path.len() + violation.then.len());
+    assert_eq!(violation.property, property, "{violation}");
+}
+
+#[test]
+fn without_the_version_a_late_answer_overwrites_the_callbacks() {
+    breaks(settle::SEATS, Guard::Version, one_order(Budget { callbacks: 1, ..QUIET }));
+}
+
+#[test]
+fn without_asking_again_a_lost_charge_keeps_money() {
+    breaks(settle::MONEY, Guard::SilenceSaysNothing, one_order(Budget { faults: 1, ..QUIET }));
+}
+
+#[test]
+fn without_waiting_a_late_request_is_forgotten() {
+    breaks(settle::SEATS, Guard::InFlight, one_order(Budget { faults: 1, cancels: 1, ..QUIET }));
+}
+
+#[test]
+fn without_asking_a_refund_is_paid_twice() {
+    let careless = one_order(Budget { faults: 1, refunds: 1, ..QUIET });
+    let careless = Model { careless_refunds: true, ..careless };
+    breaks(properties::REFUNDED_ONCE, Guard::AskBeforeRefund, careless);
+}
+
+#[test]
+fn without_remembering_it_a_cancelled_order_is_confirmed() {
+    breaks(properties::CANCELLED, Guard::GivenUp, one_order(Budget { callbacks: 1, cancels: 1, ..QUIET }));
+}
+
+#[test]
+fn without_counting_it_a_lost_holders_request_touches_the_next_buyers_seat() {
+    breaks(properties::NEXT_BUYER, Guard::LeaseCountsAsFlight, one_order(Budget { crashes: 1, ..QUIET }));
+}
+
+#[test]
+fn without_the_lease_an_overtaken_holder_frees_a_confirmed_seat() {
+    let overtaken = Budget { overtakes: 1, callbacks: 1, cancels: 1, ..QUIET };
+    breaks(properties::ALLOCATED, Guard::Lease, Model { holders: 3, ..one_order(overtaken) });
+}
+
+#[test]
+fn without_the_lease_a_cancelled_order_frees_the_same_buyers_next_one() {
+    breaks(properties::ALLOCATED, Guard::Lease, two_orders(true, Budget { cancels: 1, ..QUIET }));
+}
+
+#[test]
+fn without_looking_again_a_seat_is_left_to_a_dead_order() {
+    breaks(settle::SEATS, Guard::LookAfterFlight, one_order(Budget { turns: 1, ..BUSY }));
+}

@@ -1,0 +1,144 @@
+//! Breadth first through every state, so that the path to a violation is a shortest one.
+
+use super::properties::{self, settle};
+use super::service::Model;
+use super::steps::{self, Step};
+use super::world::World;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::fmt;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+
+/// Mixes small numbers quickly; the tests are built without optimisation, and states are hashed millions of times.
+#[derive(Default)]
+pub struct Mix(u64);
+
+impl Hasher for Mix {
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 29)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u8(&mut self, n: u8) {
+        self.write_u64(u64::from(n));
+    }
+
+    fn write_usize(&mut self, n: usize) {
+        self.write_u64(n as u64);
+    }
+
+    fn write_isize(&mut self, n: isize) {
+        self.write_u64(n as u64);
+    }
+
+    fn write_u64(&mut self, n: u64) {
+        self.0 = (self.0.rotate_left(23) ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+/// A state's fingerprint. Two states share one with a probability of about one in ten million at two million states.
+pub fn fingerprint(thing: &impl Hash) -> u64 {
+    let mut mix = Mix(0x243f_6a88_85a3_08d3);
+    thing.hash(&mut mix);
+    mix.finish()
+}
+
+type Quick = BuildHasherDefault<Mix>;
+/// Each known state's predecessor; an initial one is its own.
+type Known = HashMap<u64, u64, Quick>;
+/// States from which orders are known to come to rest.
+pub type Settled = HashSet<u64, Quick>;
+
+/// What an exploration found.
+pub struct Explored {
+    /// Distinct states.
+    pub states: usize,
+    /// Steps between them.
+    pub steps: usize,
+    /// The longest shortest path.
+    pub depth: usize,
+    /// The first violation: the property, and a shortest path to it.
+    pub violation: Option<Violation>,
+}
+
+/// A property that does not hold, and how it comes to that.
+pub struct Violation {
+    pub property: &'static str,
+    pub path: Vec<Step>,
+    pub state: World,
+    /// For a property of how orders come to rest: the schedule from the state on.
+    pub then: Vec<Step>,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "violated: {}", self.property)?;
+        self.path.iter().try_for_each(|step| writeln!(f, "  {step:?}"))?;
+        if !self.then.is_empty() {
+            writeln!(f, " and then, without any fault:")?;
+            self.then.iter().try_for_each(|step| writeln!(f, "  {step:?}"))?;
+        }
+        write!(f, "in {:#?}", self.state)
+    }
+}
+
+/// Explores everything that can happen from `initial`, up to the first violation or to the limit.
+pub fn explore(model: &Model, initial: Vec<World>, limit: usize) -> Explored {
+    let mut known = Known::default();
+    let mut settled = Settled::default();
+    let mut frontier = VecDeque::new();
+    let mut found = Explored { states: 0, steps: 0, depth: 0, violation: None };
+    for world in &initial {
+        known.insert(fingerprint(world), fingerprint(world));
+        frontier.push_back((0, *world));
+    }
+    while let Some((depth, world)) = frontier.pop_front() {
+        found.states += 1;
+        found.depth = depth;
+        let broken = properties::broken(model, &world)
+            .map(|property| (property, Vec::new()))
+            .or_else(|| settle::unsettled(model, &world, &mut settled));
+        if let Some((property, then)) = broken {
+            let path = path(model, &initial, &known, &world);
+            found.violation = Some(Violation { property, path, state: world, then });
+            return found;
+        }
+        let here = fingerprint(&world);
+        for (_, after) in steps::all(model, &world) {
+            found.steps += 1;
+            if let Entry::Vacant(place) = known.entry(fingerprint(&after)) {
+                place.insert(here);
+                frontier.push_back((depth + 1, after));
+            }
+        }
+        assert!(found.states < limit, "more than {limit} states: {} wait", frontier.len());
+    }
+    found
+}
+
+/// The steps to a state, by its known predecessors.
+fn path(model: &Model, initial: &[World], known: &Known, end: &World) -> Vec<Step> {
+    let mut trail = vec![fingerprint(end)];
+    while let Some(before) =
+        known.get(&trail[trail.len() - 1]).filter(|before| **before != trail[trail.len() - 1])
+    {
+        trail.push(*before);
+    }
+    let begins = trail.pop().expect("at least the end");
+    let mut world = *initial.iter().find(|world| fingerprint(*world) == begins).expect("an initial state");
+    let mut path = Vec::new();
+    while let Some(then) = trail.pop() {
+        let (step, after) = steps::all(model, &world)
+            .into_iter()
+            .find(|(_, after)| fingerprint(after) == then)
+            .expect("a known step");
+        path.push(step);
+        world = after;
+    }
+    path
+}

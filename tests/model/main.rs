@@ -1,0 +1,161 @@
+//! An exhaustive model of an order's life: the real saga, a model of the shell around it and of the peers, and every
+//! interleaving of their steps.
+//!
+//! **Real**: `domain::saga::{next, action}` and the `Order` on which they decide. **Modelled**: what the commands and the
+//! two statements `order_apply` and `order_claim_due` do ([`service`]), Seating and Payment by their contracts
+//! ([`peers`]), and everything that may happen next ([`steps`]): answers and their loss, answers that say nothing,
+//! crashes, requests that land late or never, callbacks that are repeated, late or dropped, the buyer's cancel and
+//! refund, charge-backs, and time.
+//!
+//! **Left out**, because no decision depends on it: names, amounts, the journal, messages, the number of a version (only
+//! whether it has moved on), the number of attempts beyond the first. One seat stands for all of an order's, because
+//! Seating reserves and allocates them in one step. Times are over or not: an order expires before its hold window is
+//! over, and that before Seating frees the seat.
+//!
+//! **Assumed** of time: an abandoned request takes effect within `IN_FLIGHT_MS`, or never; a living holder's requests
+//! are over within its lease, only its store may be late.
+//!
+//! How much trouble there may be is bounded ([`world::Budget`]); within the bounds every order of events is explored,
+//! breadth first, by a hundred lines of our own ([`explore`]): a checker's "eventually" does not see lives that go round
+//! in circles, so coming to rest is checked by a fair schedule from every state ([`properties::settle`]).
+
+mod controls;
+mod explore;
+mod order;
+mod peers;
+mod properties;
+mod service;
+mod steps;
+mod world;
+
+use explore::{Explored, explore};
+use service::{Guard, Model};
+use world::{Budget, World};
+
+/// One order, and a next buyer for its seat.
+fn one_order(budget: Budget) -> Model {
+    Model {
+        orders: 1,
+        same_user: false,
+        next_buyer: true,
+        holders: 2,
+        signed: false,
+        refusals: true,
+        careless_refunds: false,
+        budget,
+        without: None,
+    }
+}
+
+/// Two orders for the same seat.
+fn two_orders(same_user: bool, budget: Budget) -> Model {
+    Model { orders: 2, same_user, next_buyer: false, refusals: false, ..one_order(budget) }
+}
+
+const QUIET: Budget =
+    Budget { crashes: 0, faults: 0, callbacks: 0, cancels: 0, refunds: 0, turns: 0, flips: 0, overtakes: 0 };
+/// What a buyer and Payment usually do.
+const BUSY: Budget = Budget { callbacks: 1, cancels: 1, refunds: 1, ..QUIET };
+
+/// Explores, and tells how much there was.
+fn run(name: &str, model: &Model) -> Explored {
+    let begun = std::time::Instant::now();
+    let mut initial = vec![World::new(model.budget)];
+    if model.refusals {
+        let mut refusing = initial[0];
+        refusing.pays[0].refuses = true;
+        initial.push(refusing);
+    }
+    let explored = explore(model, initial, 12_000_000);
+    println!(
+        "{name}: {} states, {} steps between them, {} deep, in {:.1} s",
+        explored.states,
+        explored.steps,
+        explored.depth,
+        begun.elapsed().as_secs_f32()
+    );
+    explored
+}
+
+/// Every property holds in every state, of which there are at least so many.
+fn holds(name: &str, model: &Model, at_least: usize) {
+    let explored = run(name, model);
+    if let Some(violation) = explored.violation {
+        panic!("{name}: {violation}");
+    }
+    assert!(explored.states >= at_least, "{name}: only {} states", explored.states);
+}
+
+#[test]
+fn one_order_whose_requests_are_lost() {
+    holds("lost once", &one_order(Budget { faults: 1, ..BUSY }), 300_000);
+    holds("lost twice", &one_order(Budget { faults: 2, ..QUIET }), 30_000);
+}
+
+#[test]
+fn one_order_whose_holders_crash() {
+    holds("crashed once", &one_order(Budget { crashes: 1, ..BUSY }), 250_000);
+    holds("crashed and lost", &one_order(Budget { crashes: 1, faults: 1, ..QUIET }), 40_000);
+}
+
+#[test]
+fn one_order_whose_holder_is_overtaken() {
+    let budget = Budget { overtakes: 1, callbacks: 1, cancels: 1, ..QUIET };
+    holds("overtaken", &one_order(budget), 100_000);
+}
+
+#[test]
+fn one_order_whose_money_comes_and_goes() {
+    let more = Budget { callbacks: 2, ..BUSY };
+    holds("charged back", &one_order(Budget { turns: 1, ..more }), 50_000);
+    let signed = Model { signed: true, ..one_order(Budget { flips: 1, ..more }) };
+    holds("signed callbacks as old as they like", &signed, 50_000);
+}
+
+#[test]
+fn refunds_are_not_repeated_even_where_payment_would_pay_twice() {
+    let budget = Budget { faults: 1, crashes: 1, refunds: 1, ..QUIET };
+    holds("careless refunds", &Model { careless_refunds: true, ..one_order(budget) }, 10_000);
+}
+
+#[test]
+fn two_orders_of_two_users_want_the_same_seat() {
+    holds("two users", &two_orders(false, Budget { cancels: 1, ..QUIET }), 200_000);
+}
+
+#[test]
+fn two_orders_of_one_user_want_the_same_seat() {
+    holds("one user", &two_orders(true, Budget { cancels: 1, ..QUIET }), 200_000);
+}
+
+/// A wider exploration by hand: `MODEL="faults=2 crashes=1" cargo test --test model -- --ignored --nocapture`.
+#[test]
+#[ignore = "as wide as one likes"]
+fn as_the_environment_says() {
+    let wanted = std::env::var("MODEL").unwrap_or_default();
+    let mut model = one_order(QUIET);
+    for word in wanted.split_whitespace() {
+        let (name, number) = word.split_once('=').unwrap_or((word, "1"));
+        let n: u8 = number.parse().expect("a number");
+        match name {
+            "faults" => model.budget.faults = n,
+            "crashes" => model.budget.crashes = n,
+            "callbacks" => model.budget.callbacks = n,
+            "cancels" => model.budget.cancels = n,
+            "refunds" => model.budget.refunds = n,
+            "turns" => model.budget.turns = n,
+            "flips" => model.budget.flips = n,
+            "overtakes" => model.budget.overtakes = n,
+            "orders" => model.orders = n.into(),
+            "holders" => model.holders = n.into(),
+            "next" => model.next_buyer = n > 0,
+            "same_user" => model.same_user = n > 0,
+            "signed" => model.signed = n > 0,
+            "refusals" => model.refusals = n > 0,
+            "careless" => model.careless_refunds = n > 0,
+            "without" => model.without = Guard::ALL.get(usize::from(n)).copied(),
+            unknown => panic!("{unknown}?"),
+        }
+    }
+    holds(&wanted, &model, 1);
+}

@@ -1,0 +1,203 @@
+//! The order's row: what the real domain's `Order` says, small enough to be explored.
+//!
+//! Every number is put into one of two classes: attempts are none or some, and a time is over or it is not. What no
+//! decision depends on (names, amounts, the number of the version) is left out; [`Row::order`] makes it up.
+
+use order_service::domain::ids::{OrderId, PaymentId};
+use order_service::domain::money::{Amounts, TaxRate};
+use order_service::domain::order::{
+    Failure, FailureCode, Hold, Order, Payment, PaymentStatus, Phase, Status,
+};
+use order_service::domain::saga::{Due, Event, Tickets, Transition};
+use order_service::domain::seats::Item;
+use uuid::Uuid;
+
+/// Which of the modelled orders.
+pub type No = usize;
+
+/// What `due_at`, `watch_at` and `leased` say together.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum When {
+    /// Nothing is due.
+    Never,
+    /// Somebody holds the order.
+    Lease,
+    /// A wait that ends by itself: a back-off, or none at all.
+    Soon,
+    /// When the order expires.
+    Expiry,
+    /// When nothing is in flight any more.
+    Settled,
+    /// At rest, with a payment to ask about.
+    Watch,
+}
+
+/// The order's tickets.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Issued {
+    None,
+    Valid,
+    Void,
+}
+
+/// An order's row.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Row {
+    pub placed: bool,
+    pub status: Status,
+    pub phase: Phase,
+    pub hold: Hold,
+    pub failure: Option<FailureCode>,
+    pub priced: bool,
+    pub payment: Option<PaymentStatus>,
+    pub tried: bool,
+    pub expired: bool,
+    pub lapsed: bool,
+    pub in_flight: bool,
+    pub given_up: bool,
+    pub unsure: bool,
+    pub when: When,
+    pub tickets: Issued,
+}
+
+/// An event of the saga, without what no decision depends on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Ev {
+    Reserved,
+    ReservedDear,
+    ReserveRefused,
+    Paid(PaymentStatus),
+    PaidWithoutSeats(PaymentStatus),
+    ChargeRefused,
+    Unsure,
+    Allocated,
+    SeatsLost,
+    Released,
+    Silence { may_land: bool },
+    Cancel,
+    Refund,
+}
+
+impl Ev {
+    /// The real event.
+    pub fn event(self) -> Event {
+        let payment = |status| Payment { id: PAYMENT, status };
+        match self {
+            Self::Reserved => {
+                Event::Reserved(vec![Item { seat_id: 1, seat_code: None, price_cents: PRICE_CENTS }])
+            }
+            Self::ReservedDear => Event::ReservedBeyondRange,
+            Self::ReserveRefused => {
+                Event::ReserveRefused(Failure::new(FailureCode::SeatsUnavailable, String::new()))
+            }
+            Self::Paid(status) => Event::PaymentIs(payment(status)),
+            Self::PaidWithoutSeats(status) => Event::PaidWithoutSeats(payment(status)),
+            Self::ChargeRefused => Event::ChargeRefused,
+            Self::Unsure => Event::PaymentUnsure,
+            Self::Allocated => Event::Allocated,
+            Self::SeatsLost => Event::SeatsLost,
+            Self::Released => Event::Released,
+            Self::Silence { may_land } => Event::NoAnswer { may_land },
+            Self::Cancel => Event::CancelRequested,
+            Self::Refund => Event::RefundRequested,
+        }
+    }
+}
+
+const PAYMENT: PaymentId = PaymentId(Uuid::from_u128(7));
+const PRICE_CENTS: i64 = 15_000;
+
+/// The tax that the modelled service adds.
+pub fn tax() -> TaxRate {
+    TaxRate::parse("5").expect("a rate")
+}
+
+impl Row {
+    /// No such order yet.
+    pub const ABSENT: Self = Self {
+        placed: false,
+        status: Status::Pending,
+        phase: Phase::Reserving,
+        hold: Hold::Nothing,
+        failure: None,
+        priced: false,
+        payment: None,
+        tried: false,
+        expired: false,
+        lapsed: false,
+        in_flight: false,
+        given_up: false,
+        unsure: false,
+        when: When::Never,
+        tickets: Issued::None,
+    };
+
+    /// What `order_place` inserts.
+    pub const PLACED: Self = Self { placed: true, when: When::Lease, ..Self::ABSENT };
+
+    /// Whether the order is over, and was not confirmed.
+    pub fn dead(&self) -> bool {
+        matches!(self.status, Status::Cancelled | Status::Failed | Status::Refunded)
+    }
+
+    /// As a statement reads it: the `Order` on which the saga decides.
+    pub fn order(&self) -> Order {
+        let ms = |over: bool| if over { -1 } else { 1 };
+        Order {
+            id: OrderId(Uuid::nil()),
+            version: 1,
+            user_id: 1,
+            event_id: 1,
+            seats: vec![1],
+            status: self.status,
+            phase: self.phase,
+            hold: self.hold,
+            failure: self.failure.map(|code| Failure { code, detail: String::new() }),
+            currency: String::new(),
+            amounts: if self.priced { Amounts::of([PRICE_CENTS], tax()) } else { None },
+            payment: self.payment.map(|status| Payment { id: PAYMENT, status }),
+            attempts: u32::from(self.tried),
+            expires_in_ms: ms(self.expired),
+            hold_in_ms: ms(self.lapsed),
+            in_flight_ms: ms(!self.in_flight),
+            given_up: self.given_up,
+            payment_unsure: self.unsure,
+            parked: false,
+        }
+    }
+
+    /// What `order_apply` writes into the row, claims aside.
+    pub fn write(&mut self, transition: &Transition) {
+        let order = &transition.order;
+        let resting = order.phase == Phase::Done;
+        self.status = order.status;
+        self.phase = order.phase;
+        self.hold = order.hold;
+        self.failure = order.failure.as_ref().map(|failure| failure.code);
+        self.priced |= transition.items.is_some();
+        self.payment = order.payment.map(|payment| payment.status);
+        self.tried = order.attempts > 0;
+        self.in_flight |= transition.in_flight;
+        self.given_up = order.given_up;
+        self.unsure = order.payment_unsure;
+        if transition.renew_expiry {
+            (self.expired, self.lapsed) = (false, false);
+        }
+        self.when = match transition.due {
+            Due::Never => When::Never,
+            Due::Held => When::Lease,
+            Due::Unchanged => self.when,
+            Due::Now | Due::Backoff => When::Soon,
+            Due::AtExpiry => When::Expiry,
+            Due::Settled => When::Settled,
+            Due::Watch => When::Watch,
+        };
+        debug_assert!(!resting || matches!(self.when, When::Never | When::Soon | When::Watch));
+        self.tickets = match (transition.tickets, self.tickets) {
+            (Tickets::Keep, kept) => kept,
+            (Tickets::Issue, _) => Issued::Valid,
+            (Tickets::Void, Issued::None) => Issued::None,
+            (Tickets::Void, _) => Issued::Void,
+        };
+    }
+}

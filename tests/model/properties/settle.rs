@@ -1,0 +1,115 @@
+//! Liveness: when the peers answer and nothing more goes wrong, every order comes to rest, with the right outcome.
+//!
+//! A checker of "eventually" would need fairness, because a peer may be silent for ever. Instead a fair schedule is
+//! run from every state: whoever is at work is answered and stores, sweeps claim what is due, time goes on. No further
+//! callback arrives: what Payment decided is learnt by asking.
+
+use crate::explore::{Settled, fingerprint};
+use crate::order::{Issued, No, When};
+use crate::service::Model;
+use crate::steps::{self, Step};
+use crate::world::{Budget, Seat, Who, World};
+use order_service::domain::order::PaymentStatus;
+
+/// More steps than any order needs to come to rest.
+const BOUND: usize = 80;
+
+/// Every order comes to rest.
+pub const RESTS: &str = "when the peers answer, every order comes to rest";
+/// Money, by Payment's own account.
+pub const MONEY: &str = "at rest: Payment has kept money if and only if tickets are valid";
+/// Seats, by Seating's own account.
+pub const SEATS: &str = "at rest: Seating has nothing of a dead order for long";
+
+/// What will become of a payment that is pending, and of requests that nobody waits for.
+const FATES: &[(Option<PaymentStatus>, bool)] = &[
+    (None, true),
+    (Some(PaymentStatus::Success), true),
+    (Some(PaymentStatus::Failed), true),
+    (Some(PaymentStatus::Success), false),
+];
+
+/// The property that does not hold when the state's orders come to rest, and the steps until then.
+pub fn unsettled(model: &Model, world: &World, known: &mut Settled) -> Option<(&'static str, Vec<Step>)> {
+    FATES.iter().enumerate().find_map(|(n, fate)| run(model, world, *fate, n as u64, known))
+}
+
+fn run(
+    model: &Model,
+    from: &World,
+    (decided, lands): (Option<PaymentStatus>, bool),
+    salt: u64,
+    known: &mut Settled,
+) -> Option<(&'static str, Vec<Step>)> {
+    let mut world = World { left: Budget::default(), ..*from };
+    let mut taken = Vec::new();
+    let mut here = Vec::new();
+    loop {
+        let print = fingerprint(&world).wrapping_add(salt.wrapping_mul(0x5851_f42d_4c95_7f2d));
+        if !known.insert(print) {
+            // From here it has been seen to come to rest, unless this very run goes in a circle.
+            return here.contains(&print).then_some((RESTS, taken));
+        }
+        here.push(print);
+        let Some((step, after)) = fair(model, &world, decided, lands) else {
+            break;
+        };
+        taken.push(step);
+        if taken.len() > BOUND {
+            return Some((RESTS, taken));
+        }
+        world = after;
+    }
+    (0..model.orders).find_map(|order| wrong_rest(&world, order)).map(|property| (property, taken))
+}
+
+/// The step that comes next when all is well; none when every order is at rest.
+fn fair(model: &Model, world: &World, decided: Option<PaymentStatus>, lands: bool) -> Option<(Step, World)> {
+    let resting = (0..model.orders).all(|order| steps::at_rest(world, order));
+    let rank = |step: &Step| {
+        Some(match step {
+            Step::Land { charged, .. } if lands => match charged {
+                None | Some(PaymentStatus::Success) => 0,
+                Some(_) => return None,
+            },
+            Step::Vanish { .. } if !lands => 0,
+            Step::Store { .. } => 1,
+            Step::Answer { charged: None | Some(PaymentStatus::Pending), dear: false, .. } => 1,
+            Step::PaymentTurns(_, to) if Some(*to) == decided => 2,
+            Step::Sweep(order) if !steps::at_rest(world, *order) => 3,
+            Step::FlightOver(_) if !resting => 4,
+            Step::SeatingFrees => 5,
+            Step::Expire(_) if !resting => 6,
+            Step::Lapse(_) if !resting => 7,
+            _ => return None,
+        })
+    };
+    let work = steps::work(model, world);
+    let steps = if work.is_empty() { steps::all(model, world) } else { work };
+    let ranked = steps.into_iter().filter_map(|one| Some((rank(&one.0)?, one)));
+    ranked.min_by_key(|(rank, _)| *rank).map(|(_, one)| one)
+}
+
+fn wrong_rest(world: &World, order: No) -> Option<&'static str> {
+    let row = &world.rows[order];
+    let pay = &world.pays[order];
+    if !steps::at_rest(world, order) {
+        return Some(RESTS);
+    }
+    // A charge-back, or a failed payment that succeeds after all, that nobody has told us of cannot be known.
+    let told = row.payment == pay.status;
+    let kept = pay.status == Some(PaymentStatus::Success);
+    let hidden = !told && (pay.charged_back || pay.failed);
+    if !hidden && kept != (row.tickets == Issued::Valid) {
+        return Some(MONEY);
+    }
+    let ours = match world.seat {
+        Seat::Free => false,
+        Seat::Reserved { who, .. } | Seat::Allocated(who) => who == Who::Order(order),
+    };
+    let frees_itself = matches!(world.seat, Seat::Reserved { .. });
+    if row.placed && row.dead() && row.when != When::Watch && ours && !frees_itself {
+        return Some(SEATS);
+    }
+    None
+}

@@ -1,0 +1,295 @@
+//! The shell around the saga, as `commands::drive` and `commands::perform` are written: one step is one statement of
+//! the database, or one answer of a peer.
+
+use super::order::{Ev, Issued, No, Row, When, tax};
+use super::peers::{self, Owner};
+use super::world::{At, Budget, Deed, Holder, Seat, Who, World};
+use order_service::domain::order::{Hold, PaymentStatus, Phase, Status};
+use order_service::domain::retry;
+use order_service::domain::saga::{self, Action, Claims, Rejected, Transition};
+
+/// A rule that a negative control leaves out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Guard {
+    /// A store is refused when the version has moved on.
+    Version,
+    /// No answer of the charge is not a refusal.
+    SilenceSaysNothing,
+    /// Claims are kept while a request may land.
+    InFlight,
+    /// A refund is repeated only after Payment was asked.
+    AskBeforeRefund,
+    /// A cancel of an order that expired is remembered.
+    GivenUp,
+    /// A sweep that takes over a lease counts the lost holder's request as in flight.
+    LeaseCountsAsFlight,
+    /// What came of an action counts only while its holder still has the order's lease.
+    Lease,
+    /// That nothing is held any more must be seen after nothing is in flight any more.
+    LookAfterFlight,
+}
+
+impl Guard {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::Version,
+        Self::SilenceSaysNothing,
+        Self::InFlight,
+        Self::AskBeforeRefund,
+        Self::GivenUp,
+        Self::LeaseCountsAsFlight,
+        Self::Lease,
+        Self::LookAfterFlight,
+    ];
+}
+
+/// What is explored: how many orders, which troubles, and which rule is left out.
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub orders: usize,
+    /// The two orders are of one user.
+    pub same_user: bool,
+    /// Whether somebody else buys the seat once its claims are free.
+    pub next_buyer: bool,
+    /// Holders at any one time.
+    pub holders: usize,
+    /// Callbacks are signed, and so believed however old they are.
+    pub signed: bool,
+    /// Payment may refuse the charge, and Seating's prices may be too high to be charged.
+    pub refusals: bool,
+    /// Payment pays out again when a refund is repeated; then nothing may be overtaken or come late.
+    pub careless_refunds: bool,
+    pub budget: Budget,
+    pub without: Option<Guard>,
+}
+
+impl Model {
+    fn lacks(&self, guard: Guard) -> bool {
+        self.without == Some(guard)
+    }
+
+    fn next(&self, row: &Row, ev: Ev) -> Result<Transition, Rejected> {
+        let mut row = *row;
+        row.in_flight &= !self.lacks(Guard::InFlight);
+        let silent = matches!(ev, Ev::Silence { .. });
+        let refused = silent && row.phase == Phase::Charging && self.lacks(Guard::SilenceSaysNothing);
+        let ev = if refused { Ev::ChargeRefused } else { ev };
+        let mut transition = saga::next(&row.order(), &ev.event(), tax())?;
+        if ev == Ev::Cancel && self.lacks(Guard::GivenUp) {
+            transition.order.given_up = false;
+        }
+        Ok(transition)
+    }
+
+    fn action(&self, row: &Row) -> Option<Action> {
+        Some(match saga::action(&row.order())? {
+            Action::AskThenRefund if self.lacks(Guard::AskBeforeRefund) => Action::Refund,
+            action => action,
+        })
+    }
+
+    /// `order_claim_due` gives a due order to a sweep.
+    pub fn claim(&self, world: &mut World, order: No) {
+        let row = &mut world.rows[order];
+        row.tried = true;
+        let at_seating = matches!(row.phase, Phase::Reserving | Phase::Allocating | Phase::Releasing);
+        let lost = row.when == When::Lease && at_seating && !self.lacks(Guard::LeaseCountsAsFlight);
+        row.in_flight |= lost;
+        world.rows[order].when = When::Lease;
+        world.holders.iter_mut().flatten().filter(|one| one.order == order).for_each(|one| {
+            one.leases = false;
+        });
+        let seen = world.rows[order];
+        world.hire(Holder {
+            order,
+            seen,
+            fresh: true,
+            leases: true,
+            within: false,
+            sheltered: false,
+            drives: true,
+            at: At::Release,
+        });
+        let last = world.holders.iter().rposition(Option::is_some).expect("the holder just hired");
+        self.begin(world, last);
+        if lost {
+            world.cover(order, false);
+        }
+    }
+
+    /// The holder begins the order's next action, or has nothing to do.
+    pub fn begin(&self, world: &mut World, h: usize) {
+        let Some(holder) = &mut world.holders[h] else { return };
+        let seen = &holder.seen;
+        let Some(action) = self.action(seen) else {
+            world.holders[h] = None;
+            return;
+        };
+        holder.at = match action {
+            Action::Reserve => At::Reserve { first: true },
+            Action::LookThenReserve => At::LookThenReserve,
+            Action::Charge => At::Charge,
+            Action::AskPayment | Action::Refund | Action::AskThenRefund if seen.payment.is_none() => SILENCE,
+            Action::AskPayment => At::Ask,
+            Action::Refund => At::Refund,
+            Action::AskThenRefund => At::AskThenRefund,
+            Action::Allocate => At::Allocate,
+            Action::AskThenAllocate => At::ListThenAllocate,
+            Action::Release => At::Release,
+            Action::LookThenRelease if seen.hold == Hold::Allocated => At::ListThenRelease,
+            Action::LookThenRelease => Self::look_unless_lapsed(seen),
+        };
+    }
+
+    fn look_unless_lapsed(seen: &Row) -> At {
+        if seen.lapsed { At::Store(Ev::Released) } else { At::LookThenRelease }
+    }
+
+    /// The peer answers what the holder asks. `charged`: what a new payment becomes; `dear`: the prices are too high.
+    pub fn answer(&self, world: &mut World, h: usize, charged: Option<PaymentStatus>, dear: bool) {
+        let Some(Holder { order, seen, at, .. }) = world.holders[h] else { return };
+        let reserved = if dear { Ev::ReservedDear } else { Ev::Reserved };
+        let truth = world.pays[order].status;
+        let listed = world.seat == Seat::Allocated(Who::Order(order));
+        let paid = seen.payment == Some(PaymentStatus::Success);
+        let mut ask = |deed| peers::perform(self, world, order, deed, charged);
+        let at = match at {
+            At::Reserve { first } => match (ask(Deed::Reserve), first) {
+                (true, _) => At::Store(reserved),
+                (false, true) => At::LookAtRefusal,
+                (false, false) => SILENCE,
+            },
+            At::LookAtRefusal => match peers::look(self, world, order) {
+                Owner::Held => At::Store(reserved),
+                Owner::Free if paid => SILENCE,
+                Owner::Free | Owner::Other | Owner::Allocated => At::Store(Ev::ReserveRefused),
+            },
+            At::LookThenReserve => match peers::look(self, world, order) {
+                Owner::Held => At::Store(reserved),
+                Owner::Other | Owner::Allocated => At::Store(Ev::ReserveRefused),
+                Owner::Free if seen.status != Status::Pending && !paid => At::Store(Ev::ReserveRefused),
+                Owner::Free if seen.expired => SILENCE,
+                Owner::Free => At::Reserve { first: false },
+            },
+            At::Charge if ask(Deed::Charge) => At::Store(world.pays[order].status.map_or(UNKNOWN, Ev::Paid)),
+            At::Charge => At::Store(Ev::ChargeRefused),
+            At::Ask => At::Store(truth.map_or(UNKNOWN, Ev::Paid)),
+            At::AskThenRefund if truth == Some(PaymentStatus::Success) => At::Refund,
+            At::AskThenRefund => At::Store(truth.map_or(UNKNOWN, Ev::Paid)),
+            At::Refund if ask(Deed::Refund) => At::Store(Ev::Paid(PaymentStatus::Refunded)),
+            At::Refund => At::AskAfterRefund,
+            At::AskAfterRefund => match truth {
+                None | Some(PaymentStatus::Success | PaymentStatus::Pending) => SILENCE,
+                Some(status) => At::Store(Ev::Paid(status)),
+            },
+            At::ListThenAllocate if listed => At::Store(Ev::Allocated),
+            At::ListThenAllocate => At::Allocate,
+            At::Allocate if ask(Deed::Allocate) => At::Store(Ev::Allocated),
+            At::Allocate => At::ListAfterAllocate,
+            At::ListAfterAllocate => At::Store(if listed { Ev::Allocated } else { Ev::SeatsLost }),
+            At::Release => {
+                ask(Deed::Release);
+                At::Store(Ev::Released)
+            }
+            At::ListThenRelease if listed => At::Release,
+            At::ListThenRelease => Self::look_unless_lapsed(&seen),
+            At::LookThenRelease => match peers::look(self, world, order) {
+                Owner::Held | Owner::Allocated => At::Release,
+                Owner::Free | Owner::Other => At::Store(Ev::Released),
+            },
+            At::Store(_) => at,
+        };
+        if let Some(holder) = &mut world.holders[h] {
+            holder.at = at;
+        }
+    }
+
+    /// The holder stores what it knows, deciding again when somebody was faster, and goes on if it then has the order.
+    /// Whether anything was stored.
+    pub fn store(&self, world: &mut World, h: usize) -> bool {
+        let Some(Holder { order, mut seen, mut fresh, leases, mut drives, at: At::Store(mut ev), .. }) =
+            world.holders[h].take()
+        else {
+            return false;
+        };
+        if drives && !leases && !self.lacks(Guard::Lease) {
+            return false;
+        }
+        loop {
+            let Ok(transition) = self.next(&seen, ev) else {
+                if !drives {
+                    return false;
+                }
+                (ev, drives) = (Ev::Silence { may_land: false }, false);
+                continue;
+            };
+            if !fresh && !self.lacks(Guard::Version) {
+                // A missing answer was to another question than the one that is open now; and whoever finds that
+                // somebody was faster asks nothing again.
+                if matches!(ev, Ev::Silence { .. }) && world.rows[order].phase != seen.phase {
+                    return false;
+                }
+                if ev == Ev::Released && seen.in_flight && !self.lacks(Guard::LookAfterFlight) {
+                    ev = UNKNOWN;
+                }
+                (seen, fresh, drives) = (world.rows[order], true, false);
+                continue;
+            }
+            if transition.claims == Claims::Take && world.claim.is_some_and(|who| who != Who::Order(order)) {
+                let Ev::Paid(status) = ev else {
+                    world.wrong = Some("claims were refused to an order without money");
+                    return false;
+                };
+                (ev, seen, drives) = (Ev::PaidWithoutSeats(status), world.rows[order], false);
+                continue;
+            }
+            self.apply(world, order, ev, &transition);
+            if transition.due == saga::Due::Held {
+                let seen = world.rows[order];
+                world.holders[h] = Some(Holder {
+                    order,
+                    seen,
+                    fresh: true,
+                    leases: true,
+                    within: false,
+                    sheltered: false,
+                    drives: true,
+                    at: At::Release,
+                });
+                self.begin(world, h);
+            }
+            return true;
+        }
+    }
+
+    /// `order_apply`.
+    fn apply(&self, world: &mut World, order: No, ev: Ev, transition: &Transition) {
+        let row = &mut world.rows[order];
+        if transition.tickets == saga::Tickets::Issue && row.tickets != Issued::None {
+            world.wrong = Some("tickets were issued twice");
+        }
+        let phase = row.phase;
+        row.write(transition);
+        world.cancelled[order] |= ev == Ev::Cancel;
+        if transition.in_flight {
+            let after_the_lease = (retry::lease_ms(phase) + retry::IN_FLIGHT_MS) as i64;
+            world.cover(order, transition.order.in_flight_ms >= after_the_lease);
+        }
+        match transition.claims {
+            Claims::Keep => {}
+            Claims::Take => world.claim = Some(Who::Order(order)),
+            Claims::Drop if world.claim == Some(Who::Order(order)) => world.claim = None,
+            Claims::Drop => {}
+        }
+        if let (true, Seat::Reserved { who, aged }) = (transition.renew_expiry, &mut world.seat) {
+            *aged |= *who == Who::Order(order);
+        }
+        for other in world.holders.iter_mut().flatten().filter(|other| other.order == order) {
+            other.fresh = false;
+            other.leases &= transition.due == saga::Due::Unchanged;
+        }
+    }
+}
+
+const UNKNOWN: Ev = Ev::Silence { may_land: false };
+const SILENCE: At = At::Store(UNKNOWN);
