@@ -8,6 +8,8 @@ ALTER TABLE orders
     ADD COLUMN payment_unsure  BOOLEAN   NOT NULL DEFAULT false,
     -- due_at is the lease of somebody who may be at work, not a wait.
     ADD COLUMN leased          BOOLEAN   NOT NULL DEFAULT false,
+    -- Goes on whenever the order passes into other hands: whoever performed an action under an older one is not heard.
+    ADD COLUMN lease           INT       NOT NULL DEFAULT 1,
     -- Until then a request to Seating that had no answer may take effect.
     ADD COLUMN in_flight_until TIMESTAMP,
     -- When Payment is asked about the payment of an order at rest.
@@ -67,7 +69,7 @@ $$
         'failure_code', o.failure_code, 'failure_detail', o.failure_detail, 'currency', o.currency,
         'subtotal_cents', coalesce(o.subtotal_cents, o.total_cents - o.tax_cents), 'tax_cents', o.tax_cents,
         'total_cents', o.total_cents, 'payment_id', o.payment_id, 'payment_status', o.payment_status,
-        'attempts', o.attempts,
+        'attempts', o.attempts, 'lease', o.lease,
         'expires_in_ms', coalesce((extract(epoch FROM o.expires_at - utc_now()) * 1000)::bigint, -1),
         'hold_in_ms', coalesce((extract(epoch FROM o.hold_until - utc_now()) * 1000)::bigint, -1),
         'in_flight_ms', coalesce((extract(epoch FROM o.in_flight_until - utc_now()) * 1000)::bigint, -1),
@@ -174,7 +176,7 @@ BEGIN
         outcome := 'gone';
         RETURN;
     END IF;
-    IF was.version <> p_version THEN
+    IF was.version <> p_version OR was.lease <> (p_change->>'lease')::int THEN
         outcome := 'conflict';
     ELSIF p_change->>'claims' = 'take' AND EXISTS (
         SELECT FROM seat_claims c WHERE c.event_id = was.event_id AND c.seat_id = ANY (was.seats) AND c.order_id <> p_id) THEN
@@ -259,6 +261,7 @@ BEGIN
             THEN greatest(was.in_flight_until, at + (p_change->>'in_flight_ms')::int * interval '1 millisecond') ELSE was.in_flight_until END,
         due_at = CASE WHEN p_change->>'phase' <> 'done' THEN next_at END,
         watch_at = CASE WHEN p_change->>'phase' = 'done' THEN next_at END,
+        lease = was.lease + (due <> 'unchanged')::int,
         leased = CASE WHEN due = 'unchanged' THEN was.leased ELSE coalesce((p_change->>'leased')::boolean, false) END,
         valid_tickets = was.valid_tickets + issued - voided,
         claimed = claims
@@ -294,6 +297,7 @@ CREATE OR REPLACE FUNCTION order_claim_due(p_limit INT, p_leases JSONB) RETURNS 
 $$
     UPDATE orders SET
         attempts = orders.attempts + 1,
+        lease = orders.lease + 1,
         leased = true,
         in_flight_until = CASE WHEN orders.leased AND orders.phase IN ('reserving', 'allocating', 'releasing')
             THEN greatest(orders.in_flight_until, utc_now() + coalesce((p_leases->>'in_flight')::int, 0) * interval '1 millisecond')

@@ -29,15 +29,22 @@ pub struct Stored {
     pub rejected: Option<Rejected>,
 }
 
-/// Decides what an event does to an order and stores it; decides again when somebody else was faster.
+/// Decides what news or a wish does to an order and stores it; decides again when somebody else was faster.
 ///
 /// # Errors
 /// [`DbError`]. The order is then found again by the sweep when its lease is over.
-pub async fn store(
+pub async fn store(context: &Context, order: &Order, event: Event, detail: Value) -> Result<Stored, DbError> {
+    put(context, order, event, detail, None).await
+}
+
+/// As [`store`]. With a `lease` it is what came of an action: when somebody else has meanwhile taken the order over, it
+/// says nothing, because they, or the next sweep, learn the same by asking.
+async fn put(
     context: &Context,
     order: &Order,
     mut event: Event,
     detail: Value,
+    lease: Option<i32>,
 ) -> Result<Stored, DbError> {
     let mut order = order.clone();
     let mut document = None;
@@ -48,7 +55,7 @@ pub async fn store(
                 return Ok(Stored { order, document, held: false, rejected: Some(rejected) });
             }
         };
-        let made = make(&transition);
+        let made = Made { lease, ..make(&transition) };
         let parks = transition.order.parked && !order.parked;
         let name = if parks { PARKED } else { event.name() };
         let entry = Entry { event: name, actor: context.actor, data: detail.clone() };
@@ -70,10 +77,7 @@ pub async fn store(
                     rejected: None,
                 });
             }
-            // The answer that is missing was to another question than the one that is open now.
-            Applied::Conflict(now, fresh)
-                if matches!(event, Event::NoAnswer { .. }) && now.phase != order.phase =>
-            {
+            Applied::Conflict(now, fresh) if lease.is_some_and(|lease| lease != now.lease) => {
                 let rejected = Some(Rejected::Stale);
                 return Ok(Stored { order: *now, document: fresh, held: false, rejected });
             }
@@ -103,13 +107,14 @@ pub async fn drive(context: &Context, order: Order) -> Result<Stored, DbError> {
             break;
         };
         let Performed { event, detail } = perform(context, action, &stored.order).await;
-        let (version, name) = (stored.order.version, event.name());
-        stored = store(context, &stored.order, event, detail).await?;
-        if stored.rejected.is_some() && stored.order.version == version {
+        let (before, name) = ((stored.order.version, stored.order.lease), event.name());
+        let lease = Some(stored.order.lease);
+        stored = put(context, &stored.order, event, detail, lease).await?;
+        if stored.rejected.is_some() && (stored.order.version, stored.order.lease) == before {
             // An answer for which the order has no use, such as a payment that is pending once it was paid: the peer is
             // asked again, and an operator is told in the end.
             let detail = json!({ "reason": format!("the answer was {name}") });
-            stored = store(context, &stored.order, Event::NoAnswer { may_land: false }, detail).await?;
+            stored = put(context, &stored.order, Event::NoAnswer { may_land: false }, detail, lease).await?;
         }
     }
     Ok(stored)

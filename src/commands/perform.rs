@@ -55,7 +55,7 @@ pub async fn perform(context: &Context, action: Action, order: &Order) -> Perfor
             Allocation::NotOurs => allocate(context, order).await,
             Allocation::Unknown(reason) => no_answer(reason),
         },
-        Action::Release => release(context, &order.seats).await,
+        Action::Release => release(context, order, &order.seats).await,
         Action::LookThenRelease => look_then_release(context, order).await,
     }
 }
@@ -224,9 +224,14 @@ async fn ask_then_refund(context: &Context, order: &Order, payment: Payment) -> 
     }
 }
 
-async fn release(context: &Context, seats: &[i32]) -> Performed {
+/// The seats that were ours are free, as far as could be seen by somebody who has this order before him.
+fn released(order: &Order) -> Event {
+    Event::Released { settled: !order.in_flight() }
+}
+
+async fn release(context: &Context, order: &Order, seats: &[i32]) -> Performed {
     match seating::release(&context.config, seats).await {
-        Outcome::Answered(()) => Performed { event: Event::Released, detail: json!({ "seats": seats }) },
+        Outcome::Answered(()) => Performed { event: released(order), detail: json!({ "seats": seats }) },
         Outcome::NoAnswer(silence) => unanswered(silence),
     }
 }
@@ -252,5 +257,5 @@ async fn look_then_release(context: &Context, order: &Order) -> Performed {
             Outcome::NoAnswer(silence) => return no_answer(silence.reason),
         }
     }
-    if ours.is_empty() { Event::Released.into() } else { release(context, &ours).await }
+    if ours.is_empty() { released(order).into() } else { release(context, order, &ours).await }
 }

@@ -100,6 +100,7 @@ fn new_order(context: &Context, id: OrderId, request: &Request) -> Order {
         amounts: None,
         payment: None,
         attempts: 0,
+        lease: 1,
         expires_in_ms: i64::from(context.config.order_ttl_seconds) * 1_000,
         hold_in_ms: i64::from(retry::HOLD_WINDOW_SECONDS) * 1_000,
         in_flight_ms: 0,

@@ -87,6 +87,8 @@ pub struct Made {
     pub message: Option<super::outbox::Message>,
     /// Random, for the back-off.
     pub jitter: u8,
+    /// What came of an action counts only under the lease under which it was performed; news and wishes have none.
+    pub lease: Option<i32>,
 }
 
 /// Looks an idempotency key up.
@@ -261,8 +263,11 @@ fn change(config: &Config, transition: &Transition, entry: Entry<'_>, made: &Mad
         "actor": entry.actor,
         "data": entry.data,
     });
+    if let Some(lease) = made.lease {
+        change["lease"] = json!(lease);
+    }
     if transition.in_flight {
-        change["in_flight_ms"] = json!(retry::IN_FLIGHT_MS);
+        change["in_flight_ms"] = json!(order.in_flight_ms);
     }
     if transition.due == Due::Watch {
         change["watch_first_ms"] = json!(retry::WATCH_FIRST_MS);
@@ -328,6 +333,7 @@ struct State {
     payment_id: Option<PaymentId>,
     payment_status: Option<PaymentStatus>,
     attempts: u32,
+    lease: i32,
     expires_in_ms: i64,
     hold_in_ms: i64,
     in_flight_ms: i64,
@@ -359,6 +365,7 @@ fn order(json: &str) -> Result<Order, DbError> {
         amounts,
         payment: state.payment_id.zip(state.payment_status).map(|(id, status)| Payment { id, status }),
         attempts: state.attempts,
+        lease: state.lease,
         expires_in_ms: state.expires_in_ms,
         hold_in_ms: state.hold_in_ms,
         in_flight_ms: state.in_flight_ms,

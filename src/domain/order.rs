@@ -172,6 +172,8 @@ pub struct Order {
     /// How often the phase's action was begun by somebody who then did not store an outcome, or had no answer.
     /// Zero: nobody before us has begun it.
     pub attempts: u32,
+    /// Counts those who held the order: what came of an action counts only while nobody else has taken over.
+    pub lease: i32,
     /// Milliseconds from when the row was read until the order expires; not positive when it has expired.
     pub expires_in_ms: i64,
     /// Milliseconds from when the row was read for which Seating surely still holds what it reserved for us.

@@ -31,7 +31,10 @@ pub enum Event {
     /// The seats are not ours any more.
     SeatsLost,
     /// The seats that were ours are free.
-    Released,
+    Released {
+        /// Nothing that we had sent could still take effect when this was found.
+        settled: bool,
+    },
     /// The phase's action had no answer, which says nothing about its effect.
     NoAnswer {
         /// The request was sent to Seating and nobody answered it: it may still take effect.
@@ -61,7 +64,7 @@ impl Event {
             Self::PaymentUnsure => "payment_unsure",
             Self::Allocated => "seats_allocated",
             Self::SeatsLost => "seats_lost",
-            Self::Released => "seats_released",
+            Self::Released { .. } => "seats_released",
             Self::NoAnswer { .. } => "no_answer",
             Self::CancelRequested => "cancel_requested",
             Self::RefundRequested => "refund_requested",
@@ -253,13 +256,21 @@ fn reserving(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, R
             Ok(seats_refused(start(order).may_land(*may_land), gone))
         }
         Event::NoAnswer { may_land } => Ok(start(order).may_land(*may_land).expire().give_up_seats()),
-        Event::PaymentIs(news) => record_payment(order, *news),
+        // The money went back while its seats were being held again: nothing is left to pay, or to wait for.
+        Event::PaymentIs(news) => {
+            let mut after = record_payment(order, *news)?;
+            if news.status == PaymentStatus::Refunded && order.status == Status::Pending {
+                after.order.status = Status::Refunded;
+                after.message = Some(MessageKind::OrderRefunded);
+            }
+            Ok(after)
+        }
         Event::PaymentUnsure => doubt_payment(order),
         Event::PaidWithoutSeats(_)
         | Event::ChargeRefused
         | Event::Allocated
         | Event::SeatsLost
-        | Event::Released
+        | Event::Released { .. }
         | Event::CancelRequested
         | Event::RefundRequested => Err(Rejected::Stale),
     }
@@ -278,7 +289,7 @@ fn charging(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         | Event::PaymentUnsure
         | Event::Allocated
         | Event::SeatsLost
-        | Event::Released
+        | Event::Released { .. }
         | Event::CancelRequested
         | Event::RefundRequested => Err(Rejected::Stale),
     }
@@ -300,7 +311,7 @@ fn awaiting_payment(order: &Order, event: &Event) -> Result<Transition, Rejected
         | Event::ChargeRefused
         | Event::Allocated
         | Event::SeatsLost
-        | Event::Released
+        | Event::Released { .. }
         | Event::CancelRequested
         | Event::RefundRequested => Err(Rejected::Stale),
     }
@@ -317,9 +328,8 @@ fn allocating(order: &Order, event: &Event) -> Result<Transition, Rejected> {
             Ok(after)
         }
         Event::SeatsLost => Ok(start(order).lose_seats()),
-        // Somebody may be allocating at this moment.
         Event::PaymentIs(news) if news.status == PaymentStatus::Refunded => {
-            Ok(money_back(start(order).may_land(true), *news))
+            Ok(money_back(start(order).overtakes(), *news))
         }
         Event::PaymentUnsure => doubt_payment(order),
         Event::NoAnswer { may_land } => Ok(again(order, *may_land)),
@@ -329,7 +339,7 @@ fn allocating(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         | Event::ReservedBeyondRange
         | Event::ReserveRefused(_)
         | Event::ChargeRefused
-        | Event::Released
+        | Event::Released { .. }
         | Event::CancelRequested
         | Event::RefundRequested => Err(Rejected::Stale),
     }
@@ -340,8 +350,16 @@ fn refunding(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         Event::PaymentIs(news) => match news.status {
             PaymentStatus::Refunded => Ok(money_back(start(order), *news)),
             // The money was never taken after all: there is nothing to give back.
-            PaymentStatus::Failed if order.status == Status::Confirmed => Ok(money_back(start(order), *news)),
-            PaymentStatus::Failed => Ok(start(order).know(*news).decline().give_up_seats()),
+            // What contradicts a payment that was seen may be old: it is asked about once the order is at rest.
+            PaymentStatus::Failed => {
+                let mut after = if order.status == Status::Confirmed {
+                    money_back(start(order), *news)
+                } else {
+                    start(order).know(*news).decline().give_up_seats()
+                };
+                after.order.payment_unsure = true;
+                Ok(after)
+            }
             PaymentStatus::Success | PaymentStatus::Pending => Err(Rejected::Stale),
         },
         Event::NoAnswer { may_land } => Ok(again(order, *may_land)),
@@ -353,7 +371,7 @@ fn refunding(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         | Event::ChargeRefused
         | Event::Allocated
         | Event::SeatsLost
-        | Event::Released
+        | Event::Released { .. }
         | Event::CancelRequested
         | Event::RefundRequested => Err(Rejected::Stale),
     }
@@ -362,12 +380,12 @@ fn refunding(order: &Order, event: &Event) -> Result<Transition, Rejected> {
 fn releasing(order: &Order, event: &Event) -> Result<Transition, Rejected> {
     match event {
         // A request that is still under way could touch the next buyer's hold: until none can, the claims are kept.
-        Event::Released if order.in_flight() => {
+        Event::Released { settled } if !settled || order.in_flight() => {
             let mut after = again(order, false);
             after.due = Due::Settled;
             Ok(after)
         }
-        Event::Released => Ok(start(order).seats_given_up()),
+        Event::Released { .. } => Ok(start(order).seats_given_up()),
         // Beyond our hold window Seating frees reserved seats by itself.
         Event::NoAnswer { may_land: false }
             if order.hold_lapsed() && order.hold == Hold::Reserved && !order.in_flight() =>
@@ -414,7 +432,7 @@ fn done(order: &Order, event: &Event) -> Result<Transition, Rejected> {
                 Ok(after)
             }
             (Status::Pending, PaymentStatus::Failed) => Ok(start(order).know(*news).decline()),
-            (Status::Cancelled | Status::Failed, PaymentStatus::Success)
+            (Status::Cancelled | Status::Failed | Status::Refunded, PaymentStatus::Success)
                 if !matches!(
                     order.payment_status(),
                     Some(PaymentStatus::Success | PaymentStatus::Refunded)
@@ -431,12 +449,6 @@ fn done(order: &Order, event: &Event) -> Result<Transition, Rejected> {
             ) => record_payment(order, *news),
         },
         Event::PaidWithoutSeats(news) => paid_without_seats(order, *news),
-        // An allocation that was given up on happened after all: its seats are freed.
-        Event::Allocated if order.status != Status::Confirmed => {
-            let mut after = start(order).enter(Phase::Releasing);
-            after.order.hold = Hold::Allocated;
-            Ok(after)
-        }
         Event::PaymentUnsure => {
             let mut after = doubt_payment(order)?;
             after.due = Due::Now;
@@ -449,7 +461,7 @@ fn done(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         | Event::ChargeRefused
         | Event::Allocated
         | Event::SeatsLost
-        | Event::Released
+        | Event::Released { .. }
         | Event::NoAnswer { .. }
         | Event::CancelRequested
         | Event::RefundRequested => Err(Rejected::Stale),
@@ -471,8 +483,7 @@ fn cancel(order: &Order) -> Result<Transition, Rejected> {
         // Whoever is at the peer finds the order cancelled when it comes back, and undoes what it got.
         Phase::Reserving | Phase::Charging | Phase::Refunding | Phase::Releasing | Phase::Done => {}
         Phase::AwaitingPayment => after.due = Due::Held,
-        // Somebody may be allocating at this moment.
-        Phase::Allocating => after = after.may_land(true).enter(Phase::Refunding),
+        Phase::Allocating => after = after.overtakes().enter(Phase::Refunding),
     }
     after.order.given_up = true;
     if order.status == Status::Pending {
@@ -524,9 +535,10 @@ fn record_payment(order: &Order, news: Payment) -> Result<Transition, Rejected> 
     use PaymentStatus::{Failed, Pending, Refunded, Success};
     let advances = match (order.payment_status(), news.status) {
         (Some(Pending), Success | Failed | Refunded)
-        | (Some(Failed), Success)
+        | (Some(Failed), Success | Refunded)
         | (Some(Success), Refunded) => true,
-        (None | Some(Pending | Success | Failed | Refunded), Pending | Success | Failed | Refunded) => false,
+        (None, _) | (Some(Pending), Pending) | (Some(Failed), Pending | Failed) => false,
+        (Some(Success), Pending | Success | Failed) | (Some(Refunded), _) => false,
     };
     // An answer to the question about a payment that is watched is worth storing, even if it tells nothing new.
     let answers = order.is_watched() && order.payment_status() == Some(news.status);
@@ -650,6 +662,13 @@ impl Transition {
             self.in_flight = true;
             self.order.in_flight_ms = retry::IN_FLIGHT_MS as i64;
         }
+        self
+    }
+
+    /// Notes that somebody may be at Seating at this moment, and may send requests for as long as the lease lasts.
+    fn overtakes(mut self) -> Self {
+        self.in_flight = true;
+        self.order.in_flight_ms = (retry::lease_ms(self.order.phase) + retry::IN_FLIGHT_MS) as i64;
         self
     }
 
