@@ -73,7 +73,13 @@ impl Model {
         row.in_flight &= !self.lacks(Guard::InFlight);
         let silent = matches!(ev, Ev::Silence { .. });
         let refused = silent && row.phase == Phase::Charging && self.lacks(Guard::SilenceSaysNothing);
-        let ev = if refused { Ev::ChargeRefused } else { ev };
+        let ev = match ev {
+            _ if refused => Ev::ChargeRefused,
+            Ev::Released { .. } if self.lacks(Guard::LookAfterFlight) || self.lacks(Guard::InFlight) => {
+                Ev::Released { settled: true }
+            }
+            ev => ev,
+        };
         let mut transition = saga::next(&row.order(), &ev.event(), tax())?;
         if ev == Ev::Cancel && self.lacks(Guard::GivenUp) {
             transition.order.given_up = false;
@@ -142,7 +148,7 @@ impl Model {
     }
 
     fn look_unless_lapsed(seen: &Row) -> At {
-        if seen.lapsed { At::Store(Ev::Released) } else { At::LookThenRelease }
+        if seen.lapsed { released(seen) } else { At::LookThenRelease }
     }
 
     /// The peer answers what the holder asks. `charged`: what a new payment becomes; `dear`: the prices are too high.
@@ -189,13 +195,13 @@ impl Model {
             At::ListAfterAllocate => At::Store(if listed { Ev::Allocated } else { Ev::SeatsLost }),
             At::Release => {
                 ask(Deed::Release);
-                At::Store(Ev::Released)
+                released(&seen)
             }
             At::ListThenRelease if listed => At::Release,
             At::ListThenRelease => Self::look_unless_lapsed(&seen),
             At::LookThenRelease => match peers::look(self, world, order) {
                 Owner::Held | Owner::Allocated => At::Release,
-                Owner::Free | Owner::Other => At::Store(Ev::Released),
+                Owner::Free | Owner::Other => released(&seen),
             },
             At::Store(_) => at,
         };
@@ -207,32 +213,25 @@ impl Model {
     /// The holder stores what it knows, deciding again when somebody was faster, and goes on if it then has the order.
     /// Whether anything was stored.
     pub fn store(&self, world: &mut World, h: usize) -> bool {
-        let Some(Holder { order, mut seen, mut fresh, leases, mut drives, at: At::Store(mut ev), .. }) =
+        let Some(Holder { order, mut seen, mut fresh, leases, drives, at: At::Store(mut ev), .. }) =
             world.holders[h].take()
         else {
             return false;
         };
-        if drives && !leases && !self.lacks(Guard::Lease) {
-            return false;
-        }
+        let mut unmoved = drives;
         loop {
             let Ok(transition) = self.next(&seen, ev) else {
-                if !drives {
+                if !unmoved {
                     return false;
                 }
-                (ev, drives) = (Ev::Silence { may_land: false }, false);
+                (ev, unmoved) = (UNKNOWN, false);
                 continue;
             };
+            if drives && !leases && !self.lacks(Guard::Lease) {
+                return false;
+            }
             if !fresh && !self.lacks(Guard::Version) {
-                // A missing answer was to another question than the one that is open now; and whoever finds that
-                // somebody was faster asks nothing again.
-                if matches!(ev, Ev::Silence { .. }) && world.rows[order].phase != seen.phase {
-                    return false;
-                }
-                if ev == Ev::Released && seen.in_flight && !self.lacks(Guard::LookAfterFlight) {
-                    ev = UNKNOWN;
-                }
-                (seen, fresh, drives) = (world.rows[order], true, false);
+                (seen, fresh, unmoved) = (world.rows[order], true, false);
                 continue;
             }
             if transition.claims == Claims::Take && world.claim.is_some_and(|who| who != Who::Order(order)) {
@@ -240,7 +239,7 @@ impl Model {
                     world.wrong = Some("claims were refused to an order without money");
                     return false;
                 };
-                (ev, seen, drives) = (Ev::PaidWithoutSeats(status), world.rows[order], false);
+                (ev, seen) = (Ev::PaidWithoutSeats(status), world.rows[order]);
                 continue;
             }
             self.apply(world, order, ev, &transition);
@@ -289,6 +288,11 @@ impl Model {
             other.leases &= transition.due == saga::Due::Unchanged;
         }
     }
+}
+
+/// As `perform::released`.
+fn released(seen: &Row) -> At {
+    At::Store(Ev::Released { settled: !seen.in_flight })
 }
 
 const UNKNOWN: Ev = Ev::Silence { may_land: false };

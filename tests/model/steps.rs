@@ -145,7 +145,7 @@ fn order_steps(model: &Model, world: &World, order: No, steps: &mut Steps) {
 pub fn place(model: &Model, world: &mut World, order: No) {
     world.rows[order] = Row::PLACED;
     world.claim = Some(Who::Order(order));
-    world.hire(news(world, order, Ev::Released, true));
+    world.hire(news(world, order, Ev::Refund, true));
     let last = world.holders.iter().rposition(Option::is_some).expect("the holder just hired");
     model.begin(world, last);
 }

@@ -113,7 +113,7 @@ impl Holder {
             At::Reserve { .. } | At::LookAtRefusal | At::LookThenReserve => {
                 Row { status: seen.status, payment: seen.payment, expired: seen.expired, ..phase }
             }
-            At::ListThenRelease | At::LookThenRelease | At::Release | At::Store(Ev::Released) => {
+            At::ListThenRelease | At::LookThenRelease | At::Release => {
                 Row { lapsed: seen.lapsed, in_flight: seen.in_flight, ..phase }
             }
             _ => phase,
