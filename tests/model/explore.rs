@@ -1,58 +1,12 @@
 //! Breadth first through every state, so that the path to a violation is a shortest one.
 
+use super::pack::{Fingerprints, fingerprint};
 use super::properties::{self, settle};
 use super::service::Model;
 use super::steps::{self, Step};
 use super::world::World;
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
-
-/// Mixes small numbers quickly; the tests are built without optimisation, and states are hashed millions of times.
-#[derive(Default)]
-pub struct Mix(u64);
-
-impl Hasher for Mix {
-    fn finish(&self) -> u64 {
-        self.0 ^ (self.0 >> 29)
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u8(&mut self, n: u8) {
-        self.write_u64(u64::from(n));
-    }
-
-    fn write_usize(&mut self, n: usize) {
-        self.write_u64(n as u64);
-    }
-
-    fn write_isize(&mut self, n: isize) {
-        self.write_u64(n as u64);
-    }
-
-    fn write_u64(&mut self, n: u64) {
-        self.0 = (self.0.rotate_left(23) ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-}
-
-/// A state's fingerprint. Two states share one with a probability of about one in ten million at two million states.
-pub fn fingerprint(thing: &impl Hash) -> u64 {
-    let mut mix = Mix(0x243f_6a88_85a3_08d3);
-    thing.hash(&mut mix);
-    mix.finish()
-}
-
-type Quick = BuildHasherDefault<Mix>;
-/// Each known state's predecessor; an initial one is its own.
-type Known = HashMap<u64, u64, Quick>;
-/// States from which orders are known to come to rest.
-pub type Settled = HashSet<u64, Quick>;
 
 /// What an exploration found.
 pub struct Explored {
@@ -89,8 +43,9 @@ impl fmt::Display for Violation {
 
 /// Explores everything that can happen from `initial`, up to the first violation or to the limit.
 pub fn explore(model: &Model, initial: Vec<World>, limit: usize) -> Explored {
-    let mut known = Known::default();
-    let mut settled = Settled::default();
+    // Each known state with its predecessor; an initial one is its own.
+    let mut known = Fingerprints::default();
+    let mut settled = Fingerprints::default();
     let mut frontier = VecDeque::new();
     let mut found = Explored { states: 0, steps: 0, depth: 0, violation: None };
     for world in &initial {
@@ -111,8 +66,7 @@ pub fn explore(model: &Model, initial: Vec<World>, limit: usize) -> Explored {
         let here = fingerprint(&world);
         for (_, after) in steps::all(model, &world) {
             found.steps += 1;
-            if let Entry::Vacant(place) = known.entry(fingerprint(&after)) {
-                place.insert(here);
+            if known.insert(fingerprint(&after), here) {
                 frontier.push_back((depth + 1, after));
             }
         }
@@ -122,12 +76,10 @@ pub fn explore(model: &Model, initial: Vec<World>, limit: usize) -> Explored {
 }
 
 /// The steps to a state, by its known predecessors.
-fn path(model: &Model, initial: &[World], known: &Known, end: &World) -> Vec<Step> {
+fn path(model: &Model, initial: &[World], known: &Fingerprints, end: &World) -> Vec<Step> {
     let mut trail = vec![fingerprint(end)];
-    while let Some(before) =
-        known.get(&trail[trail.len() - 1]).filter(|before| **before != trail[trail.len() - 1])
-    {
-        trail.push(*before);
+    while let Some(before) = known.get(trail[trail.len() - 1]).filter(|before| !trail.contains(before)) {
+        trail.push(before);
     }
     let begins = trail.pop().expect("at least the end");
     let mut world = *initial.iter().find(|world| fingerprint(*world) == begins).expect("an initial state");

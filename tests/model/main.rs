@@ -22,6 +22,7 @@
 mod controls;
 mod explore;
 mod order;
+mod pack;
 mod peers;
 mod properties;
 mod service;
@@ -52,8 +53,17 @@ fn two_orders(same_user: bool, budget: Budget) -> Model {
     Model { orders: 2, same_user, next_buyer: false, refusals: false, ..one_order(budget) }
 }
 
-const QUIET: Budget =
-    Budget { crashes: 0, faults: 0, callbacks: 0, cancels: 0, refunds: 0, turns: 0, flips: 0, overtakes: 0 };
+const QUIET: Budget = Budget {
+    crashes: 0,
+    faults: 0,
+    callbacks: 0,
+    cancels: 0,
+    refunds: 0,
+    turns: 0,
+    flips: 0,
+    overtakes: 0,
+    redrives: 0,
+};
 /// What a buyer and Payment usually do.
 const BUSY: Budget = Budget { callbacks: 1, cancels: 1, refunds: 1, ..QUIET };
 
@@ -146,6 +156,7 @@ fn as_the_environment_says() {
             "turns" => model.budget.turns = n,
             "flips" => model.budget.flips = n,
             "overtakes" => model.budget.overtakes = n,
+            "redrives" => model.budget.redrives = n,
             "orders" => model.orders = n.into(),
             "holders" => model.holders = n.into(),
             "next" => model.next_buyer = n > 0,

@@ -10,13 +10,14 @@ use order_service::domain::order::{
 };
 use order_service::domain::saga::{Due, Event, Tickets, Transition};
 use order_service::domain::seats::Item;
+use std::sync::LazyLock;
 use uuid::Uuid;
 
 /// Which of the modelled orders.
 pub type No = usize;
 
 /// What `due_at`, `watch_at` and `leased` say together.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum When {
     /// Nothing is due.
     Never,
@@ -33,7 +34,7 @@ pub enum When {
 }
 
 /// The order's tickets.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Issued {
     None,
     Valid,
@@ -41,7 +42,7 @@ pub enum Issued {
 }
 
 /// An order's row.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Row {
     pub placed: bool,
     pub status: Status,
@@ -61,7 +62,7 @@ pub struct Row {
 }
 
 /// An event of the saga, without what no decision depends on.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ev {
     Reserved,
     ReservedDear,
@@ -109,7 +110,8 @@ const PRICE_CENTS: i64 = 15_000;
 
 /// The tax that the modelled service adds.
 pub fn tax() -> TaxRate {
-    TaxRate::parse("5").expect("a rate")
+    static RATE: LazyLock<TaxRate> = LazyLock::new(|| TaxRate::parse("5").expect("a rate"));
+    *RATE
 }
 
 impl Row {

@@ -1,11 +1,11 @@
 //! The state that is explored: rows, claims, the two peers that matter, whoever is at work, and what is under way.
 
-use super::explore::fingerprint;
 use super::order::{Ev, Issued, No, Row, When};
+use super::pack;
 use order_service::domain::order::PaymentStatus;
 
 /// Who has the seat, by a claim or at Seating.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Who {
     /// A modelled order.
     Order(No),
@@ -14,7 +14,7 @@ pub enum Who {
 }
 
 /// The seat at Seating.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Seat {
     Free,
     /// Held for somebody's user. `aged`: so long that Seating may free it although the order's own hold window was
@@ -27,7 +27,7 @@ pub enum Seat {
 }
 
 /// An order's payment at Payment.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Pay {
     /// None: there is no payment.
     pub status: Option<PaymentStatus>,
@@ -44,7 +44,7 @@ pub struct Pay {
 }
 
 /// A request that changes something at a peer.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Deed {
     Reserve,
     Allocate,
@@ -54,7 +54,7 @@ pub enum Deed {
 }
 
 /// A request whose sender does not wait for it any more: it takes effect later, or never.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Flying {
     pub order: No,
     pub deed: Deed,
@@ -63,7 +63,7 @@ pub struct Flying {
 }
 
 /// Where a holder is in performing an action.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum At {
     Reserve {
         first: bool,
@@ -86,7 +86,7 @@ pub enum At {
 }
 
 /// Somebody at work on an order: the request that places it, a callback's, a buyer's, or a sweep.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Holder {
     pub order: No,
     /// The order as it was read.
@@ -122,7 +122,7 @@ impl Holder {
 }
 
 /// How far the next buyer has come.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Next {
     /// Not interested before the claims are free.
     Waits,
@@ -133,7 +133,7 @@ pub enum Next {
 }
 
 /// How often each kind of trouble may still happen. Bounds the exploration.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Budget {
     /// Holders that vanish.
     pub crashes: u8,
@@ -151,13 +151,15 @@ pub struct Budget {
     pub flips: u8,
     /// Living holders whose lease is taken over.
     pub overtakes: u8,
+    /// Orders that an operator makes due.
+    pub redrives: u8,
 }
 
 /// Holders and forgotten requests at any one time.
 pub const MOST: usize = 4;
 
 /// Everything.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct World {
     pub rows: [Row; 2],
     /// The one row of `seat_claims`.
@@ -229,7 +231,23 @@ impl World {
                 holder.seen = holder.still_looks_at();
             }
         }
-        self.flying.sort_unstable_by_key(|one| std::cmp::Reverse(*one));
-        self.holders.sort_by_cached_key(|holder| holder.as_ref().map_or(u64::MAX, fingerprint));
+        arrange(&mut self.flying, pack::flying);
+        arrange(&mut self.holders, pack::holder);
+    }
+}
+
+/// Puts things in the order of their words, and what is none behind them.
+fn arrange<T>(things: &mut [Option<T>; MOST], word: fn(&Option<T>) -> u64) {
+    let mut words = [0; MOST];
+    for (n, thing) in things.iter().enumerate() {
+        words[n] = word(thing);
+    }
+    for end in 1..MOST {
+        let mut n = end;
+        while n > 0 && words[n - 1] < words[n] {
+            words.swap(n - 1, n);
+            things.swap(n - 1, n);
+            n -= 1;
+        }
     }
 }

@@ -4,11 +4,11 @@
 //! run from every state: whoever is at work is answered and stores, sweeps claim what is due, time goes on. No further
 //! callback arrives: what Payment decided is learnt by asking.
 
-use crate::explore::{Settled, fingerprint};
 use crate::order::{Issued, No, When};
+use crate::pack::{Fingerprints, fingerprint};
 use crate::service::Model;
 use crate::steps::{self, Step};
-use crate::world::{Budget, Seat, Who, World};
+use crate::world::{Budget, Pay, Seat, Who, World};
 use order_service::domain::order::PaymentStatus;
 
 /// More steps than any order needs to come to rest.
@@ -21,37 +21,72 @@ pub const MONEY: &str = "at rest: Payment has kept money if and only if tickets 
 /// Seats, by Seating's own account.
 pub const SEATS: &str = "at rest: Seating has nothing of a dead order for long";
 
-/// What will become of a payment that is pending, and of requests that nobody waits for.
-const FATES: &[(Option<PaymentStatus>, bool)] = &[
-    (None, true),
-    (Some(PaymentStatus::Success), true),
-    (Some(PaymentStatus::Failed), true),
-    (Some(PaymentStatus::Success), false),
+/// What will become of what is open.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Fate {
+    /// What Payment decides; none: nothing.
+    decided: Option<PaymentStatus>,
+    /// Requests that nobody waits for take effect.
+    lands: bool,
+}
+
+const FATES: [Fate; 4] = [
+    Fate { decided: None, lands: true },
+    Fate { decided: Some(PaymentStatus::Success), lands: true },
+    Fate { decided: Some(PaymentStatus::Failed), lands: true },
+    Fate { decided: Some(PaymentStatus::Success), lands: false },
 ];
 
+impl Fate {
+    /// What of it can still make a difference: fates that differ in nothing else are one.
+    fn open(self, model: &Model, world: &World) -> Self {
+        let undecided = |pay: &Pay| matches!(pay.status, None | Some(PaymentStatus::Pending));
+        Self {
+            decided: self.decided.filter(|_| world.pays[..model.orders].iter().any(undecided)),
+            lands: self.lands || world.flying[0].is_none(),
+        }
+    }
+
+    fn salt(self) -> u64 {
+        let decided = self.decided.map_or(0, |status| 1 + status as u64);
+        (decided * 2 + u64::from(self.lands)).wrapping_mul(0x5851_f42d_4c95_7f2d)
+    }
+}
+
 /// The property that does not hold when the state's orders come to rest, and the steps until then.
-pub fn unsettled(model: &Model, world: &World, known: &mut Settled) -> Option<(&'static str, Vec<Step>)> {
-    FATES.iter().enumerate().find_map(|(n, fate)| run(model, world, *fate, n as u64, known))
+pub fn unsettled(
+    model: &Model,
+    world: &World,
+    known: &mut Fingerprints,
+) -> Option<(&'static str, Vec<Step>)> {
+    let mut tried = [None; FATES.len()];
+    FATES.iter().enumerate().find_map(|(n, fate)| {
+        let open = fate.open(model, world);
+        if tried.contains(&Some(open)) {
+            return None;
+        }
+        tried[n] = Some(open);
+        run(model, world, *fate, known)
+    })
 }
 
 fn run(
     model: &Model,
     from: &World,
-    (decided, lands): (Option<PaymentStatus>, bool),
-    salt: u64,
-    known: &mut Settled,
+    fate: Fate,
+    known: &mut Fingerprints,
 ) -> Option<(&'static str, Vec<Step>)> {
     let mut world = World { left: Budget::default(), ..*from };
     let mut taken = Vec::new();
     let mut here = Vec::new();
     loop {
-        let print = fingerprint(&world).wrapping_add(salt.wrapping_mul(0x5851_f42d_4c95_7f2d));
-        if !known.insert(print) {
+        let print = (fingerprint(&world) ^ fate.open(model, &world).salt()).max(1);
+        if !known.insert(print, 0) {
             // From here it has been seen to come to rest, unless this very run goes in a circle.
             return here.contains(&print).then_some((RESTS, taken));
         }
         here.push(print);
-        let Some((step, after)) = fair(model, &world, decided, lands) else {
+        let Some((step, after)) = fair(model, &world, fate) else {
             break;
         };
         taken.push(step);
@@ -64,7 +99,7 @@ fn run(
 }
 
 /// The step that comes next when all is well; none when every order is at rest.
-fn fair(model: &Model, world: &World, decided: Option<PaymentStatus>, lands: bool) -> Option<(Step, World)> {
+fn fair(model: &Model, world: &World, Fate { decided, lands }: Fate) -> Option<(Step, World)> {
     let resting = (0..model.orders).all(|order| steps::at_rest(world, order));
     let rank = |step: &Step| {
         Some(match step {

@@ -35,6 +35,8 @@ pub enum Step {
     Sweep(No),
     /// A sweep claims the order although its holder lives.
     Overtake(No),
+    /// An operator makes the order due although its time has not come, and a sweep claims it.
+    Redrive(No),
     /// A callback arrives; what the service takes for true.
     Callback(No, PaymentStatus),
     /// A callback arrives, and Payment cannot be asked.

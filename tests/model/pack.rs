@@ -1,0 +1,237 @@
+//! States in few bits, and a table of them: the tests are built without optimisation, and millions of states are told
+//! apart.
+
+use super::order::{Ev, Row};
+use super::world::{At, Budget, Flying, Holder, Pay, Seat, Who, World};
+use order_service::domain::order::PaymentStatus;
+
+/// Words that tell a state from every other.
+pub type Packed = [u64; 7];
+
+/// Small numbers side by side.
+#[derive(Clone, Copy)]
+struct Word(u64);
+
+impl Word {
+    fn with(self, bits: u32, n: u64) -> Self {
+        debug_assert!(n >> bits == 0, "{n} does not fit into {bits} bits");
+        Self(self.0 << bits | n)
+    }
+}
+
+fn payment(status: Option<PaymentStatus>) -> u64 {
+    match status {
+        None => 0,
+        Some(status) => 1 + status as u64,
+    }
+}
+
+fn flags<const N: usize>(flags: [bool; N]) -> u64 {
+    let mut word = 0;
+    for flag in flags {
+        word = word << 1 | flag as u64;
+    }
+    word
+}
+
+const ROW_BITS: u32 = 27;
+
+fn row(row: &Row) -> u64 {
+    let Row { placed, status, phase, hold, failure, priced, payment: paid, tried, .. } = *row;
+    let Row { expired, lapsed, in_flight, given_up, unsure, when, tickets, .. } = *row;
+    let failure = match failure {
+        None => 0,
+        Some(code) => 1 + code as u64,
+    };
+    Word(flags([placed, priced, tried, expired, lapsed, in_flight, given_up, unsure]))
+        .with(3, status as u64)
+        .with(3, phase as u64)
+        .with(2, hold as u64)
+        .with(3, failure)
+        .with(3, payment(paid))
+        .with(3, when as u64)
+        .with(2, tickets as u64)
+        .0
+}
+
+fn ev(ev: Ev) -> u64 {
+    let (kind, more) = match ev {
+        Ev::Reserved => (0, 0),
+        Ev::ReservedDear => (1, 0),
+        Ev::ReserveRefused => (2, 0),
+        Ev::Paid(status) => (3, status as u64),
+        Ev::PaidWithoutSeats(status) => (4, status as u64),
+        Ev::ChargeRefused => (5, 0),
+        Ev::Unsure => (6, 0),
+        Ev::Allocated => (7, 0),
+        Ev::SeatsLost => (8, 0),
+        Ev::Released { settled } => (9, settled as u64),
+        Ev::Silence { may_land } => (10, may_land as u64),
+        Ev::Cancel => (11, 0),
+        Ev::Refund => (12, 0),
+    };
+    Word(kind).with(2, more).0
+}
+
+fn at(at: At) -> u64 {
+    let (kind, more) = match at {
+        At::Reserve { first } => (0, first as u64),
+        At::LookAtRefusal => (1, 0),
+        At::LookThenReserve => (2, 0),
+        At::Charge => (3, 0),
+        At::Ask => (4, 0),
+        At::AskThenRefund => (5, 0),
+        At::Refund => (6, 0),
+        At::AskAfterRefund => (7, 0),
+        At::ListThenAllocate => (8, 0),
+        At::Allocate => (9, 0),
+        At::ListAfterAllocate => (10, 0),
+        At::Release => (11, 0),
+        At::ListThenRelease => (12, 0),
+        At::LookThenRelease => (13, 0),
+        At::Store(known) => (14, ev(known)),
+    };
+    Word(kind).with(6, more).0
+}
+
+/// A holder in one word, which is zero when there is none.
+pub fn holder(one: &Option<Holder>) -> u64 {
+    let Some(Holder { order, seen, fresh, leases, within, sheltered, drives, at: does }) = one else {
+        return 0;
+    };
+    Word(1)
+        .with(1, *order as u64)
+        .with(5, flags([*fresh, *leases, *within, *sheltered, *drives]))
+        .with(10, at(*does))
+        .with(ROW_BITS, row(seen))
+        .0
+}
+
+/// A request in one word, which is zero when there is none.
+pub fn flying(one: &Option<Flying>) -> u64 {
+    let Some(Flying { order, deed, covered }) = one else { return 0 };
+    Word(1).with(1, *order as u64).with(3, *deed as u64).with(1, *covered as u64).0
+}
+
+fn who(who: Who) -> u64 {
+    match who {
+        Who::Order(order) => order as u64,
+        Who::Next => 2,
+    }
+}
+
+fn seat(seat: Seat) -> u64 {
+    let (kind, whose) = match seat {
+        Seat::Free => (0, 0),
+        Seat::Reserved { who: one, aged } => (1 + aged as u64, who(one)),
+        Seat::Allocated(one) => (3, who(one)),
+    };
+    Word(kind).with(2, whose).0
+}
+
+fn pay(pay: &Pay) -> u64 {
+    let Pay { status, refuses, succeeded, failed, refunds, charged_back } = *pay;
+    Word(payment(status))
+        .with(4, flags([refuses, succeeded, failed, charged_back]))
+        .with(3, u64::from(refunds))
+        .0
+}
+
+fn budget(left: &Budget) -> u64 {
+    let Budget { crashes, faults, callbacks, cancels, refunds, turns, flips, overtakes, redrives } = *left;
+    let mut word = Word(0);
+    for n in [crashes, faults, callbacks, cancels, refunds, turns, flips, overtakes, redrives] {
+        word = word.with(3, u64::from(n));
+    }
+    word.0
+}
+
+/// All of a state.
+pub fn pack(world: &World) -> Packed {
+    let World { rows, claim, seat: place, pays, holders, flying: flies, next, left, cancelled, wrong } =
+        world;
+    let mut aloft = Word(0);
+    for one in flies {
+        aloft = aloft.with(6, flying(one));
+    }
+    let claim = match *claim {
+        None => 0,
+        Some(one) => 1 + who(one),
+    };
+    let rest = Word(budget(left))
+        .with(2, claim)
+        .with(4, seat(*place))
+        .with(3, *next as u64)
+        .with(3, flags([cancelled[0], cancelled[1], wrong.is_some()]))
+        .with(10, pay(&pays[0]))
+        .with(10, pay(&pays[1]));
+    let rows = Word(row(&rows[0])).with(ROW_BITS, row(&rows[1]));
+    let [a, b, c, d] = holders;
+    [rows.0, rest.0, aloft.0, holder(a), holder(b), holder(c), holder(d)]
+}
+
+/// A state's fingerprint, which is never zero. Two states share one with a probability of about one in ten million at two million states.
+pub fn fingerprint(world: &World) -> u64 {
+    let mut mixed: u64 = 0x243f_6a88_85a3_08d3;
+    for word in pack(world) {
+        mixed = (mixed ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed ^= mixed >> 29;
+    }
+    mixed.max(1)
+}
+
+/// A table of fingerprints, each with a number, that finds one in a few instructions.
+pub struct Fingerprints {
+    /// A power of two of places, more than half of them zero: nobody's.
+    keys: Box<[u64]>,
+    numbers: Box<[u64]>,
+    count: usize,
+}
+
+impl Default for Fingerprints {
+    fn default() -> Self {
+        Self::with_places(1 << 12)
+    }
+}
+
+impl Fingerprints {
+    fn with_places(places: usize) -> Self {
+        Self { keys: vec![0; places].into(), numbers: vec![0; places].into(), count: 0 }
+    }
+
+    /// Where a fingerprint is, or would be.
+    fn place(&self, key: u64) -> usize {
+        let mask = self.keys.len() - 1;
+        let mut place = key as usize & mask;
+        while self.keys[place] != key && self.keys[place] != 0 {
+            place = (place + 1) & mask;
+        }
+        place
+    }
+
+    /// Adds a fingerprint, unless it is known. Whether it was new.
+    pub fn insert(&mut self, key: u64, number: u64) -> bool {
+        let place = self.place(key);
+        if self.keys[place] == key {
+            return false;
+        }
+        (self.keys[place], self.numbers[place]) = (key, number);
+        self.count += 1;
+        if self.count * 2 > self.keys.len() {
+            let mut larger = Self::with_places(self.keys.len() * 2);
+            for n in 0..self.keys.len() {
+                if self.keys[n] != 0 {
+                    larger.insert(self.keys[n], self.numbers[n]);
+                }
+            }
+            *self = larger;
+        }
+        true
+    }
+
+    /// The number of a known fingerprint.
+    pub fn get(&self, key: u64) -> Option<u64> {
+        let place = self.place(key);
+        (self.keys[place] == key).then(|| self.numbers[place])
+    }
+}
