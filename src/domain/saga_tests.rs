@@ -394,7 +394,7 @@ fn money_for_an_order_that_is_over_is_used_or_given_back() {
             ("payment_refunded", "CANCELLED done Never"),
             ("paid_without_seats", "CANCELLED refunding Held"),
             ("payment_unsure", "CANCELLED done Now"),
-            ("no_answer", "CANCELLED done Backoff"),
+            ("no_answer", "CANCELLED done Watch"),
             ("cancel_requested", "CANCELLED done Watch"),
             ("refund_requested", "NotRefundable"),
         ],
@@ -469,6 +469,12 @@ fn the_operator_is_told_after_many_attempts_and_progress_takes_it_back() {
         let told = next(&order, &SILENCE, tax()).unwrap();
         assert!(told.order.parked && told.due == Due::Backoff, "{phase:?}");
     }
+    let parked_at_rest = Order { parked: true, ..expired_and_done() };
+    let answer = Event::PaymentIs(payment(PaymentStatus::Pending));
+    assert!(!next(&parked_at_rest, &answer, tax()).unwrap().order.parked);
+    let released = Event::Released { settled: false };
+    let worn = Order { attempts: retry::PARK_AFTER_ATTEMPTS, ..order_in(Phase::Releasing) };
+    assert!(!next(&worn, &released, tax()).unwrap().order.parked, "it was answered");
     let parked = Order { parked: true, ..order_in(Phase::Allocating) };
     assert!(!next(&parked, &Event::Allocated, tax()).unwrap().order.parked);
 }
