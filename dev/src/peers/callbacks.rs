@@ -56,6 +56,7 @@ pub(super) struct Callbacks {
     urls: Vec<String>,
     turn: usize,
     rules: Vec<CallbackRule>,
+    used: Vec<CallbackRule>,
 }
 
 impl Callbacks {
@@ -72,6 +73,11 @@ impl Callbacks {
         self.rules.push(rule);
     }
 
+    /// The rules that have disturbed a callback.
+    pub fn used(&self) -> &[CallbackRule] {
+        &self.used
+    }
+
     pub fn clear(&mut self) {
         self.rules.clear();
     }
@@ -83,7 +89,10 @@ impl Callbacks {
 
     fn take(&mut self, about: &About) -> Option<CallbackFault> {
         let place = self.rules.iter().position(|rule| rule.only.fits(about))?;
-        Some(self.rules.remove(place).fault)
+        let rule = self.rules.remove(place);
+        let fault = rule.fault;
+        self.used.push(rule);
+        Some(fault)
     }
 }
 

@@ -233,6 +233,15 @@ impl Control {
         self.post("callback-faults", rule).await
     }
 
+    /// The callback faults that have disturbed a callback.
+    pub async fn used_callback_faults(&self) -> Result<Vec<CallbackRule>> {
+        #[derive(Deserialize)]
+        struct Answer {
+            used: Vec<CallbackRule>,
+        }
+        self.get::<Answer>("callback-faults").await.map(|answer| answer.used)
+    }
+
     /// Takes a peer down (every connection is closed without an answer), or up again.
     pub async fn set_down(&self, peer: Peer, down: bool) -> Result<()> {
         self.post("peers", &json!({ "peer": peer, "down": down })).await

@@ -116,6 +116,11 @@ impl Server {
         Ok(())
     }
 
+    /// Stops the server as an administrator does it: every connection is cut, and everything is written out.
+    pub async fn stop_orderly(&mut self) {
+        self.end(libc::SIGINT);
+    }
+
     /// Stops the server without a checkpoint and cuts every connection, as a crash does.
     pub async fn stop_immediately(&mut self) {
         self.end(libc::SIGQUIT);

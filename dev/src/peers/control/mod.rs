@@ -77,6 +77,7 @@ pub(super) async fn answer(sandbox: &Sandbox, head: &Parts, body: &[u8]) -> Answ
             let removed = id.parse().is_ok_and(|id| state.faults.remove(id));
             if removed { ok() } else { Answer::error(404, "no such fault rule") }
         }
+        ("GET", ["callback-faults"]) => done(json!({ "used": state.callback_rules.used() })),
         ("GET", ["payments"]) => views::payments(state, query),
         ("GET", ["calls", "open"]) => done(json!({ "open": state.calls.open })),
         ("GET", ["calls"]) => views::calls(state, query),
