@@ -1,6 +1,6 @@
 //! Whoever kills, crashes, restarts and cuts.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
@@ -13,7 +13,7 @@ use crate::peers::Peer;
 const CUT: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
                    WHERE datname = current_database() AND pid <> pg_backend_pid()";
 /// How long a process that was down may take to serve again.
-const ATTEMPTS: u32 = 20;
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// Does everything that the plan has for processes. They run again when it is over.
 ///
@@ -103,13 +103,12 @@ async fn act(world: &World, disturbance: Disturbance) -> Result<Option<Kind>> {
 
 /// Tries for a while: a port may be in use for a moment, and the database may be down.
 async fn again<T>(mut attempt: impl AsyncFnMut() -> Result<T>) -> Result<T> {
-    let mut attempts = 0;
+    let deadline = Instant::now() + LIMIT;
     loop {
         match attempt().await {
             Ok(done) => return Ok(done),
-            Err(error) if attempts == ATTEMPTS => return Err(error),
-            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            Err(error) if Instant::now() > deadline => return Err(error),
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
-        attempts += 1;
     }
 }

@@ -76,3 +76,6 @@ fn of_all<T>(
 fn unless(is_true: bool, detail: impl FnOnce() -> String) -> Option<String> {
     (!is_true).then(detail)
 }
+
+#[cfg(test)]
+mod tests;

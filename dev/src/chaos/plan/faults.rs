@@ -5,13 +5,13 @@ use std::time::Duration;
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use super::people::Buyer;
-use super::{Disturbance, Kind, Target, between, calls_back, percent, weighted};
+use super::people::{Buyer, Errand};
+use super::{Disturbance, FIRST_OWN_SEAT, Kind, Target, between, calls_back, percent, weighted};
 use crate::peers::{Action, CallName, CallbackFault, CallbackRule, FaultRule, Matching, Moment, Peer};
 
 /// How often each sort of process is disturbed in a run of [`FULL_RUN`] orders: a little more than the fifty times
 /// that a whole campaign has to show.
-const PER_FULL_RUN: usize = 54;
+const PER_FULL_RUN: usize = 57;
 /// The number of orders of a whole campaign.
 const FULL_RUN: usize = 2_000;
 
@@ -19,12 +19,12 @@ const FULL_RUN: usize = 2_000;
 const CALLS: [(u32, CallName); 9] = [
     (16, CallName::Reserve),
     (18, CallName::Charge),
-    (16, CallName::Allocate),
+    (24, CallName::Allocate),
     (16, CallName::Release),
     (9, CallName::Seat),
-    (8, CallName::OrderSeats),
+    (14, CallName::OrderSeats),
     (14, CallName::Payment),
-    (12, CallName::Refund),
+    (16, CallName::Refund),
     (12, CallName::Notify),
 ];
 
@@ -37,8 +37,15 @@ pub(super) fn of_calls(random: &mut StdRng, buyers: &[Buyer], orders: usize) -> 
         for _ in 0..count {
             let call = weighted(random, &CALLS);
             let (kind, action) = action(random, call);
-            let after = weighted(random, &[(70, 0), (20, 1), (10, 2)]);
+            let after = weighted(random, &[(80, 0), (14, 1), (6, 2)]);
             faults.push((kind, FaultRule::on(call, action).user(buyer.user_id).after(after)));
+        }
+    }
+    // Few orders come to a refund, so many are prepared.
+    for buyer in buyers {
+        if percent(random, 45) {
+            let rule = FaultRule::on(CallName::Refund, Action::Refuse).user(buyer.user_id);
+            faults.push((Kind::RefundRefused, rule));
         }
     }
     // Catalog's calls name no order, and are counted instead.
@@ -62,7 +69,6 @@ fn action(random: &mut StdRng, call: CallName) -> (Kind, Action) {
         (9, Kind::EffectLate),
     ];
     let kind = match call {
-        CallName::Refund if percent(random, 55) => Kind::RefundRefused,
         CallName::Allocate if percent(random, 30) => Kind::SeatsRefused,
         CallName::Reserve if percent(random, 12) => Kind::SeatsRefused,
         _ => weighted(random, &kinds),
@@ -112,6 +118,29 @@ pub(super) fn of_callbacks(random: &mut StdRng, buyers: &[Buyer]) -> Vec<(Kind, 
     faults
 }
 
+/// Puts some orders right before the crashes of PostgreSQL: Seating has not answered yet, and the user has already asked
+/// twice. Whatever was answered by then must survive.
+pub(super) fn aim_at_crashes(
+    random: &mut StdRng,
+    disturbances: &[Disturbance],
+    errands: &mut [Errand],
+    faults: &mut Vec<(Kind, FaultRule)>,
+) {
+    let crashes = disturbances.iter().filter(|disturbance| disturbance.target == Target::DatabaseCrash);
+    let mut patient =
+        errands.iter_mut().filter(|errand| errand.seats.iter().all(|seat| *seat >= FIRST_OWN_SEAT));
+    for crash in crashes {
+        let Some(errand) = patient.nth(random.random_range(0..4)) else {
+            return;
+        };
+        errand.start = crash.at.saturating_sub(between(random, 20, 90));
+        errand.twin = Some(between(random, 4, 16));
+        errand.hang_up = None;
+        let late = Action::Stall { ms: stall_ms(random, CallName::Reserve), effect: Moment::Before };
+        faults.insert(0, (Kind::AnswerLate, FaultRule::on(CallName::Reserve, late).user(errand.user_id)));
+    }
+}
+
 /// Kills, crashes, restarts and cuts, spread over the run.
 pub(super) fn of_processes(random: &mut StdRng, orders: usize, duration: Duration) -> Vec<Disturbance> {
     let count = (orders * PER_FULL_RUN / FULL_RUN).max(2);
@@ -127,7 +156,8 @@ pub(super) fn of_processes(random: &mut StdRng, orders: usize, duration: Duratio
     spread(random, count, (20, 700), &|n| Target::Host(n % 2));
     spread(random, count, (0, 250), &|_| Target::DatabaseCrash);
     spread(random, count, (0, 250), &|_| Target::DatabaseRestart);
-    spread(random, count, (0, 0), &|_| Target::Connections);
+    // A database that has just started has no connections to cut.
+    spread(random, count + count / 6, (0, 0), &|_| Target::Connections);
     for peer in [Peer::Catalog, Peer::Seating, Peer::Payment, Peer::Notification] {
         spread(random, count, (80, 500), &|_| Target::Peer(peer));
     }

@@ -88,15 +88,17 @@ impl Plan {
         let mut random = StdRng::seed_from_u64(seed);
         let duration = Duration::from_millis(MS_PER_ORDER * orders as u64).max(Duration::from_secs(3));
         let hot_seats = (orders as i64 / 10).max(4);
-        let (buyers, errands) = people::draw(&mut random, orders, hot_seats, duration);
+        let (buyers, mut errands) = people::draw(&mut random, orders, hot_seats, duration);
         let hot = (0..hot_seats).map(|n| FIRST_HOT_SEAT + n);
         let own = errands.iter().flat_map(|errand| errand.seats.iter().copied());
         let mut seats: Vec<i64> = hot.chain(own.filter(|seat| *seat >= FIRST_OWN_SEAT)).collect();
         seats.sort_unstable();
         seats.dedup();
-        let call_faults = faults::of_calls(&mut random, &buyers, orders);
+        let mut call_faults = faults::of_calls(&mut random, &buyers, orders);
         let callback_faults = faults::of_callbacks(&mut random, &buyers);
         let disturbances = faults::of_processes(&mut random, orders, duration);
+        faults::aim_at_crashes(&mut random, &disturbances, &mut errands, &mut call_faults);
+        errands.sort_by_key(|errand| errand.start);
         let price = |seat: i64| PRICES[(seat % PRICES.len() as i64) as usize];
         let seats = seats.into_iter().map(|seat| (seat, price(seat))).collect();
         Plan { seed, duration, buyers, errands, seats, call_faults, callback_faults, disturbances }

@@ -68,7 +68,7 @@ fn settlement(random: &mut StdRng) -> Settlement {
             (2, (soon, Some(Failed), Delivery::Repeated(3))),
             (11, (late, Some(Success), Delivery::Plain)),
             (5, (late, Some(Success), Delivery::Dropped)),
-            (13, (soon, None, Delivery::Dropped)),
+            (15, (soon, None, Delivery::Dropped)),
         ],
     );
     Settlement { after, result, delivery, lapse: percent(random, 28) }

@@ -82,7 +82,6 @@ pub(super) fn draw(
             errands.push(errand);
         }
     }
-    errands.sort_by_key(|errand| errand.start);
     (buyers, errands)
 }
 
@@ -116,7 +115,7 @@ fn errand(random: &mut StdRng, key: String, user_id: i64, seats: Vec<i64>) -> Er
         start: Duration::ZERO,
         copy: random.random_range(0..2),
         twin: percent(random, 20).then(|| between(random, 0, 60)),
-        hang_up: percent(random, 12).then(|| between(random, 1, 120)),
+        hang_up: percent(random, 18).then(|| between(random, 0, 14)),
         cancel: None,
         refund: None,
     };
