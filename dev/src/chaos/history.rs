@@ -54,7 +54,9 @@ pub fn of_order(evidence: &Evidence, order_id: Option<&str>, key: Option<&str>) 
     let notifications = evidence.notifications.iter().filter(|message| message["order_id"] == id);
     section(&mut text, "notifications", notifications.map(Value::to_string));
     let exchanges = evidence.exchanges.iter().filter(|exchange| Some(&*exchange.key) == key);
-    let exchanges = exchanges.map(|one| {
+    let mut exchanges: Vec<_> = exchanges.collect();
+    exchanges.sort_by_key(|exchange| exchange.at_ms);
+    let exchanges = exchanges.into_iter().map(|one| {
         let answer = match &one.answer {
             Ok(answer) => format!("{answer:?}"),
             Err(error) => error.clone(),

@@ -100,6 +100,7 @@ async fn campaign(world: &Arc<World>, options: Options) -> Result<Report> {
     let mut report = Report::new(options.orders, options.seed, &world.tally, &evidence, checks);
     (report.faults_took, report.rest_took, report.disturbed_calls) =
         (faults_took, rest_took, disturbed_calls);
+    report.log_dir = world.log_dir().to_path_buf();
     Ok(report)
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::checker::Check;
@@ -43,8 +44,10 @@ pub struct Report {
     pub left_to_expiry: usize,
     /// How many of the peers' calls were recorded.
     pub calls: usize,
-    /// The full histories of the first orders with violations.
-    pub histories: Vec<String>,
+    /// The full histories of the first orders with violations, each with the order's number or key.
+    pub histories: Vec<(String, String)>,
+    /// Where the hosts' logs are kept when something is violated.
+    pub log_dir: PathBuf,
 }
 
 impl Report {
@@ -78,7 +81,8 @@ impl Report {
             }
         }
         let tell = |(id, key): &(Option<String>, Option<String>)| {
-            history::of_order(evidence, id.as_deref(), key.as_deref())
+            let name = id.as_ref().or(key.as_ref()).cloned().unwrap_or_default();
+            (name, history::of_order(evidence, id.as_deref(), key.as_deref()))
         };
         Report {
             orders,
@@ -93,6 +97,7 @@ impl Report {
             statuses,
             left_to_expiry,
             calls: evidence.calls.len(),
+            log_dir: PathBuf::new(),
         }
     }
 
@@ -141,8 +146,11 @@ impl Display for Report {
                 writeln!(f, "  … and {} more", check.violations.len() - 10)?;
             }
         }
-        for history in &self.histories {
-            writeln!(f, "\nThe full history:\n{history}")?;
+        for (name, history) in &self.histories {
+            writeln!(f, "\nThe full history of {name}:\n{history}")?;
+        }
+        if self.violations() > 0 {
+            writeln!(f, "The logs of the hosts are in {}.", self.log_dir.display())?;
         }
         for name in self.too_few() {
             writeln!(f, "Warning: injected fewer than {WANTED} times: {name}")?;

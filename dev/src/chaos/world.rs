@@ -156,13 +156,16 @@ impl World {
         &self.log_dir
     }
 
-    /// Ends everything and deletes the logs, or leaves them when they are worth a look.
+    /// Ends everything and deletes the logs, or leaves them, with PostgreSQL's, when they are worth a look.
     pub fn take_down(self, keep_logs: bool) {
         let World { hosts, server, log_dir, .. } = self;
         drop(hosts);
-        let data_dir = server.into_inner();
-        let place = data_dir.data_dir().to_path_buf();
-        drop(data_dir);
+        let server = server.into_inner();
+        let place = server.data_dir().to_path_buf();
+        if keep_logs {
+            let _ = std::fs::copy(server.log_file(), log_dir.join("postgres.log"));
+        }
+        drop(server);
         let _ = postgres::remove(&place);
         if !keep_logs {
             let _ = std::fs::remove_dir_all(log_dir);

@@ -88,8 +88,8 @@ fn goes_back(answers: &[(&Exchange, &Answer)]) -> Option<Violation> {
     };
     for (later, said) in answers {
         let now = rank(said)?;
-        let before = answers.iter().filter(|(one, _)| one.at_ms + one.took_ms < later.at_ms);
-        if let Some((_, other)) = before.filter(|(_, other)| rank(other) > Some(now)).next() {
+        let mut before = answers.iter().filter(|(one, _)| one.at_ms + one.took_ms < later.at_ms);
+        if let Some((_, other)) = before.find(|(_, other)| rank(other) > Some(now)) {
             return Some(about(later, said, &format!("before, it was {:?}", other.order_status)));
         }
     }
