@@ -53,7 +53,7 @@ impl User<'_> {
     async fn orders(&self) {
         let mut copy = self.errand.copy;
         let mut hang_up = self.errand.hang_up;
-        loop {
+        for attempt in 1.. {
             let answer = match hang_up.take() {
                 Some(after) => match tokio::time::timeout(after, self.place(copy)).await {
                     Ok(answer) => answer,
@@ -75,7 +75,7 @@ impl User<'_> {
             }
             self.world.tally.add(Kind::RequestRepeated);
             copy = 1 - copy;
-            tokio::time::sleep(Duration::from_millis(150)).await;
+            wait_before(attempt).await;
         }
         if self.id().is_none() {
             self.refuse();
@@ -113,7 +113,7 @@ impl User<'_> {
                 return;
             }
             self.place(1 - self.errand.copy).await;
-            tokio::time::sleep(Duration::from_millis(60)).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
         self.wishes(Asked::Cancel, wish, Kind::Cancelled, Kind::CancelledTwice).await;
     }
@@ -167,7 +167,10 @@ impl User<'_> {
         let Some(id) = self.id() else {
             return false;
         };
-        while !self.is_out_of_patience() {
+        for attempt in 1.. {
+            if self.is_out_of_patience() {
+                break;
+            }
             match self.ask(copy, asked, &id).await {
                 // Under way: a user may look again.
                 Some(answer) if answer.status == 202 => {
@@ -180,7 +183,7 @@ impl User<'_> {
             }
             copy = 1 - copy;
             self.world.tally.add(Kind::RequestRepeated);
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            wait_before(attempt).await;
         }
         false
     }
@@ -247,6 +250,11 @@ impl User<'_> {
     fn is_out_of_patience(&self) -> bool {
         self.begun.elapsed() > PATIENCE || self.world.is_hurried()
     }
+}
+
+/// Users ask again soon, and less often the longer it takes.
+async fn wait_before(attempt: u64) {
+    tokio::time::sleep(Duration::from_millis((attempt * 100).min(1_000))).await;
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
