@@ -20,7 +20,7 @@ pub(super) fn checks(evidence: &Evidence) -> Vec<Check> {
 }
 
 fn at_rest(order: &Order) -> Option<String> {
-    let done = order.phase == "done" && !order.has_due;
+    let done = order.phase == "done" && !order.has_due && order.status != "PENDING";
     let waits = order.phase == "awaiting_payment" && order.status == "PENDING" && order.in_time;
     unless(done || waits, || format!("{} in phase {}", order.status, order.phase))
 }

@@ -38,6 +38,7 @@ const CASES: &[(&str, Wrong)] = &[
         "every order is at rest",
         Sql("UPDATE orders SET phase = 'releasing', due_at = now() WHERE status = 'FAILED'"),
     ),
+    ("every order is at rest", Sql("UPDATE orders SET status = 'PENDING' WHERE status = 'FAILED'")),
     (
         "nothing is left over: messages, parked orders",
         Sql("INSERT INTO outbox (id, order_id, kind, payload, due_at)

@@ -69,8 +69,8 @@ fn action(random: &mut StdRng, call: CallName) -> (Kind, Action) {
         (9, Kind::EffectLate),
     ];
     let kind = match call {
-        CallName::Allocate if percent(random, 30) => Kind::SeatsRefused,
-        CallName::Reserve if percent(random, 12) => Kind::SeatsRefused,
+        CallName::Allocate if percent(random, 38) => Kind::SeatsRefused,
+        CallName::Reserve if percent(random, 20) => Kind::SeatsRefused,
         _ => weighted(random, &kinds),
     };
     let page = "<html><body>Bad gateway</body></html>";
