@@ -14,6 +14,8 @@ const CUT: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
                    WHERE datname = current_database() AND pid <> pg_backend_pid()";
 /// How long a process that was down may take to serve again.
 const LIMIT: Duration = Duration::from_secs(30);
+/// How long stopping and starting PostgreSQL takes on a machine with nothing else to do, at most.
+const USUAL_START: Duration = Duration::from_millis(300);
 
 /// Does everything that the plan has for processes. They run again when it is over.
 ///
@@ -68,6 +70,7 @@ async fn act(world: &World, disturbance: Disturbance) -> Result<Option<Kind>> {
         }
         Target::DatabaseCrash | Target::DatabaseRestart => {
             let mut server = world.server.lock().await;
+            let begun = Instant::now();
             let kind = if disturbance.target == Target::DatabaseCrash {
                 server.stop_immediately().await;
                 Kind::DatabaseCrashed
@@ -77,6 +80,8 @@ async fn act(world: &World, disturbance: Disturbance) -> Result<Option<Kind>> {
             };
             tokio::time::sleep(down).await;
             again(async || server.start_again().await).await.context("PostgreSQL must start again")?;
+            // A machine that takes longer to start it also takes longer for everything else.
+            world.fall_behind(begun.elapsed().saturating_sub(down + USUAL_START) * 2);
             Some(kind)
         }
         Target::Connections => {

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -51,6 +51,9 @@ pub struct World {
     pub server: Mutex<Server>,
     /// When it began.
     pub start: Instant,
+    /// By how many milliseconds the campaign's clock is behind: it stands still while a busy machine is slow to start
+    /// what was stopped, so that the service is up for as long as the plan has it.
+    behind_ms: AtomicU64,
     /// True once nobody needs to wait for times to come any more.
     pub hurry: watch::Sender<bool>,
     log_dir: PathBuf,
@@ -110,15 +113,28 @@ impl World {
             hosts: hosts.map(Mutex::new),
             server: Mutex::new(server),
             start: Instant::now(),
+            behind_ms: AtomicU64::new(0),
             hurry: watch::channel(false).0,
             log_dir,
             _sandbox: sandbox,
         })
     }
 
-    /// Waits until this long after the start, or until nobody needs to wait any more.
+    /// Waits until this long after the start by the campaign's clock, or until nobody needs to wait any more.
     pub async fn wait_until(&self, after_start: Duration) {
-        self.wait(after_start.saturating_sub(self.start.elapsed())).await;
+        loop {
+            let due = after_start + Duration::from_millis(self.behind_ms.load(Ordering::Relaxed));
+            let left = due.saturating_sub(self.start.elapsed());
+            if left.is_zero() || self.is_hurried() {
+                return;
+            }
+            self.wait(left).await;
+        }
+    }
+
+    /// Puts the campaign's clock back.
+    pub fn fall_behind(&self, by: Duration) {
+        self.behind_ms.fetch_add(by.as_millis() as u64, Ordering::Relaxed);
     }
 
     /// Waits, but not when nobody needs to any more.
