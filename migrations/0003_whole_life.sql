@@ -84,6 +84,31 @@ $$
     )::text
 $$;
 
+-- As before, and an order that is told of is on disk: it was stored asynchronously, and until its next transition a crash
+-- of PostgreSQL could lose it.
+CREATE OR REPLACE FUNCTION order_find(p_key TEXT, p_hash TEXT, p_user INT, p_event INT, p_seats INT[],
+                           OUT outcome TEXT, OUT state TEXT, OUT document TEXT) LANGUAGE plpgsql VOLATILE AS
+$$
+DECLARE
+    o orders;
+BEGIN
+    SELECT * INTO o FROM orders WHERE idempotency_key = p_key;
+    IF NOT FOUND THEN
+        outcome := 'none';
+    ELSIF order_is_same(o, p_hash, p_user, p_event, p_seats) THEN
+        IF o.version = 1 THEN
+            -- A row lock is written to the log, so that this statement's commit waits for the log, the order with it.
+            PERFORM FROM orders WHERE id = o.id FOR KEY SHARE;
+        END IF;
+        outcome := 'same';
+        state := order_state(o);
+        document := order_document(o);
+    ELSE
+        outcome := 'other';
+    END IF;
+END
+$$;
+
 -- As before; the new order is leased, and its claims are counted.
 CREATE OR REPLACE FUNCTION order_place(p_id UUID, p_key TEXT, p_hash TEXT, p_user INT, p_event INT, p_seats INT[],
                             p_currency TEXT, p_ttl_seconds INT, p_hold_seconds INT, p_lease_ms INT,
@@ -91,6 +116,7 @@ CREATE OR REPLACE FUNCTION order_place(p_id UUID, p_key TEXT, p_hash TEXT, p_use
 $$
 DECLARE
     at TIMESTAMP := utc_now();
+    durable TEXT := current_setting('synchronous_commit');
     taken_by_us INT;
 BEGIN
     SELECT f.outcome, f.state, f.document INTO outcome, state, document
@@ -119,6 +145,7 @@ BEGIN
             at + p_lease_ms * interval '1 millisecond', true, cardinality(p_seats))
     ON CONFLICT (idempotency_key) DO NOTHING;
     IF NOT FOUND THEN
+        PERFORM set_config('synchronous_commit', durable, true);
         SELECT f.outcome, f.state, f.document INTO outcome, state, document
         FROM order_find(p_key, p_hash, p_user, p_event, p_seats) f;
         RETURN;

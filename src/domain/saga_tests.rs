@@ -218,6 +218,19 @@ fn a_late_payment_holds_the_same_seats_again_or_is_refunded() {
 }
 
 #[test]
+fn a_pending_order_whose_money_goes_back_while_its_seats_are_held_again_is_refunded() {
+    let paid_late = lapsed(order_in(Phase::AwaitingPayment));
+    let held_again =
+        next(&paid_late, &Event::PaymentIs(payment(PaymentStatus::Success)), tax()).unwrap().order;
+    assert_eq!((held_again.status, held_again.phase), (Status::Pending, Phase::Reserving));
+    let refunded = next(&held_again, &Event::PaymentIs(payment(PaymentStatus::Refunded)), tax()).unwrap();
+    assert_eq!(refunded.message, Some(MessageKind::OrderRefunded));
+    let renewed = Order { hold_in_ms: 3_700_000, ..refunded.order };
+    assert_eq!(outcome(&renewed, &Event::Reserved(items())), "REFUNDED releasing Held");
+    assert_eq!(outcome(&renewed, &refused()), "REFUNDED done Never");
+}
+
+#[test]
 fn charging_follows_the_payment_and_repeats_without_an_answer() {
     check(
         order_in(Phase::Charging),
