@@ -22,12 +22,18 @@ ALTER TABLE orders
     ADD COLUMN valid_tickets   INT       NOT NULL DEFAULT 0,
     ADD COLUMN claimed         INT       NOT NULL DEFAULT 0;
 
-UPDATE orders SET phase_since = updated_at WHERE phase <> 'done';
-UPDATE orders o SET valid_tickets = t.n
-FROM (SELECT order_id, count(*) AS n FROM tickets WHERE voided_at IS NULL GROUP BY order_id) t WHERE t.order_id = o.id;
-UPDATE orders o SET claimed = c.n
-FROM (SELECT order_id, count(*) AS n FROM seat_claims GROUP BY order_id) c WHERE c.order_id = o.id;
-UPDATE orders SET watch_at = timezone('utc', now()) WHERE phase = 'done' AND payment_status = 'PENDING';
+-- In one pass: an order is written once at most.
+UPDATE orders o SET
+    valid_tickets = coalesce(t.n, 0),
+    claimed = coalesce(c.n, 0),
+    phase_since = CASE WHEN o.phase <> 'done' THEN o.updated_at ELSE o.phase_since END,
+    -- Whoever works on one may have sent something.
+    leased = o.phase IN ('reserving', 'allocating', 'releasing'),
+    watch_at = CASE WHEN o.phase = 'done' AND o.payment_status = 'PENDING' THEN timezone('utc', now()) END
+FROM orders x
+LEFT JOIN (SELECT order_id, count(*) AS n FROM tickets WHERE voided_at IS NULL GROUP BY order_id) t ON t.order_id = x.id
+LEFT JOIN (SELECT order_id, count(*) AS n FROM seat_claims GROUP BY order_id) c ON c.order_id = x.id
+WHERE o.id = x.id AND (t.n IS NOT NULL OR c.n IS NOT NULL OR x.phase <> 'done' OR x.payment_status = 'PENDING');
 
 CREATE INDEX orders_watch ON orders (watch_at) WHERE watch_at IS NOT NULL;
 CREATE INDEX orders_parked ON orders (parked_at) WHERE parked_at IS NOT NULL;
@@ -40,6 +46,7 @@ CREATE INDEX orders_paid_without_ticket ON orders (id)
 CREATE INDEX orders_ticket_without_payment ON orders (id)
     WHERE request_hash IS NOT NULL AND valid_tickets > 0
       AND (status <> 'CONFIRMED' OR phase <> 'done' OR payment_status IS DISTINCT FROM 'SUCCESS');
+CREATE INDEX orders_pending_at_rest ON orders (id) WHERE request_hash IS NOT NULL AND phase = 'done' AND status = 'PENDING';
 CREATE INDEX orders_claim_of_dead_order ON orders (id)
     WHERE phase = 'done' AND status IN ('CANCELLED', 'FAILED', 'REFUNDED') AND claimed > 0;
 
@@ -47,7 +54,7 @@ CREATE INDEX orders_claim_of_dead_order ON orders (id)
 -- the end; a charge-back has a row that is settled from the beginning.
 CREATE TABLE refunds (
     order_id     UUID PRIMARY KEY REFERENCES orders (id) ON DELETE CASCADE,
-    payment_id   UUID      NOT NULL UNIQUE,
+    payment_id   UUID      NOT NULL,
     amount_cents INT,
     reason       TEXT      NOT NULL, -- the type of the journal's entry that led to it
     requested_at TIMESTAMP NOT NULL,
@@ -77,6 +84,31 @@ $$
     )::text
 $$;
 
+-- As before, and an order that is told of is on disk: it was stored asynchronously, and until its next transition a crash
+-- of PostgreSQL could lose it.
+CREATE OR REPLACE FUNCTION order_find(p_key TEXT, p_hash TEXT, p_user INT, p_event INT, p_seats INT[],
+                           OUT outcome TEXT, OUT state TEXT, OUT document TEXT) LANGUAGE plpgsql VOLATILE AS
+$$
+DECLARE
+    o orders;
+BEGIN
+    SELECT * INTO o FROM orders WHERE idempotency_key = p_key;
+    IF NOT FOUND THEN
+        outcome := 'none';
+    ELSIF order_is_same(o, p_hash, p_user, p_event, p_seats) THEN
+        IF o.version = 1 THEN
+            -- A row lock is written to the log, so that this statement's commit waits for the log, the order with it.
+            PERFORM FROM orders WHERE id = o.id FOR KEY SHARE;
+        END IF;
+        outcome := 'same';
+        state := order_state(o);
+        document := order_document(o);
+    ELSE
+        outcome := 'other';
+    END IF;
+END
+$$;
+
 -- As before; the new order is leased, and its claims are counted.
 CREATE OR REPLACE FUNCTION order_place(p_id UUID, p_key TEXT, p_hash TEXT, p_user INT, p_event INT, p_seats INT[],
                             p_currency TEXT, p_ttl_seconds INT, p_hold_seconds INT, p_lease_ms INT,
@@ -84,7 +116,8 @@ CREATE OR REPLACE FUNCTION order_place(p_id UUID, p_key TEXT, p_hash TEXT, p_use
 $$
 DECLARE
     at TIMESTAMP := utc_now();
-    claimed INT;
+    durable TEXT := current_setting('synchronous_commit');
+    taken_by_us INT;
 BEGIN
     SELECT f.outcome, f.state, f.document INTO outcome, state, document
     FROM order_find(p_key, p_hash, p_user, p_event, p_seats) f;
@@ -112,6 +145,7 @@ BEGIN
             at + p_lease_ms * interval '1 millisecond', true, cardinality(p_seats))
     ON CONFLICT (idempotency_key) DO NOTHING;
     IF NOT FOUND THEN
+        PERFORM set_config('synchronous_commit', durable, true);
         SELECT f.outcome, f.state, f.document INTO outcome, state, document
         FROM order_find(p_key, p_hash, p_user, p_event, p_seats) f;
         RETURN;
@@ -121,8 +155,8 @@ BEGIN
     INSERT INTO seat_claims (event_id, seat_id, order_id)
     SELECT p_event, s, p_id FROM unnest(p_seats) s ORDER BY s
     ON CONFLICT DO NOTHING;
-    GET DIAGNOSTICS claimed = ROW_COUNT;
-    IF claimed <> cardinality(p_seats) THEN
+    GET DIAGNOSTICS taken_by_us = ROW_COUNT;
+    IF taken_by_us <> cardinality(p_seats) THEN
         -- Somebody claimed a seat since it was looked up. Nothing of this statement stays; asked again, it says who.
         RAISE EXCEPTION 'a seat was claimed meanwhile' USING ERRCODE = 'serialization_failure';
     END IF;
@@ -170,6 +204,7 @@ DECLARE
     issued INT := 0;
     voided INT := 0;
     claims INT;
+    dropped INT;
 BEGIN
     SELECT * INTO was FROM orders WHERE id = p_id FOR UPDATE;
     IF NOT FOUND THEN
@@ -209,8 +244,8 @@ BEGIN
     claims := was.claimed;
     IF p_change->>'claims' = 'drop' THEN
         DELETE FROM seat_claims c WHERE c.event_id = was.event_id AND c.seat_id = ANY (was.seats) AND c.order_id = p_id;
-        GET DIAGNOSTICS claims = ROW_COUNT;
-        claims := was.claimed - claims;
+        GET DIAGNOSTICS dropped = ROW_COUNT;
+        claims := was.claimed - dropped;
     ELSIF p_change->>'claims' = 'take' THEN
         INSERT INTO seat_claims (event_id, seat_id, order_id)
         SELECT was.event_id, s, p_id FROM unnest(was.seats) s ORDER BY s
@@ -223,7 +258,9 @@ BEGIN
     END IF;
 
     next_at := CASE due
-        WHEN 'never' THEN NULL
+        -- The version before this one does not watch payments.
+        WHEN 'never' THEN CASE WHEN p_change->>'phase' = 'done' AND p_change->>'payment_status' = 'PENDING'
+            THEN at + interval '1 minute' END
         WHEN 'unchanged' THEN coalesce(was.due_at, was.watch_at)
         WHEN 'expiry' THEN greatest(at, CASE WHEN p_change ? 'renew_seconds'
             THEN at + make_interval(secs => (p_change->>'renew_seconds')::int) ELSE was.expires_at END)
@@ -251,8 +288,8 @@ BEGIN
         payment_unsure = coalesce((p_change->>'payment_unsure')::boolean, was.payment_unsure),
         given_up = coalesce((p_change->>'given_up')::boolean, was.given_up),
         attempts = (p_change->>'attempts')::int,
-        parked_at = CASE WHEN (p_change->>'parked')::boolean THEN coalesce(was.parked_at, at) END,
-        parked_reason = CASE WHEN (p_change->>'parked')::boolean THEN coalesce(p_change->'data'->>'reason', was.parked_reason) END,
+        parked_at = CASE WHEN coalesce((p_change->>'parked')::boolean, was.parked_at IS NOT NULL) THEN coalesce(was.parked_at, at) END,
+        parked_reason = CASE WHEN coalesce((p_change->>'parked')::boolean, was.parked_at IS NOT NULL) THEN coalesce(p_change->'data'->>'reason', was.parked_reason) END,
         expires_at = CASE WHEN p_change ? 'renew_seconds'
             THEN at + make_interval(secs => (p_change->>'renew_seconds')::int) ELSE was.expires_at END,
         hold_until = CASE WHEN p_change ? 'renew_hold_seconds'
@@ -262,7 +299,7 @@ BEGIN
         due_at = CASE WHEN p_change->>'phase' <> 'done' THEN next_at END,
         watch_at = CASE WHEN p_change->>'phase' = 'done' THEN next_at END,
         lease = was.lease + (due <> 'unchanged')::int,
-        leased = CASE WHEN due = 'unchanged' THEN was.leased ELSE coalesce((p_change->>'leased')::boolean, false) END,
+        leased = CASE WHEN due = 'unchanged' THEN was.leased ELSE coalesce((p_change->>'leased')::boolean, true) END,
         valid_tickets = was.valid_tickets + issued - voided,
         claimed = claims
     WHERE id = p_id RETURNING * INTO o;
@@ -299,17 +336,21 @@ $$
         attempts = orders.attempts + 1,
         lease = orders.lease + 1,
         leased = true,
+        -- An attempt that stores nothing, again and again, is a fault of ours, or of the database's.
+        parked_at = CASE WHEN orders.attempts >= 20 THEN coalesce(orders.parked_at, utc_now()) ELSE orders.parked_at END,
+        parked_reason = CASE WHEN orders.attempts >= 20 THEN coalesce(orders.parked_reason, 'no outcome was stored') ELSE orders.parked_reason END,
         in_flight_until = CASE WHEN orders.leased AND orders.phase IN ('reserving', 'allocating', 'releasing')
             THEN greatest(orders.in_flight_until, utc_now() + coalesce((p_leases->>'in_flight')::int, 0) * interval '1 millisecond')
             ELSE orders.in_flight_until END,
         due_at = CASE WHEN orders.phase <> 'done' THEN utc_now() + (p_leases->>orders.phase)::int * interval '1 millisecond' END,
         watch_at = CASE WHEN orders.phase = 'done' THEN utc_now() + (p_leases->>orders.phase)::int * interval '1 millisecond' END
     FROM (
+        -- Watched ones get a quarter, however many others there are.
+        SELECT id FROM (SELECT id FROM orders WHERE watch_at <= timezone('utc', now()) AND (p_leases->>'done')::int > 0
+                        ORDER BY watch_at LIMIT greatest(1, p_limit / 4) FOR UPDATE SKIP LOCKED) watched
+        UNION ALL
         SELECT id FROM (SELECT id FROM orders WHERE due_at <= timezone('utc', now())
                         ORDER BY due_at LIMIT p_limit FOR UPDATE SKIP LOCKED) unfinished
-        UNION ALL
-        SELECT id FROM (SELECT id FROM orders WHERE watch_at <= timezone('utc', now()) AND (p_leases->>'done')::int > 0
-                        ORDER BY watch_at LIMIT p_limit FOR UPDATE SKIP LOCKED) watched
         LIMIT p_limit
     ) due
     WHERE orders.id = due.id
@@ -350,7 +391,10 @@ $$;
 
 -- What needs a person, and why, as JSON text: at most p_limit orders and as many messages. An order stands in the list once
 -- for each reason.
-CREATE FUNCTION stuck(p_limit INT) RETURNS TEXT LANGUAGE sql STABLE AS
+--
+-- No sequential scan: the planner takes what must never be for frequent, and would rather read all orders than an empty
+-- index. No compilation: the price that it puts on the small tables' scans makes it seem worth while.
+CREATE FUNCTION stuck(p_limit INT) RETURNS TEXT LANGUAGE sql STABLE SET enable_seqscan = off SET jit = off AS
 $$
     WITH reasons AS (
         (SELECT id, 'no_answer' AS why, parked_at AS since, parked_reason AS reason
@@ -366,6 +410,9 @@ $$
         (SELECT id, 'ticket_without_payment', updated_at, 'valid tickets without a payment'
          FROM orders WHERE request_hash IS NOT NULL AND valid_tickets > 0
            AND (status <> 'CONFIRMED' OR phase <> 'done' OR payment_status IS DISTINCT FROM 'SUCCESS') LIMIT p_limit + 1)
+        UNION ALL
+        (SELECT id, 'pending_at_rest', updated_at, 'nothing is left to do, and nothing is decided'
+         FROM orders WHERE request_hash IS NOT NULL AND phase = 'done' AND status = 'PENDING' LIMIT p_limit + 1)
         UNION ALL
         (SELECT id, 'claim_of_dead_order', updated_at, 'over, and its seats are still claimed'
          FROM orders WHERE phase = 'done' AND status IN ('CANCELLED', 'FAILED', 'REFUNDED') AND claimed > 0 LIMIT p_limit + 1)
@@ -425,7 +472,7 @@ END
 $$;
 
 -- As before, and what should read zero: each counted up to ten thousand, over an index that is empty while all is well.
-CREATE OR REPLACE FUNCTION metrics_summary() RETURNS TEXT LANGUAGE sql STABLE AS
+CREATE OR REPLACE FUNCTION metrics_summary() RETURNS TEXT LANGUAGE sql STABLE SET enable_seqscan = off SET jit = off AS
 $$
     SELECT json_build_object(
         'orders', (SELECT row_to_json(s) FROM (
@@ -444,6 +491,8 @@ $$
             'ticket_without_payment', (SELECT count(*) FROM (SELECT FROM orders
                 WHERE request_hash IS NOT NULL AND valid_tickets > 0
                   AND (status <> 'CONFIRMED' OR phase <> 'done' OR payment_status IS DISTINCT FROM 'SUCCESS') LIMIT 10000) x),
+            'pending_at_rest', (SELECT count(*) FROM (SELECT FROM orders
+                WHERE request_hash IS NOT NULL AND phase = 'done' AND status = 'PENDING' LIMIT 10000) x),
             'claim_of_dead_order', (SELECT count(*) FROM (SELECT FROM orders
                 WHERE phase = 'done' AND status IN ('CANCELLED', 'FAILED', 'REFUNDED') AND claimed > 0 LIMIT 10000) x),
             'refund_unknown', (SELECT count(*) FROM (SELECT FROM refunds

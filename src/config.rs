@@ -111,7 +111,10 @@ async fn read() -> Result<Config, String> {
             ("connect_timeout", "3"),
             // Start-up options outlive the pool's clean-up between borrowers. An open transaction, which no statement
             // of ours makes, could otherwise hold its locks for ever.
-            ("options", "-c timezone=UTC -c statement_timeout=3s -c idle_in_transaction_session_timeout=5s"),
+            (
+                "options",
+                "-c timezone=UTC -c statement_timeout=3s -c jit=off -c idle_in_transaction_session_timeout=5s",
+            ),
         ]),
         catalog,
         seating,

@@ -6,9 +6,9 @@ mod up;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
-use order_dev::{component, migrations, peers, postgres, repo_root};
+use order_dev::{chaos, component, migrations, peers, postgres, repo_root};
 
 /// Tools for developing the order service.
 #[derive(Parser)]
@@ -32,6 +32,19 @@ enum Command {
     Migrate,
     /// Builds the component
     Build,
+    /// Breaks everything the service stands on, again and again, and checks that no order comes to harm
+    ///
+    /// Two copies of the component, a PostgreSQL and the peers run on this machine, and are killed, restarted and made to
+    /// fail while users order, cancel and ask for refunds. Then the faults end, and a judge compares the order database
+    /// with what the peers recorded.
+    Chaos {
+        /// How many orders are placed
+        #[arg(long, default_value_t = 2000)]
+        orders: usize,
+        /// What the plan is drawn from: the same seed gives the same plan
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Runs only the sandbox peers; GET /control says how to make them misbehave
     Peers {
         /// Where to listen
@@ -64,6 +77,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Reset => reset(),
         Command::Migrate => migrate().await,
         Command::Build => component::build().await,
+        Command::Chaos { orders, seed } => run_chaos(orders, seed).await,
         Command::Peers { listen, callback_url, state_file } => {
             let options = peers::Options { listen, callback_url, state_file, ..peers::Options::default() };
             run_peers(options).await
@@ -92,6 +106,16 @@ async fn migrate() -> Result<()> {
     }
     if applied.is_empty() {
         println!("Nothing to apply.");
+    }
+    Ok(())
+}
+
+async fn run_chaos(orders: usize, seed: u64) -> Result<()> {
+    component::build().await?;
+    let report = chaos::run(chaos::Options { orders, seed, progress: true }).await?;
+    println!("{report}");
+    if report.violations() > 0 {
+        bail!("invariants are violated");
     }
     Ok(())
 }

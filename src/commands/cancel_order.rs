@@ -1,7 +1,7 @@
 //! The buyer gives an order up: `CANCELLED` at once, and what was taken is given back.
 
 use super::Context;
-use super::wish::{self, Heard};
+use super::buyer_request::{self, Handled};
 use crate::db::DbError;
 use crate::domain::ids::OrderId;
 use crate::domain::saga::Event;
@@ -10,6 +10,6 @@ use crate::domain::saga::Event;
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn cancel(context: &Context, id: OrderId) -> Result<Heard, DbError> {
-    wish::put(context, id, Event::CancelRequested).await
+pub async fn cancel(context: &Context, id: OrderId) -> Result<Handled, DbError> {
+    buyer_request::handle(context, id, Event::CancelRequested).await
 }

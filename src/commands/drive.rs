@@ -29,7 +29,7 @@ pub struct Stored {
     pub rejected: Option<Rejected>,
 }
 
-/// Decides what news or a wish does to an order and stores it; decides again when somebody else was faster.
+/// Decides what news or a request does to an order and stores it; decides again when somebody else was faster.
 ///
 /// # Errors
 /// [`DbError`]. The order is then found again by the sweep when its lease is over.

@@ -1,5 +1,6 @@
 //! The use cases that change something, one a file: load, let the domain decide, store, act.
 
+pub mod buyer_request;
 pub mod cancel_order;
 pub mod deliver;
 pub mod drive;
@@ -10,7 +11,6 @@ pub mod place_order;
 pub mod redrive;
 pub mod refund_order;
 pub mod sweep;
-pub mod wish;
 
 use crate::config::Config;
 use crate::db::outbox::Message;
@@ -25,7 +25,7 @@ pub struct Context {
     pub config: Rc<Config>,
     /// Its log.
     pub log: Log,
-    /// Who causes the transitions, for the journal: `client`, `payment` or `sweep`.
+    /// Who causes the transitions, for the journal: `client`, `payment`, `sweep` or `operator`.
     pub actor: &'static str,
     /// Messages that were stored and are to be delivered after the answer; this work holds their lease.
     pub messages: Rc<RefCell<Vec<Message>>>,

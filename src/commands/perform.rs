@@ -8,6 +8,7 @@ use crate::peers::payment::Charge;
 use crate::peers::seating::{self, Owner, Priced, Reserve, Seat};
 use crate::peers::{Outcome, Silence, payment};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// What came of an action, and what the journal should know of it.
 pub struct Performed {
@@ -250,9 +251,10 @@ async fn look_then_release(context: &Context, order: &Order) -> Performed {
         match seating::look(&context.config, order).await {
             Outcome::Answered(seats) => {
                 let looked = order.seats.iter().zip(seats);
-                ours.extend(looked.filter_map(|(id, seat)| {
+                let held = looked.filter_map(|(id, seat)| {
                     matches!(seat?.owner(order), Owner::Held | Owner::Allocated).then_some(*id)
-                }));
+                });
+                ours = held.chain(ours).collect::<BTreeSet<i32>>().into_iter().collect();
             }
             Outcome::NoAnswer(silence) => return no_answer(silence.reason),
         }

@@ -7,6 +7,9 @@ use crate::telemetry::log::Level;
 use serde_json::json;
 use uuid::Uuid;
 
+/// The most orders, and the most messages, that one redrive makes due.
+pub const LIMIT: usize = 1_000;
+
 /// Which parked orders and dead letters are meant. `None`: all of them.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Chosen {
@@ -25,13 +28,14 @@ pub struct Redriven {
     pub messages: i32,
 }
 
-/// Makes them due, a thousand of each at most; the sweep does the work. What is not parked or dead is left alone.
+/// Makes them due, [`LIMIT`] of each at most; the sweep does the work. What is not parked or dead is left alone.
 ///
 /// # Errors
 /// [`DbError`].
 pub async fn redrive(context: &Context, chosen: &Chosen) -> Result<Redriven, DbError> {
     let (orders, messages) =
-        operator::redrive(&context.config, chosen.orders.as_deref(), chosen.messages.as_deref()).await?;
+        operator::redrive(&context.config, chosen.orders.as_deref(), chosen.messages.as_deref(), LIMIT)
+            .await?;
     let fields = json!({ "orders": orders, "messages": messages });
     context.log.line(Level::Info, "redriven by an operator", fields);
     Ok(Redriven { orders, messages })

@@ -5,15 +5,15 @@ use crate::config::Config;
 use spin_sdk::pg::ParameterValue;
 use uuid::Uuid;
 
-/// The most that one answer lists, or one redrive makes due, of each kind.
-const LIMIT: i32 = 1_000;
+/// The most that one answer lists of orders, and of messages.
+const LIST_LIMIT: i32 = 1_000;
 
 /// What needs a person, and why, as JSON text that is passed through.
 ///
 /// # Errors
 /// [`DbError`].
 pub async fn stuck(config: &Config) -> Result<String, DbError> {
-    let parameters = vec![ParameterValue::Int32(LIMIT)];
+    let parameters = vec![ParameterValue::Int32(LIST_LIMIT)];
     only_row(query(config, include_str!("sql/stuck.sql"), parameters).await?)?.text()
 }
 
@@ -25,8 +25,9 @@ pub async fn redrive(
     config: &Config,
     orders: Option<&[Uuid]>,
     messages: Option<&[Uuid]>,
+    limit: usize,
 ) -> Result<(i32, i32), DbError> {
-    let parameters = vec![ids(orders), ids(messages), ParameterValue::Int32(LIMIT)];
+    let parameters = vec![ids(orders), ids(messages), ParameterValue::Int32(limit as i32)];
     let mut row = only_row(query(config, include_str!("sql/redrive.sql"), parameters).await?)?;
     Ok((row.int()?, row.int()?))
 }

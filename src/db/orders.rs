@@ -72,7 +72,7 @@ pub enum Applied {
 pub struct Entry<'a> {
     /// The event's name.
     pub event: &'a str,
-    /// Who caused it: `client`, `payment` or `sweep`.
+    /// Who caused it: `client`, `payment`, `sweep` or `operator`.
     pub actor: &'a str,
     /// Details, no personal data.
     pub data: Value,
@@ -87,7 +87,7 @@ pub struct Made {
     pub message: Option<super::outbox::Message>,
     /// Random, for the back-off.
     pub jitter: u8,
-    /// What came of an action counts only under the lease under which it was performed; news and wishes have none.
+    /// What came of an action counts only under the lease under which it was performed; news and requests have none.
     pub lease: Option<i32>,
 }
 

@@ -44,7 +44,7 @@ pub const PARK_AFTER_ATTEMPTS: u32 = 15;
 /// Milliseconds between two questions about the payment of an order at rest: at least.
 pub const WATCH_FIRST_MS: u64 = 60_000;
 /// The same: at most (twenty days). Between them it is asked again when twice as much time has passed, so that a
-/// payment that nobody ever completes costs twenty questions in its first three years.
+/// payment that nobody ever completes costs sixteen questions in its first forty days, and one in twenty days then.
 pub const WATCH_CAP_MS: u64 = 20 * 24 * 3_600_000;
 
 /// The lease of an outbox message in milliseconds.

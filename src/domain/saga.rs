@@ -349,8 +349,8 @@ fn refunding(order: &Order, event: &Event) -> Result<Transition, Rejected> {
     match event {
         Event::PaymentIs(news) => match news.status {
             PaymentStatus::Refunded => Ok(money_back(start(order), *news)),
-            // The money was never taken after all: there is nothing to give back.
-            // What contradicts a payment that was seen may be old: it is asked about once the order is at rest.
+            // The money was never taken after all, and there is nothing to give back; but what contradicts a payment
+            // that was seen may be old news: it is asked about once the order is at rest.
             PaymentStatus::Failed => {
                 let mut after = if order.status == Status::Confirmed {
                     money_back(start(order), *news)
@@ -381,7 +381,8 @@ fn releasing(order: &Order, event: &Event) -> Result<Transition, Rejected> {
     match event {
         // A request that is still under way could touch the next buyer's hold: until none can, the claims are kept.
         Event::Released { settled } if !settled || order.in_flight() => {
-            let mut after = again(order, false);
+            let mut after = start(order);
+            after.order.attempts = order.attempts.max(1);
             after.due = Due::Settled;
             Ok(after)
         }
@@ -454,7 +455,14 @@ fn done(order: &Order, event: &Event) -> Result<Transition, Rejected> {
             after.due = Due::Now;
             Ok(after)
         }
-        Event::NoAnswer { may_land } if order.is_watched() => Ok(again(order, *may_land)),
+        Event::NoAnswer { may_land } if order.is_watched() => {
+            let mut after = again(order, *may_land);
+            if !order.payment_unsure {
+                // Nobody waits for it.
+                after.due = Due::Watch;
+            }
+            Ok(after)
+        }
         Event::Reserved(_)
         | Event::ReservedBeyondRange
         | Event::ReserveRefused(_)
@@ -546,7 +554,10 @@ fn record_payment(order: &Order, news: Payment) -> Result<Transition, Rejected> 
         return Err(Rejected::Stale);
     }
     let mut after = start(order).know(news);
-    after.order.attempts = if answers { 0 } else { order.attempts };
+    if answers {
+        after.order.attempts = 0;
+        after.order.parked = false;
+    }
     after.due = Due::Unchanged;
     Ok(after)
 }

@@ -218,6 +218,19 @@ fn a_late_payment_holds_the_same_seats_again_or_is_refunded() {
 }
 
 #[test]
+fn a_pending_order_whose_money_goes_back_while_its_seats_are_held_again_is_refunded() {
+    let paid_late = lapsed(order_in(Phase::AwaitingPayment));
+    let held_again =
+        next(&paid_late, &Event::PaymentIs(payment(PaymentStatus::Success)), tax()).unwrap().order;
+    assert_eq!((held_again.status, held_again.phase), (Status::Pending, Phase::Reserving));
+    let refunded = next(&held_again, &Event::PaymentIs(payment(PaymentStatus::Refunded)), tax()).unwrap();
+    assert_eq!(refunded.message, Some(MessageKind::OrderRefunded));
+    let renewed = Order { hold_in_ms: 3_700_000, ..refunded.order };
+    assert_eq!(outcome(&renewed, &Event::Reserved(items())), "REFUNDED releasing Held");
+    assert_eq!(outcome(&renewed, &refused()), "REFUNDED done Never");
+}
+
+#[test]
 fn charging_follows_the_payment_and_repeats_without_an_answer() {
     check(
         order_in(Phase::Charging),
@@ -394,7 +407,7 @@ fn money_for_an_order_that_is_over_is_used_or_given_back() {
             ("payment_refunded", "CANCELLED done Never"),
             ("paid_without_seats", "CANCELLED refunding Held"),
             ("payment_unsure", "CANCELLED done Now"),
-            ("no_answer", "CANCELLED done Backoff"),
+            ("no_answer", "CANCELLED done Watch"),
             ("cancel_requested", "CANCELLED done Watch"),
             ("refund_requested", "NotRefundable"),
         ],
@@ -469,6 +482,12 @@ fn the_operator_is_told_after_many_attempts_and_progress_takes_it_back() {
         let told = next(&order, &SILENCE, tax()).unwrap();
         assert!(told.order.parked && told.due == Due::Backoff, "{phase:?}");
     }
+    let parked_at_rest = Order { parked: true, ..expired_and_done() };
+    let answer = Event::PaymentIs(payment(PaymentStatus::Pending));
+    assert!(!next(&parked_at_rest, &answer, tax()).unwrap().order.parked);
+    let released = Event::Released { settled: false };
+    let worn = Order { attempts: retry::PARK_AFTER_ATTEMPTS, ..order_in(Phase::Releasing) };
+    assert!(!next(&worn, &released, tax()).unwrap().order.parked, "it was answered");
     let parked = Order { parked: true, ..order_in(Phase::Allocating) };
     assert!(!next(&parked, &Event::Allocated, tax()).unwrap().order.parked);
 }

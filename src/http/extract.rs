@@ -2,7 +2,7 @@
 
 use super::problem::{ApiError, FieldError};
 use crate::commands::payment_callback::Callback;
-use crate::commands::redrive::Chosen;
+use crate::commands::redrive::{self, Chosen};
 use crate::db::orders::Request as PlacingRequest;
 use crate::domain::ids::{OrderId, PaymentId, parse_positive_int, parse_uuid};
 use crate::domain::key::IdempotencyKey;
@@ -17,8 +17,6 @@ use spin_sdk::wasip3::wit_future;
 
 /// The longest body that is taken.
 pub const BODY_LIMIT: usize = 64 * 1024;
-/// The most ids that one redrive names.
-const CHOSEN_LIMIT: usize = 1_000;
 /// How much of a longer one is read on before it is refused, so that the client gets to read the refusal.
 const DRAIN: usize = 16 * 1024 * 1024;
 
@@ -194,8 +192,11 @@ fn chosen_in(fields: &Map<String, Value>) -> Result<Chosen, ApiError> {
         let Some(value) = fields.get(name) else {
             return Vec::new();
         };
-        let Some(list) = value.as_array().filter(|list| list.len() <= CHOSEN_LIMIT) else {
-            errors.push(wrong(format!("#/{name}"), format!("must be a list of at most {CHOSEN_LIMIT} ids")));
+        let Some(list) = value.as_array().filter(|list| list.len() <= redrive::LIMIT) else {
+            errors.push(wrong(
+                format!("#/{name}"),
+                format!("must be a list of at most {} ids", redrive::LIMIT),
+            ));
             return Vec::new();
         };
         let mut ids = Vec::with_capacity(list.len());

@@ -3,8 +3,8 @@
 use super::extract::{self, Head};
 use super::problem::ApiError;
 use super::respond::Reply;
+use crate::commands::buyer_request::Handled;
 use crate::commands::place_order::{self, Placed};
-use crate::commands::wish::Heard;
 use crate::commands::{Context, cancel_order, refund_order};
 use crate::domain::ids::{OrderId, parse_uuid};
 use crate::domain::order::{Order, Phase, Status};
@@ -94,9 +94,9 @@ pub async fn cancel(
     let id = order_id(id)?;
     extract::nothing(head, body).await?;
     match cancel_order::cancel(context, id).await? {
-        Heard::Granted(_, document) => Ok(Reply::json(200, document)),
-        Heard::Refused(order) => Err(ApiError::order_not_cancellable(&order)),
-        Heard::OrderNotFound => Err(ApiError::order_not_found()),
+        Handled::Granted(_, document) => Ok(Reply::json(200, document)),
+        Handled::Refused(order) => Err(ApiError::order_not_cancellable(&order)),
+        Handled::OrderNotFound => Err(ApiError::order_not_found()),
     }
 }
 
@@ -113,13 +113,15 @@ pub async fn refund(
     let id = order_id(id)?;
     extract::nothing(head, body).await?;
     match refund_order::refund(context, id).await? {
-        Heard::Granted(order, document) if order.status == Status::Refunded => Ok(Reply::json(200, document)),
+        Handled::Granted(order, document) if order.status == Status::Refunded => {
+            Ok(Reply::json(200, document))
+        }
         // Payment has not answered; the service goes on asking.
-        Heard::Granted(_, document) => {
+        Handled::Granted(_, document) => {
             Ok(Reply::json(202, document).with_header("retry-after", LOOK_AGAIN_SECONDS))
         }
-        Heard::Refused(order) => Err(ApiError::order_not_refundable(&order)),
-        Heard::OrderNotFound => Err(ApiError::order_not_found()),
+        Handled::Refused(order) => Err(ApiError::order_not_refundable(&order)),
+        Handled::OrderNotFound => Err(ApiError::order_not_found()),
     }
 }
 

@@ -122,6 +122,7 @@ impl Match {
         match self {
             Self::Found { endpoint: Endpoint::PaymentCallback, .. } => "payment",
             Self::Found { endpoint: Endpoint::Sweep, .. } => "sweep",
+            Self::Found { endpoint: Endpoint::Redrive, .. } => "operator",
             _ => "client",
         }
     }

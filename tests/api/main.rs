@@ -32,6 +32,7 @@ mod stuck;
 mod violations;
 mod watch;
 
+mod chaos;
 mod crashes;
 mod database_outage;
 mod database_restart;

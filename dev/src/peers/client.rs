@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::call::{CallName, Matching, Peer};
+use super::callbacks::{CallbackRecord, CallbackRule};
 use super::control::{EventSpec, SeatSpec};
 use super::faults::FaultRule;
-use super::payment::{CallbackRecord, Mode, Payment, PaymentStatus};
+use super::payment::{Mode, Payment, PaymentStatus};
 use super::record::RecordedCall;
 use super::state::SeatStatus;
 
@@ -99,6 +100,23 @@ pub struct Settled {
     pub callback: Option<CallbackRecord>,
 }
 
+/// A payment, and the user who pays, if the order ever asked for seats.
+#[derive(Clone, Debug, Deserialize)]
+#[allow(missing_docs)]
+pub struct NewPayment {
+    pub payment: Payment,
+    pub user_id: Option<i64>,
+}
+
+/// How often a fault rule was used.
+#[derive(Clone, Debug, Deserialize)]
+pub struct RuleHits {
+    /// The rule's number.
+    pub id: u64,
+    /// How many calls it has disturbed.
+    pub hits: u64,
+}
+
 impl Control {
     /// `url` is the sandbox's, without `/control`.
     pub fn new(url: &str) -> Control {
@@ -136,6 +154,13 @@ impl Control {
         self.post("seats/expire", &json!({})).await
     }
 
+    /// Ends the holds of these seats that began before a time, in milliseconds since 1970; how many it ended.
+    pub async fn expire_holds_of(&self, seat_ids: &[i64], reserved_before_ms: i64) -> Result<u64> {
+        let body = json!({ "seat_ids": seat_ids, "reserved_before_ms": reserved_before_ms });
+        let answer: Value = self.exchange(Method::POST, "seats/expire", Some(&body)).await?;
+        answer["expired"].as_u64().context("no number")
+    }
+
     /// How long seats are held that are reserved from now on.
     pub async fn set_hold(&self, hold: std::time::Duration) -> Result<()> {
         self.post("hold", &json!({ "ms": hold.as_millis() as u64 })).await
@@ -163,6 +188,31 @@ impl Control {
         self.settled(&json!({ "order_id": order_id, "status": status, "callback": false })).await
     }
 
+    /// Decides a payment that is one of `from` now, and tells nobody; `None` when it is something else.
+    pub async fn settle_payment(
+        &self,
+        payment_id: &str,
+        from: &[PaymentStatus],
+        status: PaymentStatus,
+    ) -> Result<Option<Payment>> {
+        let body = json!({ "payment_id": payment_id, "from": from, "status": status, "callback": false });
+        let (code, text) = self.ask(Method::POST, "payments/settle", Some(&body)).await?;
+        match code {
+            200 => Ok(Some(serde_json::from_str::<Settled>(&text)?.payment)),
+            409 => Ok(None),
+            _ => bail!("/control/payments/settle answered {code}: {text}"),
+        }
+    }
+
+    /// The payments from number `from` on, in the order in which they were made.
+    pub async fn payments_from(&self, from: usize) -> Result<Vec<NewPayment>> {
+        #[derive(Deserialize)]
+        struct Answer {
+            payments: Vec<NewPayment>,
+        }
+        self.get::<Answer>(&format!("payments?from={from}")).await.map(|answer| answer.payments)
+    }
+
     /// Sends the order service any body as a callback, true or not, once more or for the first time.
     pub async fn send_callback(&self, body: &Value) -> Result<CallbackRecord> {
         self.exchange(Method::POST, "callback", Some(body)).await
@@ -171,6 +221,25 @@ impl Control {
     /// Where callbacks go; `None`: nowhere.
     pub async fn set_callback_url(&self, url: Option<&str>) -> Result<()> {
         self.post("callback-url", &json!({ "url": url })).await
+    }
+
+    /// Callbacks go to these in turn.
+    pub async fn set_callback_urls(&self, urls: &[String]) -> Result<()> {
+        self.post("callback-url", &json!({ "urls": urls })).await
+    }
+
+    /// Disturbs the callback about a charge.
+    pub async fn add_callback_fault(&self, rule: &CallbackRule) -> Result<()> {
+        self.post("callback-faults", rule).await
+    }
+
+    /// The callback faults that have disturbed a callback.
+    pub async fn used_callback_faults(&self) -> Result<Vec<CallbackRule>> {
+        #[derive(Deserialize)]
+        struct Answer {
+            used: Vec<CallbackRule>,
+        }
+        self.get::<Answer>("callback-faults").await.map(|answer| answer.used)
     }
 
     /// Takes a peer down (every connection is closed without an answer), or up again.
@@ -194,6 +263,15 @@ impl Control {
             .context("no such fault rule")
     }
 
+    /// How often each fault rule was used, in the order in which they were added.
+    pub async fn fault_list(&self) -> Result<Vec<RuleHits>> {
+        #[derive(Deserialize)]
+        struct Answer {
+            faults: Vec<RuleHits>,
+        }
+        self.get::<Answer>("faults").await.map(|answer| answer.faults)
+    }
+
     /// Removes one fault rule.
     pub async fn remove_fault(&self, id: u64) -> Result<()> {
         self.delete(&format!("faults/{id}")).await
@@ -207,6 +285,12 @@ impl Control {
     /// All calls so far.
     pub async fn calls(&self) -> Result<Calls> {
         self.get("calls").await
+    }
+
+    /// How many calls are under way.
+    pub async fn open_calls(&self) -> Result<u64> {
+        let answer: Value = self.get("calls/open").await?;
+        answer["open"].as_u64().context("no number")
     }
 
     /// Forgets all calls so far.
@@ -246,15 +330,19 @@ impl Control {
         path: &str,
         body: Option<&impl Serialize>,
     ) -> Result<T> {
+        let (status, text) = self.ask(method, path, body).await?;
+        if !(200..300).contains(&status) {
+            bail!("/control/{path} answered {status}: {text}");
+        }
+        serde_json::from_str(&text).with_context(|| format!("/control/{path} answered {text}"))
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<&impl Serialize>) -> Result<(u16, String)> {
         let mut request = self.client.request(method, format!("{}/{path}", self.base));
         if let Some(body) = body {
             request = request.json(body);
         }
         let answer = request.send().await.with_context(|| format!("asking the sandbox's /control/{path}"))?;
-        let (status, text) = (answer.status(), answer.text().await?);
-        if !status.is_success() {
-            bail!("/control/{path} answered {status}: {text}");
-        }
-        serde_json::from_str(&text).with_context(|| format!("/control/{path} answered {text}"))
+        Ok((answer.status().as_u16(), answer.text().await?))
     }
 }

@@ -7,6 +7,7 @@
 
 mod answer;
 mod call;
+mod callbacks;
 mod catalog;
 mod client;
 pub mod control;
@@ -20,7 +21,7 @@ mod state;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -28,10 +29,11 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub use call::{CallName, Matching, Peer};
-pub use client::{Calls, Control, SandboxState, SeatView, Settled};
+pub use callbacks::{CallbackFault, CallbackRecord, CallbackRule};
+pub use client::{Calls, Control, NewPayment, RuleHits, SandboxState, SeatView, Settled};
 pub use control::{EventSpec, SeatSpec};
 pub use faults::{Action, FaultRule, Moment};
-pub use payment::{CallbackRecord, Mode, Payment, PaymentStatus};
+pub use payment::{Mode, Payment, PaymentStatus};
 pub use record::RecordedCall;
 pub use state::SeatStatus;
 
@@ -48,12 +50,20 @@ pub struct Options {
     pub hold: Duration,
     /// Where events, seats and payments are kept between runs; `None`: nowhere.
     pub state_file: Option<PathBuf>,
+    /// How many calls, callbacks and notifications are remembered, of each; the oldest are forgotten first.
+    pub remember: usize,
 }
 
 impl Default for Options {
     fn default() -> Options {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        Options { listen, callback_url: None, hold: Duration::from_secs(15 * 60), state_file: None }
+        Options {
+            listen,
+            callback_url: None,
+            hold: Duration::from_secs(15 * 60),
+            state_file: None,
+            remember: 200_000,
+        }
     }
 }
 
@@ -75,8 +85,10 @@ impl Peers {
             None => State::seed(),
         };
         state.hold_ms = options.hold.as_millis() as i64;
-        state.callback_url = options.callback_url;
-        let sandbox = Arc::new(Sandbox {
+        state.remember = options.remember.max(1);
+        state.callback_rules.set_urls(options.callback_url.into_iter().collect());
+        let sandbox = Arc::new_cyclic(|itself| Sandbox {
+            itself: itself.clone(),
             state: Mutex::new(state),
             client: reqwest::Client::new(),
             state_file: options.state_file,
@@ -128,6 +140,8 @@ impl Drop for Peers {
 
 /// All that the sandbox has and knows.
 struct Sandbox {
+    /// For work that goes on after the call that began it.
+    itself: Weak<Sandbox>,
     state: Mutex<State>,
     /// For calling the order service back.
     client: reqwest::Client,
@@ -139,6 +153,10 @@ impl Sandbox {
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic in a handler does not make the sandbox worth less to the next test.
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn itself(&self) -> Weak<Sandbox> {
+        self.itself.clone()
     }
 
     fn save(&self) -> Result<()> {

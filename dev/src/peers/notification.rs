@@ -6,15 +6,12 @@ use super::answer::Answer;
 use super::call::Call;
 use super::state::State;
 
-/// How many messages are remembered.
-const LIMIT: usize = 100_000;
-
 /// `POST /v1/notify`
 pub(super) fn notify(state: &mut State, call: &Call) -> Answer {
     let Some(message) = call.json::<Value>().filter(Value::is_object) else {
         return Answer::error(400, "the message must be a JSON object");
     };
-    if state.notifications.len() == LIMIT {
+    if state.notifications.len() >= state.remember {
         state.notifications.pop_front();
     }
     state.notifications.push_back(message);

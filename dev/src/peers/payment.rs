@@ -1,19 +1,13 @@
 //! Payment: who has paid. It calls the order service back before it answers a charge.
 
-use std::time::{Duration, Instant};
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Sandbox;
 use super::answer::Answer;
 use super::call::{About, Call, Matching};
-use super::state::{State, now_ms};
-
-/// How long Payment waits for the answer to a callback.
-const CALLBACK_LIMIT: Duration = Duration::from_secs(2);
-/// How many callbacks are remembered.
-const LIMIT: usize = 100_000;
+use super::callbacks;
+use super::state::State;
 
 /// How a payment stands. Payment itself never shows `CANCELLED`; only a callback can say so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,21 +32,25 @@ pub struct Payment {
     pub status: PaymentStatus,
     pub amount_cents: i64,
     pub currency: String,
+    /// How often the money was taken from the buyer: once at most, if all is well.
+    #[serde(default)]
+    pub taken: u32,
+    /// How often it went back to the buyer, by a refund or a charge-back.
+    #[serde(default)]
+    pub returned: u32,
 }
 
-/// A callback that was sent to the order service, and what came of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CallbackRecord {
-    /// What was sent.
-    pub sent: Value,
-    /// The status that was answered; `None` when no answer came in time.
-    pub status: Option<u16>,
-    /// The body that was answered.
-    pub answer: Value,
-    /// When it was sent: milliseconds since 1970.
-    pub started_at_ms: i64,
-    /// How long it took, in milliseconds.
-    pub took_ms: u64,
+impl Payment {
+    /// Changes the status, and counts the money that moves with it.
+    fn become_now(&mut self, status: PaymentStatus) {
+        match (self.status, status) {
+            (PaymentStatus::Success, PaymentStatus::Success) => {}
+            (_, PaymentStatus::Success) => self.taken += 1,
+            (PaymentStatus::Success, _) => self.returned += 1,
+            _ => {}
+        }
+        self.status = status;
+    }
 }
 
 /// What becomes of a charge.
@@ -122,7 +120,7 @@ pub(super) async fn charge(sandbox: &Sandbox, call: &Call, forced: Option<Mode>)
         (create(&mut state, key, request, mode), mode)
     };
     let callback_wanted = matches!(mode, Mode::Succeed | Mode::Decline);
-    if callback_wanted && !call_back_about(sandbox, &payment).await {
+    if callback_wanted && !callbacks::about(sandbox, &call.about, &payment).await {
         return Answer::error(500, "the merchant's callback failed");
     }
     Answer::json(200, &charged(&payment))
@@ -153,7 +151,7 @@ pub(super) fn refund(state: &mut State, call: &Call) -> Answer {
     if payment.status != PaymentStatus::Success {
         return not_refundable();
     }
-    payment.status = PaymentStatus::Refunded;
+    payment.become_now(PaymentStatus::Refunded);
     Answer::json(200, &json!({ "id": payment.id, "status": payment.status }))
 }
 
@@ -162,66 +160,42 @@ pub(super) fn not_refundable() -> Answer {
     Answer::error(400, "only successful payments can be refunded")
 }
 
-/// Sets what a payment is, as if the buyer or the bank had decided; answers the payment.
-pub(super) fn settle(state: &mut State, payment_id: &str, status: PaymentStatus) -> Option<Payment> {
+/// Sets what a payment is, as if the buyer or the bank had decided, when it is one of `from` now (or whatever it is,
+/// when that is empty); answers the payment as it was when it is another. `None`: no such payment.
+pub(super) fn settle(
+    state: &mut State,
+    payment_id: &str,
+    from: &[PaymentStatus],
+    status: PaymentStatus,
+) -> Option<Result<Payment, Payment>> {
     let payment = state.payments.get_mut(payment_id)?;
-    payment.status = if status == PaymentStatus::Cancelled { PaymentStatus::Failed } else { status };
-    Some(payment.clone())
-}
-
-/// What we are told of a payment.
-pub(super) fn callback_body(payment: &Payment, status: PaymentStatus) -> Value {
-    json!({ "order_id": payment.order_id, "payment_id": payment.id, "status": status })
-}
-
-/// Sends any callback. `None` when there is no callback URL.
-pub(super) async fn call_back(sandbox: &Sandbox, body: Value) -> Option<CallbackRecord> {
-    let url = sandbox.state().callback_url.clone()?;
-    let (started_at_ms, start) = (now_ms(), Instant::now());
-    let exchange = async {
-        let answer = sandbox.client.post(url).json(&body).send().await?;
-        let status = answer.status().as_u16();
-        let text = answer.text().await?;
-        let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
-        Ok::<_, reqwest::Error>((status, value))
-    };
-    let (status, answer) = match tokio::time::timeout(CALLBACK_LIMIT, exchange).await {
-        Ok(Ok((status, answer))) => (Some(status), answer),
-        Ok(Err(error)) => (None, error.to_string().into()),
-        Err(_) => (None, "no answer in time".into()),
-    };
-    let took_ms = start.elapsed().as_millis() as u64;
-    let record = CallbackRecord { sent: body, status, answer, started_at_ms, took_ms };
-    let mut state = sandbox.state();
-    if state.callbacks.len() == LIMIT {
-        state.callbacks.pop_front();
+    if !from.is_empty() && !from.contains(&payment.status) {
+        return Some(Err(payment.clone()));
     }
-    state.callbacks.push_back(record.clone());
-    Some(record)
-}
-
-/// Whether the order service took the callback. With nobody to call, all is well.
-async fn call_back_about(sandbox: &Sandbox, payment: &Payment) -> bool {
-    let record = call_back(sandbox, callback_body(payment, payment.status)).await;
-    record.is_none_or(|record| record.status.is_some_and(|status| (200..300).contains(&status)))
+    payment.become_now(if status == PaymentStatus::Cancelled { PaymentStatus::Failed } else { status });
+    Some(Ok(payment.clone()))
 }
 
 /// The payment exists, with its final status, before anybody is told of it.
 fn create(state: &mut State, key: String, request: Charge, mode: Mode) -> Payment {
     let id = uuid::Uuid::new_v4();
-    let payment = Payment {
+    let mut payment = Payment {
         id: id.to_string(),
         order_id: request.merchant_order_id.to_string(),
         idempotency_key: key.clone(),
         provider_txn_id: format!("TXN-{}", id.simple().to_string()[..12].to_uppercase()),
-        status: match mode {
-            Mode::Succeed | Mode::Silent => PaymentStatus::Success,
-            Mode::Pending => PaymentStatus::Pending,
-            Mode::Decline => PaymentStatus::Failed,
-        },
+        status: PaymentStatus::Pending,
         amount_cents: request.amount_cents,
         currency: request.currency,
+        taken: 0,
+        returned: 0,
     };
+    match mode {
+        Mode::Succeed | Mode::Silent => payment.become_now(PaymentStatus::Success),
+        Mode::Pending => {}
+        Mode::Decline => payment.become_now(PaymentStatus::Failed),
+    }
+    state.payment_order.push(payment.id.clone());
     state.charge_keys.insert(key, payment.id.clone());
     state.payments.insert(payment.id.clone(), payment.clone());
     payment

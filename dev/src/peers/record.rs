@@ -7,9 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::call::{Call, CallName, Peer};
 use super::state::now_ms;
 
-/// How many calls are kept; the counts go on.
-const LIMIT: usize = 200_000;
-
 /// One call to a peer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RecordedCall {
@@ -39,15 +36,19 @@ pub(super) struct Recorder {
     pub calls: VecDeque<RecordedCall>,
     /// How often each call came in, named like `seating.reserve`.
     pub counts: BTreeMap<(Peer, CallName), u64>,
+    /// How many calls are under way.
+    pub open: usize,
     next: u64,
 }
 
 impl Recorder {
-    pub fn start(&mut self, call: &Call) -> u64 {
+    /// Of the calls, no more than `limit` are kept; the counts go on.
+    pub fn start(&mut self, call: &Call, limit: usize) -> u64 {
         let number = self.next;
         self.next += 1;
+        self.open += 1;
         *self.counts.entry((call.peer, call.name)).or_default() += 1;
-        if self.calls.len() == LIMIT {
+        if self.calls.len() >= limit.max(1) {
             self.calls.pop_front();
         }
         self.calls.push_back(RecordedCall {
@@ -66,6 +67,7 @@ impl Recorder {
 
     /// `status`: `None` when the connection is closed without an answer.
     pub fn finish(&mut self, number: u64, status: Option<u16>) {
+        self.open = self.open.saturating_sub(1);
         let Some(first) = self.calls.front().map(|call| call.number) else {
             return;
         };

@@ -72,15 +72,18 @@ async fn serve(sandbox: Arc<Sandbox>, request: Request<Incoming>) -> Result<Resp
 
 /// Records the call and answers it, or does to it what a fault rule says.
 async fn answer(sandbox: &Sandbox, mut call: Call) -> Option<Answer> {
-    let (number, action) = {
+    let (number, action, starts) = {
         let mut state = sandbox.state();
         call.look_up(&mut state);
         state.changes += 1;
-        (state.calls.start(&call), state.faults.take(&call))
+        let remember = state.remember;
+        (state.calls.start(&call, remember), state.faults.take(&call), state.faults.starts_of(call.peer))
     };
     let answer = faults::act(sandbox, &call, action).await;
     let mut state = sandbox.state();
     state.changes += 1;
+    // A peer that went down meanwhile has taken its connections along.
+    let answer = answer.filter(|_| state.faults.starts_of(call.peer) == starts);
     state.calls.finish(number, answer.as_ref().map(|answer| answer.status));
     answer
 }

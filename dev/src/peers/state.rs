@@ -9,9 +9,10 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::call::About;
+use super::callbacks::{CallbackRecord, Callbacks};
 use super::catalog::Event;
 use super::faults::Faults;
-use super::payment::{CallbackRecord, Modes, Payment};
+use super::payment::{Modes, Payment};
 use super::record::Recorder;
 
 /// What a seat may be.
@@ -52,6 +53,9 @@ pub(super) struct State {
     pub allocated: HashMap<String, BTreeSet<i64>>,
     /// By payment id.
     pub payments: HashMap<String, Payment>,
+    /// Payment ids in the order in which the payments were made.
+    #[serde(default)]
+    pub payment_order: Vec<String>,
     /// Payment id by idempotency key.
     pub charge_keys: HashMap<String, String>,
     /// Which user and seats an order asked for, from its last reserve.
@@ -64,8 +68,11 @@ pub(super) struct State {
     pub callbacks: VecDeque<CallbackRecord>,
     #[serde(skip)]
     pub hold_ms: i64,
+    /// How many calls, callbacks and notifications are remembered, of each.
     #[serde(skip)]
-    pub callback_url: Option<String>,
+    pub remember: usize,
+    #[serde(skip)]
+    pub callback_rules: Callbacks,
     #[serde(skip)]
     pub modes: Modes,
     #[serde(skip)]
@@ -111,11 +118,12 @@ impl State {
         self.seats.insert(seat.id, seat);
     }
 
-    /// Back to the seed. Where we call back, and how long seats are held, stays.
+    /// Back to the seed. Where we call back, how long seats are held and how much is remembered, stays.
     pub fn reset(&mut self) {
-        let (url, hold) = (self.callback_url.take(), self.hold_ms);
+        let (urls, hold, remember) = (self.callback_rules.take_urls(), self.hold_ms, self.remember);
         *self = State::seed();
-        (self.callback_url, self.hold_ms) = (url, hold);
+        (self.hold_ms, self.remember) = (hold, remember);
+        self.callback_rules.set_urls(urls);
     }
 
     /// Remembers what an order's reserve was about.
@@ -137,6 +145,11 @@ impl State {
         if about.seat_ids.is_empty() {
             about.seat_ids.clone_from(seats);
         }
+    }
+
+    /// The user whose order this is, if it ever asked for seats.
+    pub fn user_of_order(&self, order: &str) -> Option<i64> {
+        self.orders.get(order).and_then(|(user, _)| *user)
     }
 
     pub fn last_order_of(&self, seat: i64) -> Option<String> {

@@ -83,6 +83,11 @@ impl Server {
         &self.data_dir
     }
 
+    /// What the server says of itself.
+    pub fn log_file(&self) -> PathBuf {
+        data_dir::log_file(&self.data_dir)
+    }
+
     /// The process id of the server, while it runs.
     pub fn pid(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
@@ -116,9 +121,14 @@ impl Server {
         Ok(())
     }
 
+    /// Stops the server as an administrator does it: every connection is cut, and everything is written out.
+    pub async fn stop_orderly(&mut self) {
+        self.end_meanwhile(libc::SIGINT).await;
+    }
+
     /// Stops the server without a checkpoint and cuts every connection, as a crash does.
     pub async fn stop_immediately(&mut self) {
-        self.end(libc::SIGQUIT);
+        self.end_meanwhile(libc::SIGQUIT).await;
     }
 
     /// Starts the server on the same data and port, after [`Server::stop_immediately`].
@@ -191,14 +201,25 @@ impl Server {
     }
 
     fn end(&mut self, signal: i32) {
-        let Some(mut child) = self.child.take() else {
-            return;
-        };
-        for signal in [signal, libc::SIGQUIT, libc::SIGKILL] {
-            process::signal(&child, signal);
-            if !matches!(process::wait_at_most(&mut child, STOP_LIMIT), Ok(None)) {
-                break;
-            }
+        if let Some(child) = self.child.take() {
+            end(child, signal);
+        }
+    }
+
+    /// The same without keeping others from their work.
+    async fn end_meanwhile(&mut self, signal: i32) {
+        if let Some(child) = self.child.take() {
+            let _ = tokio::task::spawn_blocking(move || end(child, signal)).await;
+        }
+    }
+}
+
+/// Ends the process in this way, or in a harder one when that takes too long.
+fn end(mut child: Child, signal: i32) {
+    for signal in [signal, libc::SIGQUIT, libc::SIGKILL] {
+        process::signal(&child, signal);
+        if !matches!(process::wait_at_most(&mut child, STOP_LIMIT), Ok(None)) {
+            break;
         }
     }
 }

@@ -12,11 +12,12 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
+use super::callbacks::{self, CallbackRule};
 use super::catalog::Event;
 use super::faults::FaultRule;
 use super::state::{Seat, SeatStatus, State, now_ms, raw};
 use super::{Sandbox, payment, seating};
-use specs::{CallbackUrl, Down, Hold, ModeSpec, Seats, Settle};
+use specs::{CallbackUrl, Down, Expire, Hold, ModeSpec, Seats, Settle};
 
 pub use specs::{EventSpec, SeatSpec};
 
@@ -41,7 +42,10 @@ pub(super) async fn answer(sandbox: &Sandbox, head: &Parts, body: &[u8]) -> Answ
         ("POST", ["events"]) => parsed(body, |spec| put_event(state, spec)),
         ("POST", ["seats"]) => parsed(body, |spec| put_seats(state, spec)),
         ("GET", ["seats", id]) => views::seat(state, id),
-        ("POST", ["seats", "expire"]) => done(json!({ "expired": seating::expire_all(state) })),
+        ("POST", ["seats", "expire"]) => parsed(body, |spec: Expire| {
+            let before = spec.reserved_before_ms.unwrap_or(i64::MAX);
+            done(json!({ "expired": seating::expire(state, spec.seat_ids.as_deref(), before) }))
+        }),
         ("POST", ["hold"]) => parsed(body, |spec: Hold| {
             state.hold_ms = spec.ms;
             ok()
@@ -51,7 +55,11 @@ pub(super) async fn answer(sandbox: &Sandbox, head: &Parts, body: &[u8]) -> Answ
             ok()
         }),
         ("POST", ["callback-url"]) => parsed(body, |spec: CallbackUrl| {
-            state.callback_url = spec.url;
+            state.callback_rules.set_urls(spec.url.into_iter().chain(spec.urls).collect());
+            ok()
+        }),
+        ("POST", ["callback-faults"]) => parsed(body, |rule: CallbackRule| {
+            state.callback_rules.add(rule);
             ok()
         }),
         ("POST", ["peers"]) => parsed(body, |spec: Down| {
@@ -62,12 +70,16 @@ pub(super) async fn answer(sandbox: &Sandbox, head: &Parts, body: &[u8]) -> Answ
         ("GET", ["faults"]) => done(json!({ "faults": state.faults.list() })),
         ("DELETE", ["faults"]) => {
             state.faults.clear();
+            state.callback_rules.clear();
             ok()
         }
         ("DELETE", ["faults", id]) => {
             let removed = id.parse().is_ok_and(|id| state.faults.remove(id));
             if removed { ok() } else { Answer::error(404, "no such fault rule") }
         }
+        ("GET", ["callback-faults"]) => done(json!({ "used": state.callback_rules.used() })),
+        ("GET", ["payments"]) => views::payments(state, query),
+        ("GET", ["calls", "open"]) => done(json!({ "open": state.calls.open })),
         ("GET", ["calls"]) => views::calls(state, query),
         ("DELETE", ["calls"]) => {
             state.calls.clear();
@@ -123,20 +135,22 @@ async fn settle(sandbox: &Sandbox, spec: Settle) -> Answer {
             payment.map(|payment| payment.id.clone())
         };
         let id = spec.payment_id.clone().or_else(of_order);
-        id.and_then(|id| payment::settle(&mut state, &id, spec.status))
+        id.and_then(|id| payment::settle(&mut state, &id, &spec.from, spec.status))
     };
-    let Some(payment) = payment else {
-        return Answer::error(404, "no such payment");
+    let payment = match payment {
+        Some(Ok(payment)) => payment,
+        Some(Err(payment)) => return Answer::error(409, &format!("the payment is {:?}", payment.status)),
+        None => return Answer::error(404, "no such payment"),
     };
     let callback = match spec.callback {
-        true => payment::call_back(sandbox, payment::callback_body(&payment, spec.status)).await,
+        true => callbacks::send(sandbox, callbacks::body(&payment, spec.status)).await,
         false => None,
     };
     done(json!({ "payment": payment, "callback": callback }))
 }
 
 async fn send_callback(sandbox: &Sandbox, body: Value) -> Answer {
-    match payment::call_back(sandbox, body).await {
+    match callbacks::send(sandbox, body).await {
         Some(record) => done(json!(record)),
         None => Answer::error(409, "no callback URL is set"),
     }

@@ -75,6 +75,9 @@ pub struct Settle {
     #[serde(default)]
     pub payment_id: Option<String>,
     pub status: PaymentStatus,
+    /// Only when it is one of these now; empty: whatever it is.
+    #[serde(default)]
+    pub from: Vec<PaymentStatus>,
     #[serde(default = "yes")]
     pub callback: bool,
 }
@@ -87,7 +90,21 @@ pub struct Down {
 
 #[derive(Deserialize)]
 pub struct CallbackUrl {
+    #[serde(default)]
     pub url: Option<String>,
+    /// Several take turns.
+    #[serde(default)]
+    pub urls: Vec<String>,
+}
+
+#[derive(Deserialize)]
+pub struct Expire {
+    /// Only these seats' holds; `None`: all.
+    #[serde(default)]
+    pub seat_ids: Option<Vec<i64>>,
+    /// Only holds that began before this time, in milliseconds since 1970.
+    #[serde(default)]
+    pub reserved_before_ms: Option<i64>,
 }
 
 #[derive(Deserialize)]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::peers::answer::Answer;
 use crate::peers::catalog::Event;
 use crate::peers::state::{Seat, SeatStatus, State};
-use crate::peers::{payment, seating};
+use crate::peers::{callbacks, payment, seating};
 
 /// One seat, as Seating shows it.
 pub fn seat(state: &State, id: &str) -> Answer {
@@ -25,7 +25,7 @@ pub fn all(state: &State) -> Answer {
         seat_counts: Value,
         seats: Vec<Box<RawValue>>,
         payments: Vec<&'a payment::Payment>,
-        callbacks: Vec<&'a payment::CallbackRecord>,
+        callbacks: Vec<&'a callbacks::CallbackRecord>,
         notifications: Vec<&'a Value>,
         faults: Value,
     }
@@ -48,6 +48,17 @@ pub fn all(state: &State) -> Answer {
             faults: json!(state.faults.list()),
         },
     )
+}
+
+/// The payments from number `from` on, in the order in which they were made, with the users who pay.
+pub fn payments(state: &State, query: &str) -> Answer {
+    let from = query.split('&').find_map(|pair| pair.strip_prefix("from=")?.parse::<usize>().ok());
+    let ids = state.payment_order.iter().skip(from.unwrap_or(0));
+    let payments = ids.filter_map(|id| state.payments.get(id));
+    let shown = payments
+        .map(|payment| json!({ "payment": payment, "user_id": state.user_of_order(&payment.order_id) }))
+        .collect::<Vec<_>>();
+    Answer::json(200, &json!({ "payments": shown }))
 }
 
 /// The recorded calls, filtered by `peer`, `call` and `order_id`; the counts are of all calls.

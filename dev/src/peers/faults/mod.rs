@@ -2,6 +2,7 @@
 
 mod rule;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -18,6 +19,8 @@ pub(super) struct Faults {
     rules: Vec<Placed>,
     next_id: u64,
     down: Vec<Peer>,
+    /// How often each peer was taken down.
+    starts: BTreeMap<Peer, u64>,
 }
 
 /// A rule with its number, and what has become of it.
@@ -57,7 +60,13 @@ impl Faults {
         self.down.retain(|other| *other != peer);
         if down {
             self.down.push(peer);
+            *self.starts.entry(peer).or_default() += 1;
         }
+    }
+
+    /// How often the peer was taken down: connections do not outlive it.
+    pub fn starts_of(&self, peer: Peer) -> u64 {
+        self.starts.get(&peer).copied().unwrap_or(0)
     }
 
     /// What happens to this call, if anything. Used-up rules stay in the list, for their numbers.

@@ -142,10 +142,14 @@ pub(super) fn not_found() -> Answer {
     error(404, "Seat not found")
 }
 
-/// Ends the holds of all seats now, as if their time were over.
-pub(super) fn expire_all(state: &mut State) -> usize {
-    let reserved = state.seats.values_mut().filter(|seat| seat.status == SeatStatus::Reserved);
-    reserved.map(|seat| free(seat, now_ms())).count()
+/// Ends holds now, as if their time were over: those of these seats (`None`: of all) that began before a time, in
+/// milliseconds since 1970. How many it ended.
+pub(super) fn expire(state: &mut State, ids: Option<&[i64]>, before_ms: i64) -> usize {
+    let held = state.seats.values_mut().filter(|seat| seat.status == SeatStatus::Reserved);
+    let meant = held.filter(|seat| {
+        ids.is_none_or(|ids| ids.contains(&seat.id)) && seat.reserved_at.is_none_or(|at| at < before_ms)
+    });
+    meant.map(|seat| free(seat, now_ms())).count()
 }
 
 fn sane(ids: &[i64]) -> bool {

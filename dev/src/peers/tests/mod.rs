@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+mod callbacks;
 mod faults;
 mod payment;
 mod record;

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::*;
 
 /// An order service that answers callbacks with `status` after `delay`; tells what it was sent.
-async fn merchant(
+pub(super) async fn merchant(
     status: StatusCode,
     delay: Duration,
 ) -> (String, tokio::sync::mpsc::UnboundedReceiver<String>) {

@@ -1,4 +1,4 @@
-//! What a buyer asks for after the order was placed: the part that cancelling and refunding have in common.
+//! What a buyer asks of a placed order: the part that cancelling and refunding have in common.
 
 use super::Context;
 use super::drive::{drive, store};
@@ -11,9 +11,9 @@ use crate::domain::saga::{Event, Rejected};
 use serde_json::json;
 use std::time::Duration;
 
-/// What became of a wish.
+/// What became of it.
 #[derive(Debug)]
-pub enum Heard {
+pub enum Handled {
     /// No such order.
     OrderNotFound,
     /// The order's state forbids it; nothing changed. The order as it is.
@@ -22,27 +22,27 @@ pub enum Heard {
     Granted(Box<Order>, Document),
 }
 
-/// How long an answer waits for the undoing that follows from a wish.
+/// How long an answer waits for the undoing that follows.
 const BUDGET: Duration = Duration::from_secs(5);
 
-/// Puts a wish to an order, and does what follows from it. Repeating it changes nothing.
+/// Puts it to the order, and does what follows. Repeating it changes nothing.
 ///
 /// # Errors
 /// [`DbError`]; what was begun is finished by the sweep.
-pub async fn put(context: &Context, id: OrderId, wish: Event) -> Result<Heard, DbError> {
+pub async fn handle(context: &Context, id: OrderId, request: Event) -> Result<Handled, DbError> {
     let Some((order, document)) = orders::load(&context.config, id).await? else {
-        return Ok(Heard::OrderNotFound);
+        return Ok(Handled::OrderNotFound);
     };
-    let stored = store(context, &order, wish, json!({})).await?;
+    let stored = store(context, &order, request, json!({})).await?;
     match stored.rejected {
         Some(Rejected::NotCancellable | Rejected::NotRefundable | Rejected::OtherPayment) => {
-            return Ok(Heard::Refused(Box::new(stored.order)));
+            return Ok(Handled::Refused(Box::new(stored.order)));
         }
         None | Some(Rejected::Stale) => {}
     }
     let document = stored.document.unwrap_or(document);
     if !stored.held {
-        return Ok(Heard::Granted(Box::new(stored.order), document));
+        return Ok(Handled::Granted(Box::new(stored.order), document));
     }
 
     let driver = context.clone();
@@ -50,11 +50,11 @@ pub async fn put(context: &Context, id: OrderId, wish: Event) -> Result<Heard, D
     if let Some(driven) = within(context, BUDGET, work).await?
         && let Some(document) = driven.document
     {
-        return Ok(Heard::Granted(Box::new(driven.order), document));
+        return Ok(Handled::Granted(Box::new(driven.order), document));
     }
     // Somebody drives it still: what it has come to.
     Ok(match orders::load(&context.config, id).await? {
-        Some((order, document)) => Heard::Granted(Box::new(order), document),
-        None => Heard::OrderNotFound,
+        Some((order, document)) => Handled::Granted(Box::new(order), document),
+        None => Handled::OrderNotFound,
     })
 }

@@ -1,0 +1,108 @@
+//! Orders by themselves: their states and their journal.
+
+use super::{Check, of_orders, unless};
+use crate::chaos::evidence::{Evidence, Order, Step};
+
+pub(super) fn checks(evidence: &Evidence) -> Vec<Check> {
+    let all = || evidence.orders.iter();
+    vec![
+        of_orders("every order is at rest", all(), at_rest),
+        of_orders("nothing is left over: messages, parked orders", all(), nothing_left),
+        of_orders("the journal is whole", all(), journal_is_whole),
+        of_orders("the journal tells causes before effects", all(), journal_is_legal),
+        of_orders("every change of status is a legal one", all(), changes_are_legal),
+        of_orders(
+            "what the buyer cancelled is never confirmed",
+            all().filter(|order| order.has("cancel_requested")),
+            cancelled_stays,
+        ),
+    ]
+}
+
+fn at_rest(order: &Order) -> Option<String> {
+    let done = order.phase == "done" && !order.has_due && order.status != "PENDING";
+    let waits = order.phase == "awaiting_payment" && order.status == "PENDING" && order.in_time;
+    unless(done || waits, || format!("{} in phase {}", order.status, order.phase))
+}
+
+fn nothing_left(order: &Order) -> Option<String> {
+    if let Some(message) = order.outbox.first() {
+        return Some(format!("a message waits: {message:?}"));
+    }
+    unless(!order.parked, || "the order is parked".into())
+}
+
+fn journal_is_whole(order: &Order) -> Option<String> {
+    let seqs: Vec<i64> = order.journal.iter().map(|entry| entry.seq).collect();
+    let versions: Vec<i64> = order.steps.iter().map(|step| step.version).collect();
+    let expected: Vec<i64> = (1..=order.version).collect();
+    if seqs != expected {
+        return Some(format!("entries {seqs:?}, version {}", order.version));
+    }
+    if versions != expected {
+        return Some(format!("states {versions:?} were seen, version {}", order.version));
+    }
+    let actors = ["client", "payment", "sweep", "operator"];
+    let stranger = order.journal.iter().find(|entry| !actors.contains(&&*entry.actor));
+    stranger.map(|entry| format!("an actor that nobody knows: {entry:?}"))
+}
+
+fn journal_is_legal(order: &Order) -> Option<String> {
+    let first = order.journal.first().map(|entry| &*entry.r#type);
+    if first != Some("order_placed") {
+        return Some(format!("begins with {first:?}"));
+    }
+    if order.journal.iter().skip(1).any(|entry| entry.r#type == "order_placed") {
+        return Some("was placed twice".into());
+    }
+    let before =
+        |seq: i64, kind: &str| order.journal.iter().any(|entry| entry.seq < seq && entry.r#type == kind);
+    for (was, is) in changes(order) {
+        let entry = order.journal.iter().find(|entry| entry.seq == is.version)?;
+        let legal = match (&*entry.r#type, &*is.status) {
+            ("refund_requested", _) => was.status == "CONFIRMED",
+            ("cancel_requested", status) => {
+                status == "CANCELLED" && ["PENDING", "CANCELLED"].contains(&&*was.status)
+            }
+            (_, "CONFIRMED") if was.status != "CONFIRMED" => {
+                before(is.version, "payment_succeeded") && before(is.version, "seats_reserved")
+            }
+            _ => true,
+        };
+        if !legal {
+            return Some(format!("{} after {} as number {}", entry.r#type, was.status, is.version));
+        }
+    }
+    None
+}
+
+fn changes_are_legal(order: &Order) -> Option<String> {
+    let first = order.steps.first().map(|step| &*step.status);
+    if first != Some("PENDING") {
+        return Some(format!("begins as {first:?}"));
+    }
+    if order.steps.last().map(|step| (&step.status, &step.phase)) != Some((&order.status, &order.phase)) {
+        return Some(format!("is {} in phase {}, and was last seen otherwise", order.status, order.phase));
+    }
+    let wrong = changes(order).find(|(was, is)| {
+        was.status != is.status
+            && !matches!(
+                (&*was.status, &*is.status),
+                ("PENDING", "CONFIRMED" | "CANCELLED" | "FAILED" | "REFUNDED")
+                    | ("CONFIRMED", "REFUNDED")
+                    // Paid after its time, and the seats were still to be had.
+                    | ("CANCELLED", "CONFIRMED")
+            )
+    });
+    wrong.map(|(was, is)| format!("from {} to {} as number {}", was.status, is.status, is.version))
+}
+
+fn cancelled_stays(order: &Order) -> Option<String> {
+    let cancel = order.journal.iter().find(|entry| entry.r#type == "cancel_requested")?;
+    let confirmed = order.steps.iter().find(|step| step.version >= cancel.seq && step.status == "CONFIRMED");
+    confirmed.map(|step| format!("cancelled as number {}, confirmed as number {}", cancel.seq, step.version))
+}
+
+fn changes(order: &Order) -> impl Iterator<Item = (&Step, &Step)> {
+    order.steps.iter().zip(order.steps.iter().skip(1))
+}

@@ -1,0 +1,368 @@
+//! The judge can be trusted: it finds nothing wrong with a sound world, and whatever is made wrong it finds, by name.
+//!
+//! The world is a real database with the real migrations and a sandbox. Each case makes one thing wrong in a copy of it.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::{Evidence, check};
+use crate::chaos::log::{Answer, Asked, Exchange};
+use crate::chaos::witness;
+use crate::migrations;
+use crate::peers::{CallbackRecord, Control, Mode, PaymentStatus, Peers, SeatSpec, SeatStatus};
+use crate::postgres::{Options, Server, remove};
+
+/// One that was confirmed.
+const SOLD: &str = "01980000-0000-7000-8000-00000000000a";
+/// One that the buyer cancelled while the payment was pending.
+const GIVEN_UP: &str = "01980000-0000-7000-8000-00000000000b";
+/// One that was confirmed and then given back.
+const RETURNED: &str = "01980000-0000-7000-8000-00000000000c";
+/// One whose payment was declined.
+const DECLINED: &str = "01980000-0000-7000-8000-00000000000d";
+
+/// What makes a world wrong.
+enum Wrong {
+    /// The order database.
+    Sql(&'static str),
+    /// What the peers, the users or the service say.
+    Said(fn(&mut Evidence)),
+}
+use Wrong::{Said, Sql};
+
+/// What must be found, and what is made wrong.
+const CASES: &[(&str, Wrong)] = &[
+    (
+        "every order is at rest",
+        Sql("UPDATE orders SET phase = 'releasing', due_at = now() WHERE status = 'FAILED'"),
+    ),
+    ("every order is at rest", Sql("UPDATE orders SET status = 'PENDING' WHERE status = 'FAILED'")),
+    (
+        "nothing is left over: messages, parked orders",
+        Sql("INSERT INTO outbox (id, order_id, kind, payload, due_at)
+             SELECT gen_random_uuid(), id, 'ORDER_FAILED', '{}', now() FROM orders WHERE status = 'FAILED'"),
+    ),
+    (
+        "nothing is left over: messages, parked orders",
+        Sql("UPDATE orders SET parked_at = now() WHERE status = 'FAILED'"),
+    ),
+    ("the journal is whole", Sql("DELETE FROM order_events WHERE seq = 3")),
+    ("the journal is whole", Sql("UPDATE order_events SET actor = 'nobody' WHERE seq = 3")),
+    (
+        "the journal tells causes before effects",
+        Sql("UPDATE order_events SET type = 'payment_pending' WHERE type = 'payment_succeeded'"),
+    ),
+    (
+        "the journal tells causes before effects",
+        Sql("UPDATE order_events SET type = 'refund_requested' WHERE type = 'payment_failed'"),
+    ),
+    (
+        "every change of status is a legal one",
+        Sql("UPDATE witness.steps SET status = 'FAILED' WHERE version = 3"),
+    ),
+    (
+        "what the buyer cancelled is never confirmed",
+        Sql("UPDATE witness.steps s SET status = 'CONFIRMED' FROM orders o
+             WHERE o.id = s.order_id AND o.status = 'CANCELLED' AND s.version = 5"),
+    ),
+    ("one charge per order at most, and none without an order", Said(|e| e.payments.push(e.payments[0].clone()))),
+    ("one charge per order at most, and none without an order", Said(|e| e.payments[0].taken += 1)),
+    (
+        "one charge per order at most, and none without an order",
+        Said(|e| e.payments[0].idempotency_key = "another".into()),
+    ),
+    ("one charge per order at most, and none without an order", Said(|e| drop(e.orders.remove(1)))),
+    (
+        "amounts are equal: seats, tax, total, charge",
+        Sql("UPDATE orders SET tax_cents = tax_cents - 1, total_cents = total_cents - 1 WHERE status = 'FAILED'"),
+    ),
+    ("amounts are equal: seats, tax, total, charge", Sql("UPDATE order_items SET seat_price_cents = 1")),
+    ("amounts are equal: seats, tax, total, charge", Said(|e| e.payments[0].amount_cents += 1)),
+    ("amounts are equal: seats, tax, total, charge", Said(|e| e.payments[0].currency = "EUR".into())),
+    ("paid exactly if the tickets are valid", Sql("UPDATE tickets SET voided_at = now()")),
+    ("paid exactly if the tickets are valid", Said(|e| e.payments.clear())),
+    (
+        "paid exactly if the tickets are valid",
+        Said(|e| e.payments.iter_mut().for_each(|payment| payment.status = PaymentStatus::Success)),
+    ),
+    (
+        "the order knows what became of its money",
+        Sql("UPDATE orders SET payment_status = 'PENDING' WHERE status = 'FAILED'"),
+    ),
+    (
+        "money goes back once, and only for orders that are not confirmed",
+        Said(|e| e.payments.iter_mut().for_each(|payment| payment.returned += 1)),
+    ),
+    (
+        "no seat is sold twice",
+        Sql("UPDATE tickets SET voided_at = NULL, seat_id = (SELECT min(seat_id) FROM tickets WHERE voided_at IS NULL)
+             WHERE voided_at IS NOT NULL"),
+    ),
+    (
+        "no ticket code is used twice",
+        Sql("ALTER TABLE tickets DROP CONSTRAINT tickets_ticket_code_key; UPDATE tickets SET ticket_code = 'TKT'"),
+    ),
+    ("tickets, claims and Seating's allocations agree", Sql("DELETE FROM seat_claims")),
+    ("tickets, claims and Seating's allocations agree", Said(|e| e.seats.clear())),
+    (
+        "no seat is allocated to an order that is not confirmed",
+        Said(|e| {
+            let mut seat = e.seats[&1].clone();
+            seat.order_id = Some(GIVEN_UP.into());
+            e.seats.insert(3, seat);
+        }),
+    ),
+    (
+        "live orders claim their seats, dead ones none",
+        Sql("INSERT INTO seat_claims SELECT event_id, seats[1], id FROM orders WHERE status = 'FAILED'"),
+    ),
+    ("every message was delivered at least once", Said(|e| drop(e.notifications.pop()))),
+    (
+        "a message that comes again is the same",
+        Said(|e| {
+            let mut again = e.notifications[0].clone();
+            again["seats"] = json!([7]);
+            e.notifications.push(again);
+        }),
+    ),
+    ("a message that comes again is the same", Said(|e| e.notifications[0]["id"] = json!("made-up"))),
+    ("every change of status is told", Sql("DELETE FROM witness.messages WHERE kind = 'ORDER_REFUNDED'")),
+    ("every answer is one that the contract has", Said(|e| say(e, Asked::Place, "errand-a", 500, SOLD, None))),
+    (
+        "every order that was acknowledged exists",
+        Said(|e| say(e, Asked::Place, "errand-x", 202, "01980000-0000-7000-8000-0000000000ff", Some("PENDING"))),
+    ),
+    (
+        "one key, one order",
+        Said(|e| {
+            say(e, Asked::Place, "errand-a", 202, SOLD, Some("PENDING"));
+            say(e, Asked::Place, "errand-a", 202, DECLINED, Some("PENDING"));
+        }),
+    ),
+    ("a confirmation holds", Said(|e| say(e, Asked::Read, "errand-b", 200, GIVEN_UP, Some("CONFIRMED")))),
+    ("a cancellation holds", Said(|e| say(e, Asked::Cancel, "errand-a", 200, SOLD, Some("CANCELLED")))),
+    (
+        "what users see never goes back",
+        Said(|e| {
+            say(e, Asked::Read, "errand-a", 200, SOLD, Some("CONFIRMED"));
+            say(e, Asked::Read, "errand-a", 200, SOLD, Some("PENDING"));
+        }),
+    ),
+    (
+        "every callback is answered as the contract has it",
+        Said(|e| {
+            let sent = json!({ "order_id": SOLD });
+            let answer = json!({ "code": "internal_error" });
+            e.callbacks.push(CallbackRecord { sent, status: Some(500), answer, started_at_ms: 0, took_ms: 1 });
+        }),
+    ),
+    (
+        "no order and no message is stuck",
+        Said(|e| e.stuck = Some(json!({ "orders": [{ "order_id": SOLD, "why": "overdue" }], "messages": [] }))),
+    ),
+    ("no order and no message is stuck", Said(|e| e.stuck = Some(json!({ "orders": [] })))),
+    (
+        "the gauges of violations are at zero",
+        Said(|e| {
+ e.gauges.insert("invariant=\"overdue\"".into(), 1.0);
+ }),
+    ),
+    ("the component never panicked", Said(|e| e.panics = "panicked at src/lib.rs".into())),
+];
+
+#[tokio::test]
+async fn a_sound_world_passes_and_every_invariant_can_be_violated() -> Result<()> {
+    let server = Server::start(Options::for_tests()?).await?;
+    let template = server.create_database("sound", None).await?;
+    migrations::apply(&template).await?;
+    witness::install(&template).await?;
+    let sandbox = Peers::start(crate::peers::Options::default()).await?;
+    let control = sandbox.control();
+    template.connect().await?.batch_execute(&orders()).await?;
+    tell_the_peers(&sandbox.url(), &control).await?;
+    let payments = control.payments_from(0).await?;
+    for payment in payments.iter().map(|new| &new.payment) {
+        let known = format!(
+            "UPDATE orders SET payment_id = '{}', payment_status = '{}' WHERE id = '{}'",
+            payment.id,
+            json!(payment.status).as_str().unwrap_or_default(),
+            payment.order_id
+        );
+        template.connect().await?.batch_execute(&known).await?;
+    }
+
+    let sound = async |name: &str, sql: &str| {
+        let database = server.create_database(name, Some("sound")).await?;
+        database.connect().await?.batch_execute(sql).await?;
+        let mut evidence = Evidence::of_stores(&database, &control).await?;
+        // The first is of the order that was sold.
+        evidence.payments.sort_by(|a, b| a.order_id.cmp(&b.order_id));
+        evidence.prices = BTreeMap::from([(1, 15_000), (2, 9_999), (3, 1), (4, 7_525), (5, 2_000)]);
+        evidence.stuck = Some(json!({ "orders": [], "messages": [] }));
+        evidence.gauges.insert("invariant=\"refund_unknown\"".into(), 0.0);
+        say(&mut evidence, Asked::Place, "errand-a", 201, SOLD, Some("PENDING"));
+        say(&mut evidence, Asked::Read, "errand-a", 200, SOLD, Some("CONFIRMED"));
+        say(&mut evidence, Asked::Cancel, "errand-b", 200, GIVEN_UP, Some("CANCELLED"));
+        anyhow::Ok(evidence)
+    };
+    let found = |evidence: &Evidence| -> Vec<&'static str> {
+        let checks = check(evidence).into_iter();
+        checks.filter(|check| !check.violations.is_empty()).map(|check| check.name).collect()
+    };
+
+    let evidence = sound("untouched", "").await?;
+    assert_eq!(found(&evidence), [""; 0], "{:#?}", check(&evidence));
+    let looked_at: Vec<&str> = check(&evidence).iter().map(|check| check.name).collect();
+    for check in check(&evidence).iter().filter(|check| !check.name.contains("callback")) {
+        assert!(check.checked > 0, "nothing was looked at: {}", check.name);
+    }
+    for (number, (name, wrong)) in CASES.iter().enumerate() {
+        let sql = if let Sql(sql) = wrong { sql } else { "" };
+        let mut evidence = sound(&format!("wrong_{number}"), sql).await?;
+        if let Said(change) = wrong {
+            change(&mut evidence);
+        }
+        let found = found(&evidence);
+        assert!(found.contains(name), "{name} (case {number}) was not found, only {found:?}");
+    }
+    for name in looked_at {
+        assert!(CASES.iter().any(|(case, _)| *case == name), "no case shows that this can fail: {name}");
+    }
+    let data_dir = server.data_dir().to_path_buf();
+    server.stop().await;
+    remove(&data_dir)
+}
+
+/// Adds an exchange a second after the last one.
+fn say(evidence: &mut Evidence, asked: Asked, key: &str, status: u16, id: &str, order: Option<&str>) {
+    let at_ms = evidence.exchanges.len() as u64 * 1_000;
+    let answer =
+        Answer { status, code: None, order_id: Some(id.to_owned()), order_status: order.map(str::to_owned) };
+    let key = key.to_owned();
+    evidence.exchanges.push(Exchange { at_ms, took_ms: 1, key, copy: 0, asked, answer: Ok(answer) });
+}
+
+/// Four lives, step by step, so that the witness sees them.
+fn orders() -> String {
+    let mut sql = String::from(
+        "CREATE FUNCTION step(o UUID, event TEXT, new_status TEXT, new_phase TEXT) RETURNS VOID LANGUAGE sql AS $$
+             UPDATE orders SET version = version + 1, status = new_status, phase = new_phase,
+                 due_at = CASE WHEN new_phase = 'done' THEN NULL ELSE now() END WHERE id = o;
+             INSERT INTO order_events (order_id, seq, type, actor)
+                 SELECT o, version, event, 'client' FROM orders WHERE id = o;
+             INSERT INTO outbox (id, order_id, kind, payload, due_at)
+                 SELECT (left(o::text, 24) || lpad(length(new_status) || right(o::text, 1), 12, '9'))::uuid, o, 'ORDER_' || new_status, '{}', now()
+                 WHERE new_status <> 'PENDING'
+                   AND NOT EXISTS (SELECT FROM witness.messages m WHERE m.order_id = o AND m.kind = 'ORDER_' || new_status);
+         $$;",
+    );
+    let mut live = |id: &str, key: &str, seats: &[(i64, i64)], steps: &[(&str, &str, &str)]| {
+        let ids: Vec<String> = seats.iter().map(|(seat, _)| seat.to_string()).collect();
+        sql += &format!(
+            "INSERT INTO orders (id, idempotency_key, request_hash, user_id, event_id, seats, phase, due_at)
+             VALUES ('{id}', '{key}', 'hash', 7, 101, '{{{}}}', 'reserving', now());
+             INSERT INTO order_events (order_id, seq, type, actor) VALUES ('{id}', 1, 'order_placed', 'client');",
+            ids.join(",")
+        );
+        let subtotal: i64 = seats.iter().map(|(_, cents)| cents).sum();
+        let tax = (subtotal * 75 + 999) / 1_000;
+        sql += &format!(
+            "UPDATE orders SET subtotal_cents = {subtotal}, tax_cents = {tax}, total_cents = {}, payment_id = id,
+                 payment_status = 'PENDING', failure_code = 'payment_declined' WHERE id = '{id}';",
+            subtotal + tax
+        );
+        for (seat, cents) in seats {
+            sql += &format!(
+                "INSERT INTO order_items (order_id, seat_id, seat_price_cents) VALUES ('{id}', {seat}, {cents});"
+            );
+            if steps.iter().any(|(_, status, _)| *status == "CONFIRMED") {
+                sql += &format!(
+                    "INSERT INTO tickets (order_id, seat_id, ticket_code) VALUES ('{id}', {seat}, 'TKT-{key}-{seat}');"
+                );
+            }
+        }
+        for (event, status, phase) in steps {
+            sql += &format!("SELECT step('{id}', '{event}', '{status}', '{phase}');");
+        }
+    };
+    let paid = [
+        ("seats_reserved", "PENDING", "charging"),
+        ("payment_succeeded", "PENDING", "allocating"),
+        ("seats_allocated", "CONFIRMED", "done"),
+    ];
+    live(SOLD, "errand-a", &[(1, 15_000), (2, 9_999)], &paid);
+    let cancelled = [
+        ("seats_reserved", "PENDING", "charging"),
+        ("payment_pending", "PENDING", "awaiting_payment"),
+        ("cancel_requested", "CANCELLED", "awaiting_payment"),
+        ("payment_failed", "CANCELLED", "releasing"),
+        ("seats_released", "CANCELLED", "done"),
+    ];
+    live(GIVEN_UP, "errand-b", &[(3, 1)], &cancelled);
+    let back = [
+        ("refund_requested", "CONFIRMED", "refunding"),
+        ("payment_refunded", "REFUNDED", "releasing"),
+        ("seats_released", "REFUNDED", "done"),
+    ];
+    live(RETURNED, "errand-c", &[(4, 7_525)], &[&paid[..], &back].concat());
+    let declined = [
+        ("seats_reserved", "PENDING", "charging"),
+        ("payment_failed", "FAILED", "releasing"),
+        ("seats_released", "FAILED", "done"),
+    ];
+    live(DECLINED, "errand-d", &[(5, 2_000)], &declined);
+    sql += &format!(
+        "UPDATE tickets SET voided_at = now() WHERE order_id = '{RETURNED}';
+         INSERT INTO seat_claims SELECT event_id, unnest(seats), id FROM orders WHERE id = '{SOLD}';
+         DELETE FROM outbox;"
+    );
+    sql
+}
+
+/// As the statement `step` makes it: not the same for two messages of one order.
+fn message_id(order_id: &str, status: &str) -> String {
+    format!("{}{:9>12}", &order_id[..24], format!("{}{}", status.len(), &order_id[35..]))
+}
+
+/// What the four lives left behind at the peers.
+async fn tell_the_peers(url: &str, control: &Control) -> Result<()> {
+    let client = reqwest::Client::new();
+    let fates = [
+        (SOLD, Mode::Silent, 26_874),
+        (GIVEN_UP, Mode::Decline, 2),
+        (RETURNED, Mode::Silent, 8_090),
+        (DECLINED, Mode::Decline, 2_150),
+    ];
+    for (id, mode, cents) in fates {
+        control.payment_mode(mode).await?;
+        let body = json!({ "merchant_order_id": id, "amount_cents": cents, "currency": "INR" });
+        let request = client.post(format!("{url}/payment/v1/charge")).header("idempotency-key", id);
+        request.json(&body).send().await?.error_for_status()?;
+    }
+    for new in control.payments_from(0).await?.iter().filter(|new| new.payment.order_id == RETURNED) {
+        let body = json!({ "payment_id": new.payment.id });
+        client.post(format!("{url}/payment/v1/refund")).json(&body).send().await?.error_for_status()?;
+    }
+    let sold = |id| SeatSpec {
+        id,
+        status: Some(SeatStatus::Allocated),
+        order_id: Some(SOLD.into()),
+        reserved_by: Some(7),
+        ..SeatSpec::default()
+    };
+    control.put_seats(101, &[sold(1), sold(2)]).await?;
+    let messages = [
+        (SOLD, "CONFIRMED"),
+        (GIVEN_UP, "CANCELLED"),
+        (RETURNED, "CONFIRMED"),
+        (RETURNED, "REFUNDED"),
+        (DECLINED, "FAILED"),
+    ];
+    for (id, status) in messages {
+        let body = json!({ "id": message_id(id, status), "type": format!("ORDER_{status}"), "order_id": id });
+        client.post(format!("{url}/notification/v1/notify")).json(&body).send().await?.error_for_status()?;
+    }
+    Ok(())
+}

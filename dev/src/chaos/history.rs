@@ -1,0 +1,104 @@
+//! Everything that is known of one order, for the person who has to find out what went wrong.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+use super::evidence::{Evidence, Order};
+
+/// The full history of an order. Whatever is only known of its key is told when there is no such order.
+pub fn of_order(evidence: &Evidence, order_id: Option<&str>, key: Option<&str>) -> String {
+    let mut text = String::new();
+    let order = evidence.orders.iter().find(|order| {
+        Some(&*order.id) == order_id || (order_id.is_none() && Some(&*order.idempotency_key) == key)
+    });
+    let id = order.map(|order| &*order.id).or(order_id).unwrap_or_default();
+    let key = order.map(|order| &*order.idempotency_key).or(key);
+    section(&mut text, "order", order.iter().map(|order| order.row.to_string()));
+    if let Some(order) = order {
+        parts(&mut text, order);
+    }
+    let payments = evidence.payments.iter().filter(|payment| payment.order_id == id);
+    section(&mut text, "Payment", payments.map(|payment| format!("{payment:?}")));
+    let seats = order.into_iter().flat_map(Order::sorted_seats);
+    section(&mut text, "Seating", seats.map(|seat| format!("seat {seat}: {:?}", evidence.seats.get(&seat))));
+    let callbacks = evidence.callbacks.iter().filter(|callback| callback.sent["order_id"] == id);
+    let callbacks = callbacks.map(|callback| {
+        let note = if callback.answer["note"].is_null() {
+            &callback.answer["code"]
+        } else {
+            &callback.answer["note"]
+        };
+        let state = &callback.answer["order"]["status"];
+        format!(
+            "{} {} → {:?} {note} {state} after {} ms",
+            time(callback.started_at_ms),
+            callback.sent["status"],
+            callback.status,
+            callback.took_ms
+        )
+    });
+    section(&mut text, "callbacks", callbacks);
+    let calls = evidence.calls.iter().filter(|call| call.order_id.as_deref() == Some(id));
+    let calls = calls.map(|call| {
+        let end = if call.closed { "closed".to_owned() } else { format!("{:?}", call.status) };
+        format!(
+            "{} {:?} {:?} → {end} after {:?} ms",
+            time(call.started_at_ms),
+            call.call,
+            call.seat_ids,
+            call.took_ms
+        )
+    });
+    section(&mut text, "calls of peers", calls);
+    let notifications = evidence.notifications.iter().filter(|message| message["order_id"] == id);
+    section(&mut text, "notifications", notifications.map(Value::to_string));
+    let exchanges = evidence.exchanges.iter().filter(|exchange| Some(&*exchange.key) == key);
+    let mut exchanges: Vec<_> = exchanges.collect();
+    exchanges.sort_by_key(|exchange| exchange.at_ms);
+    let exchanges = exchanges.into_iter().map(|one| {
+        let answer = match &one.answer {
+            Ok(answer) => format!("{answer:?}"),
+            Err(error) => error.clone(),
+        };
+        format!(
+            "{} ms {:?} at copy {} → {answer} after {} ms",
+            one.at_ms,
+            one.asked,
+            one.copy + 1,
+            one.took_ms
+        )
+    });
+    section(&mut text, "requests of the user", exchanges);
+    text
+}
+
+fn parts(text: &mut String, order: &Order) {
+    section(text, "items", order.items.iter().map(|item| format!("{item:?}")));
+    section(text, "tickets", order.tickets.iter().map(|ticket| format!("{ticket:?}")));
+    section(text, "claims", order.claims.iter().map(|seat| format!("seat {seat}")));
+    let journal = order.journal.iter().map(|entry| {
+        let state = order.steps.iter().find(|step| step.version == entry.seq);
+        let state = state.map(|step| format!("{} {}", step.status, step.phase)).unwrap_or_default();
+        format!("{} {} by {} at {} → {state} {}", entry.seq, entry.r#type, entry.actor, entry.at, entry.data)
+    });
+    section(text, "journal", journal);
+    section(text, "outbox", order.outbox.iter().map(|message| format!("{message:?}")));
+    section(text, "messages ever written", order.messages.iter().map(|message| format!("{message:?}")));
+}
+
+fn section(text: &mut String, title: &str, lines: impl Iterator<Item = String>) {
+    let _ = writeln!(text, "  {title}:");
+    let before = text.len();
+    for line in lines {
+        let _ = writeln!(text, "    {line}");
+    }
+    if text.len() == before {
+        let _ = writeln!(text, "    nothing");
+    }
+}
+
+fn time(ms: i64) -> String {
+    let time = chrono::DateTime::from_timestamp_millis(ms).unwrap_or_default();
+    time.format("%H:%M:%S%.3f").to_string()
+}

@@ -1,0 +1,168 @@
+//! The callbacks that Payment sends to the order service, and what happens to them on the way.
+
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Sandbox;
+use super::call::{About, Matching};
+use super::payment::{Payment, PaymentStatus};
+use super::state::now_ms;
+
+/// How long Payment waits for the answer to a callback.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// A callback that was sent to the order service, and what came of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallbackRecord {
+    /// What was sent.
+    pub sent: Value,
+    /// The status that was answered; `None` when no answer came in time.
+    pub status: Option<u16>,
+    /// The body that was answered.
+    pub answer: Value,
+    /// When it was sent: milliseconds since 1970.
+    pub started_at_ms: i64,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+}
+
+/// What happens to a callback on its way. Payment takes one that was not answered for failed, as always.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallbackFault {
+    /// It never arrives.
+    Drop,
+    /// It arrives after so many milliseconds, also when Payment has given up waiting.
+    Delay(u64),
+    /// It arrives so many times, all at once.
+    Repeat(u32),
+}
+
+/// Which charges' callbacks are disturbed, and how. Each rule is for one callback.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallbackRule {
+    /// Only callbacks about this order, seat, user.
+    #[serde(flatten)]
+    pub only: Matching,
+    /// What happens.
+    pub fault: CallbackFault,
+}
+
+/// Where callbacks go, and which are disturbed.
+#[derive(Default)]
+pub(super) struct Callbacks {
+    urls: Vec<String>,
+    turn: usize,
+    rules: Vec<CallbackRule>,
+    used: Vec<CallbackRule>,
+}
+
+impl Callbacks {
+    /// Callbacks go to these in turn; when there are none, nobody is called.
+    pub fn set_urls(&mut self, urls: Vec<String>) {
+        self.urls = urls;
+    }
+
+    pub fn take_urls(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.urls)
+    }
+
+    pub fn add(&mut self, rule: CallbackRule) {
+        self.rules.push(rule);
+    }
+
+    /// The rules that have disturbed a callback.
+    pub fn used(&self) -> &[CallbackRule] {
+        &self.used
+    }
+
+    pub fn clear(&mut self) {
+        self.rules.clear();
+    }
+
+    fn next_url(&mut self) -> Option<String> {
+        self.turn = self.turn.wrapping_add(1);
+        self.urls.get(self.turn % self.urls.len().max(1)).cloned()
+    }
+
+    fn take(&mut self, about: &About) -> Option<CallbackFault> {
+        let place = self.rules.iter().position(|rule| rule.only.fits(about))?;
+        let rule = self.rules.remove(place);
+        let fault = rule.fault;
+        self.used.push(rule);
+        Some(fault)
+    }
+}
+
+/// What we are told of a payment.
+pub(super) fn body(payment: &Payment, status: PaymentStatus) -> Value {
+    json!({ "order_id": payment.order_id, "payment_id": payment.id, "status": status })
+}
+
+/// Sends any callback. `None` when there is no callback URL.
+pub(super) async fn send(sandbox: &Sandbox, body: Value) -> Option<CallbackRecord> {
+    let url = sandbox.state().callback_rules.next_url()?;
+    let (started_at_ms, start) = (now_ms(), Instant::now());
+    let exchange = async {
+        let answer = sandbox.client.post(url).json(&body).send().await?;
+        let status = answer.status().as_u16();
+        let text = answer.text().await?;
+        let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Ok::<_, reqwest::Error>((status, value))
+    };
+    let (status, answer) = match tokio::time::timeout(LIMIT, exchange).await {
+        Ok(Ok((status, answer))) => (Some(status), answer),
+        Ok(Err(error)) => (None, error.to_string().into()),
+        Err(_) => (None, "no answer in time".into()),
+    };
+    let took_ms = start.elapsed().as_millis() as u64;
+    let record = CallbackRecord { sent: body, status, answer, started_at_ms, took_ms };
+    let mut state = sandbox.state();
+    if state.callbacks.len() >= state.remember {
+        state.callbacks.pop_front();
+    }
+    state.callbacks.push_back(record.clone());
+    Some(record)
+}
+
+/// Tells the order service of a new payment, in whatever way the rules have it; whether it took the news. With nobody
+/// to call, all is well.
+pub(super) async fn about(sandbox: &Sandbox, about: &About, payment: &Payment) -> bool {
+    let fault = sandbox.state().callback_rules.take(about);
+    let send = || send(sandbox, body(payment, payment.status));
+    let taken = |record: Option<CallbackRecord>| {
+        record.is_none_or(|record| record.status.is_some_and(|status| (200..300).contains(&status)))
+    };
+    match fault {
+        None => taken(send().await),
+        Some(CallbackFault::Drop) => false,
+        Some(CallbackFault::Delay(ms)) if Duration::from_millis(ms) < LIMIT => {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            taken(send().await)
+        }
+        Some(CallbackFault::Delay(ms)) => {
+            send_later(sandbox, Duration::from_millis(ms), body(payment, payment.status));
+            tokio::time::sleep(LIMIT).await;
+            false
+        }
+        Some(CallbackFault::Repeat(times)) => {
+            for _ in 1..times {
+                send_later(sandbox, Duration::ZERO, body(payment, payment.status));
+            }
+            taken(send().await)
+        }
+    }
+}
+
+/// Sends a callback whose answer nobody waits for.
+fn send_later(sandbox: &Sandbox, wait: Duration, body: Value) {
+    let sandbox = sandbox.itself();
+    tokio::spawn(async move {
+        tokio::time::sleep(wait).await;
+        if let Some(sandbox) = sandbox.upgrade() {
+            send(&sandbox, body).await;
+        }
+    });
+}

@@ -1,0 +1,29 @@
+//! A short failure campaign: `cargo dev chaos` is the long one.
+
+use order_dev::chaos::kinds::Kind;
+use order_dev::chaos::{Options, run};
+
+use crate::support::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_order_comes_to_harm_whatever_fails() {
+    build();
+    let report = run(Options { orders: 80, seed: 1, progress: false }).await.expect("the campaign ends");
+    println!("{report}");
+    assert_eq!(report.violations(), 0, "see the report above");
+    let happened = |kind| report.injected.iter().any(|(one, _, count)| *one == kind && *count > 0);
+    for kind in [
+        Kind::HostKilled,
+        Kind::DatabaseCrashed,
+        Kind::DatabaseRestarted,
+        Kind::AnswerLost,
+        Kind::CallbackDropped,
+        Kind::Cancelled,
+        Kind::RefundAsked,
+    ] {
+        assert!(happened(kind), "the plan has {kind:?}, and it did not happen");
+    }
+    for check in report.checks.iter().filter(|check| !check.name.contains("gauges")) {
+        assert!(check.checked > 0, "nothing was looked at: {}", check.name);
+    }
+}
