@@ -27,6 +27,8 @@ pub enum Guard {
     Lease,
     /// That nothing is held any more must be seen after nothing is in flight any more.
     LookAfterFlight,
+    /// An operator's redrive does not take an order from somebody who is at it.
+    RedriveSparesHolders,
 }
 
 impl Guard {
@@ -40,6 +42,7 @@ impl Guard {
         Self::LeaseCountsAsFlight,
         Self::Lease,
         Self::LookAfterFlight,
+        Self::RedriveSparesHolders,
     ];
 }
 
@@ -120,6 +123,16 @@ impl Model {
         self.begin(world, last);
         if lost {
             world.cover(order, false);
+        }
+    }
+
+    /// `redrive` makes an order due before its time, and a sweep claims it.
+    pub fn redrive(&self, world: &mut World, order: No) {
+        for one in world.holders.iter_mut().flatten().filter(|one| one.order == order) {
+            one.fresh = false;
+        }
+        if world.rows[order].when != When::Lease || self.lacks(Guard::RedriveSparesHolders) {
+            self.claim(world, order);
         }
     }
 

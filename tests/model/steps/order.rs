@@ -46,10 +46,7 @@ pub fn order_steps(model: &Model, world: &World, order: No, steps: &mut Steps) {
     if world.left.redrives > 0 && row.tried && row.when != When::Never {
         push(steps, world, Step::Redrive(order), |w| {
             w.left.redrives -= 1;
-            for one in w.holders.iter_mut().flatten().filter(|one| one.order == order) {
-                one.fresh = false;
-            }
-            model.claim(w, order);
+            model.redrive(w, order);
         });
     }
     if world.left.cancels > 0 {
