@@ -15,7 +15,7 @@ fn breaks(property: &str, guard: Guard, model: Model) {
 
 #[test]
 fn without_the_version_a_late_answer_overwrites_the_callbacks() {
-    breaks(settle::SEATS, Guard::Version, one_order(Budget { callbacks: 1, ..QUIET }));
+    breaks(settle::MONEY, Guard::Version, one_order(Budget { callbacks: 1, ..QUIET }));
 }
 
 #[test]
@@ -46,14 +46,21 @@ fn without_counting_it_a_lost_holders_request_touches_the_next_buyers_seat() {
 }
 
 #[test]
-fn without_the_lease_an_overtaken_holder_frees_a_confirmed_seat() {
+fn without_the_lease_an_overtaken_holder_goes_on_beside_the_next() {
     let overtaken = Budget { overtakes: 1, callbacks: 1, cancels: 1, ..QUIET };
-    breaks(properties::ALLOCATED, Guard::Lease, Model { holders: 3, ..one_order(overtaken) });
+    breaks(properties::NEXT_BUYER, Guard::Lease, Model { holders: 3, ..one_order(overtaken) });
 }
 
 #[test]
 fn without_the_lease_a_cancelled_order_frees_the_same_buyers_next_one() {
-    breaks(properties::ALLOCATED, Guard::Lease, two_orders(true, Budget { cancels: 1, ..QUIET }));
+    let overtaken = Budget { overtakes: 1, cancels: 1, ..QUIET };
+    breaks(properties::ALLOCATED, Guard::Lease, two_orders(true, overtaken));
+}
+
+#[test]
+fn without_sparing_its_holder_a_redrive_lets_a_late_request_touch_the_next_buyers_seat() {
+    let redriven = one_order(Budget { faults: 2, redrives: 1, ..QUIET });
+    breaks(properties::NEXT_BUYER, Guard::RedriveSparesHolders, redriven);
 }
 
 #[test]

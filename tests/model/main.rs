@@ -31,6 +31,8 @@ mod world;
 
 use explore::{Explored, explore};
 use service::{Guard, Model};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use world::{Budget, World};
 
 /// One order, and a next buyer for its seat.
@@ -110,8 +112,16 @@ fn one_order_whose_holders_crash() {
 
 #[test]
 fn one_order_whose_holder_is_overtaken() {
-    let budget = Budget { overtakes: 1, callbacks: 1, cancels: 1, ..QUIET };
-    holds("overtaken", &one_order(budget), 100_000);
+    let overtaken = Budget { overtakes: 1, cancels: 1, ..QUIET };
+    holds("overtaken", &one_order(Budget { callbacks: 1, ..overtaken }), 100_000);
+    holds("overtaken and lost", &one_order(Budget { faults: 1, ..overtaken }), 300_000);
+}
+
+#[test]
+fn one_order_that_an_operator_redrives() {
+    holds("redriven and lost", &one_order(Budget { redrives: 1, faults: 2, ..QUIET }), 80_000);
+    let cancelled = Budget { redrives: 1, faults: 1, cancels: 1, ..QUIET };
+    holds("redriven and cancelled", &one_order(cancelled), 100_000);
 }
 
 #[test]
@@ -136,6 +146,25 @@ fn two_orders_of_two_users_want_the_same_seat() {
 #[test]
 fn two_orders_of_one_user_want_the_same_seat() {
     holds("one user", &two_orders(true, Budget { cancels: 1, ..QUIET }), 200_000);
+}
+
+/// What states are told apart by tells them apart.
+#[test]
+fn states_that_are_packed_alike_are_alike() {
+    let model = two_orders(true, Budget { faults: 1, crashes: 1, ..BUSY });
+    let mut known = HashMap::from([(pack::pack(&World::new(model.budget)), World::new(model.budget))]);
+    let mut frontier = VecDeque::from_iter(known.values().copied());
+    while let (Some(world), true) = (frontier.pop_front(), known.len() < 20_000) {
+        for (step, after) in steps::all(&model, &world) {
+            match known.entry(pack::pack(&after)) {
+                Entry::Occupied(same) => assert_eq!(*same.get(), after, "{step:?}"),
+                Entry::Vacant(place) => {
+                    place.insert(after);
+                    frontier.push_back(after);
+                }
+            }
+        }
+    }
 }
 
 /// A wider exploration by hand: `MODEL="faults=2 crashes=1" cargo test --test model -- --ignored --nocapture`.

@@ -27,9 +27,11 @@ fn payment(status: Option<PaymentStatus>) -> u64 {
 }
 
 fn flags<const N: usize>(flags: [bool; N]) -> u64 {
-    let mut word = 0;
-    for flag in flags {
-        word = word << 1 | flag as u64;
+    // An iterator costs more than what it is for.
+    let (mut word, mut n) = (0, 0);
+    while n < N {
+        word = word << 1 | flags[n] as u64;
+        n += 1;
     }
     word
 }
@@ -139,11 +141,16 @@ fn pay(pay: &Pay) -> u64 {
 
 fn budget(left: &Budget) -> u64 {
     let Budget { crashes, faults, callbacks, cancels, refunds, turns, flips, overtakes, redrives } = *left;
-    let mut word = Word(0);
-    for n in [crashes, faults, callbacks, cancels, refunds, turns, flips, overtakes, redrives] {
-        word = word.with(3, u64::from(n));
-    }
-    word.0
+    Word(u64::from(crashes))
+        .with(3, u64::from(faults))
+        .with(3, u64::from(callbacks))
+        .with(3, u64::from(cancels))
+        .with(3, u64::from(refunds))
+        .with(3, u64::from(turns))
+        .with(3, u64::from(flips))
+        .with(3, u64::from(overtakes))
+        .with(3, u64::from(redrives))
+        .0
 }
 
 /// All of a state.
