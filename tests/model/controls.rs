@@ -1,7 +1,7 @@
 //! Negative controls: with one rule left out, the exploration finds what the rule is for.
 
 use super::properties::{self, settle};
-use super::service::{Guard, Model};
+use super::rules::{Guard, Model};
 use super::world::Budget;
 use super::{BUSY, QUIET, one_order, run, two_orders};
 
@@ -55,6 +55,12 @@ fn without_the_lease_an_overtaken_holder_goes_on_beside_the_next() {
 fn without_the_lease_a_cancelled_order_frees_the_same_buyers_next_one() {
     let overtaken = Budget { overtakes: 1, cancels: 1, ..QUIET };
     breaks(properties::ALLOCATED, Guard::Lease, two_orders(true, overtaken));
+}
+
+#[test]
+fn without_waiting_for_its_holder_an_overtaken_allocation_lands_for_a_dead_order() {
+    let overtaken = one_order(Budget { faults: 1, cancels: 1, ..QUIET });
+    breaks(settle::SEATS, Guard::OvertakenForTheLease, overtaken);
 }
 
 #[test]

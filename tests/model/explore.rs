@@ -2,7 +2,7 @@
 
 use super::pack::{Fingerprints, fingerprint};
 use super::properties::{self, settle};
-use super::service::Model;
+use super::rules::Model;
 use super::steps::{self, Step};
 use super::world::World;
 use std::collections::VecDeque;
@@ -82,7 +82,7 @@ fn path(model: &Model, initial: &[World], known: &Fingerprints, end: &World) -> 
         trail.push(before);
     }
     let begins = trail.pop().expect("at least the end");
-    let mut world = *initial.iter().find(|world| fingerprint(*world) == begins).expect("an initial state");
+    let mut world = *initial.iter().find(|world| fingerprint(world) == begins).expect("an initial state");
     let mut path = Vec::new();
     while let Some(then) = trail.pop() {
         let (step, after) = steps::all(model, &world)

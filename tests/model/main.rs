@@ -25,12 +25,13 @@ mod order;
 mod pack;
 mod peers;
 mod properties;
+mod rules;
 mod service;
 mod steps;
 mod world;
 
 use explore::{Explored, explore};
-use service::{Guard, Model};
+use rules::{Guard, Model};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use world::{Budget, World};

@@ -1,7 +1,7 @@
 //! Seating and Payment, as far as their contracts go: what a request does to them, and what they show.
 
 use super::order::No;
-use super::service::Model;
+use super::rules::Model;
 use super::world::{Deed, Pay, Seat, Who, World};
 use PaymentStatus::{Failed, Pending, Refunded, Success};
 use order_service::domain::order::PaymentStatus;

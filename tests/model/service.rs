@@ -1,102 +1,15 @@
 //! The shell around the saga, as `commands::drive` and `commands::perform` are written: one step is one statement of
 //! the database, or one answer of a peer.
 
-use super::order::{Ev, Issued, No, Row, When, tax};
+use super::order::{Ev, Issued, No, Row, When};
 use super::peers::{self, Owner};
-use super::world::{At, Budget, Deed, Holder, Seat, Who, World};
+use super::rules::{Guard, Model};
+use super::world::{At, Deed, Holder, Seat, Who, World};
 use order_service::domain::order::{Hold, PaymentStatus, Phase, Status};
 use order_service::domain::retry;
-use order_service::domain::saga::{self, Action, Claims, Rejected, Transition};
-
-/// A rule that a negative control leaves out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Guard {
-    /// A store is refused when the version has moved on.
-    Version,
-    /// No answer of the charge is not a refusal.
-    SilenceSaysNothing,
-    /// Claims are kept while a request may land.
-    InFlight,
-    /// A refund is repeated only after Payment was asked.
-    AskBeforeRefund,
-    /// A cancel of an order that expired is remembered.
-    GivenUp,
-    /// A sweep that takes over a lease counts the lost holder's request as in flight.
-    LeaseCountsAsFlight,
-    /// What came of an action counts only while its holder still has the order's lease.
-    Lease,
-    /// That nothing is held any more must be seen after nothing is in flight any more.
-    LookAfterFlight,
-    /// An operator's redrive does not take an order from somebody who is at it.
-    RedriveSparesHolders,
-}
-
-impl Guard {
-    /// All of them.
-    pub const ALL: &[Self] = &[
-        Self::Version,
-        Self::SilenceSaysNothing,
-        Self::InFlight,
-        Self::AskBeforeRefund,
-        Self::GivenUp,
-        Self::LeaseCountsAsFlight,
-        Self::Lease,
-        Self::LookAfterFlight,
-        Self::RedriveSparesHolders,
-    ];
-}
-
-/// What is explored: how many orders, which troubles, and which rule is left out.
-#[derive(Clone, Debug)]
-pub struct Model {
-    pub orders: usize,
-    /// The two orders are of one user.
-    pub same_user: bool,
-    /// Whether somebody else buys the seat once its claims are free.
-    pub next_buyer: bool,
-    /// Holders at any one time.
-    pub holders: usize,
-    /// Callbacks are signed, and so believed however old they are.
-    pub signed: bool,
-    /// Payment may refuse the charge, and Seating's prices may be too high to be charged.
-    pub refusals: bool,
-    /// Payment pays out again when a refund is repeated; then nothing may be overtaken or come late.
-    pub careless_refunds: bool,
-    pub budget: Budget,
-    pub without: Option<Guard>,
-}
+use order_service::domain::saga::{self, Action, Claims, Transition};
 
 impl Model {
-    fn lacks(&self, guard: Guard) -> bool {
-        self.without == Some(guard)
-    }
-
-    fn next(&self, row: &Row, ev: Ev) -> Result<Transition, Rejected> {
-        let mut row = *row;
-        row.in_flight &= !self.lacks(Guard::InFlight);
-        let silent = matches!(ev, Ev::Silence { .. });
-        let refused = silent && row.phase == Phase::Charging && self.lacks(Guard::SilenceSaysNothing);
-        let ev = match ev {
-            _ if refused => Ev::ChargeRefused,
-            Ev::Released { .. } if self.lacks(Guard::LookAfterFlight) || self.lacks(Guard::InFlight) => {
-                Ev::Released { settled: true }
-            }
-            ev => ev,
-        };
-        let mut transition = saga::next(&row.order(), &ev.event(), tax())?;
-        if ev == Ev::Cancel && self.lacks(Guard::GivenUp) {
-            transition.order.given_up = false;
-        }
-        Ok(transition)
-    }
-
-    fn action(&self, row: &Row) -> Option<Action> {
-        Some(match saga::action(&row.order())? {
-            Action::AskThenRefund if self.lacks(Guard::AskBeforeRefund) => Action::Refund,
-            action => action,
-        })
-    }
-
     /// `order_claim_due` gives a due order to a sweep.
     pub fn claim(&self, world: &mut World, order: No) {
         let row = &mut world.rows[order];
@@ -285,7 +198,8 @@ impl Model {
         world.cancelled[order] |= ev == Ev::Cancel;
         if transition.in_flight {
             let after_the_lease = (retry::lease_ms(phase) + retry::IN_FLIGHT_MS) as i64;
-            world.cover(order, transition.order.in_flight_ms >= after_the_lease);
+            let long = transition.order.in_flight_ms >= after_the_lease;
+            world.cover(order, long && !self.lacks(Guard::OvertakenForTheLease));
         }
         match transition.claims {
             Claims::Keep => {}

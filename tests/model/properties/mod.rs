@@ -3,7 +3,7 @@
 pub mod settle;
 
 use super::order::{Issued, No, When};
-use super::service::Model;
+use super::rules::Model;
 use super::world::{Flying, Next, Seat, Who, World};
 use order_service::domain::order::{PaymentStatus, Phase, Status};
 

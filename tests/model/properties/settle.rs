@@ -6,7 +6,7 @@
 
 use crate::order::{Issued, No, When};
 use crate::pack::{Fingerprints, fingerprint};
-use crate::service::Model;
+use crate::rules::Model;
 use crate::steps::{self, Step};
 use crate::world::{Budget, Pay, Seat, Who, World};
 use order_service::domain::order::PaymentStatus;

@@ -3,7 +3,7 @@
 use super::{Step, Steps, push};
 use crate::order::Ev;
 use crate::peers;
-use crate::service::Model;
+use crate::rules::Model;
 use crate::world::{At, Deed, Holder, Seat, World};
 
 pub fn holder_steps(model: &Model, world: &World, h: usize, steps: &mut Steps) {

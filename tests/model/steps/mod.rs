@@ -5,7 +5,7 @@ mod order;
 mod outside;
 
 use super::order::{Ev, No, When};
-use super::service::{Guard, Model};
+use super::rules::{Guard, Model};
 use super::world::{At, Deed, Next, World};
 use holder::{flying_steps, holder_steps};
 use order::order_steps;

@@ -3,7 +3,7 @@
 use super::holder::ahead;
 use super::{Step, Steps, push};
 use crate::order::{Ev, No, Row, When};
-use crate::service::Model;
+use crate::rules::Model;
 use crate::world::{At, Deed, Flying, Holder, Who, World};
 
 pub fn order_steps(model: &Model, world: &World, order: No, steps: &mut Steps) {

@@ -4,7 +4,7 @@ use super::order::news;
 use super::{Step, Steps, push};
 use crate::order::{Ev, No};
 use crate::peers;
-use crate::service::Model;
+use crate::rules::Model;
 use crate::world::{Next, Seat, Who, World};
 use order_service::domain::order::PaymentStatus;
 

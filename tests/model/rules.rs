@@ -1,0 +1,102 @@
+//! What is explored, and the rules that hold: the saga's, and without one of them in a negative control.
+
+use super::order::{Ev, Row, tax};
+use super::world::Budget;
+use order_service::domain::order::Phase;
+use order_service::domain::saga::{self, Action, Rejected, Transition};
+
+/// A rule that a negative control leaves out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Guard {
+    /// A store is refused when the version has moved on.
+    Version,
+    /// No answer of the charge is not a refusal.
+    SilenceSaysNothing,
+    /// Claims are kept while a request may land.
+    InFlight,
+    /// A refund is repeated only after Payment was asked.
+    AskBeforeRefund,
+    /// A cancel of an order that expired is remembered.
+    GivenUp,
+    /// A sweep that takes over a lease counts the lost holder's request as in flight.
+    LeaseCountsAsFlight,
+    /// What came of an action counts only while its holder still has the order's lease.
+    Lease,
+    /// That nothing is held any more must be seen after nothing is in flight any more.
+    LookAfterFlight,
+    /// A cancel that overtakes an allocation waits for whoever is at it, and not only for what it has sent.
+    OvertakenForTheLease,
+    /// An operator's redrive does not take an order from somebody who is at it.
+    RedriveSparesHolders,
+}
+
+impl Guard {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::Version,
+        Self::SilenceSaysNothing,
+        Self::InFlight,
+        Self::AskBeforeRefund,
+        Self::GivenUp,
+        Self::LeaseCountsAsFlight,
+        Self::Lease,
+        Self::LookAfterFlight,
+        Self::OvertakenForTheLease,
+        Self::RedriveSparesHolders,
+    ];
+}
+
+/// What is explored: how many orders, which troubles, and which rule is left out.
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub orders: usize,
+    /// The two orders are of one user.
+    pub same_user: bool,
+    /// Whether somebody else buys the seat once its claims are free.
+    pub next_buyer: bool,
+    /// Holders at any one time.
+    pub holders: usize,
+    /// Callbacks are signed, and so believed however old they are.
+    pub signed: bool,
+    /// Payment may refuse the charge, and Seating's prices may be too high to be charged.
+    pub refusals: bool,
+    /// Payment pays out again when a refund is repeated; then nothing may be overtaken or come late.
+    pub careless_refunds: bool,
+    pub budget: Budget,
+    pub without: Option<Guard>,
+}
+
+impl Model {
+    /// Whether a rule is left out.
+    pub fn lacks(&self, guard: Guard) -> bool {
+        self.without == Some(guard)
+    }
+
+    /// What the saga decides.
+    pub fn next(&self, row: &Row, ev: Ev) -> Result<Transition, Rejected> {
+        let mut row = *row;
+        row.in_flight &= !self.lacks(Guard::InFlight);
+        let silent = matches!(ev, Ev::Silence { .. });
+        let refused = silent && row.phase == Phase::Charging && self.lacks(Guard::SilenceSaysNothing);
+        let ev = match ev {
+            _ if refused => Ev::ChargeRefused,
+            Ev::Released { .. } if self.lacks(Guard::LookAfterFlight) || self.lacks(Guard::InFlight) => {
+                Ev::Released { settled: true }
+            }
+            ev => ev,
+        };
+        let mut transition = saga::next(&row.order(), &ev.event(), tax())?;
+        if ev == Ev::Cancel && self.lacks(Guard::GivenUp) {
+            transition.order.given_up = false;
+        }
+        Ok(transition)
+    }
+
+    /// What the saga does next.
+    pub fn action(&self, row: &Row) -> Option<Action> {
+        Some(match saga::action(&row.order())? {
+            Action::AskThenRefund if self.lacks(Guard::AskBeforeRefund) => Action::Refund,
+            action => action,
+        })
+    }
+}
