@@ -451,8 +451,9 @@ BEGIN
             attempts = 1,
             parked_at = NULL,
             parked_reason = NULL,
-            due_at = CASE WHEN o.phase <> 'done' THEN at END,
-            watch_at = CASE WHEN o.phase = 'done' THEN at END
+            -- Somebody who is at it goes on: what they may still send is waited for only when their lease is over.
+            due_at = CASE WHEN o.phase <> 'done' THEN CASE WHEN o.leased THEN o.due_at ELSE at END END,
+            watch_at = CASE WHEN o.phase = 'done' THEN CASE WHEN o.leased THEN o.watch_at ELSE at END END
         FROM picked WHERE o.id = picked.id RETURNING o.id, o.version
     )
     INSERT INTO order_events (order_id, seq, type, at, actor)
