@@ -1,11 +1,13 @@
 //! An exhaustive model of an order's life: the real saga, a model of the shell around it and of the peers, and every
 //! interleaving of their steps.
 //!
+//! What it shows, and the counts: `docs/MODEL.md`.
+//!
 //! **Real**: `domain::saga::{next, action}` and the `Order` on which they decide. **Modelled**: what the commands and the
-//! two statements `order_apply` and `order_claim_due` do ([`service`]), Seating and Payment by their contracts
-//! ([`peers`]), and everything that may happen next ([`steps`]): answers and their loss, answers that say nothing,
-//! crashes, requests that land late or never, callbacks that are repeated, late or dropped, the buyer's cancel and
-//! refund, charge-backs, and time.
+//! statements `order_place`, `order_apply`, `order_claim_due` and `redrive` do ([`service`]), Seating and Payment by their
+//! contracts ([`peers`]), and everything that may happen next ([`steps`]): answers and their loss, answers that say
+//! nothing, crashes, requests that land late or never, callbacks that are repeated, late or dropped, the buyer's cancel
+//! and refund, charge-backs, an operator's redrive, and time.
 //!
 //! **Left out**, because no decision depends on it: names, amounts, the journal, messages, the number of a version (only
 //! whether it has moved on), the number of attempts beyond the first. One seat stands for all of an order's, because
@@ -16,7 +18,7 @@
 //! are over within its lease, only its store may be late.
 //!
 //! How much trouble there may be is bounded ([`world::Budget`]); within the bounds every order of events is explored,
-//! breadth first, by a hundred lines of our own ([`explore`]): a checker's "eventually" does not see lives that go round
+//! breadth first, by a few lines of our own ([`explore`], [`pack`]): a checker's "eventually" does not see lives that go round
 //! in circles, so coming to rest is checked by a fair schedule from every state ([`properties::settle`]).
 
 mod controls;

@@ -4,7 +4,7 @@
 //! run from every state: whoever is at work is answered and stores, sweeps claim what is due, time goes on. No further
 //! callback arrives: what Payment decided is learnt by asking.
 
-use crate::order::{Issued, No, When};
+use crate::order::{Issued, No};
 use crate::pack::{Fingerprints, fingerprint};
 use crate::rules::Model;
 use crate::steps::{self, Step};
@@ -143,7 +143,7 @@ fn wrong_rest(world: &World, order: No) -> Option<&'static str> {
         Seat::Reserved { who, .. } | Seat::Allocated(who) => who == Who::Order(order),
     };
     let frees_itself = matches!(world.seat, Seat::Reserved { .. });
-    if row.placed && row.dead() && row.when != When::Watch && ours && !frees_itself {
+    if row.placed && row.dead() && ours && !frees_itself {
         return Some(SEATS);
     }
     None
