@@ -132,9 +132,9 @@ fn seat(seat: Seat) -> u64 {
 }
 
 fn pay(pay: &Pay) -> u64 {
-    let Pay { status, refuses, succeeded, failed, refunds, charged_back } = *pay;
+    let Pay { status, refuses, succeeded, failed, refunds, charged_back, told } = *pay;
     Word(payment(status))
-        .with(4, flags([refuses, succeeded, failed, charged_back]))
+        .with(5, flags([refuses, succeeded, failed, charged_back, told]))
         .with(3, u64::from(refunds))
         .0
 }
@@ -170,8 +170,8 @@ pub fn pack(world: &World) -> Packed {
         .with(4, seat(*place))
         .with(3, *next as u64)
         .with(3, flags([cancelled[0], cancelled[1], wrong.is_some()]))
-        .with(10, pay(&pays[0]))
-        .with(10, pay(&pays[1]));
+        .with(11, pay(&pays[0]))
+        .with(11, pay(&pays[1]));
     let rows = Word(row(&rows[0])).with(ROW_BITS, row(&rows[1]));
     let [a, b, c, d] = holders;
     [rows.0, rest.0, aloft.0, holder(a), holder(b), holder(c), holder(d)]

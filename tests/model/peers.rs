@@ -35,7 +35,7 @@ pub fn charges(pay: &Pay) -> &'static [Option<PaymentStatus>] {
 
 /// Lets a payment come to a state.
 pub fn becomes(pay: &mut Pay, status: PaymentStatus) {
-    pay.status = Some(status);
+    (pay.status, pay.told) = (Some(status), false);
     pay.succeeded |= status == Success;
     pay.failed |= status == Failed;
 }

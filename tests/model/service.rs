@@ -144,8 +144,20 @@ impl Model {
         else {
             return false;
         };
+        if !drives {
+            self.tell(world, order, ev);
+        }
         let mut unmoved = drives;
         loop {
+            // What the order as it was read says was decided as soon as it was outdated: see `tidy`.
+            let conflict = !fresh && !self.lacks(Guard::Version);
+            if conflict && (leases || !drives || self.lacks(Guard::Lease)) {
+                (seen, fresh, unmoved) = (world.rows[order], true, false);
+                continue;
+            }
+            if conflict {
+                return false;
+            }
             let Ok(transition) = self.next(&seen, ev) else {
                 if !unmoved {
                     return false;
@@ -155,10 +167,6 @@ impl Model {
             };
             if drives && !leases && !self.lacks(Guard::Lease) {
                 return false;
-            }
-            if !fresh && !self.lacks(Guard::Version) {
-                (seen, fresh, unmoved) = (world.rows[order], true, false);
-                continue;
             }
             if transition.claims == Claims::Take && world.claim.is_some_and(|who| who != Who::Order(order)) {
                 let Ev::Paid(status) = ev else {
@@ -187,6 +195,37 @@ impl Model {
         }
     }
 
+    /// One written form for states that differ only in the order of things, or in what nobody will look at again.
+    pub fn tidy(&self, world: &mut World) {
+        for place in &mut world.holders {
+            let Some(holder) = place else { continue };
+            (holder.seen.when, holder.seen.tickets) = (When::Never, Issued::None);
+            if holder.fresh || self.lacks(Guard::Version) || !holder.seen.placed {
+                continue;
+            }
+            let At::Store(ev) = holder.at else {
+                holder.seen = holder.still_looks_at();
+                continue;
+            };
+            // It decides on the order as it was read first: only if that hears of it, it is told the order as it is.
+            if self.next(&holder.seen, ev).is_err() {
+                if !holder.drives {
+                    *place = None;
+                    continue;
+                }
+                holder.at = SILENCE;
+            }
+            holder.seen = Row::ABSENT;
+        }
+        world.arrange();
+    }
+
+    /// What is true of the payment now is not forgotten from here on.
+    fn tell(&self, world: &mut World, order: No, ev: Ev) {
+        let pay = &mut world.pays[order];
+        pay.told |= matches!(ev, Ev::Paid(status) if Some(status) == pay.status);
+    }
+
     /// `order_apply`.
     fn apply(&self, world: &mut World, order: No, ev: Ev, transition: &Transition) {
         let row = &mut world.rows[order];
@@ -195,6 +234,7 @@ impl Model {
         }
         let phase = row.phase;
         row.write(transition);
+        self.tell(world, order, ev);
         world.cancelled[order] |= ev == Ev::Cancel;
         if transition.in_flight {
             let after_the_lease = (retry::lease_ms(phase) + retry::IN_FLIGHT_MS) as i64;

@@ -1,6 +1,6 @@
 //! The state that is explored: rows, claims, the two peers that matter, whoever is at work, and what is under way.
 
-use super::order::{Ev, Issued, No, Row, When};
+use super::order::{Ev, No, Row};
 use super::pack;
 use order_service::domain::order::PaymentStatus;
 
@@ -41,6 +41,8 @@ pub struct Pay {
     pub refunds: u8,
     /// The money went back on somebody else's.
     pub charged_back: bool,
+    /// The service was told of its present state, and answered for that.
+    pub told: bool,
 }
 
 /// A request that changes something at a peer.
@@ -105,10 +107,11 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// What it still needs of the order as it was read, when it will be told the order as it is before it decides.
-    fn still_looks_at(&self) -> Row {
+    /// What it still needs of the order as it was read, when it will be told the order as it is before it stores
+    /// anything: what its action looks at, and what tells whether that order would hear of the outcome at all.
+    pub fn still_looks_at(&self) -> Row {
         let seen = &self.seen;
-        let phase = Row { phase: seen.phase, ..Row::ABSENT };
+        let phase = Row { placed: true, phase: seen.phase, ..Row::ABSENT };
         match self.at {
             At::Reserve { .. } | At::LookAtRefusal | At::LookThenReserve => {
                 Row { status: seen.status, payment: seen.payment, expired: seen.expired, ..phase }
@@ -116,6 +119,7 @@ impl Holder {
             At::ListThenRelease | At::LookThenRelease | At::Release => {
                 Row { lapsed: seen.lapsed, in_flight: seen.in_flight, ..phase }
             }
+            At::Ask => Row { status: seen.status, payment: seen.payment, unsure: seen.unsure, ..phase },
             _ => phase,
         }
     }
@@ -223,14 +227,8 @@ impl World {
         }
     }
 
-    /// One written form for states that differ only in the order of things, or in what nobody will look at again.
-    pub fn tidy(&mut self, decides_on_old: bool) {
-        for holder in self.holders.iter_mut().flatten() {
-            (holder.seen.when, holder.seen.tickets) = (When::Never, Issued::None);
-            if !holder.fresh && !decides_on_old {
-                holder.seen = holder.still_looks_at();
-            }
-        }
+    /// One written form for states that differ only in the order of things.
+    pub fn arrange(&mut self) {
         arrange(&mut self.flying, pack::flying);
         arrange(&mut self.holders, pack::holder);
     }

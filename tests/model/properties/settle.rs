@@ -132,8 +132,8 @@ fn wrong_rest(world: &World, order: No) -> Option<&'static str> {
         return Some(RESTS);
     }
     // A charge-back, or a failed payment that succeeds after all, that nobody has told us of cannot be known.
-    let told = row.payment == pay.status;
     let kept = pay.status == Some(PaymentStatus::Success);
+    let told = pay.told || row.payment == pay.status;
     let hidden = !told && (pay.charged_back || pay.failed);
     if !hidden && kept != (row.tickets == Issued::Valid) {
         return Some(MONEY);

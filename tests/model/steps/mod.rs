@@ -5,7 +5,7 @@ mod order;
 mod outside;
 
 use super::order::{Ev, No, When};
-use super::rules::{Guard, Model};
+use super::rules::Model;
 use super::world::{At, Deed, Next, World};
 use holder::{flying_steps, holder_steps};
 use order::order_steps;
@@ -93,7 +93,7 @@ pub fn work(model: &Model, world: &World) -> Steps {
 
 fn tidy(model: &Model, mut steps: Steps) -> Steps {
     for (_, after) in &mut steps {
-        after.tidy(model.without == Some(Guard::Version));
+        model.tidy(after);
     }
     steps
 }
