@@ -131,6 +131,8 @@ fn one_order_that_an_operator_redrives() {
 fn one_order_whose_money_comes_and_goes() {
     let more = Budget { callbacks: 2, ..BUSY };
     holds("charged back", &one_order(Budget { turns: 1, ..more }), 250_000);
+    let lost = Budget { turns: 1, callbacks: 1, faults: 1, ..QUIET };
+    holds("charged back and lost", &one_order(lost), 400_000);
     let signed = Model { signed: true, ..one_order(Budget { flips: 1, ..more }) };
     holds("signed callbacks as old as they like", &signed, 100_000);
 }
