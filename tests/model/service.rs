@@ -79,7 +79,7 @@ impl Model {
 
     /// The peer answers what the holder asks. `charged`: what a new payment becomes; `dear`: the prices are too high.
     pub fn answer(&self, world: &mut World, h: usize, charged: Option<PaymentStatus>, dear: bool) {
-        let Some(Holder { order, seen, at, .. }) = world.holders[h] else { return };
+        let Some(Holder { order, seen, drives, at, .. }) = world.holders[h] else { return };
         let reserved = if dear { Ev::ReservedDear } else { Ev::Reserved };
         let truth = world.pays[order].status;
         let listed = world.seat == Seat::Allocated(Who::Order(order));
@@ -105,6 +105,11 @@ impl Model {
             },
             At::Charge if ask(Deed::Charge) => At::Store(world.pays[order].status.map_or(UNKNOWN, Ev::Paid)),
             At::Charge => At::Store(Ev::ChargeRefused),
+            // A callback's question.
+            At::Ask if !drives && matches!(truth, None | Some(PaymentStatus::Pending)) => {
+                world.holders[h] = None;
+                return;
+            }
             At::Ask => At::Store(truth.map_or(UNKNOWN, Ev::Paid)),
             At::AskThenRefund if truth == Some(PaymentStatus::Success) => At::Refund,
             At::AskThenRefund => At::Store(truth.map_or(UNKNOWN, Ev::Paid)),
@@ -197,8 +202,8 @@ impl Model {
 
     /// One written form for states that differ only in the order of things, or in what nobody will look at again.
     pub fn tidy(&self, world: &mut World) {
-        for place in &mut world.holders {
-            let Some(holder) = place else { continue };
+        for h in 0..world.holders.len() {
+            let Some(holder) = &mut world.holders[h] else { continue };
             (holder.seen.when, holder.seen.tickets) = (When::Never, Issued::None);
             if holder.fresh || self.lacks(Guard::Version) || !holder.seen.placed {
                 continue;
@@ -210,7 +215,9 @@ impl Model {
             // It decides on the order as it was read first: only if that hears of it, it is told the order as it is.
             if self.next(&holder.seen, ev).is_err() {
                 if !holder.drives {
-                    *place = None;
+                    let order = holder.order;
+                    world.holders[h] = None;
+                    self.tell(world, order, ev);
                     continue;
                 }
                 holder.at = SILENCE;

@@ -119,6 +119,7 @@ impl Holder {
             At::ListThenRelease | At::LookThenRelease | At::Release => {
                 Row { lapsed: seen.lapsed, in_flight: seen.in_flight, ..phase }
             }
+            At::Ask if !self.drives => *seen,
             At::Ask => Row { status: seen.status, payment: seen.payment, unsure: seen.unsure, ..phase },
             _ => phase,
         }

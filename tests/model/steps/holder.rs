@@ -45,8 +45,10 @@ fn silence_steps(model: &Model, world: &World, h: usize, steps: &mut Steps) {
     let Some(Holder { order, at, .. }) = world.holders[h] else { return };
     let silent = |w: &mut World, may_land| {
         w.left.faults -= 1;
-        if let Some(holder) = &mut w.holders[h] {
-            holder.at = At::Store(Ev::Silence { may_land });
+        match &mut w.holders[h] {
+            Some(holder) if holder.drives => holder.at = At::Store(Ev::Silence { may_land }),
+            Some(callback) if callback.seen.payment.is_some() => callback.at = At::Store(Ev::Unsure),
+            nobody => *nobody = None,
         }
     };
     let deed = deed(at);

@@ -37,10 +37,10 @@ pub enum Step {
     Overtake(No),
     /// An operator makes the order due although its time has not come, and a sweep claims it.
     Redrive(No),
-    /// A callback arrives; what the service takes for true.
-    Callback(No, PaymentStatus),
-    /// A callback arrives, and Payment cannot be asked.
-    CallbackUnchecked(No),
+    /// A callback arrives that is not signed: the order is read.
+    Callback(No),
+    /// A signed callback arrives, and what it says.
+    SignedCallback(No, PaymentStatus),
     /// The buyer gives the order up.
     Cancel(No),
     /// The buyer wants the money back.

@@ -5,7 +5,7 @@ use super::{Step, Steps, push};
 use crate::order::{Ev, No};
 use crate::peers;
 use crate::rules::Model;
-use crate::world::{Next, Seat, Who, World};
+use crate::world::{At, Holder, Next, Seat, Who, World};
 use order_service::domain::order::PaymentStatus;
 
 pub fn payment_steps(world: &World, order: No, steps: &mut Steps) {
@@ -31,35 +31,27 @@ pub fn payment_steps(world: &World, order: No, steps: &mut Steps) {
     }
 }
 
-/// Callbacks: one that is asked after tells what is true now, and stores it later; a signed one may be as old as it
-/// likes.
+/// Callbacks: a signed one is believed, and may be as old as it likes; for any other the order is read, Payment is asked,
+/// and its answer is stored, each at its own time.
 fn callback_steps(model: &Model, world: &World, order: No, steps: &mut Steps) {
     let pay = world.pays[order];
     let Some(truth) = pay.status else { return };
     if world.left.callbacks == 0 || !world.has_room(model.holders) {
         return;
     }
-    let mut hears = |told| {
-        push(steps, world, Step::Callback(order, told), |w| {
+    let mut arrives = |step, at| {
+        push(steps, world, step, |w| {
             w.left.callbacks -= 1;
-            w.hire(news(w, order, Ev::Paid(told), false));
+            w.hire(Holder { at, ..news(w, order, Ev::Unsure, false) });
         });
     };
-    if truth != PaymentStatus::Pending {
-        hears(truth);
+    if !model.signed {
+        return arrives(Step::Callback(order), At::Ask);
     }
-    if model.signed {
-        let older = [(pay.succeeded, PaymentStatus::Success), (pay.failed, PaymentStatus::Failed)];
-        older
-            .into_iter()
-            .filter(|(was, status)| *was && *status != truth)
-            .for_each(|(_, status)| hears(status));
-    } else if world.left.faults > 0 && world.rows[order].payment.is_some() {
-        push(steps, world, Step::CallbackUnchecked(order), |w| {
-            w.left.callbacks -= 1;
-            w.left.faults -= 1;
-            w.hire(news(w, order, Ev::Unsure, false));
-        });
+    let said = [(pay.succeeded, PaymentStatus::Success), (pay.failed, PaymentStatus::Failed)];
+    let older = said.into_iter().filter(|(was, status)| *was && *status != truth).map(|(_, status)| status);
+    for status in older.chain((truth != PaymentStatus::Pending).then_some(truth)) {
+        arrives(Step::SignedCallback(order, status), At::Store(Ev::Paid(status)));
     }
 }
 
