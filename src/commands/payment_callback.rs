@@ -9,7 +9,7 @@ use super::in_time::within;
 use crate::db::DbError;
 use crate::db::orders::{self, Document};
 use crate::domain::ids::{OrderId, PaymentId};
-use crate::domain::order::{Order, Payment, PaymentStatus};
+use crate::domain::order::{Order, Payment, PaymentStatus, Phase};
 use crate::domain::saga::{Event, Rejected};
 use crate::peers::{Outcome, payment};
 use futures::future::join;
@@ -102,6 +102,12 @@ async fn process(
     let Some((order, document)) = loaded else {
         return Ok(Heard::OrderNotFound);
     };
+    let asked = match asked {
+        None if may_be_old(&order, callback) => {
+            Some(payment::ask(&context.config, callback.payment_id, ASK_DEADLINE_MS).await)
+        }
+        asked => asked,
+    };
 
     let news = match asked {
         None => Payment { id: callback.payment_id, status: callback.status },
@@ -138,6 +144,13 @@ async fn process(
         document = drive(&context, stored.order).await?.document.unwrap_or(document);
     }
     Ok(Heard::Applied(document))
+}
+
+/// Whether a signed callback may be older than what is known of the payment, and would make a difference: a failure of
+/// money that is on its way back, or anything about a payment that is in doubt.
+fn may_be_old(order: &Order, callback: Callback) -> bool {
+    let refunding = order.phase == Phase::Refunding && callback.status == PaymentStatus::Failed;
+    order.payment.is_some_and(|known| known.id == callback.payment_id) && (refunding || order.payment_unsure)
 }
 
 /// Payment could not be asked: the order is put on the list, so that the sweep asks.

@@ -152,3 +152,23 @@ async fn a_signed_body_is_checked_like_any_other() {
     signed(&app, &body.to_string()).await.problem(404, "order_not_found");
     app.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_failure_does_not_end_a_refund_that_is_under_way() {
+    let app = with_secret().start().await;
+    let document = pending(&app, &[1]).await;
+    app.settle_silently(&document, PaymentStatus::Success).await;
+    applied(&signed(&app, &body(&document, "SUCCESS")).await);
+    let silent = app.fault(FaultRule::on(CallName::Refund, Action::LoseRequest).always()).await;
+    let refund = app.request(Method::POST, &format!("/v1/orders/{}/refund", document.id()));
+    assert_eq!(refund.send().await.document(202).phase(), "refunding");
+    for _ in 0..2 {
+        let (note, refunding) = applied(&signed(&app, &body(&document, "FAILED")).await);
+        assert_eq!((note.as_deref(), refunding.phase()), (Some("already processed"), "refunding"));
+    }
+    app.mend(silent).await;
+    app.come_to_rest().await;
+    let refunded = app.read(document.id()).await;
+    assert_eq!((refunded.status(), &refunded["payment"]["status"]), ("REFUNDED", &json!("REFUNDED")));
+    app.finish().await;
+}

@@ -217,3 +217,17 @@ async fn only_the_operator_sees_the_list_and_redrives() {
     }
     app.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_is_being_tried_is_left_to_whoever_is_at_it() {
+    let mut app = with_operator(Mode::Succeed).await;
+    let id = parked(&app, 1).await;
+    app.store.run(&format!("UPDATE orders SET leased = true WHERE id = '{id}'")).await;
+    assert_eq!(app.redrive(&json!({ "orders": [id] })).await, (1, 0));
+    app.sweep().await;
+    assert_eq!(app.read(&id).await.status(), "PENDING", "it is not due");
+    app.come_to_rest().await;
+    app.read(&id).await.assert_is("CONFIRMED", "done");
+    app.expect_errors_in_the_log();
+    app.finish().await;
+}
