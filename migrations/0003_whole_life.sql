@@ -50,6 +50,23 @@ CREATE INDEX orders_pending_at_rest ON orders (id) WHERE request_hash IS NOT NUL
 CREATE INDEX orders_claim_of_dead_order ON orders (id)
     WHERE phase = 'done' AND status IN ('CANCELLED', 'FAILED', 'REFUNDED') AND claimed > 0;
 
+-- Orders that are as they never should be. Each branch has the condition of its index above.
+CREATE VIEW order_violations AS
+    SELECT id, 'paid_without_ticket' AS invariant, updated_at AS since,
+           'paid and at rest, without a valid ticket for each seat' AS reason
+    FROM orders WHERE request_hash IS NOT NULL AND phase = 'done' AND payment_status = 'SUCCESS'
+      AND (status <> 'CONFIRMED' OR valid_tickets <> cardinality(seats))
+    UNION ALL
+    SELECT id, 'ticket_without_payment', updated_at, 'valid tickets without a payment'
+    FROM orders WHERE request_hash IS NOT NULL AND valid_tickets > 0
+      AND (status <> 'CONFIRMED' OR phase <> 'done' OR payment_status IS DISTINCT FROM 'SUCCESS')
+    UNION ALL
+    SELECT id, 'pending_at_rest', updated_at, 'nothing is left to do, and nothing is decided'
+    FROM orders WHERE request_hash IS NOT NULL AND phase = 'done' AND status = 'PENDING'
+    UNION ALL
+    SELECT id, 'claim_of_dead_order', updated_at, 'over, and its seats are still claimed'
+    FROM orders WHERE phase = 'done' AND status IN ('CANCELLED', 'FAILED', 'REFUNDED') AND claimed > 0;
+
 -- One row, one intent, for each order whose money went or is to go back. Its outcome is what Payment said of the payment in
 -- the end; a charge-back has a row that is settled from the beginning.
 CREATE TABLE refunds (
@@ -403,19 +420,7 @@ $$
         (SELECT id, 'overdue', due_at, 'nobody has swept it'
          FROM orders WHERE due_at < timezone('utc', now()) - interval '10 minutes' ORDER BY due_at LIMIT p_limit + 1)
         UNION ALL
-        (SELECT id, 'paid_without_ticket', updated_at, 'paid and at rest, without a valid ticket for each seat'
-         FROM orders WHERE request_hash IS NOT NULL AND phase = 'done' AND payment_status = 'SUCCESS'
-           AND (status <> 'CONFIRMED' OR valid_tickets <> cardinality(seats)) LIMIT p_limit + 1)
-        UNION ALL
-        (SELECT id, 'ticket_without_payment', updated_at, 'valid tickets without a payment'
-         FROM orders WHERE request_hash IS NOT NULL AND valid_tickets > 0
-           AND (status <> 'CONFIRMED' OR phase <> 'done' OR payment_status IS DISTINCT FROM 'SUCCESS') LIMIT p_limit + 1)
-        UNION ALL
-        (SELECT id, 'pending_at_rest', updated_at, 'nothing is left to do, and nothing is decided'
-         FROM orders WHERE request_hash IS NOT NULL AND phase = 'done' AND status = 'PENDING' LIMIT p_limit + 1)
-        UNION ALL
-        (SELECT id, 'claim_of_dead_order', updated_at, 'over, and its seats are still claimed'
-         FROM orders WHERE phase = 'done' AND status IN ('CANCELLED', 'FAILED', 'REFUNDED') AND claimed > 0 LIMIT p_limit + 1)
+        (SELECT id, invariant, since, reason FROM order_violations ORDER BY since LIMIT p_limit + 1)
     ), dead AS (
         SELECT * FROM outbox WHERE dead_at IS NOT NULL ORDER BY dead_at LIMIT p_limit + 1
     )
@@ -486,16 +491,10 @@ $$
         'failures', coalesce((SELECT json_object_agg(code, n) FROM (SELECT code, sum(value) AS n FROM failure_counts GROUP BY code) f), '{}'),
         'parked', (SELECT count(*) FROM (SELECT FROM orders WHERE parked_at IS NOT NULL LIMIT 10000) x),
         'violations', json_build_object(
-            'paid_without_ticket', (SELECT count(*) FROM (SELECT FROM orders
-                WHERE request_hash IS NOT NULL AND phase = 'done' AND payment_status = 'SUCCESS'
-                  AND (status <> 'CONFIRMED' OR valid_tickets <> cardinality(seats)) LIMIT 10000) x),
-            'ticket_without_payment', (SELECT count(*) FROM (SELECT FROM orders
-                WHERE request_hash IS NOT NULL AND valid_tickets > 0
-                  AND (status <> 'CONFIRMED' OR phase <> 'done' OR payment_status IS DISTINCT FROM 'SUCCESS') LIMIT 10000) x),
-            'pending_at_rest', (SELECT count(*) FROM (SELECT FROM orders
-                WHERE request_hash IS NOT NULL AND phase = 'done' AND status = 'PENDING' LIMIT 10000) x),
-            'claim_of_dead_order', (SELECT count(*) FROM (SELECT FROM orders
-                WHERE phase = 'done' AND status IN ('CANCELLED', 'FAILED', 'REFUNDED') AND claimed > 0 LIMIT 10000) x),
+            'paid_without_ticket', (SELECT count(*) FROM (SELECT FROM order_violations WHERE invariant = 'paid_without_ticket' LIMIT 10000) x),
+            'ticket_without_payment', (SELECT count(*) FROM (SELECT FROM order_violations WHERE invariant = 'ticket_without_payment' LIMIT 10000) x),
+            'claim_of_dead_order', (SELECT count(*) FROM (SELECT FROM order_violations WHERE invariant = 'claim_of_dead_order' LIMIT 10000) x),
+            'pending_at_rest', (SELECT count(*) FROM (SELECT FROM order_violations WHERE invariant = 'pending_at_rest' LIMIT 10000) x),
             'refund_unknown', (SELECT count(*) FROM (SELECT FROM refunds
                 WHERE settled_at IS NULL AND requested_at < timezone('utc', now()) - interval '1 minute' LIMIT 10000) x),
             'overdue', (SELECT count(*) FROM (SELECT FROM orders

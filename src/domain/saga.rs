@@ -722,13 +722,11 @@ impl Transition {
 
     /// On to releasing what Seating may hold; when it holds nothing of ours, and never will, past it.
     fn give_up_seats(mut self) -> Self {
-        if self.order.in_flight() {
-            if self.order.hold == Hold::Nothing {
-                self.order.hold = Hold::Reserved;
-            }
-            return self.enter(Phase::Releasing);
+        let in_flight = self.order.in_flight();
+        if in_flight && self.order.hold == Hold::Nothing {
+            self.order.hold = Hold::Reserved;
         }
-        let lapsed = self.order.hold == Hold::Reserved && self.order.hold_lapsed();
+        let lapsed = self.order.hold == Hold::Reserved && self.order.hold_lapsed() && !in_flight;
         if self.order.hold == Hold::Nothing || lapsed {
             self.seats_given_up()
         } else {

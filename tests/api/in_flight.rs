@@ -47,6 +47,12 @@ async fn can_be_sold(app: App, id: &str, seat: i64, outcome: Outcome) {
     app.finish().await;
 }
 
+/// Waits until a reserve that was late takes its effect.
+async fn reserve_lands(app: &App, seat: i64) {
+    let reserved = async || (app.seat(seat).await.status == SeatStatus::Reserved).then_some(());
+    eventually("the reserve lands", reserved).await;
+}
+
 /// Waits until a call had no answer in time.
 async fn had_no_answer(app: &App, id: &str) {
     let sql = format!("SELECT count(*) FROM order_events WHERE order_id = '{id}' AND type = 'no_answer'");
@@ -144,10 +150,7 @@ async fn a_reserve_that_lands_after_its_sender_died_is_undone() {
     assert_eq!(app.seat(1).await.status, SeatStatus::Available);
     waits_for_what_may_land(&app, &id).await;
     is_kept(&app, &id, 1).await;
-    eventually("the reserve lands", async || {
-        (app.seat(1).await.status == SeatStatus::Reserved).then_some(())
-    })
-    .await;
+    reserve_lands(&app, 1).await;
     can_be_sold(app, &id, 1, Outcome::cancelled(None)).await;
 }
 
@@ -180,10 +183,7 @@ async fn a_reserve_that_lands_after_its_order_expired_is_undone() {
     swept(&app, &id).await;
     waits_for_what_may_land(&app, &id).await;
     is_kept(&app, &id, 1).await;
-    eventually("the reserve lands", async || {
-        (app.seat(1).await.status == SeatStatus::Reserved).then_some(())
-    })
-    .await;
+    reserve_lands(&app, 1).await;
     can_be_sold(app, &id, 1, Outcome::cancelled(None)).await;
 }
 

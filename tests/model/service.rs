@@ -21,17 +21,7 @@ impl Model {
         world.holders.iter_mut().flatten().filter(|one| one.order == order).for_each(|one| {
             one.leases = false;
         });
-        let seen = world.rows[order];
-        world.hire(Holder {
-            order,
-            seen,
-            fresh: true,
-            leases: true,
-            within: false,
-            sheltered: false,
-            drives: true,
-            at: At::Release,
-        });
+        world.hire(Holder::of_lease(order, world.rows[order]));
         let last = world.holders.iter().rposition(Option::is_some).expect("the holder just hired");
         self.begin(world, last);
         if lost {
@@ -183,17 +173,7 @@ impl Model {
             }
             self.apply(world, order, ev, &transition);
             if transition.due == saga::Due::Held {
-                let seen = world.rows[order];
-                world.holders[h] = Some(Holder {
-                    order,
-                    seen,
-                    fresh: true,
-                    leases: true,
-                    within: false,
-                    sheltered: false,
-                    drives: true,
-                    at: At::Release,
-                });
+                world.holders[h] = Some(Holder::of_lease(order, world.rows[order]));
                 self.begin(world, h);
             }
             return true;

@@ -107,6 +107,20 @@ pub struct Holder {
 }
 
 impl Holder {
+    /// Who has just taken the order's lease. What it does is decided by [`super::service::Model::begin`].
+    pub fn of_lease(order: No, seen: Row) -> Self {
+        Self {
+            order,
+            seen,
+            fresh: true,
+            leases: true,
+            within: false,
+            sheltered: false,
+            drives: true,
+            at: At::Release,
+        }
+    }
+
     /// What it still needs of the order as it was read, when it will be told the order as it is before it stores
     /// anything: what its action looks at, and what tells whether that order would hear of the outcome at all.
     pub fn still_looks_at(&self) -> Row {

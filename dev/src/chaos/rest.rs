@@ -68,9 +68,7 @@ pub async fn come_to_rest(world: &World, bank: &Bank) -> Result<()> {
     until_nothing_is_left(world).await?;
     pay_dead_orders(world).await?;
     for _ in 0..2 {
-        if watches(world).await? {
-            world.run(&format!("UPDATE orders SET watch_at = {NOW} WHERE watch_at IS NOT NULL")).await?;
-        }
+        world.run(&format!("UPDATE orders SET watch_at = {NOW} WHERE watch_at IS NOT NULL")).await?;
         until_nothing_is_left(world).await?;
     }
     Ok(())
@@ -100,10 +98,8 @@ async fn until_nothing_is_left(world: &World) -> Result<()> {
 
 /// What is left to do, in words; empty when there is nothing.
 async fn left(world: &World) -> Result<String> {
-    let watched = format!(" OR watch_at <= {NOW}");
-    let watched = if watches(world).await? { &watched } else { "" };
     let orders = format!(
-        "SELECT format('order %s %s v%s', id, phase, version) AS t FROM orders WHERE ({LEFT}){watched}"
+        "SELECT format('order %s %s v%s', id, phase, version) AS t FROM orders WHERE ({LEFT}) OR watch_at <= {NOW}"
     );
     let messages =
         "SELECT format('message %s %s: %s', id, attempts, last_error) AS t FROM outbox WHERE dead_at IS NULL";
@@ -115,25 +111,17 @@ async fn left(world: &World) -> Result<String> {
 /// Ends every wait for a time to come. Only called when no peer is at work and nothing moves: whoever waits for longer
 /// than that is dead.
 async fn make_due(world: &World) -> Result<()> {
-    world
-        .run(&format!(
-            "UPDATE orders SET due_at = {NOW} WHERE {LEFT} AND due_at > {NOW};
-             UPDATE outbox SET due_at = {NOW} WHERE dead_at IS NULL AND due_at > {NOW};"
-        ))
-        .await?;
-    if has_column(world, "in_flight_until").await? {
-        // No call is under way, so none can land any more.
-        let sql =
-            format!("UPDATE orders SET in_flight_until = {NOW} WHERE {LEFT} AND in_flight_until > {NOW}");
-        world.run(&sql).await?;
-    }
-    Ok(())
+    // No call is under way, so none can land any more.
+    let sql = format!(
+        "UPDATE orders SET in_flight_until = {NOW} WHERE {LEFT} AND in_flight_until > {NOW};
+         UPDATE orders SET due_at = {NOW} WHERE {LEFT} AND due_at > {NOW};
+         UPDATE outbox SET due_at = {NOW} WHERE dead_at IS NULL AND due_at > {NOW};"
+    );
+    world.run(&sql).await
 }
 
-/// Some of those who never paid do so now, when their orders have long expired, and nobody calls back. A service that
-/// does not watch for that is told.
+/// Some of those who never paid do so now, when their orders have long expired, and nobody calls back.
 async fn pay_dead_orders(world: &World) -> Result<()> {
-    let watches = watches(world).await?;
     let mut random = StdRng::seed_from_u64(world.plan.seed);
     for new in world.control.payments_from(0).await? {
         let payment = new.payment;
@@ -142,26 +130,7 @@ async fn pay_dead_orders(world: &World) -> Result<()> {
         }
         world.control.settle_payment(&payment.id, &[PaymentStatus::Pending], PaymentStatus::Success).await?;
         world.tally.add(Kind::PaidLate);
-        if watches {
-            world.tally.add(Kind::CallbackDropped);
-        } else {
-            let body = serde_json::json!({ "order_id": payment.order_id, "payment_id": payment.id, "status": "SUCCESS" });
-            while world.control.send_callback(&body).await?.status != Some(200) {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
+        world.tally.add(Kind::CallbackDropped);
     }
     Ok(())
-}
-
-/// Whether this service asks by itself for payments that stayed pending.
-async fn watches(world: &World) -> Result<bool> {
-    has_column(world, "watch_at").await
-}
-
-async fn has_column(world: &World, name: &str) -> Result<bool> {
-    let sql = format!(
-        "SELECT FROM information_schema.columns WHERE table_name = 'orders' AND table_schema = 'public' AND column_name = '{name}'"
-    );
-    Ok(!world.rows::<Value>(&sql).await?.is_empty())
 }

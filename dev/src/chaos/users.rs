@@ -103,7 +103,7 @@ impl User<'_> {
     }
 
     async fn cancels(&self) {
-        let Some(wish) = self.errand.cancel.filter(|_| self.world.can_cancel) else {
+        let Some(wish) = self.errand.cancel else {
             return;
         };
         tokio::time::sleep(wish.after).await;
@@ -119,7 +119,7 @@ impl User<'_> {
     }
 
     async fn wants_money_back(&self) {
-        let Some(wish) = self.errand.refund.filter(|_| self.world.can_cancel) else {
+        let Some(wish) = self.errand.refund else {
             return;
         };
         let deadline = self.begun + WAIT_FOR_CONFIRMATION;

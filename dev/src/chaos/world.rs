@@ -41,8 +41,6 @@ pub struct World {
     pub urls: [String; 2],
     /// Users and operators.
     pub client: reqwest::Client,
-    /// Whether this service can cancel and refund orders.
-    pub can_cancel: bool,
     /// The rules of the plan's call faults, by the sandbox's numbers.
     pub rules: Vec<u64>,
     /// The copies.
@@ -98,7 +96,6 @@ impl World {
         control.set_callback_urls(&callbacks).await?;
 
         let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).no_proxy().build()?;
-        let can_cancel = can_cancel(&client, &urls[0]).await?;
         Ok(World {
             plan,
             tally: Tally::default(),
@@ -108,7 +105,6 @@ impl World {
             database,
             urls,
             client,
-            can_cancel,
             rules,
             hosts: hosts.map(Mutex::new),
             server: Mutex::new(server),
@@ -214,13 +210,6 @@ async fn prepare(control: &Control, plan: &Plan) -> Result<Vec<u64>> {
         rules.push(control.add_fault(rule.clone()).await?);
     }
     Ok(rules)
-}
-
-/// A service that does not have the endpoint yet is disturbed all the same.
-async fn can_cancel(client: &reqwest::Client, url: &str) -> Result<bool> {
-    let nobody = "01980000-0000-7000-8000-000000000000";
-    let answer = client.post(format!("{url}/v1/orders/{nobody}/cancel")).send().await?;
-    Ok(!answer.text().await?.contains("route_not_found"))
 }
 
 /// A free port outside of the range from which the system takes ports for outgoing connections: nobody takes it while
