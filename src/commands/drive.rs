@@ -5,8 +5,9 @@
 use super::perform::{Performed, perform};
 use super::{Context, random};
 use crate::db::DbError;
-use crate::db::orders::{self, Applied, Document, Entry, Made};
+use crate::db::orders::Document;
 use crate::db::outbox::Message;
+use crate::db::transition::{self, Applied, Entry, Made};
 use crate::domain::order::{MessageKind, Order, Phase};
 use crate::domain::saga::{self, Due, Event, Rejected, Tickets, Transition};
 use crate::domain::ticket::ticket_code;
@@ -58,10 +59,11 @@ async fn put(
         let made = Made { lease, ..make(&transition) };
         let parks = transition.order.parked && !order.parked;
         let name = if parks { PARKED } else { event.name() };
-        let entry = Entry { event: name, actor: context.actor, data: detail.clone() };
+        let entry = Entry { event: name, actor: context.actor, data: &detail };
         // Whoever goes on to the charge stores again: nobody reads this document.
         let with_document = transition.order.phase != Phase::Charging || transition.due != Due::Held;
-        match orders::apply(&context.config, &transition, entry, &made, with_document).await? {
+        let held = transition.due == Due::Held;
+        match transition::store(&context.config, &order, transition, entry, &made, with_document).await? {
             Applied::Yes(after, document) => {
                 tell(context, &order, &after, &event, &detail);
                 if parks {
@@ -70,12 +72,7 @@ async fn put(
                     context.log.order(after.id).error("an order needs a person", fields);
                 }
                 context.messages.borrow_mut().extend(made.message);
-                return Ok(Stored {
-                    order: *after,
-                    document,
-                    held: transition.due == Due::Held,
-                    rejected: None,
-                });
+                return Ok(Stored { order: *after, document, held, rejected: None });
             }
             Applied::Conflict(now, fresh) if lease.is_some_and(|lease| lease != now.lease) => {
                 let rejected = Some(Rejected::Stale);
@@ -125,8 +122,7 @@ fn make(transition: &Transition) -> Made {
     let order = &transition.order;
     let mut made = Made { jitter: random::<1>()[0], ..Made::default() };
     if transition.tickets == Tickets::Issue {
-        made.tickets =
-            order.seats.iter().map(|seat| (Uuid::now_v7(), *seat, ticket_code(random()))).collect();
+        made.tickets = order.seats.iter().map(|_| (Uuid::now_v7(), ticket_code(random()))).collect();
     }
     made.message = transition.message.map(|kind| message(order, kind));
     made

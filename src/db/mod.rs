@@ -4,10 +4,12 @@
 //! state, no transaction and no open result outlives a statement, so that statements of concurrent requests can be
 //! pipelined on one connection.
 
+mod answer;
 mod connection;
 pub mod operator;
 pub mod orders;
 pub mod outbox;
+pub mod transition;
 pub mod work;
 
 use crate::config::Config;
@@ -106,7 +108,7 @@ impl Failure {
     }
 
     /// A statement that may have been executed is repeated only because every one of ours may be: a repeated
-    /// order_place finds its own order, a repeated order_apply a version that has moved on.
+    /// place_order finds its own order, a repeated store_transition a version that has moved on.
     fn is_worth_a_second_try(&self) -> bool {
         match self {
             Self::Closed(_) | Self::Conflict(_) => true,
@@ -191,11 +193,11 @@ impl Columns {
         }
     }
 
-    fn ints(&mut self) -> Result<Vec<i32>, DbError> {
+    fn optional_texts(&mut self) -> Result<Option<Vec<Option<String>>>, DbError> {
         match self.next()? {
-            DbValue::ArrayInt32(numbers) => Ok(numbers.into_iter().flatten().collect()),
-            DbValue::DbNull => Ok(Vec::new()),
-            other => Err(unexpected("an array", &other)),
+            DbValue::ArrayStr(texts) => Ok(Some(texts)),
+            DbValue::DbNull => Ok(None),
+            other => Err(unexpected("an array of text", &other)),
         }
     }
 }

@@ -1,0 +1,1 @@
+SELECT load_order($1)

@@ -1,1 +1,0 @@
-SELECT state, document FROM order_load($1::uuid)

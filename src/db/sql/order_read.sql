@@ -1,1 +1,0 @@
-SELECT version, document FROM order_read($1::uuid)

@@ -1,0 +1,233 @@
+//! The statement that stores a transition.
+
+use super::answer::{Answer, answer};
+use super::orders::{Document, order};
+use super::{DbError, json, query, text, uuid};
+use crate::config::Config;
+use crate::domain::order::{Order, PaymentStatus, Phase};
+use crate::domain::retry;
+use crate::domain::saga::{Claims, Due, Tickets, Transition};
+use serde_json::{Map, Value, json};
+use spin_sdk::pg::ParameterValue;
+use uuid::Uuid;
+
+/// What became of a transition.
+#[derive(Debug)]
+pub enum Applied {
+    /// It is stored; the order as it is now, and its document if it was asked for.
+    Yes(Box<Order>, Option<Document>),
+    /// Somebody else made a transition meanwhile; the order as it is now.
+    Conflict(Box<Order>, Option<Document>),
+    /// Its claims cannot be taken: another live order has one of the seats.
+    Claimed(Box<Order>),
+    /// There is no such order (a crash of PostgreSQL may lose one that was just placed).
+    Gone,
+}
+
+/// What the journal says of a transition beside what changed.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    /// The event's name.
+    pub event: &'a str,
+    /// Who caused it: `client`, `payment`, `sweep` or `operator`.
+    pub actor: &'a str,
+    /// Details, no personal data.
+    pub data: &'a Value,
+}
+
+/// What a transition needs that the pure domain cannot make: randomness and the outbox message.
+#[derive(Debug, Default)]
+pub struct Made {
+    /// One id and code per seat, when tickets are issued, in the order of the order's seats.
+    pub tickets: Vec<(Uuid, String)>,
+    /// The message that goes out with it.
+    pub message: Option<super::outbox::Message>,
+    /// Random, for the back-off.
+    pub jitter: u8,
+    /// What came of an action counts only under the lease under which it was performed; news and requests have none.
+    pub lease: Option<i32>,
+}
+
+/// Stores a transition of `before` in one statement, if the order still has the version on which it was decided.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn store(
+    config: &Config,
+    before: &Order,
+    transition: Transition,
+    entry: Entry<'_>,
+    made: &Made,
+    with_document: bool,
+) -> Result<Applied, DbError> {
+    let parameters = parameters(config, before, &transition, entry, made, with_document);
+    let mut answer = answer(query(config, include_str!("sql/store_transition.sql"), parameters).await?)?;
+    let outcome = answer.text()?;
+    Ok(match &outcome[..] {
+        "applied" => {
+            let order = after(transition.order, &mut answer)?;
+            Applied::Yes(Box::new(order), answer.optional_text())
+        }
+        "conflict" => Applied::Conflict(Box::new(order(&answer.text()?)?), answer.optional_text()),
+        "claimed" => Applied::Claimed(Box::new(order(&answer.text()?)?)),
+        "gone" => Applied::Gone,
+        unknown => return Err(DbError::Broken(format!("outcome {unknown}"))),
+    })
+}
+
+/// The order as it is stored now: as it was decided, and what only the database knows.
+fn after(decided: Order, answer: &mut Answer) -> Result<Order, DbError> {
+    Ok(Order {
+        version: answer.number()?,
+        lease: answer.number()?,
+        expires_in_ms: answer.number()?,
+        hold_in_ms: answer.number()?,
+        in_flight_ms: answer.number()?,
+        ..decided
+    })
+}
+
+/// The parameters of the function `store_transition`, in its order.
+fn parameters(
+    config: &Config,
+    before: &Order,
+    transition: &Transition,
+    entry: Entry<'_>,
+    made: &Made,
+    with_document: bool,
+) -> Vec<ParameterValue> {
+    use ParameterValue::{Boolean, Int32, Int64};
+    let order = &transition.order;
+    let (due, due_ms) = due(transition, made);
+    let [subtotal, tax, total, codes, prices] = priced(transition);
+    let [ticket_ids, ticket_codes] = tickets(made);
+    vec![
+        uuid(order.id.0),
+        Int32(order.version),
+        made.lease.map_or(ParameterValue::DbNull, Int32),
+        text(before.status.as_str()),
+        text(before.phase.as_str()),
+        text(order.status.as_str()),
+        text(order.phase.as_str()),
+        text(order.hold.as_str()),
+        Int32(i32::try_from(order.attempts).unwrap_or(i32::MAX)),
+        order.payment.map_or(ParameterValue::DbNull, |payment| uuid(payment.id.0)),
+        order.payment.map_or(ParameterValue::DbNull, |payment| text(payment.status.as_str())),
+        Boolean(order.payment_unsure),
+        Boolean(order.given_up),
+        Boolean(order.parked),
+        text(due),
+        Int64(i64::try_from(due_ms).unwrap_or(i64::MAX)),
+        Boolean(transition.due == Due::Held),
+        subtotal,
+        tax,
+        total,
+        codes,
+        prices,
+        ticket_ids,
+        ticket_codes,
+        text(entry.event),
+        text(entry.actor),
+        json(entry.data),
+        more(config, before, transition, made),
+        Boolean(with_document),
+    ]
+}
+
+/// The kind of due, and its milliseconds where it has some.
+fn due(transition: &Transition, made: &Made) -> (&'static str, u64) {
+    let order = &transition.order;
+    match transition.due {
+        Due::Never => ("never", 0),
+        Due::Unchanged => ("unchanged", 0),
+        Due::AtExpiry => ("expiry", 0),
+        Due::Settled => ("settled", 0),
+        Due::Watch => ("watch", retry::WATCH_FIRST_MS),
+        Due::Now => ("in", 0),
+        Due::Held => ("in", retry::lease_ms(order.phase)),
+        Due::Backoff => {
+            let cap_ms = retry::order_backoff_cap_ms(order.attempts);
+            ("in", retry::backoff_ms(order.attempts, cap_ms, made.jitter))
+        }
+    }
+}
+
+/// Subtotal, tax, total, the seats' codes and their prices, when they have just become known. Items come in the order of
+/// the order's seats.
+fn priced(transition: &Transition) -> [ParameterValue; 5] {
+    let (Some(items), Some(amounts)) = (&transition.items, transition.order.amounts) else {
+        return [const { ParameterValue::DbNull }; 5];
+    };
+    // Amounts are checked to fit the columns where they are made.
+    let cents = |cents: i64| i32::try_from(cents).unwrap_or(i32::MAX);
+    [
+        ParameterValue::Int32(cents(amounts.subtotal_cents)),
+        ParameterValue::Int32(cents(amounts.tax_cents)),
+        ParameterValue::Int32(cents(amounts.total_cents)),
+        ParameterValue::ArrayStr(items.iter().map(|item| item.seat_code.clone()).collect()),
+        ParameterValue::ArrayInt32(items.iter().map(|item| Some(cents(item.price_cents))).collect()),
+    ]
+}
+
+/// Ids and codes of the tickets, when they are issued.
+fn tickets(made: &Made) -> [ParameterValue; 2] {
+    if made.tickets.is_empty() {
+        return [const { ParameterValue::DbNull }; 2];
+    }
+    [
+        ParameterValue::ArrayStr(made.tickets.iter().map(|(id, _)| Some(id.to_string())).collect()),
+        ParameterValue::ArrayStr(made.tickets.iter().map(|(_, code)| Some(code.clone())).collect()),
+    ]
+}
+
+/// What is rare in an order's life; NULL when there is nothing of it.
+fn more(config: &Config, before: &Order, transition: &Transition, made: &Made) -> ParameterValue {
+    let order = &transition.order;
+    let mut more = Map::new();
+    let mut put = |name: &str, value: Value| drop(more.insert(name.to_owned(), value));
+    if let Some(failure) = &order.failure {
+        put("failure_code", json!(failure.code));
+        put("failure_detail", json!(failure.detail));
+        if before.failure.as_ref().map(|failure| failure.code) != Some(failure.code) {
+            put("failure_is_new", json!(true));
+        }
+    }
+    if transition.in_flight {
+        put("in_flight_ms", json!(order.in_flight_ms));
+    }
+    if transition.due == Due::Watch {
+        put("watch_cap_ms", json!(retry::WATCH_CAP_MS));
+    }
+    if transition.renew_expiry {
+        put("renew_seconds", json!(config.order_ttl_seconds));
+        put("renew_hold_seconds", json!(retry::HOLD_WINDOW_SECONDS));
+    }
+    if transition.tickets == Tickets::Void {
+        put("void_tickets", json!(true));
+    }
+    match transition.claims {
+        Claims::Keep => {}
+        Claims::Take => put("claims", json!("take")),
+        Claims::Drop => put("claims", json!("drop")),
+    }
+    if is_about_refund(before, order) {
+        put("refund_was", json!(before.payment_status()));
+    }
+    if let Some(message) = &made.message {
+        let message = json!({
+            "id": message.id,
+            "kind": message.kind,
+            "payload": message.payload,
+            "lease_ms": retry::MESSAGE_LEASE_MS,
+        });
+        put("message", message);
+    }
+    if more.is_empty() { ParameterValue::DbNull } else { json(&Value::Object(more)) }
+}
+
+/// Whether the row of the order's refund may have to change.
+fn is_about_refund(before: &Order, order: &Order) -> bool {
+    before.phase == Phase::Refunding
+        || order.phase == Phase::Refunding
+        || order.payment_status() == Some(PaymentStatus::Refunded)
+}
