@@ -14,10 +14,19 @@ const TARGET: &str = "wasm32-wasip2";
 /// Builds the component and puts it where `spin.toml` expects it, `target/wasm32-wasip2/release/order_service.wasm`,
 /// also when cargo builds elsewhere. Cargo's progress goes to our standard error.
 pub async fn build() -> Result<()> {
+    build_package("order-service", "order_service.wasm").await
+}
+
+/// The same for the component of `dev/floor`.
+pub async fn build_floor() -> Result<()> {
+    build_package("order-floor", "order_floor.wasm").await
+}
+
+async fn build_package(package: &str, file: &str) -> Result<()> {
     ensure_target().await?;
-    let arguments = ["build", "--target", TARGET, "--release", "--package", "order-service"];
+    let arguments = ["build", "--target", TARGET, "--release", "--package", package];
     run(cargo().args(arguments)).await?;
-    let file = Path::new(TARGET).join("release/order_service.wasm");
+    let file = Path::new(TARGET).join("release").join(file);
     let built = target_dir().await?.join(&file);
     let expected = repo_root().join("target").join(&file);
     if built != expected {
@@ -105,7 +114,7 @@ async fn ensure_target() -> Result<()> {
 fn copy_in_one_step(from: &Path, to: &Path) -> Result<()> {
     let folder = to.parent().context("no folder")?;
     std::fs::create_dir_all(folder)?;
-    let temporary = folder.join(format!(".order_service.{}.wasm", std::process::id()));
+    let temporary = folder.join(format!(".{}.wasm", std::process::id()));
     std::fs::copy(from, &temporary)?;
     std::fs::rename(&temporary, to)?;
     Ok(())

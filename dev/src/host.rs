@@ -12,14 +12,28 @@ use crate::{component, free_port, process, repo_root};
 /// How long a host may take to serve; the first start of a new component compiles it.
 const START_LIMIT: Duration = Duration::from_secs(120);
 
+/// What to run in a host.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The manifest of the application, such as the repository's `spin.toml`.
+    pub manifest: PathBuf,
+    /// Spin variables.
+    pub variables: Vec<(String, String)>,
+    /// More arguments of `spin up`, such as `--max-instance-reuse-count 1000`.
+    pub arguments: Vec<String>,
+    /// Gets the component's output and the host's own (`host.log`).
+    pub log_dir: PathBuf,
+    /// Where to listen on 127.0.0.1; `None`: a free port.
+    pub port: Option<u16>,
+}
+
 /// A host process that serves the component. Dropping it kills it.
 pub struct Host {
     /// `http://127.0.0.1:<port>`, without a slash at the end.
     pub base_url: String,
     program: PathBuf,
     port: u16,
-    variables: Vec<(String, String)>,
-    log_dir: PathBuf,
+    options: Options,
     child: Option<Child>,
 }
 
@@ -28,19 +42,22 @@ impl Host {
     /// component's output and the host's own (`host.log`). Without a port it takes a free one. The component must
     /// have been built.
     pub async fn start(vars: &[(String, String)], log_dir: &Path, port: Option<u16>) -> Result<Host> {
+        let manifest = repo_root().join("spin.toml");
+        let (variables, log_dir) = (vars.to_vec(), log_dir.to_path_buf());
+        Host::start_with(Options { manifest, variables, arguments: Vec::new(), log_dir, port }).await
+    }
+
+    /// The same for any application. Its component must have been built.
+    pub async fn start_with(options: Options) -> Result<Host> {
         let program = component::host_program().await?;
+        let log_dir = &options.log_dir;
         std::fs::create_dir_all(log_dir).with_context(|| format!("making {}", log_dir.display()))?;
-        let mut attempts = if port.is_some() { 1 } else { 5 };
+        let mut attempts = if options.port.is_some() { 1 } else { 5 };
         loop {
-            let chosen = port.map_or_else(free_port, Ok)?;
-            let mut host = Host {
-                base_url: format!("http://127.0.0.1:{chosen}"),
-                program: program.clone(),
-                port: chosen,
-                variables: vars.to_vec(),
-                log_dir: log_dir.to_path_buf(),
-                child: None,
-            };
+            let port = options.port.map_or_else(free_port, Ok)?;
+            let base_url = format!("http://127.0.0.1:{port}");
+            let (program, options) = (program.clone(), options.clone());
+            let mut host = Host { base_url, program, port, options, child: None };
             attempts -= 1;
             match host.start_again().await {
                 Ok(()) => return Ok(host),
@@ -63,7 +80,7 @@ impl Host {
     /// Starts the host anew on the same port with the same variables; one that still runs is killed first.
     pub async fn start_again(&mut self) -> Result<()> {
         self.kill();
-        let log = self.log_dir.join("host.log");
+        let log = self.options.log_dir.join("host.log");
         let out = OpenOptions::new().create(true).append(true).open(&log)?;
         let before = out.metadata()?.len() as usize;
         self.child = Some(process::spawn_bound(self.command(out)?, libc::SIGTERM).with_context(|| {
@@ -111,7 +128,7 @@ impl Host {
 
     /// Where the logs are.
     pub fn log_dir(&self) -> &Path {
-        &self.log_dir
+        &self.options.log_dir
     }
 
     /// What the component wrote to standard output so far, over all starts, one value a line. A line that is not JSON
@@ -128,7 +145,7 @@ impl Host {
     }
 
     fn component_output(&self, suffix: &str) -> String {
-        let Ok(entries) = std::fs::read_dir(&self.log_dir) else {
+        let Ok(entries) = std::fs::read_dir(&self.options.log_dir) else {
             return String::new();
         };
         let files = entries.flatten().map(|entry| entry.path());
@@ -140,12 +157,12 @@ impl Host {
 
     fn command(&self, out: File) -> Result<Command> {
         let mut command = Command::new(&self.program);
-        command.current_dir(repo_root()).arg("up").arg("--from").arg(repo_root().join("spin.toml"));
+        command.current_dir(repo_root()).arg("up").arg("--from").arg(&self.options.manifest);
         command.args(["--listen", &format!("127.0.0.1:{}", self.port)]);
-        for (name, value) in &self.variables {
+        for (name, value) in &self.options.variables {
             command.arg("--variable").arg(format!("{name}={value}"));
         }
-        command.arg("--log-dir").arg(&self.log_dir).arg("--quiet");
+        command.arg("--log-dir").arg(&self.options.log_dir).arg("--quiet").args(&self.options.arguments);
         command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
         Ok(command)
     }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
-use order_dev::{chaos, component, migrations, peers, postgres, repo_root};
+use order_dev::{bench, chaos, component, migrations, peers, postgres, repo_root};
 
 /// Tools for developing the order service.
 #[derive(Parser)]
@@ -45,6 +45,21 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Measures how fast the service is, what it costs, and how near it comes to what the platform allows
+    ///
+    /// The service, and floors that do only what no order can do without, get the same requests in turn, with the same
+    /// PostgreSQL and the same fast stand-ins for the peers. Leave the machine alone meanwhile.
+    Bench(bench::Options),
+    /// The fast peers of `bench`, in a process of their own
+    #[command(hide = true)]
+    BenchPeers {
+        /// Where to listen; it is printed
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: SocketAddr,
+        /// The order service's callback endpoint
+        #[arg(long)]
+        callback_url: Option<String>,
+    },
     /// Runs only the sandbox peers; GET /control says how to make them misbehave
     Peers {
         /// Where to listen
@@ -61,7 +76,11 @@ enum Command {
 
 fn main() {
     let arguments = Arguments::parse();
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime can be started");
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if matches!(arguments.command, Command::BenchPeers { .. }) {
+        runtime.worker_threads(2);
+    }
+    let runtime = runtime.enable_all().build().expect("a runtime can be started");
     let result = runtime.block_on(run(arguments.command));
     // Nothing that still runs there is worth waiting for.
     runtime.shutdown_background();
@@ -78,6 +97,10 @@ async fn run(command: Command) -> Result<()> {
         Command::Migrate => migrate().await,
         Command::Build => component::build().await,
         Command::Chaos { orders, seed } => run_chaos(orders, seed).await,
+        Command::Bench(options) => run_bench(options).await,
+        Command::BenchPeers { listen, callback_url } => {
+            bench::peers::serve(listen, callback_url.as_deref()).await
+        }
         Command::Peers { listen, callback_url, state_file } => {
             let options = peers::Options { listen, callback_url, state_file, ..peers::Options::default() };
             run_peers(options).await
@@ -118,6 +141,15 @@ async fn run_chaos(orders: usize, seed: u64) -> Result<()> {
         bail!("invariants are violated");
     }
     Ok(())
+}
+
+async fn run_bench(options: bench::Options) -> Result<()> {
+    let mut stop = up::StopSignal::new()?;
+    tokio::select! {
+        result = bench::run(options) => result,
+        // What was started ends with its handles.
+        () = stop.wait() => bail!("stopped"),
+    }
 }
 
 async fn run_peers(options: peers::Options) -> Result<()> {

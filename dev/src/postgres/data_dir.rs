@@ -97,12 +97,11 @@ pub(super) async fn free_from_dead_server(data_dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A new folder for a test server, after deleting those of processes that have ended.
-pub(super) fn temporary() -> Result<PathBuf> {
+/// A new folder below `parent` for a server that is not to stay, after deleting those of processes that have ended.
+pub(super) fn temporary_in(parent: &Path) -> Result<PathBuf> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let prefix = "order-service-test-";
-    let parent = std::env::temp_dir();
-    for entry in std::fs::read_dir(&parent)?.flatten() {
+    for entry in std::fs::read_dir(parent)?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let pid = name.strip_prefix(prefix).and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
         if pid.is_some_and(|pid| !is_alive(pid)) {

@@ -32,13 +32,25 @@ pub struct Options {
     pub port: Option<u16>,
     /// Whether the data has to survive a crash of the machine. A crash of the server it survives anyway.
     pub durable: bool,
+    /// More settings, as for `postgres -c`; they override those that every server here gets.
+    pub settings: Vec<(String, String)>,
 }
 
 impl Options {
     /// An empty, fast, not durable server in a temporary folder. The folder goes when the next such server starts
     /// after the death of this process.
     pub fn for_tests() -> Result<Options> {
-        Ok(Options { data_dir: data_dir::temporary()?, port: None, durable: false })
+        let data_dir = data_dir::temporary_in(&std::env::temp_dir())?;
+        Ok(Options { data_dir, port: None, durable: false, settings: Vec::new() })
+    }
+
+    /// An empty, durable server with these settings, its data in a folder of its own below `parent`. That folder goes when
+    /// the next such server starts there after the death of this process.
+    pub fn durable_below(parent: &Path, settings: &[(&str, &str)]) -> Result<Options> {
+        std::fs::create_dir_all(parent).with_context(|| format!("making {}", parent.display()))?;
+        let data_dir = data_dir::temporary_in(parent)?;
+        let settings = settings.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        Ok(Options { data_dir, port: None, durable: true, settings })
     }
 }
 
@@ -47,6 +59,7 @@ pub struct Server {
     programs: Programs,
     data_dir: PathBuf,
     durable: bool,
+    settings: Vec<(String, String)>,
     port: u16,
     child: Option<Child>,
 }
@@ -62,7 +75,8 @@ impl Server {
         loop {
             let port = options.port.map_or_else(free_port, Ok)?;
             let (programs, data_dir) = (programs.clone(), place.clone());
-            let mut server = Server { programs, data_dir, durable: options.durable, port, child: None };
+            let (durable, settings) = (options.durable, options.settings.clone());
+            let mut server = Server { programs, data_dir, durable, settings, port, child: None };
             attempts -= 1;
             match server.start_again().await {
                 Ok(()) => return Ok(server),
@@ -159,6 +173,11 @@ impl Server {
         self.end(libc::SIGINT);
     }
 
+    /// Stops the server without a checkpoint, and waits for it. For where nobody can wait asynchronously.
+    pub fn stop_now(&mut self) {
+        self.end(libc::SIGQUIT);
+    }
+
     /// `Some` when the process ended instead of answering.
     async fn wait_until_it_answers(&mut self, deadline: Instant) -> Result<Option<std::process::ExitStatus>> {
         let database = self.database(SUPERUSER);
@@ -193,6 +212,7 @@ impl Server {
         if !self.durable {
             settings.extend([("fsync", "off"), ("full_page_writes", "off")]);
         }
+        settings.extend(self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         for (name, value) in settings {
             command.arg("-c").arg(format!("{name}={value}"));
         }

@@ -101,7 +101,8 @@ async fn start_database(settings: &Settings, folder: &Path) -> Result<(Option<Se
         (None, database)
     } else {
         eprintln!("Starting PostgreSQL …");
-        let options = postgres::Options { data_dir: folder.join("postgres"), port: None, durable: true };
+        let data_dir = folder.join("postgres");
+        let options = postgres::Options { data_dir, port: None, durable: true, settings: Vec::new() };
         let server = Server::start(options).await?;
         let database = server.database(settings.database_name());
         (Some(server), database)

@@ -1,0 +1,218 @@
+//! The measurements themselves: which load on what, when, and what it took.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use hdrhistogram::Histogram;
+
+use super::load::{self, Limit, Outcome, histogram};
+use super::scenario::{Placed, Scenario};
+use super::target::{Kind, Target, wait_for_messages};
+use super::usage::Processes;
+use super::world::World;
+
+/// How to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// How often each target is measured.
+    pub rounds: usize,
+    /// For how long each time.
+    pub time: Duration,
+}
+
+/// CPU milliseconds that a request took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+pub struct CpuMs {
+    /// Of the host process.
+    pub host: f64,
+    /// Of PostgreSQL, all of it.
+    pub postgres: f64,
+    /// Of the peers.
+    pub peers: f64,
+    /// Of the load generator.
+    pub load: f64,
+}
+
+/// What one round found.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Round {
+    /// Requests answered.
+    pub requests: u64,
+    /// Requests a second.
+    pub throughput: f64,
+    /// Half of the answers came within so many milliseconds.
+    pub p50_ms: f64,
+    /// 99 of 100 answers did.
+    pub p99_ms: f64,
+    /// CPU time for each request.
+    pub cpu_ms: CpuMs,
+    /// Bytes of PostgreSQL's log for each request.
+    pub wal_bytes: f64,
+}
+
+/// What all rounds of one target found, with one scenario and number of clients.
+pub struct Measured {
+    /// The target.
+    pub target: Kind,
+    /// One after the other.
+    pub rounds: Vec<Round>,
+    /// The latencies of all rounds, in microseconds.
+    pub latencies: Histogram<u64>,
+    /// The most memory that the host had in use.
+    pub peak_memory_bytes: u64,
+}
+
+/// Measures a scenario on several targets, each fresh, with so many clients. The rounds are interleaved, and each begins
+/// with another target, so that what changes on the machine meets all of them.
+///
+/// # Errors
+/// When something does not start, or an answer is wrong.
+pub async fn measure(
+    world: &World,
+    scenario: Scenario,
+    clients: usize,
+    kinds: &[Kind],
+    plan: Plan,
+) -> Result<Vec<Measured>> {
+    let mut contenders = Vec::new();
+    for kind in kinds {
+        let target = Target::start(*kind, world, world.fresh_database().await?, &[]).await?;
+        let orders = target.place_orders(scenario.needs_orders()).await?;
+        let measured =
+            Measured { target: *kind, rounds: Vec::new(), latencies: histogram(), peak_memory_bytes: 0 };
+        contenders.push(Contender { target, orders, measured });
+    }
+    for contender in &contenders {
+        contender.load(world, scenario, clients, Limit::Time(plan.time.min(Duration::from_secs(2)))).await?;
+    }
+    world.checkpoint().await?;
+    for round in 0..plan.rounds {
+        for place in turn(round, contenders.len()) {
+            contenders[place].round(world, scenario, clients, plan.time, round).await?;
+        }
+    }
+    let processes = Processes::now()?;
+    let mut all = Vec::new();
+    for Contender { target, mut measured, .. } in contenders {
+        measured.peak_memory_bytes = processes.peak_memory_bytes(target.pid());
+        let database = target.database.name.clone();
+        target.stop();
+        world.server.drop_database(&database).await?;
+        all.push(measured);
+    }
+    Ok(all)
+}
+
+/// In which order `count` targets are measured in this round.
+fn turn(round: usize, count: usize) -> impl Iterator<Item = usize> {
+    (0..count).map(move |place| (place + round) % count)
+}
+
+struct Contender {
+    target: Target,
+    orders: Arc<[Placed]>,
+    measured: Measured,
+}
+
+impl Contender {
+    async fn round(
+        &mut self,
+        world: &World,
+        scenario: Scenario,
+        clients: usize,
+        time: Duration,
+        number: usize,
+    ) -> Result<()> {
+        // What the load before left to be done.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let before = Spent::now(world, &self.target).await?;
+        let outcome = self.load(world, scenario, clients, Limit::Time(time)).await?;
+        let spent = Spent::now(world, &self.target).await?;
+        let round = spent.since(&before, &outcome);
+        eprintln!(
+            "{:>8} {clients:>3} clients, round {}: {:<7} {:>8.0} requests/s, p50 {:.2} ms, p99 {:.2} ms",
+            scenario.name(),
+            number + 1,
+            self.target.kind.name(),
+            round.throughput,
+            round.p50_ms,
+            round.p99_ms,
+        );
+        self.measured.latencies.add(&outcome.latencies)?;
+        self.measured.rounds.push(round);
+        Ok(())
+    }
+
+    /// Puts a load on the target, until its last consequence.
+    async fn load(&self, world: &World, scenario: Scenario, clients: usize, limit: Limit) -> Result<Outcome> {
+        let messages = world.peers.notifications().await?;
+        world.peers.call_back(self.target.address).await?;
+        let workload = self.target.workload(scenario, &self.orders);
+        let outcome = load::run(self.target.address, clients, limit, workload).await?;
+        if let Some(error) = &outcome.first_error {
+            bail!(
+                "{} of {} requests to {} failed, the first with: {error}\n{}",
+                outcome.errors,
+                outcome.requests(),
+                self.target.kind.name(),
+                self.target.errors()
+            );
+        }
+        if scenario == Scenario::Life {
+            wait_for_messages(world, messages, outcome.requests()).await?;
+        }
+        Ok(outcome)
+    }
+}
+
+/// What was spent until some moment.
+struct Spent {
+    cpu_seconds: CpuMs,
+    wal_bytes: f64,
+}
+
+impl Spent {
+    async fn now(world: &World, target: &Target) -> Result<Spent> {
+        let wal = "SELECT (pg_current_wal_insert_lsn() - '0/0')::float8";
+        let wal_bytes = world.admin.query_one(wal, &[]).await?.get(0);
+        let processes = Processes::now()?;
+        let cpu_seconds = CpuMs {
+            host: processes.tree_seconds(target.pid()),
+            postgres: processes.tree_seconds(world.server.pid().unwrap_or(0)),
+            peers: processes.tree_seconds(world.peers.pid()),
+            load: processes.own_seconds(),
+        };
+        Ok(Spent { cpu_seconds, wal_bytes })
+    }
+
+    fn since(&self, before: &Spent, outcome: &Outcome) -> Round {
+        let requests = outcome.requests().max(1) as f64;
+        let (now, then) = (self.cpu_seconds, before.cpu_seconds);
+        let each = |now: f64, then: f64| (now - then) * 1_000.0 / requests;
+        Round {
+            requests: outcome.requests(),
+            throughput: outcome.throughput(),
+            p50_ms: outcome.quantile_ms(0.5),
+            p99_ms: outcome.quantile_ms(0.99),
+            cpu_ms: CpuMs {
+                host: each(now.host, then.host),
+                postgres: each(now.postgres, then.postgres),
+                peers: each(now.peers, then.peers),
+                load: each(now.load, then.load),
+            },
+            wal_bytes: (self.wal_bytes - before.wal_bytes) / requests,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_round_begins_with_another_target_and_has_all() {
+        let turns: Vec<Vec<usize>> = (0..4).map(|round| turn(round, 3).collect()).collect();
+        assert_eq!(turns, [[0, 1, 2], [1, 2, 0], [2, 0, 1], [0, 1, 2]]);
+    }
+}

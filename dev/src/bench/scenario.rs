@@ -1,0 +1,286 @@
+//! What clients ask for, and what they must hear.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Result, anyhow};
+use hyper::header::{HeaderValue, LOCATION};
+
+use super::http::{Answer, Ask, get, post};
+
+/// A kind of request, again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scenario {
+    /// Orders of three free seats, whose payment stays pending
+    Place,
+    /// The same, paid: the callback, the tickets and the message to the buyer
+    Life,
+    /// Reads of orders that were placed before
+    Read,
+    /// The request of such an order, once more
+    Replay,
+    /// An order of seats that somebody else has
+    Refused,
+    /// Scrapes
+    Metrics,
+}
+
+impl Scenario {
+    /// All of them.
+    pub const ALL: [Scenario; 6] = [
+        Scenario::Place,
+        Scenario::Life,
+        Scenario::Read,
+        Scenario::Replay,
+        Scenario::Refused,
+        Scenario::Metrics,
+    ];
+
+    /// As it is named on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scenario::Place => "place",
+            Scenario::Life => "life",
+            Scenario::Read => "read",
+            Scenario::Replay => "replay",
+            Scenario::Refused => "refused",
+            Scenario::Metrics => "metrics",
+        }
+    }
+
+    /// Whether each request places an order.
+    pub fn places_orders(self) -> bool {
+        matches!(self, Scenario::Place | Scenario::Life)
+    }
+
+    /// How many orders have to be there before it begins.
+    pub fn needs_orders(self) -> usize {
+        match self {
+            Scenario::Read | Scenario::Replay | Scenario::Refused => 1_000,
+            Scenario::Place | Scenario::Life | Scenario::Metrics => 0,
+        }
+    }
+}
+
+/// The event whose payments stay pending, and the one whose payments succeed at once.
+const PENDING_EVENT: u32 = 101;
+const PAID_EVENT: u32 = 1_001;
+const SEATS_PER_ORDER: u64 = 3;
+
+/// An order that was placed, with what it was placed by.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    key: String,
+    body: String,
+    seats: [u64; SEATS_PER_ORDER as usize],
+    path: String,
+}
+
+impl Placed {
+    /// Says where it is to be read.
+    pub fn is_at(&mut self, id: &str) {
+        self.path = format!("/v1/orders/{id}");
+    }
+}
+
+/// Makes a scenario's requests and checks their answers. Its clients share it.
+pub struct Workload {
+    scenario: Scenario,
+    host: HeaderValue,
+    orders: Arc<[Placed]>,
+    /// Whether the bodies have to be the order service's own, not only the statuses.
+    strict: bool,
+    begun: u64,
+}
+
+/// No two requests of this process have the same number, and so the same seats or key.
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+
+impl Workload {
+    /// `orders`: what was placed before, for the scenarios that need it.
+    pub fn new(scenario: Scenario, host: HeaderValue, orders: Arc<[Placed]>, strict: bool) -> Workload {
+        Workload { scenario, host, orders, strict, begun: NUMBER.load(Ordering::Relaxed) }
+    }
+
+    /// The next request.
+    pub fn request(&self) -> Ask {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let known = || &self.orders[((number - self.begun) * 7_919) as usize % self.orders.len()];
+        match self.scenario {
+            Scenario::Place => self.place(&Order::new(number, PENDING_EVENT)),
+            Scenario::Life => self.place(&Order::new(number, PAID_EVENT)),
+            Scenario::Read => get(&self.host, &known().path),
+            Scenario::Replay => self.post(&known().key, known().body.clone()),
+            Scenario::Refused => {
+                let order =
+                    Order { user: 2_000_000, seats: known().seats, ..Order::new(number, PENDING_EVENT) };
+                self.place(&order)
+            }
+            Scenario::Metrics => get(&self.host, "/metrics"),
+        }
+    }
+
+    /// What is wrong with an answer, if anything is.
+    pub fn complaint(&self, answer: &Answer) -> Option<String> {
+        let status = answer.status.as_u16();
+        let has = |name: &str, value: &str| !self.strict || has_member(&answer.body, name, value);
+        let fine = match self.scenario {
+            Scenario::Place => status == 201 && has("phase", "awaiting_payment") && has("status", "PENDING"),
+            Scenario::Life => status == 201 && has("status", "CONFIRMED"),
+            Scenario::Read => status == 200 && has("phase", "awaiting_payment"),
+            Scenario::Replay => status == 201 && answer.headers.contains_key("idempotent-replayed"),
+            Scenario::Refused => status == 409 && has("code", "seats_unavailable"),
+            Scenario::Metrics => status == 200,
+        };
+        (!fine).then(|| format!("{}: {}", self.scenario.name(), answer.shown()))
+    }
+
+    fn place(&self, order: &Order) -> Ask {
+        self.post(&order.key(), order.body())
+    }
+
+    fn post(&self, key: &str, body: String) -> Ask {
+        placing(&self.host, key, body)
+    }
+}
+
+/// A request that places an order which the scenarios of known orders can use, and the order that comes of it.
+pub fn new_order(host: &HeaderValue) -> (Ask, impl FnOnce(&Answer) -> Result<Placed> + use<>) {
+    let order = Order::new(NUMBER.fetch_add(1, Ordering::Relaxed), PENDING_EVENT);
+    let request = placing(host, &order.key(), order.body());
+    let placed = move |answer: &Answer| {
+        if answer.status != 201 {
+            return Err(anyhow!("placing an order: {}", answer.shown()));
+        }
+        let path = path_of(answer).unwrap_or_default();
+        Ok(Placed { key: order.key(), body: order.body(), seats: order.seats, path })
+    };
+    (request, placed)
+}
+
+/// Where the order is that an answer speaks of.
+fn path_of(answer: &Answer) -> Option<String> {
+    answer.headers.get(LOCATION)?.to_str().ok().map(String::from)
+}
+
+fn placing(host: &HeaderValue, key: &str, body: String) -> Ask {
+    let mut request = post(host, "/v1/orders", body);
+    request.headers_mut().insert("idempotency-key", HeaderValue::try_from(key).expect("keys are ASCII"));
+    request
+}
+
+/// What a client wants.
+struct Order {
+    number: u64,
+    event: u32,
+    user: u64,
+    seats: [u64; SEATS_PER_ORDER as usize],
+}
+
+impl Order {
+    fn new(number: u64, event: u32) -> Order {
+        let first = number * SEATS_PER_ORDER + 1;
+        Order { number, event, user: 1 + number % 1_000_000, seats: [first, first + 1, first + 2] }
+    }
+
+    fn key(&self) -> String {
+        format!("bench-{}", self.number)
+    }
+
+    fn body(&self) -> String {
+        let [a, b, c] = self.seats;
+        format!(r#"{{"user_id":{},"event_id":{},"seats":[{a},{b},{c}]}}"#, self.user, self.event)
+    }
+}
+
+/// Whether a JSON text has a member of this name and text value anywhere, without reading all of it.
+fn has_member(json: &[u8], name: &str, value: &str) -> bool {
+    let Ok(text) = std::str::from_utf8(json) else {
+        return false;
+    };
+    text.match_indices(name).any(|(place, name)| {
+        let after = text[place + name.len()..].strip_prefix('"').map(str::trim_start);
+        let after = after.and_then(|after| after.strip_prefix(':')).map(str::trim_start);
+        let after = after.and_then(|after| after.strip_prefix('"')?.strip_prefix(value));
+        text[..place].ends_with('"') && after.is_some_and(|after| after.starts_with('"'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use http_body_util::BodyExt;
+    use hyper::{HeaderMap, StatusCode};
+    use serde_json::Value;
+    use std::collections::HashSet;
+
+    const HOST: HeaderValue = HeaderValue::from_static("127.0.0.1:1");
+
+    fn answer(status: u16, body: &'static str) -> Answer {
+        let status = StatusCode::from_u16(status).unwrap();
+        Answer { status, headers: HeaderMap::new(), body: Bytes::from_static(body.as_bytes()) }
+    }
+
+    fn workload(scenario: Scenario) -> Workload {
+        let (_, placed) = new_order(&HOST);
+        let mut placed = placed(&answer(201, "{}")).unwrap();
+        placed.is_at("some-id");
+        Workload::new(scenario, HOST, Arc::from([placed]), true)
+    }
+
+    async fn sent(request: Ask) -> (String, Value) {
+        let key = request.headers().get("idempotency-key").map(|key| key.to_str().unwrap().to_owned());
+        let body = request.into_body().collect().await.unwrap().to_bytes();
+        (key.unwrap_or_default(), serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    #[tokio::test]
+    async fn no_two_orders_share_a_seat_or_a_key() {
+        let (mut keys, mut seats) = (HashSet::new(), HashSet::new());
+        for scenario in [Scenario::Place, Scenario::Life, Scenario::Place] {
+            let workload = workload(scenario);
+            for _ in 0..50 {
+                let (key, body) = sent(workload.request()).await;
+                assert!(keys.insert(key), "{body}");
+                assert_eq!(body["event_id"], if scenario == Scenario::Life { 1001 } else { 101 });
+                let asked = body["seats"].as_array().unwrap();
+                assert_eq!(asked.len(), 3);
+                assert!(asked.iter().all(|seat| seats.insert(seat.to_string())), "{body}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn known_orders_are_read_repeated_and_wanted_by_others() {
+        assert_eq!(workload(Scenario::Read).request().uri().path(), "/v1/orders/some-id");
+        assert_eq!(workload(Scenario::Metrics).request().uri().path(), "/metrics");
+        let replay = workload(Scenario::Replay);
+        let (key, body) = sent(replay.request()).await;
+        let known: Value = serde_json::from_str(&replay.orders[0].body).unwrap();
+        assert_eq!((key, body), (replay.orders[0].key.clone(), known));
+        let refused = workload(Scenario::Refused);
+        let (key, body) = sent(refused.request()).await;
+        assert_ne!(key, refused.orders[0].key);
+        assert_eq!(body["seats"][0], refused.orders[0].seats[0]);
+        assert_eq!(body["user_id"], 2_000_000);
+    }
+
+    #[test]
+    fn an_answer_that_is_not_as_it_should_be_is_complained_about() {
+        let place = workload(Scenario::Place);
+        assert_eq!(
+            place
+                .complaint(&answer(201, r#"{"order" : {"status":"PENDING", "phase" : "awaiting_payment"}}"#)),
+            None
+        );
+        let complaint = place.complaint(&answer(202, r#"{"order":{"phase":"charging"}}"#)).unwrap();
+        assert_eq!(complaint, r#"place: 202 Accepted {"order":{"phase":"charging"}}"#);
+        assert!(place.complaint(&answer(201, r#"{"order":{"phase":"awaiting"}}"#)).is_some());
+        let refused = workload(Scenario::Refused);
+        assert_eq!(refused.complaint(&answer(409, r#"{"code":"seats_unavailable"}"#)), None);
+        assert!(refused.complaint(&answer(409, r#"{"code":"event_not_on_sale"}"#)).is_some());
+        assert!(workload(Scenario::Replay).complaint(&answer(201, "{}")).is_some());
+    }
+}

@@ -1,0 +1,231 @@
+//! What is measured: the order service, and the floors under it that show what the platform allows at all.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use super::child::ServerProcess;
+use super::http::{Connection, host_of};
+use super::scenario::{Placed, Scenario, Workload, new_order};
+use super::world::World;
+use crate::host::{self, Host};
+use crate::postgres::Database;
+use crate::{component, repo_root};
+
+/// A kind of server under test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The order service
+    Service,
+    /// Floor (a): a component that does nothing but the statements and calls of an order
+    A,
+    /// Floor (b): the same in a native process
+    B,
+    /// Floor (c): as (a), with `SELECT 1` for every statement
+    C,
+}
+
+impl Kind {
+    /// All of them, the service first.
+    pub const ALL: [Kind; 4] = [Kind::Service, Kind::A, Kind::B, Kind::C];
+
+    /// As it is named on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Service => "service",
+            Kind::A => "a",
+            Kind::B => "b",
+            Kind::C => "c",
+        }
+    }
+
+    /// Whether it has what a scenario asks for.
+    pub fn serves(self, scenario: Scenario) -> bool {
+        match self {
+            Kind::Service => true,
+            Kind::A | Kind::B | Kind::C => matches!(scenario, Scenario::Place | Scenario::Read),
+        }
+    }
+
+    /// Whether its components are built from a manifest, and which.
+    fn manifest(self) -> &'static str {
+        match self {
+            Kind::Service | Kind::B => "spin.toml",
+            Kind::A | Kind::C => "dev/floor/spin.toml",
+        }
+    }
+}
+
+/// Builds what these kinds need.
+///
+/// # Errors
+/// When something does not build.
+pub async fn build(kinds: &[Kind]) -> Result<()> {
+    if kinds.contains(&Kind::Service) {
+        component::build().await?;
+    }
+    if kinds.contains(&Kind::A) || kinds.contains(&Kind::C) {
+        component::build_floor().await?;
+    }
+    component::host_program().await.map(drop)
+}
+
+/// A running server with a database of its own. Dropping it kills the server; the database stays.
+pub struct Target {
+    /// What it is.
+    pub kind: Kind,
+    /// Where it serves.
+    pub address: SocketAddr,
+    /// Its database.
+    pub database: Database,
+    process: Process,
+}
+
+enum Process {
+    Host(Host),
+    Native(ServerProcess),
+}
+
+impl Target {
+    /// Starts it on a database; `arguments` are the host's.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start(kind: Kind, world: &World, database: Database, arguments: &[&str]) -> Result<Target> {
+        let process = match kind {
+            Kind::B => Process::Native(start_native(world, &database).await?),
+            _ => Process::Host(start_host(kind, world, &database, arguments).await?),
+        };
+        let address = match &process {
+            Process::Native(process) => process.address(),
+            Process::Host(host) => {
+                let address = host.base_url.trim_start_matches("http://");
+                address.parse().with_context(|| format!("the host's address {address}"))?
+            }
+        };
+        Ok(Target { kind, address, database, process })
+    }
+
+    /// The root of its processes.
+    pub fn pid(&self) -> u32 {
+        match &self.process {
+            Process::Host(host) => host.pid().unwrap_or(0),
+            Process::Native(process) => process.pid(),
+        }
+    }
+
+    /// Stops the server, which closes its connections to PostgreSQL.
+    pub fn stop(self) {
+        match self.process {
+            Process::Host(host) => host.stop(),
+            Process::Native(process) => drop(process),
+        }
+    }
+
+    /// What clients of a scenario ask it for.
+    pub fn workload(&self, scenario: Scenario, orders: &Arc<[Placed]>) -> Arc<Workload> {
+        let strict = self.kind == Kind::Service;
+        Arc::new(Workload::new(scenario, host_of(self.address), orders.clone(), strict))
+    }
+
+    /// Places orders for scenarios that need some.
+    ///
+    /// # Errors
+    /// When one is not placed.
+    pub async fn place_orders(&self, count: usize) -> Result<Arc<[Placed]>> {
+        let host = host_of(self.address);
+        let one_client = |count: usize| {
+            let host = host.clone();
+            let mut connection = Connection::to(self.address);
+            async move {
+                let mut orders = Vec::with_capacity(count);
+                for _ in 0..count {
+                    let (request, placed) = new_order(&host);
+                    orders.push(placed(&connection.ask(request).await?)?);
+                }
+                anyhow::Ok(orders)
+            }
+        };
+        let clients = 4;
+        let counts = (0..clients).map(|client| count / clients + usize::from(client < count % clients));
+        let orders = futures::future::try_join_all(counts.map(one_client)).await;
+        let mut orders = orders.with_context(|| format!("preparing {}", self.kind.name()))?.concat();
+        if self.kind != Kind::Service {
+            self.find(&mut orders).await?;
+        }
+        Ok(orders.into())
+    }
+
+    /// A floor does not tell what it has stored; the one that stores nothing answers whatever it is asked for.
+    async fn find(&self, orders: &mut [Placed]) -> Result<()> {
+        let count = i64::try_from(orders.len())?;
+        let stored = self.database.connect().await?;
+        let stored = stored.query("SELECT id::text FROM orders LIMIT $1", &[&count]).await?;
+        let mut ids = stored.iter().map(|row| row.get::<_, String>(0));
+        for order in orders {
+            order.is_at(&ids.next().unwrap_or_else(|| uuid::Uuid::new_v4().to_string()));
+        }
+        Ok(())
+    }
+
+    /// What the component said on standard error, when it runs in a host.
+    pub fn errors(&self) -> String {
+        match &self.process {
+            Process::Host(host) => host.error_output(),
+            Process::Native(_) => String::new(),
+        }
+    }
+}
+
+async fn start_host(kind: Kind, world: &World, database: &Database, arguments: &[&str]) -> Result<Host> {
+    let manifest = repo_root().join(kind.manifest());
+    if !manifest.is_file() {
+        bail!("{} is not there", manifest.display());
+    }
+    let mut variables = database.spin_variables();
+    variables.extend(world.peers.spin_variables());
+    match kind {
+        Kind::A => variables.push(("statements".into(), "real".into())),
+        Kind::C => variables.push(("statements".into(), "select1".into())),
+        Kind::Service | Kind::B => {}
+    }
+    let log_dir = world.folder().join(&database.name);
+    let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+    Host::start_with(host::Options { manifest, variables, arguments, log_dir, port: None }).await
+}
+
+async fn start_native(world: &World, database: &Database) -> Result<ServerProcess> {
+    let url = format!("postgres://{}@{}:{}/{}", database.user, database.host, database.port, database.name);
+    let arguments = [
+        "native-floor",
+        "--listen",
+        "127.0.0.1:0",
+        "--database-url",
+        &url,
+        "--peers-url",
+        &format!("http://{}", world.peers.address()),
+    ];
+    ServerProcess::start(&arguments.map(String::from)).await
+}
+
+/// Waits until the peers have taken so many messages more than before.
+///
+/// # Errors
+/// When they do not come.
+pub async fn wait_for_messages(world: &World, before: u64, more: u64) -> Result<Duration> {
+    const LIMIT: Duration = Duration::from_secs(20);
+    let begun = std::time::Instant::now();
+    loop {
+        let taken = world.peers.notifications().await? - before;
+        if taken >= more {
+            return Ok(begun.elapsed());
+        }
+        if begun.elapsed() > LIMIT {
+            return Err(anyhow!("of {more} confirmed orders only {taken} were notified within {LIMIT:?}"));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

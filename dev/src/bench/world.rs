@@ -1,0 +1,109 @@
+//! What all servers under test share: PostgreSQL and the peers.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context, Result};
+use tokio_postgres::Client;
+
+use super::peers::PeersProcess;
+use crate::postgres::{self, Database, Server};
+use crate::{migrations, repo_root};
+
+/// Durable as in production, and with room, so that no checkpoint falls into a run.
+const SETTINGS: [(&str, &str); 6] = [
+    ("shared_preload_libraries", "pg_stat_statements"),
+    // Only counting runs ask for it.
+    ("pg_stat_statements.track", "none"),
+    ("pg_stat_statements.track_utility", "off"),
+    ("shared_buffers", "1GB"),
+    ("max_wal_size", "8GB"),
+    ("checkpoint_timeout", "30min"),
+];
+const TEMPLATE: &str = "bench_template";
+
+/// A private PostgreSQL with a migrated, empty database to copy, and the fast peers. Dropping it ends both and deletes
+/// the data.
+pub struct World {
+    /// The server.
+    pub server: Server,
+    /// The peers.
+    pub peers: PeersProcess,
+    /// A connection to the server's own database, for questions about all of it.
+    pub admin: Client,
+    folder: Folder,
+}
+
+impl World {
+    /// Starts all of it.
+    ///
+    /// # Errors
+    /// When something does not start.
+    pub async fn start() -> Result<World> {
+        let folder = Folder::new()?;
+        // In the clone, not in the temporary folder: that one may be in memory, where fsync costs nothing.
+        let options = postgres::Options::durable_below(&repo_root().join(".dev"), &SETTINGS)?;
+        let server = Server::start(options).await.context("PostgreSQL (with its pg_stat_statements)")?;
+        let template = server.create_database(TEMPLATE, None).await?;
+        migrations::apply(&template).await?;
+        let admin = server.database("postgres").connect().await?;
+        admin.batch_execute("CREATE EXTENSION pg_stat_statements").await?;
+        let peers = PeersProcess::start().await?;
+        Ok(World { server, peers, admin, folder })
+    }
+
+    /// A new database, migrated and without orders.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub async fn fresh_database(&self) -> Result<Database> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("bench_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        self.server.create_database(&name, Some(TEMPLATE)).await
+    }
+
+    /// Writes everything out, so that it is not done during a run.
+    ///
+    /// # Errors
+    /// When the server does not.
+    pub async fn checkpoint(&self) -> Result<()> {
+        self.admin.batch_execute("CHECKPOINT").await.context("a checkpoint")
+    }
+
+    /// Where logs go.
+    pub fn folder(&self) -> &Path {
+        &self.folder.0
+    }
+
+    /// The server's version, as it says it itself.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn server_version(&self) -> Result<String> {
+        Ok(self.admin.query_one("SELECT current_setting('server_version')", &[]).await?.get(0))
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.server.stop_now();
+        let _ = postgres::remove(self.server.data_dir());
+    }
+}
+
+/// For logs; deleted with its handle.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Result<Folder> {
+        let path = std::env::temp_dir().join(format!("order-service-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&path).with_context(|| format!("making {}", path.display()))?;
+        Ok(Folder(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
