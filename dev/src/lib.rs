@@ -2,12 +2,13 @@
 //! services, and the commands that put them together with the component and a host.
 //!
 //! In reading order: [`component`] builds the WebAssembly component and finds the host program, [`host`] runs it,
-//! [`postgres`] and [`migrations`] give it a database, [`peers`] are the services it talks to, and [`chaos`] breaks all of
-//! them on purpose. `main.rs` and `up.rs`
-//! are the `cargo dev` commands over them; the black-box tests use the same parts directly.
+//! [`postgres`] and [`migrations`] give it a database, [`peers`] are the services it talks to, [`chaos`] breaks all of
+//! them on purpose, and [`bench`] has what the service is measured against. `main.rs` and `up.rs` are the `cargo dev`
+//! commands over them; the black-box tests use the same parts directly.
 //!
 //! Nothing here is ever deployed.
 
+pub mod bench;
 pub mod chaos;
 pub mod component;
 pub mod host;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
-use order_dev::{chaos, component, migrations, peers, postgres, repo_root};
+use order_dev::{bench, chaos, component, migrations, peers, postgres, repo_root};
 
 /// Tools for developing the order service.
 #[derive(Parser)]
@@ -45,6 +45,16 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Serves what an order costs when nothing of ours is computed, without WebAssembly; the database as for `migrate`
+    #[command(hide = true)]
+    NativeFloor {
+        /// Where to listen
+        #[arg(long, default_value = "127.0.0.1:4004")]
+        listen: SocketAddr,
+        /// The sandbox peers, or others that have their paths
+        #[arg(long, default_value = "http://127.0.0.1:4010")]
+        peers_url: String,
+    },
     /// Runs only the sandbox peers; GET /control says how to make them misbehave
     Peers {
         /// Where to listen
@@ -78,6 +88,10 @@ async fn run(command: Command) -> Result<()> {
         Command::Migrate => migrate().await,
         Command::Build => component::build().await,
         Command::Chaos { orders, seed } => run_chaos(orders, seed).await,
+        Command::NativeFloor { listen, peers_url } => {
+            let database = settings::Settings::read()?.database();
+            bench::native::run(listen, database, &peers_url).await
+        }
         Command::Peers { listen, callback_url, state_file } => {
             let options = peers::Options { listen, callback_url, state_file, ..peers::Options::default() };
             run_peers(options).await

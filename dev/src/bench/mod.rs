@@ -1,0 +1,3 @@
+//! What the service is measured against.
+
+pub mod native;
