@@ -12,8 +12,9 @@ const SEATS: [i64; 3] = [900_000_001, 900_000_002, 900_000_003];
 async fn a_floor_says_to_the_database_and_to_the_peers_what_the_service_says() {
     let mut app = Spawn::new().payment_mode(Mode::Pending).own_postgres().start().await;
     let log = app.postgres().log_file();
-    // For connections that are opened from now on.
+    // It counts for connections that are opened from now on.
     app.store.run("ALTER DATABASE orders SET log_statement = 'all'").await;
+    app.store.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'orders' AND pid <> pg_backend_pid()").await;
     app.put_event(EVENT, "ON_SALE").await;
     let seats = SEATS.map(|id| SeatSpec {
         seat_number: Some(format!("A{}", id - EVENT)),
