@@ -14,19 +14,18 @@ const TARGET: &str = "wasm32-wasip2";
 /// Builds the component and puts it where `spin.toml` expects it, `target/wasm32-wasip2/release/order_service.wasm`,
 /// also when cargo builds elsewhere. Cargo's progress goes to our standard error.
 pub async fn build() -> Result<()> {
-    build_package("order-service", "order_service.wasm").await
+    build_package("order-service").await
 }
 
-/// The same for the component of `dev/floor`.
+/// Builds the floor of the benchmark and puts it where `dev/floor/spin.toml` expects it, beside the component.
 pub async fn build_floor() -> Result<()> {
-    build_package("order-floor", "order_floor.wasm").await
+    build_package("order-dev-floor").await
 }
 
-async fn build_package(package: &str, file: &str) -> Result<()> {
+async fn build_package(package: &str) -> Result<()> {
     ensure_target().await?;
-    let arguments = ["build", "--target", TARGET, "--release", "--package", package];
-    run(cargo().args(arguments)).await?;
-    let file = Path::new(TARGET).join("release").join(file);
+    run(cargo().args(["build", "--target", TARGET, "--release", "--package", package])).await?;
+    let file = Path::new(TARGET).join("release").join(package.replace('-', "_")).with_extension("wasm");
     let built = target_dir().await?.join(&file);
     let expected = repo_root().join("target").join(&file);
     if built != expected {
@@ -114,7 +113,8 @@ async fn ensure_target() -> Result<()> {
 fn copy_in_one_step(from: &Path, to: &Path) -> Result<()> {
     let folder = to.parent().context("no folder")?;
     std::fs::create_dir_all(folder)?;
-    let temporary = folder.join(format!(".{}.wasm", std::process::id()));
+    let name = from.file_name().context("no file")?.to_string_lossy();
+    let temporary = folder.join(format!(".{}.{name}", std::process::id()));
     std::fs::copy(from, &temporary)?;
     std::fs::rename(&temporary, to)?;
     Ok(())

@@ -60,6 +60,16 @@ enum Command {
         #[arg(long)]
         callback_url: Option<String>,
     },
+    /// Serves what an order costs when nothing of ours is computed, without WebAssembly; the database as for `migrate`
+    #[command(hide = true)]
+    NativeFloor {
+        /// Where to listen
+        #[arg(long, default_value = "127.0.0.1:4004")]
+        listen: SocketAddr,
+        /// The sandbox peers, or others that have their paths
+        #[arg(long, default_value = "http://127.0.0.1:4010")]
+        peers_url: String,
+    },
     /// Runs only the sandbox peers; GET /control says how to make them misbehave
     Peers {
         /// Where to listen
@@ -100,6 +110,10 @@ async fn run(command: Command) -> Result<()> {
         Command::Bench(options) => run_bench(options).await,
         Command::BenchPeers { listen, callback_url } => {
             bench::peers::serve(listen, callback_url.as_deref()).await
+        }
+        Command::NativeFloor { listen, peers_url } => {
+            let database = settings::Settings::read()?.database();
+            bench::native::run(listen, database, &peers_url).await
         }
         Command::Peers { listen, callback_url, state_file } => {
             let options = peers::Options { listen, callback_url, state_file, ..peers::Options::default() };

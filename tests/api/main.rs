@@ -44,6 +44,7 @@ mod prices;
 mod recovery;
 mod unknown_outcomes;
 
+mod floor;
 mod health;
 mod host;
 mod inherited;

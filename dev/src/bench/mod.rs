@@ -8,6 +8,7 @@
 pub mod child;
 pub mod http;
 pub mod load;
+pub mod native;
 pub mod peers;
 pub mod run;
 pub mod scenario;

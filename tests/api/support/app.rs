@@ -125,10 +125,14 @@ impl App {
         request.send().await.json(200)
     }
 
+    /// Where the sandbox peers are.
+    pub fn peers_url(&self) -> String {
+        self.sandbox.as_ref().expect("the sandbox runs until the end").url()
+    }
+
     /// A charge that this service did not ask for, as the one before it did.
     pub async fn charge_past_the_service(&self, key: &str, body: &Value) {
-        let sandbox = self.sandbox.as_ref().expect("the sandbox runs until the end").url();
-        let request = self.client.post(format!("{sandbox}/payment/v1/charge"));
+        let request = self.client.post(format!("{}/payment/v1/charge", self.peers_url()));
         let request = request.header("idempotency-key", key).header("content-type", "application/json");
         let answer = request.body(body.to_string()).send().await.expect("the sandbox answers");
         assert_eq!(answer.status().as_u16(), 200, "{:?}", answer.text().await);

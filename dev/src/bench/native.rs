@@ -1,0 +1,169 @@
+//! The native floor: the calls that the service makes, made without WebAssembly.
+//!
+//! A few connections to PostgreSQL with statements that are prepared once, shared by all requests, whose statements
+//! queue on them; a pool of connections to the peers; `TCP_NODELAY` everywhere.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use bytes::Bytes;
+use futures::TryStreamExt;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use order_dev_floor::calls::{Call, HEADERS, Peer, Sequence, Statement, Step};
+use order_dev_floor::templates;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_postgres::{Client, NoTls};
+
+use crate::postgres::Database;
+
+mod parameters;
+
+/// Connections to PostgreSQL.
+const CONNECTIONS: usize = 8;
+
+/// Serves `POST /v1/orders` and `GET /v1/orders/{id}` until the process ends, and says on standard output when it
+/// begins. The peers are below `peers_url`, as the sandbox's are: `/seating` and `/payment`.
+pub async fn run(listen: SocketAddr, database: Database, peers_url: &str) -> Result<()> {
+    let floor = Arc::new(Floor::start(&database, peers_url).await?);
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
+    println!("Serving http://{}", listener.local_addr()?);
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        tokio::spawn(floor.clone().serve(stream));
+    }
+}
+
+struct Floor {
+    connections: Vec<Connection>,
+    next_connection: AtomicUsize,
+    http: HttpClient<HttpConnector, Full<Bytes>>,
+    peers_url: String,
+    sequence: Mutex<Sequence>,
+}
+
+/// A connection with its prepared statements.
+struct Connection {
+    client: Client,
+    prepared: HashMap<&'static str, tokio_postgres::Statement>,
+}
+
+impl Floor {
+    async fn start(database: &Database, peers_url: &str) -> Result<Self> {
+        let mut connections = Vec::with_capacity(CONNECTIONS);
+        for _ in 0..CONNECTIONS {
+            connections.push(Connection::open(database).await?);
+        }
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        Ok(Self {
+            connections,
+            next_connection: AtomicUsize::new(0),
+            http: HttpClient::builder(TokioExecutor::new()).build(connector),
+            peers_url: peers_url.trim_end_matches('/').to_owned(),
+            sequence: Mutex::new(Sequence::start()),
+        })
+    }
+
+    async fn serve(self: Arc<Self>, stream: TcpStream) {
+        let service = service_fn(|request| self.answer(request));
+        // Clients that go away are no news.
+        let _ =
+            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+        let (steps, status) = match request.uri().path().strip_prefix("/v1/orders/") {
+            Some(id) => (templates::read(id), 200),
+            None => {
+                let mut sequence = self.sequence.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                (templates::place(&sequence.next_order()), 201)
+            }
+        };
+        drop(request);
+        Ok(match self.perform(steps).await {
+            Ok(()) => response(status, Bytes::from_static(b"{}")),
+            Err(error) => response(500, format!("{error:#}").into()),
+        })
+    }
+
+    async fn perform(&self, steps: Vec<Step>) -> Result<()> {
+        for step in steps {
+            match step {
+                Step::Statement(statement) => self.query(statement).await?,
+                Step::Call(call) => self.send(call).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn query(&self, statement: Statement) -> Result<()> {
+        let turn = self.next_connection.fetch_add(1, Ordering::Relaxed);
+        let Connection { client, prepared } = &self.connections[turn % CONNECTIONS];
+        let prepared = prepared.get(statement.sql).context("a statement that was not prepared")?;
+        let parameters = parameters::convert(statement.parameters)?;
+        let rows = client.query_raw(prepared, parameters).await.map_err(|error| told(&error))?;
+        rows.try_for_each(|_| async { Ok(()) }).await.map_err(|error| told(&error))
+    }
+
+    async fn send(&self, call: Call) -> Result<()> {
+        let peer = match call.peer {
+            Peer::Seating => "seating",
+            Peer::Payment => "payment",
+        };
+        let mut request = Request::post(format!("{}/{peer}{}", self.peers_url, call.path));
+        for (name, value) in HEADERS {
+            request = request.header(name, value);
+        }
+        if let Some(key) = call.key {
+            request = request.header("idempotency-key", key);
+        }
+        let response = self.http.request(request.body(Full::from(call.body))?).await?;
+        response.into_body().collect().await?;
+        Ok(())
+    }
+}
+
+impl Connection {
+    async fn open(database: &Database) -> Result<Self> {
+        let mut config = tokio_postgres::Config::new();
+        config.host(&database.host).port(database.port).user(&database.user).dbname(&database.name);
+        config.password(&database.password).connect_timeout(Duration::from_secs(5));
+        // As the service's, as far as they matter for a statement's cost.
+        config.application_name("order-floor").options("-c timezone=UTC -c statement_timeout=3s -c jit=off");
+        let (client, connection) = config.connect(NoTls).await.context("connecting to PostgreSQL")?;
+        tokio::spawn(connection);
+        let mut prepared = HashMap::new();
+        for sql in templates::STATEMENTS {
+            prepared.insert(sql, client.prepare(sql).await.map_err(|error| told(&error))?);
+        }
+        Ok(Self { client, prepared })
+    }
+}
+
+/// With what the server says: the error's own text leaves it out.
+fn told(error: &tokio_postgres::Error) -> anyhow::Error {
+    match error.as_db_error() {
+        Some(db) => anyhow!("{} ({})", db.message(), db.code().code()),
+        None => anyhow!("{error}"),
+    }
+}
+
+fn response(status: u16, body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status.try_into().expect("a status");
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
