@@ -29,10 +29,16 @@ pub enum Parameter {
     Int(i32),
     /// `int4[]`
     Ints(Vec<i32>),
+    /// `int8`
+    Long(i64),
+    /// NULL
+    Null,
     /// `jsonb`, as text.
     Json(String),
     /// `text`
     Text(String),
+    /// `text[]`
+    Texts(Vec<String>),
     /// `uuid`, as text.
     Uuid(String),
 }

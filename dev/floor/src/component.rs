@@ -97,8 +97,11 @@ fn parameters(parameters: Vec<Parameter>) -> Vec<ParameterValue> {
         Parameter::Bool(value) => ParameterValue::Boolean(value),
         Parameter::Int(value) => ParameterValue::Int32(value),
         Parameter::Ints(values) => ParameterValue::ArrayInt32(values.into_iter().map(Some).collect()),
+        Parameter::Long(value) => ParameterValue::Int64(value),
+        Parameter::Null => ParameterValue::DbNull,
         Parameter::Json(text) => ParameterValue::Jsonb(text.into_bytes()),
         Parameter::Text(text) => ParameterValue::Str(text),
+        Parameter::Texts(texts) => ParameterValue::ArrayStr(texts.into_iter().map(Some).collect()),
         Parameter::Uuid(text) => ParameterValue::Uuid(text),
     };
     parameters.into_iter().map(convert).collect()

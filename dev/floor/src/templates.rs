@@ -6,12 +6,12 @@
 
 use crate::calls::{Call, Fresh, Parameter, Peer, Statement, Step};
 
-const ORDER_PLACE: &str = include_str!("../../../src/db/sql/order_place.sql");
-const ORDER_APPLY: &str = include_str!("../../../src/db/sql/order_apply.sql");
-const ORDER_READ: &str = include_str!("../../../src/db/sql/order_read.sql");
+const PLACE: &str = include_str!("../../../src/db/sql/place_order.sql");
+const STORE: &str = include_str!("../../../src/db/sql/store_transition.sql");
+const READ: &str = include_str!("../../../src/db/sql/read_order.sql");
 
 /// Every statement that occurs, for those who prepare them beforehand.
-pub const STATEMENTS: [&str; 3] = [ORDER_PLACE, ORDER_APPLY, ORDER_READ];
+pub const STATEMENTS: [&str; 3] = [PLACE, STORE, READ];
 
 /// What the service sends to Seating.
 const RESERVE: &str =
@@ -20,48 +20,22 @@ const RESERVE: &str =
 /// What the service sends to Payment.
 const CHARGE: &str = r#"{"amount_cents":47250,"currency":"INR","merchant_order_id":"@order@"}"#;
 
-/// The transition that the answer to the reserve makes.
-const TO_CHARGING: &str = concat!(
-    r#"{"actor":"client","attempts":0,"data":{},"due":"12000","event":"seats_reserved","failure_code":null,"#,
-    r#""failure_detail":null,"given_up":false,"hold":"reserved","items":["#,
-    r#"{"seat_code":"A1","seat_id":@seat 1@,"seat_price_cents":15000},"#,
-    r#"{"seat_code":"A2","seat_id":@seat 2@,"seat_price_cents":15000},"#,
-    r#"{"seat_code":"A3","seat_id":@seat 3@,"seat_price_cents":15000}],"#,
-    r#""lease":1,"leased":true,"parked":false,"payment_id":null,"payment_status":null,"payment_unsure":false,"#,
-    r#""phase":"charging","status":"PENDING","subtotal_cents":45000,"tax_cents":2250,"total_cents":47250}"#,
-);
-
-/// The transition that the answer to the charge makes.
-const TO_AWAITING_PAYMENT: &str = concat!(
-    r#"{"actor":"client","attempts":0,"data":{},"due":"expiry","event":"payment_pending","failure_code":null,"#,
-    r#""failure_detail":null,"given_up":false,"hold":"reserved","lease":2,"leased":false,"parked":false,"#,
-    r#""payment_id":"@order@","payment_status":"PENDING","payment_unsure":false,"phase":"awaiting_payment","#,
-    r#""status":"PENDING"}"#,
-);
-
 /// The request's hash: of any request, because nobody compares it.
 const HASH: &str = "7f9c2ba4e88f827d616045507605853ed73b8093f6efbc88eb1a6eacfa66ef26";
 
 /// What placing an order does.
 pub fn place(fresh: &Fresh) -> Vec<Step> {
-    let apply = |version, template, with_document| {
-        let change = Parameter::Json(fill(template, fresh));
-        statement(
-            ORDER_APPLY,
-            vec![order(fresh), Parameter::Int(version), change, Parameter::Bool(with_document)],
-        )
-    };
     vec![
         statement(
-            ORDER_PLACE,
+            PLACE,
             vec![
                 order(fresh),
-                Parameter::Text(fresh.order.clone()),
-                Parameter::Text(HASH.to_owned()),
+                text(&fresh.order),
+                text(HASH),
                 Parameter::Int(101),
                 Parameter::Int(fresh.event),
                 Parameter::Ints(fresh.seats.to_vec()),
-                Parameter::Text("INR".to_owned()),
+                text("INR"),
                 // Seconds to pay, seconds of the hold, milliseconds of the lease.
                 Parameter::Int(840),
                 Parameter::Int(870),
@@ -69,15 +43,62 @@ pub fn place(fresh: &Fresh) -> Vec<Step> {
             ],
         ),
         call(Peer::Seating, "/v1/seats/reserve", fill(RESERVE, fresh), None),
-        apply(1, TO_CHARGING, false),
+        statement(STORE, to_charging(fresh)),
         call(Peer::Payment, "/v1/charge", fill(CHARGE, fresh), Some(fresh.order.clone())),
-        apply(2, TO_AWAITING_PAYMENT, true),
+        statement(STORE, to_awaiting_payment(fresh)),
     ]
+}
+
+/// The transition that the answer to the reserve makes.
+fn to_charging(fresh: &Fresh) -> Vec<Parameter> {
+    use Parameter::{Bool, Int, Ints, Long, Null, Texts};
+    let codes = ["A1", "A2", "A3"].map(str::to_owned).to_vec();
+    let mut parameters = before(fresh, 1, "reserving");
+    parameters.extend([text("PENDING"), text("charging"), text("reserved"), Int(0), Null, Null]);
+    parameters.extend([Bool(false), Bool(false), Bool(false), text("in"), Long(12_000), Bool(true)]);
+    parameters.extend([
+        Int(45_000),
+        Int(2_250),
+        Int(47_250),
+        Texts(codes),
+        Ints(vec![15_000; 3]),
+        Null,
+        Null,
+    ]);
+    parameters.extend(journal("seats_reserved"));
+    parameters.extend([Null, Bool(false)]);
+    parameters
+}
+
+/// The transition that the answer to the charge makes; it returns the document.
+fn to_awaiting_payment(fresh: &Fresh) -> Vec<Parameter> {
+    use Parameter::{Bool, Int, Long, Null};
+    let mut parameters = before(fresh, 2, "charging");
+    parameters.extend([text("PENDING"), text("awaiting_payment"), text("reserved"), Int(0)]);
+    parameters.extend([order(fresh), text("PENDING")]);
+    parameters.extend([Bool(false), Bool(false), Bool(false), text("expiry"), Long(0), Bool(false)]);
+    parameters.extend([Null, Null, Null, Null, Null, Null, Null]);
+    parameters.extend(journal("payment_pending"));
+    parameters.extend([Null, Bool(true)]);
+    parameters
+}
+
+/// On which order the transition was decided. In its first transitions the lease has the number of the version.
+fn before(fresh: &Fresh, version: i32, phase: &str) -> Vec<Parameter> {
+    vec![order(fresh), Parameter::Int(version), Parameter::Int(version), text("PENDING"), text(phase)]
+}
+
+fn journal(event: &str) -> [Parameter; 3] {
+    [text(event), text("client"), Parameter::Json("{}".to_owned())]
+}
+
+fn text(text: &str) -> Parameter {
+    Parameter::Text(text.to_owned())
 }
 
 /// What reading the order with this id does.
 pub fn read(id: &str) -> Vec<Step> {
-    vec![statement(ORDER_READ, vec![Parameter::Uuid(id.to_owned())])]
+    vec![statement(READ, vec![Parameter::Uuid(id.to_owned())])]
 }
 
 fn order(fresh: &Fresh) -> Parameter {
@@ -129,7 +150,9 @@ mod tests {
         for step in [place(&fresh), read("0198")].concat() {
             if let Step::Statement(Statement { sql, parameters }) = step {
                 assert!(STATEMENTS.contains(&sql));
-                let has = |number: usize| sql.contains(&format!("${number}::"));
+                let has = |number: usize| {
+                    sql.contains(&format!("${number},")) || sql.contains(&format!("${number})"))
+                };
                 assert!(has(parameters.len()) && !has(parameters.len() + 1), "{sql}");
             }
         }

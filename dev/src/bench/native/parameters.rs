@@ -13,8 +13,11 @@ pub fn convert(parameters: Vec<Parameter>) -> Result<Vec<Box<dyn ToSql + Send + 
             Parameter::Bool(value) => Box::new(value),
             Parameter::Int(value) => Box::new(value),
             Parameter::Ints(values) => Box::new(values),
+            Parameter::Long(value) => Box::new(value),
+            Parameter::Null => Box::new(Null),
             Parameter::Json(text) => Box::new(Json(text)),
             Parameter::Text(text) => Box::new(text),
+            Parameter::Texts(texts) => Box::new(texts),
             Parameter::Uuid(text) => Box::new(Uuid::parse_str(&text).context("no UUID")?),
         })
     };
@@ -38,5 +41,21 @@ impl ToSql for Json {
     }
 
     accepts!(JSONB);
+    to_sql_checked!();
+}
+
+/// NULL, which fits every type.
+#[derive(Debug)]
+struct Null;
+
+impl ToSql for Null {
+    fn to_sql(&self, _: &Type, _: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(IsNull::Yes)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
     to_sql_checked!();
 }
