@@ -18,14 +18,15 @@ pub struct ServerProcess {
 }
 
 impl ServerProcess {
-    /// Starts this program with these arguments, and waits until it prints `… http://<address> …`.
+    /// Starts this program with these arguments in this environment (beside our own), and waits until it prints `… http://<address> …`.
     ///
     /// # Errors
     /// When it does not, or ends.
-    pub async fn start(arguments: &[String]) -> Result<ServerProcess> {
-        let name = arguments.first().cloned().unwrap_or_default();
+    pub async fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Result<ServerProcess> {
+        let name = arguments.first().copied().unwrap_or_default().to_owned();
         let mut command = Command::new(std::env::current_exe().context("finding this program")?);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
+        command.args(arguments).envs(environment.iter().copied());
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child =
             process::spawn_bound(command, libc::SIGKILL).with_context(|| format!("starting `{name}`"))?;
         let out = child.stdout.take().context("no standard output")?;

@@ -2,80 +2,111 @@
 //!
 //! Everything runs on this machine and shares it: compare the rows of one run with each other, not with those of another
 //! machine. In reading order: [`scenario`] says what clients ask for, [`load`] asks it over [`http`]; [`target`] is what
-//! they ask, and [`world`] what that stands on: PostgreSQL and the fast [`peers`]. [`run`] measures, with [`usage`];
-//! [`summary`] draws the medians of it, [`table`] prints them.
+//! they ask, be it the service or a floor such as [`native`], and [`world`] what that stands on: PostgreSQL and the fast
+//! [`peers`]. [`run`] measures, with [`usage`]; [`counting`] counts, with [`counters`]; [`memory`] looks at one instance.
+//! [`summary`] and [`shape`] draw from that what [`report`] tells, with [`table`] and [`plot`].
 
 pub mod child;
+pub mod counters;
+pub mod counting;
 pub mod http;
 pub mod load;
+pub mod memory;
 pub mod native;
+pub mod options;
 pub mod peers;
+pub mod plot;
+pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod shape;
 pub mod summary;
 pub mod table;
 pub mod target;
 pub mod usage;
 pub mod world;
 
-use std::time::Duration;
+use anyhow::{Result, bail, ensure};
 
-use anyhow::{Result, ensure};
-
-use run::{Plan, measure};
+use counting::Counted;
+pub use options::Options;
+use options::What;
+use report::{Machine, Report};
+use run::{Measured, measure};
 use scenario::Scenario;
-use summary::Row;
+use shape::Shape;
+use summary::{Row, ratios};
 use target::Kind;
 use world::World;
 
-/// What to measure, and how.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Options {
-    /// What clients ask for [default: all]
-    #[arg(long, value_delimiter = ',')]
-    pub scenario: Vec<Scenario>,
-    /// How many clients ask at once
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
-    pub clients: Vec<usize>,
-    /// Whom they ask: the service and the floors under it [default: all]
-    #[arg(long, value_delimiter = ',')]
-    pub targets: Vec<Kind>,
-    /// How often each is measured; medians are shown
-    #[arg(long, default_value_t = 5)]
-    pub rounds: usize,
-    /// For how many seconds each time
-    #[arg(long, default_value_t = 4.0)]
-    pub seconds: f64,
-}
+/// Requests between two looks at the memory of an instance.
+const MEMORY_STEP: u64 = 10_000;
 
 /// Measures, and prints what came of it. Progress goes to standard error.
 ///
 /// # Errors
-/// When something does not start, or the first answer that is wrong.
+/// When something does not start, at the first answer that is wrong, and when an instance's memory grows.
 pub async fn run(options: Options) -> Result<()> {
-    ensure!(options.rounds > 0 && options.seconds > 0.0, "a run has rounds, and they take time");
-    ensure!(!options.clients.contains(&0), "a load has clients");
-    let targets = if options.targets.is_empty() { vec![Kind::Service] } else { options.targets.clone() };
-    target::build(&targets).await?;
+    options.check()?;
+    target::build(&options.targets()).await?;
     eprintln!("Starting PostgreSQL and the peers …");
     let world = World::start().await?;
-    let plan = Plan { rounds: options.rounds, time: Duration::from_secs_f64(options.seconds) };
-    let mut rows = Vec::new();
-    for scenario in scenarios(&options) {
-        let kinds: Vec<Kind> = targets.iter().copied().filter(|kind| kind.serves(scenario)).collect();
-        for clients in &options.clients {
-            let measured = measure(&world, scenario, *clients, &kinds, plan).await?;
-            rows.extend(measured.iter().map(|measured| Row::new(scenario, *clients, measured)));
-        }
+    let mut report = Report { machine: machine(&world).await?, ..Report::default() };
+    match options.what {
+        None => measure_loads(&world, &options, &mut report).await?,
+        Some(What::Memory) => report.memory = Some(memory::measure(&world, MEMORY_STEP).await?),
     }
-    println!("{}", table::table(&rows));
-    println!("{}", table::ratios(&summary::ratios(&rows)));
-    if let Some(memory) = table::peak_memory(&rows) {
-        println!("{memory}");
+    println!("{}", report.shown());
+    if let Some(file) = &options.json {
+        report.write_json(file)?;
+    }
+    if let Some(file) = &options.plot {
+        plot::draw(&report.rows, file)?;
+    }
+    if let Some(memory) = report.memory.filter(|memory| memory.grown_bytes > 0) {
+        bail!("the memory of an instance grew by {} bytes in its second half", memory.grown_bytes);
     }
     Ok(())
 }
 
-fn scenarios(options: &Options) -> Vec<Scenario> {
-    if options.scenario.is_empty() { Scenario::ALL.to_vec() } else { options.scenario.clone() }
+async fn measure_loads(world: &World, options: &Options, report: &mut Report) -> Result<()> {
+    for scenario in options.scenarios() {
+        let kinds: Vec<Kind> = options.targets().into_iter().filter(|kind| kind.serves(scenario)).collect();
+        for clients in options.clients() {
+            let measured = measure(world, scenario, clients, &kinds, options.plan()).await?;
+            report.rows.extend(measured.iter().map(|measured| Row::new(scenario, clients, measured)));
+            if clients == 1 {
+                report.shapes.extend(measured.iter().map(|measured| shape_of(scenario, measured)));
+            }
+        }
+        if scenario.places_orders() {
+            report.counted.extend(count(world, scenario, &kinds, options.counted_orders()).await?);
+        }
+    }
+    report.ratios = ratios(&report.rows);
+    Ok(())
+}
+
+fn shape_of(scenario: Scenario, measured: &Measured) -> Shape {
+    Shape::new(scenario, measured.target, &measured.latencies)
+}
+
+async fn count(world: &World, scenario: Scenario, kinds: &[Kind], orders: u64) -> Result<Vec<Counted>> {
+    let mut counted = Vec::new();
+    for kind in kinds {
+        counted.push(counting::count(world, scenario, *kind, orders).await?);
+    }
+    Ok(counted)
+}
+
+async fn machine(world: &World) -> Result<Machine> {
+    let host = crate::component::host_program().await?;
+    let processors = std::thread::available_parallelism().map_or(0, usize::from);
+    ensure!(processors > 0, "nobody knows how many processors there are");
+    Ok(Machine {
+        processors,
+        postgres: world.server_version().await?,
+        host: host.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        began: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+    })
 }

@@ -2,20 +2,21 @@
 
 use std::fmt::Write as _;
 
+use super::counting::Counted;
 use super::summary::{Ratio, Row};
 use super::target::Kind;
 
 /// The rows as a table.
-pub fn table(rows: &[Row]) -> String {
+pub fn rows(rows: &[Row]) -> String {
     let mut text = String::from(
-        "                              requests     p50      p99    CPU ms a request of            WAL\n\
-         scenario clients target             /s      ms       ms    host  postgr.   peers    load  bytes  errors\n",
+        "                             requests      p50      p99   CPU ms a request of               WAL\n\
+         scenario clients target           /s       ms       ms    host postgres   peers    load   bytes  errors",
     );
     for row in rows {
         let cpu = row.cpu_ms;
-        let _ = writeln!(
+        let _ = write!(
             text,
-            "{:<8} {:>7} {:<8} {:>12.0} {:>7.2} {:>8.2} {:>7.3} {:>8.3} {:>7.3} {:>7.3} {:>6.0} {:>7}",
+            "\n{:<8} {:>7} {:<8} {:>11.0} {:>8.2} {:>8.2} {:>7.3} {:>8.3} {:>7.3} {:>7.3} {:>7.0} {:>7}",
             row.scenario.name(),
             row.clients,
             row.target.name(),
@@ -35,17 +36,44 @@ pub fn table(rows: &[Row]) -> String {
 
 /// The service's part of each floor's throughput, one line a load.
 pub fn ratios(ratios: &[Ratio]) -> String {
-    let mut text = String::new();
+    let mut lines: Vec<String> = Vec::new();
     let mut last = None;
     for ratio in ratios {
         let load = (ratio.scenario, ratio.clients);
         if last != Some(load) {
-            let _ = write!(text, "\n{:<8} {:>7} clients:", ratio.scenario.name(), ratio.clients);
+            lines.push(format!("{:<8} {:>3} clients:", ratio.scenario.name(), ratio.clients));
             last = Some(load);
         }
-        let _ = write!(text, "   ÷({}) {:.2}", ratio.floor.name(), ratio.ratio);
+        if let Some(line) = lines.last_mut() {
+            let _ = write!(line, "   ÷({}) {:.2}", ratio.floor.name(), ratio.ratio);
+        }
     }
-    text.trim_start().to_owned()
+    lines.join("\n")
+}
+
+/// What an order costs in the database, and its statements.
+pub fn counted(all: &[Counted]) -> String {
+    let mut text =
+        String::from("An order costs    statements    commits  WAL flushes  WAL bytes  ms in statements");
+    for counted in all {
+        let _ = write!(
+            text,
+            "\n{:<8} {:<8} {:>10.2} {:>10.2} {:>12.2} {:>10.0} {:>17.3}",
+            counted.scenario.name(),
+            counted.target.name(),
+            counted.statements,
+            counted.commits,
+            counted.wal_syncs,
+            counted.wal_bytes,
+            counted.statement_ms,
+        );
+        for statement in &counted.each {
+            let short: String = statement.text.chars().take(70).collect();
+            let (calls, mean) = (statement.calls_per_order, statement.mean_ms);
+            let _ = write!(text, "\n    {calls:>6.2} of {mean:>7.3} ms: {short}");
+        }
+    }
+    text
 }
 
 /// The most memory that a host of the service had in use in any run.

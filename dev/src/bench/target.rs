@@ -198,17 +198,17 @@ async fn start_host(kind: Kind, world: &World, database: &Database, arguments: &
 }
 
 async fn start_native(world: &World, database: &Database) -> Result<ServerProcess> {
-    let url = format!("postgres://{}@{}:{}/{}", database.user, database.host, database.port, database.name);
-    let arguments = [
-        "native-floor",
-        "--listen",
-        "127.0.0.1:0",
-        "--database-url",
-        &url,
-        "--peers-url",
-        &format!("http://{}", world.peers.address()),
+    let peers_url = format!("http://{}", world.peers.address());
+    let arguments = ["native-floor", "--listen", "127.0.0.1:0", "--peers-url", &peers_url];
+    let port = database.port.to_string();
+    let environment = [
+        ("DATABASE_HOST", database.host.as_str()),
+        ("DATABASE_PORT", &port),
+        ("DATABASE_USERNAME", &database.user),
+        ("DATABASE_PASSWORD", &database.password),
+        ("DATABASE_NAME", &database.name),
     ];
-    ServerProcess::start(&arguments.map(String::from)).await
+    ServerProcess::start(&arguments, &environment).await
 }
 
 /// Waits until the peers have taken so many messages more than before.

@@ -13,7 +13,7 @@ use crate::{migrations, repo_root};
 /// Durable as in production, and with room, so that no checkpoint falls into a run.
 const SETTINGS: [(&str, &str); 6] = [
     ("shared_preload_libraries", "pg_stat_statements"),
-    // Only counting runs ask for it.
+    // Only counting runs ask for it, database by database.
     ("pg_stat_statements.track", "none"),
     ("pg_stat_statements.track_utility", "off"),
     ("shared_buffers", "1GB"),

@@ -22,8 +22,8 @@ pub use server::serve;
 
 /// Events from this one on have seats whose payment succeeds at once.
 pub const FIRST_PAID_EVENT: i64 = 1_000;
-const PENDING_PRICE: i64 = 150_00;
-const PAID_PRICE: i64 = 151_00;
+const PENDING_PRICE: i64 = 15_000;
+const PAID_PRICE: i64 = 15_100;
 /// It leaves the version and the variant of a UUID as they are.
 const ORDER_TO_PAYMENT: u128 = 0x5a5a_5a5a_5a5a_0a5a_0a5a_5a5a_5a5a_5a5a;
 

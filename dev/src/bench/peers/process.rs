@@ -18,8 +18,8 @@ impl PeersProcess {
     /// # Errors
     /// When it does not start.
     pub async fn start() -> Result<PeersProcess> {
-        let arguments = ["bench-peers", "--listen", "127.0.0.1:0"].map(String::from);
-        Ok(PeersProcess(ServerProcess::start(&arguments).await?))
+        let arguments = ["bench-peers", "--listen", "127.0.0.1:0"];
+        Ok(PeersProcess(ServerProcess::start(&arguments, &[]).await?))
     }
 
     /// Where it serves.

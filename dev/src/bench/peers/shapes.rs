@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn a_payment_is_the_same_however_it_is_shown() {
         let order = Uuid::new_v4();
-        let made = Charged { amount_cents: 453_00, currency: "INR".into(), refunded: false };
+        let made = Charged { amount_cents: 45_300, currency: "INR".into(), refunded: false };
         let (charge, shown) = (parsed(&charged(order, &made)), parsed(&payment(order, &made)));
         for (snake, camel) in [
             ("id", "id"),

@@ -1,0 +1,148 @@
+//! What to measure, as the command line says it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use super::run::Plan;
+use super::scenario::Scenario;
+use super::target::Kind;
+
+/// What to measure, and how.
+#[derive(Clone, Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = false)]
+pub struct Options {
+    /// Something else than loads
+    #[command(subcommand)]
+    pub what: Option<What>,
+    /// What clients ask for [default: all]
+    #[arg(long, value_delimiter = ',')]
+    scenario: Vec<Scenario>,
+    /// How many clients ask at once [default: 1,16,64]
+    #[arg(long, value_delimiter = ',')]
+    clients: Vec<usize>,
+    /// Whom they ask: the service and the floors under it [default: all]
+    #[arg(long, value_delimiter = ',')]
+    targets: Vec<Kind>,
+    /// How often each is measured; medians are shown [default: 5]
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// For how many seconds each time [default: 4]
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// Shorter and less sure: two rounds of a second, at 1 and 16 clients
+    #[arg(long)]
+    quick: bool,
+    /// A file for all of the results, as JSON
+    #[arg(long, global = true)]
+    pub json: Option<PathBuf>,
+    /// A file for a picture of throughput over clients, as SVG
+    #[arg(long)]
+    pub plot: Option<PathBuf>,
+}
+
+/// What else than loads can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::Subcommand)]
+pub enum What {
+    /// Whether the memory of an instance grows over a hundred thousand requests
+    Memory,
+}
+
+impl Options {
+    /// Refuses what makes no sense.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn check(&self) -> Result<()> {
+        let plan = self.plan();
+        ensure!(plan.rounds > 0, "--rounds: at least one");
+        ensure!(plan.time >= Duration::from_millis(100), "--seconds: at least 0.1");
+        ensure!(!self.clients().contains(&0), "--clients: at least one");
+        Ok(())
+    }
+
+    /// What clients ask for.
+    pub fn scenarios(&self) -> Vec<Scenario> {
+        or(&self.scenario, &Scenario::ALL)
+    }
+
+    /// How many ask at once.
+    pub fn clients(&self) -> Vec<usize> {
+        or(&self.clients, if self.quick { &[1, 16] } else { &[1, 16, 64] })
+    }
+
+    /// Whom they ask.
+    pub fn targets(&self) -> Vec<Kind> {
+        match self.what {
+            None => or(&self.targets, &Kind::ALL),
+            Some(What::Memory) => vec![Kind::Service],
+        }
+    }
+
+    /// How often and how long.
+    pub fn plan(&self) -> Plan {
+        let (rounds, seconds) = if self.quick { (2, 1.0) } else { (5, 4.0) };
+        let seconds = self.seconds.unwrap_or(seconds);
+        let time = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::ZERO);
+        Plan { rounds: self.rounds.unwrap_or(rounds), time }
+    }
+
+    /// How many orders are counted one by one.
+    pub fn counted_orders(&self) -> u64 {
+        if self.quick { 100 } else { 400 }
+    }
+}
+
+fn or<T: Clone>(given: &[T], otherwise: &[T]) -> Vec<T> {
+    if given.is_empty() { otherwise.to_vec() } else { given.to_vec() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn parse(arguments: &[&str]) -> Options {
+        Line::try_parse_from(["bench"].iter().chain(arguments)).unwrap().options
+    }
+
+    #[test]
+    fn what_is_not_said_is_all_of_it() {
+        let options = parse(&[]);
+        assert!(options.check().is_ok());
+        assert_eq!((options.scenarios(), options.clients()), (Scenario::ALL.to_vec(), vec![1, 16, 64]));
+        assert_eq!((options.targets(), options.plan().rounds), (Kind::ALL.to_vec(), 5));
+    }
+
+    #[test]
+    fn lists_have_commas_and_quick_is_only_a_default() {
+        let options =
+            parse(&["--scenario", "place,read", "--targets", "service,c", "--quick", "--rounds", "3"]);
+        assert_eq!(options.scenarios(), [Scenario::Place, Scenario::Read]);
+        assert_eq!(options.targets(), [Kind::Service, Kind::C]);
+        assert_eq!((options.clients(), options.plan().rounds), (vec![1, 16], 3));
+        assert_eq!(options.plan().time, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for bad in [["--rounds", "0"], ["--clients", "0"], ["--seconds", "0"], ["--seconds", "-1"]] {
+            let line = Line::try_parse_from(["bench", &format!("{}={}", bad[0], bad[1])]).unwrap();
+            assert!(line.options.check().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn memory_is_of_the_service_alone() {
+        let options = parse(&["memory", "--json", "x.json"]);
+        assert_eq!((options.what, options.targets()), (Some(What::Memory), vec![Kind::Service]));
+        assert!(options.json.is_some());
+    }
+}

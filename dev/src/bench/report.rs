@@ -1,0 +1,76 @@
+//! All that a run found, for people and for machines.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::counting::Counted;
+use super::memory::Memory;
+use super::shape::Shape;
+use super::summary::{Ratio, Row};
+use super::table;
+
+/// All that a run found.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct Report {
+    /// Where it ran.
+    pub machine: Machine,
+    /// The medians of each load, with their rounds.
+    pub rows: Vec<Row>,
+    /// How the service stands to the floors.
+    pub ratios: Vec<Ratio>,
+    /// What an order costs in the database.
+    pub counted: Vec<Counted>,
+    /// Where the latencies at one client lie.
+    pub shapes: Vec<Shape>,
+    /// The memory of one instance.
+    pub memory: Option<Memory>,
+}
+
+/// What the numbers depend on.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct Machine {
+    /// How many processors there are for all of it.
+    pub processors: usize,
+    /// The version of PostgreSQL.
+    pub postgres: String,
+    /// The program that ran the components.
+    pub host: String,
+    /// When it began.
+    pub began: String,
+}
+
+impl Report {
+    /// For people.
+    pub fn shown(&self) -> String {
+        let Machine { processors, postgres, host, .. } = &self.machine;
+        let head = format!(
+            "{processors} processors for all of it, PostgreSQL {postgres}, {host}. Compare rows, not machines."
+        );
+        let mut parts = vec![head];
+        if !self.rows.is_empty() {
+            parts.push(table::rows(&self.rows));
+        }
+        if !self.ratios.is_empty() {
+            let what = "The service's throughput as a part of that of (a) a component that only makes the calls, \
+                        (b) a native server that does, (c) a component with SELECT 1 for every statement:";
+            parts.push(format!("{what}\n{}", table::ratios(&self.ratios)));
+        }
+        if !self.counted.is_empty() {
+            parts.push(table::counted(&self.counted));
+        }
+        parts.extend(table::peak_memory(&self.rows));
+        parts.extend(self.shapes.iter().map(Shape::bars));
+        parts.extend(self.memory.as_ref().map(Memory::shown));
+        parts.join("\n\n")
+    }
+
+    /// For machines.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_json(&self, file: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self)? + "\n";
+        std::fs::write(file, text).with_context(|| format!("writing {}", file.display()))
+    }
+}
