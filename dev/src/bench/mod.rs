@@ -39,9 +39,6 @@ use summary::{Row, ratios};
 use target::Kind;
 use world::World;
 
-/// Requests between two looks at the memory of an instance.
-const MEMORY_STEP: u64 = 10_000;
-
 /// Measures, and prints what came of it. Progress goes to standard error.
 ///
 /// # Errors
@@ -54,7 +51,7 @@ pub async fn run(options: Options) -> Result<()> {
     let mut report = Report { machine: machine(&world).await?, ..Report::default() };
     match options.what {
         None => measure_loads(&world, &options, &mut report).await?,
-        Some(What::Memory) => report.memory = Some(memory::measure(&world, MEMORY_STEP).await?),
+        Some(What::Memory { requests }) => report.memory = Some(memory::measure(&world, requests).await?),
     }
     println!("{}", report.shown());
     if let Some(file) = &options.json {

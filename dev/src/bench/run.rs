@@ -78,7 +78,7 @@ pub async fn measure(
     let mut contenders = Vec::new();
     for kind in kinds {
         let target = Target::start(*kind, world, world.fresh_database().await?, &[]).await?;
-        let orders = target.place_orders(scenario.needs_orders()).await?;
+        let orders = target.place_orders(scenario.needs_orders(), 4).await?;
         let measured =
             Measured { target: *kind, rounds: Vec::new(), latencies: histogram(), peak_memory_bytes: 0 };
         contenders.push(Contender { target, orders, measured });
