@@ -3,7 +3,7 @@
 //!
 //! In reading order: [`component`] builds the WebAssembly component and finds the host program, [`host`] runs it,
 //! [`postgres`] and [`migrations`] give it a database, [`peers`] are the services it talks to, [`chaos`] breaks all of
-//! them on purpose, and [`bench`] measures how fast it all is. `main.rs` and `up.rs`
+//! them on purpose, and [`mod@bench`] measures how fast it all is. `main.rs` and `up.rs`
 //! are the `cargo dev` commands over them; the black-box tests use the same parts directly.
 //!
 //! Nothing here is ever deployed.

@@ -3,7 +3,7 @@
 //! Everything runs on this machine and shares it: compare the rows of one run with each other, not with those of another
 //! machine. In reading order: [`scenario`] says what clients ask for, [`load`] asks it over [`http`]; [`target`] is what
 //! they ask, be it the service or a floor such as [`native`], and [`world`] what that stands on: PostgreSQL and the fast
-//! [`peers`]. [`run`] measures, with [`usage`]; [`counting`] counts, with [`counters`]; [`memory`] looks at one instance.
+//! [`peers`]. [`mod@run`] measures, with [`usage`]; [`counting`] counts, with [`counters`]; [`memory`] looks at one instance.
 //! [`summary`] and [`shape`] draw from that what [`report`] tells, with [`table`] and [`plot`].
 
 pub mod child;

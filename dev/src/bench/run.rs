@@ -152,10 +152,9 @@ impl Contender {
         let outcome = load::run(self.target.address, clients, limit, workload).await?;
         if let Some(error) = &outcome.first_error {
             bail!(
-                "{} of {} requests to {} failed, the first with: {error}\n{}",
-                outcome.errors,
-                outcome.requests(),
+                "{}: {} requests failed or were answered wrongly, the first: {error}\n{}",
                 self.target.kind.name(),
+                outcome.errors,
                 self.target.errors()
             );
         }
