@@ -8,27 +8,30 @@ use super::scenario::Scenario;
 use super::target::{Kind, Target};
 use super::world::World;
 
-const STEPS: usize = 10;
-/// So many clients that requests overlap in the instance, and so few that it stays one.
-const CLIENTS: usize = 4;
+const STEPS: u64 = 10;
+/// The host makes another instance as soon as one computes while a request comes.
+const CLIENTS: usize = 1;
 
-/// The memory of one instance over a hundred thousand requests.
+/// The memory of one instance over many requests.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Memory {
     /// Requests that the instance had served, and the bytes of its memory then.
     pub series: Vec<(u64, u64)>,
     /// By how many bytes it grew in the second half.
     pub grown_bytes: u64,
+    /// How many instances there were at once, by their connections to PostgreSQL: each has one.
+    pub instances: i64,
 }
 
-/// Has one instance serve a hundred thousand requests, one in ten of them an order, and looks at its memory.
+/// Has one instance serve so many requests, one in ten of them an order, and looks at its memory ten times.
 ///
 /// # Errors
 /// When something does not start, or an answer is wrong.
-pub async fn measure(world: &World, requests_per_step: u64) -> Result<Memory> {
+pub async fn measure(world: &World, requests: u64) -> Result<Memory> {
+    let reuse = (2 * requests + 10_000).to_string();
     let arguments = [
         "--max-instance-reuse-count",
-        "200000",
+        &reuse,
         "--max-instance-concurrent-reuse-count",
         "1000",
         "--idle-instance-timeout",
@@ -36,12 +39,12 @@ pub async fn measure(world: &World, requests_per_step: u64) -> Result<Memory> {
     ];
     let target = Target::start(Kind::Service, world, world.fresh_database().await?, &arguments).await?;
     world.peers.call_back(target.address).await?;
-    let orders = target.place_orders(Scenario::Read.needs_orders()).await?;
+    let orders = target.place_orders(Scenario::Read.needs_orders(), CLIENTS).await?;
     let mut series = Vec::new();
     let mut served = orders.len() as u64;
     for _ in 0..STEPS {
-        let places = requests_per_step / 10;
-        for (scenario, count) in [(Scenario::Place, places), (Scenario::Read, requests_per_step - places)] {
+        let (step, places) = (requests / STEPS, requests / STEPS / 10);
+        for (scenario, count) in [(Scenario::Place, places), (Scenario::Read, step - places)] {
             let workload = target.workload(scenario, &orders);
             let outcome = load::run(target.address, CLIENTS, Limit::Requests(count), workload).await?;
             if let Some(error) = outcome.first_error {
@@ -53,7 +56,9 @@ pub async fn measure(world: &World, requests_per_step: u64) -> Result<Memory> {
         eprintln!("  {served:>7} requests: {bytes} bytes of memory");
         series.push((served, bytes));
     }
-    Ok(Memory { grown_bytes: grown(&series), series })
+    let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1";
+    let instances = world.admin.query_one(sql, &[&target.database.name]).await?.get(0);
+    Ok(Memory { grown_bytes: grown(&series), series, instances })
 }
 
 impl Memory {
@@ -67,7 +72,11 @@ impl Memory {
             0 => "It did not grow in the second half.".into(),
             bytes => format!("It grew by {bytes} bytes in the second half."),
         };
-        format!("The memory of one instance:\n{}\n{verdict}", lines.join("\n"))
+        let instances = match self.instances {
+            1 => "It was alone.".into(),
+            more => format!("There were {more} instances at some time; the largest is shown."),
+        };
+        format!("The memory of one instance:\n{}\n{verdict} {instances}", lines.join("\n"))
     }
 }
 

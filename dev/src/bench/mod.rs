@@ -3,7 +3,7 @@
 //! Everything runs on this machine and shares it: compare the rows of one run with each other, not with those of another
 //! machine. In reading order: [`scenario`] says what clients ask for, [`load`] asks it over [`http`]; [`target`] is what
 //! they ask, be it the service or a floor such as [`native`], and [`world`] what that stands on: PostgreSQL and the fast
-//! [`peers`]. [`run`] measures, with [`usage`]; [`counting`] counts, with [`counters`]; [`memory`] looks at one instance.
+//! [`peers`]. [`mod@run`] measures, with [`usage`]; [`counting`] counts, with [`counters`]; [`memory`] looks at one instance.
 //! [`summary`] and [`shape`] draw from that what [`report`] tells, with [`table`] and [`plot`].
 
 pub mod child;
@@ -39,9 +39,6 @@ use summary::{Row, ratios};
 use target::Kind;
 use world::World;
 
-/// Requests between two looks at the memory of an instance.
-const MEMORY_STEP: u64 = 10_000;
-
 /// Measures, and prints what came of it. Progress goes to standard error.
 ///
 /// # Errors
@@ -54,7 +51,7 @@ pub async fn run(options: Options) -> Result<()> {
     let mut report = Report { machine: machine(&world).await?, ..Report::default() };
     match options.what {
         None => measure_loads(&world, &options, &mut report).await?,
-        Some(What::Memory) => report.memory = Some(memory::measure(&world, MEMORY_STEP).await?),
+        Some(What::Memory { requests }) => report.memory = Some(memory::measure(&world, requests).await?),
     }
     println!("{}", report.shown());
     if let Some(file) = &options.json {

@@ -11,7 +11,6 @@ use super::target::Kind;
 
 /// What to measure, and how.
 #[derive(Clone, Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = false)]
 pub struct Options {
     /// Something else than loads
     #[command(subcommand)]
@@ -45,8 +44,12 @@ pub struct Options {
 /// What else than loads can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::Subcommand)]
 pub enum What {
-    /// Whether the memory of an instance grows over a hundred thousand requests
-    Memory,
+    /// Whether the memory of an instance grows in the second half of many requests
+    Memory {
+        /// How many: one in ten places an order, the others read
+        #[arg(long, default_value_t = 100_000)]
+        requests: u64,
+    },
 }
 
 impl Options {
@@ -76,7 +79,7 @@ impl Options {
     pub fn targets(&self) -> Vec<Kind> {
         match self.what {
             None => or(&self.targets, &Kind::ALL),
-            Some(What::Memory) => vec![Kind::Service],
+            Some(What::Memory { .. }) => vec![Kind::Service],
         }
     }
 
@@ -142,7 +145,8 @@ mod tests {
     #[test]
     fn memory_is_of_the_service_alone() {
         let options = parse(&["memory", "--json", "x.json"]);
-        assert_eq!((options.what, options.targets()), (Some(What::Memory), vec![Kind::Service]));
+        assert_eq!(options.what, Some(What::Memory { requests: 100_000 }));
+        assert_eq!(options.targets(), [Kind::Service]);
         assert!(options.json.is_some());
     }
 }

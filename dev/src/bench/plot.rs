@@ -38,25 +38,32 @@ fn draw_panel(
     scenario: Scenario,
     rows: &[&Row],
 ) -> Result<(), DrawingAreaErrorKind<<SVGBackend<'static> as DrawingBackend>::ErrorType>> {
-    let most_clients = rows.iter().map(|row| row.clients).max().unwrap_or(1).max(2) as f64;
+    // One place for each number of clients, however far apart they are.
+    let mut clients: Vec<usize> = rows.iter().map(|row| row.clients).collect();
+    clients.sort_unstable();
+    clients.dedup();
+    let last = (clients.len() as i32 - 1).max(1);
     let most = rows.iter().map(|row| row.throughput).fold(1.0, f64::max);
     let mut chart = ChartBuilder::on(area)
         .caption(format!("{}: requests/s over clients", scenario.name()), ("sans-serif", 16))
         .margin(12)
         .x_label_area_size(32)
         .y_label_area_size(56)
-        .build_cartesian_2d((1.0..most_clients * 1.05).log_scale(), 0.0..most * 1.15)?;
+        .build_cartesian_2d(0..last, 0.0..most * 1.15)?;
+    let name = |place: &i32| clients.get(*place as usize).map_or_else(String::new, usize::to_string);
     let whole = |value: &f64| format!("{value:.0}");
     chart
         .configure_mesh()
-        .x_label_formatter(&whole)
+        .x_labels(clients.len())
+        .x_label_formatter(&name)
         .y_label_formatter(&whole)
         .light_line_style(WHITE)
         .draw()?;
     for (kind, colour) in Kind::ALL.into_iter().zip([&RED, &BLUE, &GREEN, &MAGENTA]) {
         let of_kind = rows.iter().filter(|row| row.target == kind);
-        let mut points: Vec<(f64, f64)> = of_kind.map(|row| (row.clients as f64, row.throughput)).collect();
-        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let place = |row: &&&Row| clients.partition_point(|clients| *clients < row.clients) as i32;
+        let mut points: Vec<(i32, f64)> = of_kind.map(|row| (place(&row), row.throughput)).collect();
+        points.sort_by_key(|point| point.0);
         if points.is_empty() {
             continue;
         }

@@ -78,7 +78,7 @@ pub async fn measure(
     let mut contenders = Vec::new();
     for kind in kinds {
         let target = Target::start(*kind, world, world.fresh_database().await?, &[]).await?;
-        let orders = target.place_orders(scenario.needs_orders()).await?;
+        let orders = target.place_orders(scenario.needs_orders(), 4).await?;
         let measured =
             Measured { target: *kind, rounds: Vec::new(), latencies: histogram(), peak_memory_bytes: 0 };
         contenders.push(Contender { target, orders, measured });
@@ -152,10 +152,9 @@ impl Contender {
         let outcome = load::run(self.target.address, clients, limit, workload).await?;
         if let Some(error) = &outcome.first_error {
             bail!(
-                "{} of {} requests to {} failed, the first with: {error}\n{}",
-                outcome.errors,
-                outcome.requests(),
+                "{}: {} requests failed or were answered wrongly, the first: {error}\n{}",
                 self.target.kind.name(),
+                outcome.errors,
                 self.target.errors()
             );
         }

@@ -36,7 +36,7 @@ pub struct Delayed {
     pub about_40_ms: f64,
     /// The part that took 20 to 35 ms.
     pub before: f64,
-    /// More than one in a thousand about 40 ms, and fewer before: a gathering, not a tail.
+    /// More than one in a thousand about 40 ms, a few at least, and fewer before: a gathering, not a tail.
     pub is_there: bool,
 }
 
@@ -74,7 +74,7 @@ impl Shape {
         let Delayed { about_40_ms, before, is_there } = self.delayed;
         let verdict = if is_there { "a delayed acknowledgement, it seems" } else { "no gathering at 40 ms" };
         let (about, before) = (about_40_ms * 100.0, before * 100.0);
-        let _ = writeln!(text, "{about:.2} % took 35 to 50 ms, {before:.2} % took 20 to 35: {verdict}.");
+        let _ = write!(text, "{about:.2} % took 35 to 50 ms, {before:.2} % took 20 to 35: {verdict}.");
         text
     }
 }
@@ -84,7 +84,9 @@ impl Delayed {
         let all = latencies.len().max(1) as f64;
         let between = |from: u64, to: u64| latencies.count_between(from, to) as f64 / all;
         let (about_40_ms, before) = (between(35_000, 50_000), between(20_000, 34_999));
-        Delayed { about_40_ms, before, is_there: about_40_ms > 0.001 && before < about_40_ms }
+        let are_a_few = latencies.count_between(35_000, 50_000) >= 5;
+        let is_there = are_a_few && about_40_ms > 0.001 && before < about_40_ms;
+        Delayed { about_40_ms, before, is_there }
     }
 }
 
@@ -128,6 +130,7 @@ mod tests {
     fn a_tail_that_only_passes_40_ms_is_no_gathering() {
         assert!(!shape(&[(4_000, 900), (25_000, 60), (41_000, 40)]).delayed.is_there);
         assert!(!shape(&[(4_000, 10_000), (41_000, 5)]).delayed.is_there);
+        assert!(!shape(&[(4_000, 800), (41_000, 1)]).delayed.is_there);
         assert!(!shape(&[]).delayed.is_there);
     }
 

@@ -135,7 +135,7 @@ impl Target {
     ///
     /// # Errors
     /// When one is not placed.
-    pub async fn place_orders(&self, count: usize) -> Result<Arc<[Placed]>> {
+    pub async fn place_orders(&self, count: usize, clients: usize) -> Result<Arc<[Placed]>> {
         let host = host_of(self.address);
         let one_client = |count: usize| {
             let host = host.clone();
@@ -149,7 +149,6 @@ impl Target {
                 anyhow::Ok(orders)
             }
         };
-        let clients = 4;
         let counts = (0..clients).map(|client| count / clients + usize::from(client < count % clients));
         let orders = futures::future::try_join_all(counts.map(one_client)).await;
         let mut orders = orders.with_context(|| format!("preparing {}", self.kind.name()))?.concat();
