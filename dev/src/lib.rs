@@ -8,6 +8,7 @@
 //!
 //! Nothing here is ever deployed.
 
+pub mod bench;
 pub mod chaos;
 pub mod component;
 pub mod host;
