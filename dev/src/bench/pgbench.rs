@@ -60,7 +60,8 @@ pub async fn place(server: &Server, options: Options) -> Result<Yardstick> {
 /// The server's CPU time when nobody is connected any more: a connection may end a moment after its client.
 async fn quiet_cpu(server: &Server) -> Result<Duration> {
     let pid = server.pid().context("the server does not run")?;
-    let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()";
+    let others =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND backend_type = 'client backend'";
     let client = server.database("postgres").connect().await?;
     while client.query_one(others, &[&DATABASE]).await?.get::<_, i64>(0) > 0 {
         tokio::time::sleep(Duration::from_millis(20)).await;

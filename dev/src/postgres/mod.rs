@@ -95,7 +95,7 @@ impl Server {
 
     /// A command for another program of the same installation, such as `pgbench`.
     pub fn program(&self, name: &str) -> Command {
-        self.programs.command(name)
+        self.programs.other_command(name)
     }
 
     /// Names a database of this server, which may or may not exist.
