@@ -8,14 +8,19 @@ use tokio_postgres::{AsyncMessage, Client, NoTls};
 use super::fill;
 use crate::postgres::Database;
 
-/// The sweep's claim, as `src/commands/sweep.rs` makes it. Milliseconds of leases as in `src/domain/retry.rs`.
-const CLAIM: &str = r#"SELECT state FROM order_claim_due(16, '{"reserving": 10000, "charging": 12000,
-    "awaiting_payment": 12000, "allocating": 13000, "refunding": 28000, "releasing": 13000, "done": 12000,
-    "in_flight": 10000}') AS state"#;
+/// As many orders as the sweep claims at once: `src/commands/sweep.rs`.
+const BATCH: usize = 16;
+/// Milliseconds of the leases under which it claims: `src/domain/retry.rs`.
+const LEASES: &str = r#"{"reserving": 10000, "charging": 12000, "awaiting_payment": 12000, "allocating": 13000,
+    "refunding": 28000, "releasing": 13000, "done": 12000, "in_flight": 10000}"#;
 /// What a scrape of the metrics asks.
 const METRICS: &str = "SELECT metrics_summary()";
 /// A median above this is slow, and its plan is kept.
-const SLOW: Duration = Duration::from_millis(10);
+const SLOW_MS: f64 = 10.0;
+
+fn claim(leases: &str) -> String {
+    format!("SELECT state FROM order_claim_due({BATCH}, '{leases}') AS state")
+}
 
 /// How a statement did when it was repeated.
 #[derive(Clone, Debug)]
@@ -52,28 +57,42 @@ pub struct Growth {
     pub bytes: u64,
     /// By rising number of due orders.
     pub backlogs: Vec<Backlog>,
+    /// What became of the last backlog.
+    pub drained: Drained,
+}
+
+/// All that was due, claimed: what a claim leaves behind must not slow the next one down.
+#[derive(Clone, Debug)]
+pub struct Drained {
+    /// How many claims it took.
+    pub claims: usize,
+    /// The first hundred of them.
+    pub first: Timing,
+    /// The last hundred.
+    pub last: Timing,
 }
 
 /// Makes more and more of a filled database's waiting orders due (`backlogs`: how many, rising), and times the statements at
-/// each number.
+/// each number. In the end all that is due is claimed.
 pub async fn measure(database: &Database, backlogs: &[u64], runs: usize) -> Result<Growth> {
     let client = database.connect().await?;
     let size =
         client.query_one("SELECT count(*), pg_database_size(current_database()) FROM orders", &[]).await?;
-    let mut growth = Growth {
-        orders: size.get::<_, i64>(0) as u64,
-        bytes: size.get::<_, i64>(1) as u64,
-        backlogs: Vec::new(),
-    };
+    let mut measured = Vec::new();
     for &wanted in backlogs {
         let count = "SELECT count(*) FROM orders WHERE due_at <= timezone('utc', now())";
         let due = client.query_one(count, &[]).await?.get::<_, i64>(0) as u64;
         fill::make_due(database, wanted.saturating_sub(due)).await?;
-        let claim = time(database, CLAIM, runs).await?;
+        let claim = time(database, &claim(LEASES), runs).await?;
         let metrics = time(database, METRICS, runs).await?;
-        growth.backlogs.push(Backlog { due: wanted, claim, metrics });
+        measured.push(Backlog { due: wanted, claim, metrics });
     }
-    Ok(growth)
+    Ok(Growth {
+        orders: size.get::<_, i64>(0) as u64,
+        bytes: size.get::<_, i64>(1) as u64,
+        backlogs: measured,
+        drained: drain(database).await?,
+    })
 }
 
 /// Runs a statement again and again, each time in a transaction that is rolled back.
@@ -89,10 +108,39 @@ pub async fn time(database: &Database, statement: &str, runs: usize) -> Result<T
         took.push(begun.elapsed());
         transaction.rollback().await?;
     }
-    took.sort_unstable();
-    let (median, max) = (took[took.len() / 2], took[took.len() - 1]);
-    let plan = if median > SLOW { Some(explain(database, statement).await?) } else { None };
-    Ok(Timing { runs: took.len(), median_ms: ms(median), max_ms: ms(max), rows, plan })
+    let mut timing = Timing::of(&took, rows);
+    if timing.median_ms > SLOW_MS {
+        timing.plan = Some(explain(database, statement).await?);
+    }
+    Ok(timing)
+}
+
+/// Claims all that is due.
+pub async fn drain(database: &Database) -> Result<Drained> {
+    let client = database.connect().await?;
+    // A commit's wait for the disk is not what is measured.
+    client.batch_execute("SET synchronous_commit = off").await?;
+    // A hundred times as long: nothing comes back meanwhile.
+    let claim = claim(&LEASES.replace("000", "00000"));
+    let mut took = Vec::new();
+    let mut rows = BATCH;
+    while rows == BATCH {
+        let begun = Instant::now();
+        rows = client.query(&claim, &[]).await?.len();
+        took.push(begun.elapsed());
+    }
+    let few = took.len().min(100);
+    let (first, last) = (&took[..few], &took[took.len() - few..]);
+    Ok(Drained { claims: took.len(), first: Timing::of(first, BATCH), last: Timing::of(last, BATCH) })
+}
+
+impl Timing {
+    fn of(took: &[Duration], rows: usize) -> Timing {
+        let mut sorted: Vec<f64> = took.iter().map(|duration| duration.as_secs_f64() * 1000.0).collect();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let (median_ms, max_ms) = (sorted[sorted.len() / 2], sorted[sorted.len() - 1]);
+        Timing { runs: sorted.len(), median_ms, max_ms, rows, plan: None }
+    }
 }
 
 /// The plans of a statement and of those inside the functions that it calls, with times and buffers. `auto_explain` tells them
@@ -130,10 +178,6 @@ async fn explained(client: &Client, statement: &str) -> Result<()> {
     Ok(())
 }
 
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,9 +193,10 @@ mod tests {
         let growth = measure(&database, &[20, 200], 3).await?;
         assert_eq!(growth.orders, 2_000);
         for (backlog, due) in growth.backlogs.iter().zip([20, 200]) {
-            assert_eq!((backlog.due, backlog.claim.rows, backlog.metrics.rows), (due, 16, 1));
+            assert_eq!((backlog.due, backlog.claim.rows, backlog.metrics.rows), (due, BATCH, 1));
         }
-        let plan = explain(&database, CLAIM).await?;
+        assert_eq!(growth.drained.claims, 13);
+        let plan = explain(&database, &claim(LEASES)).await?;
         assert!(plan.contains("Update on orders") && plan.contains("orders_due"), "{plan}");
         let data_dir = server.data_dir().to_path_buf();
         server.stop().await;
