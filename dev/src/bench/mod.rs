@@ -9,12 +9,16 @@
 pub mod child;
 pub mod counters;
 pub mod counting;
+pub mod cpu;
+pub mod fill;
+pub mod growth;
 pub mod http;
 pub mod load;
 pub mod memory;
 pub mod native;
 pub mod options;
 pub mod peers;
+pub mod pgbench;
 pub mod plot;
 pub mod report;
 pub mod run;

@@ -6,7 +6,7 @@ mod programs;
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -105,6 +105,11 @@ impl Server {
     /// The process id of the server, while it runs.
     pub fn pid(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
+    }
+
+    /// A command for another program of the same installation, such as `pgbench`.
+    pub fn program(&self, name: &str) -> Command {
+        self.programs.other_command(name)
     }
 
     /// Names a database of this server, which may or may not exist.

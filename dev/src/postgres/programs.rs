@@ -52,7 +52,18 @@ impl Programs {
 
     /// A command for one of the programs, run as the right user from a folder which that user can read.
     pub fn command(&self, name: &str) -> std::process::Command {
-        let mut command = std::process::Command::new(self.folder.join(name));
+        self.run(self.folder.join(name))
+    }
+
+    /// The same for a program that is not needed to run a server, and so may not be linked to where the server's are.
+    pub fn other_command(&self, name: &str) -> std::process::Command {
+        let server = self.folder.join("postgres").canonicalize();
+        let beside = server.ok().and_then(|path| Some(path.parent()?.join(name)));
+        self.run(beside.filter(|path| path.is_file()).unwrap_or_else(|| name.into()))
+    }
+
+    fn run(&self, program: PathBuf) -> std::process::Command {
+        let mut command = std::process::Command::new(program);
         command.current_dir("/");
         if let Some((user, group)) = self.user {
             command.uid(user).gid(group);

@@ -1,0 +1,57 @@
+-- What placing an order of three seats, whose payment then stays pending, changes in the database: the same rows as
+-- order_place and two calls of order_apply write, in the same three transactions, and nothing else. No functions, no
+-- checks, no look-ups, no documents: the least that PostgreSQL can do for it.
+--
+-- Needs -M prepared and -D k=0. :k counts the orders of one client; ids and seats are made of it and of the client's
+-- number, so that none occurs twice and later orders have higher ids.
+
+\set k :k + 1
+\set n 1000000000000000 + :k * 10000 + :client_id
+\set user_id 1 + :n % 100000
+\set event_id 1 + :client_id * 100000 + :k / 1600
+\set seat 1 + :k % 1600 * 3
+\set shard :client_id % 16
+
+-- Seats claimed: order_place.
+BEGIN;
+SET LOCAL synchronous_commit = off;
+INSERT INTO orders (id, idempotency_key, request_hash, user_id, event_id, seats, status, currency, phase,
+                    created_at, updated_at, phase_since, expires_at, hold_until, due_at, leased, claimed)
+VALUES (lpad(:n, 32, '0')::uuid, lpad(:n, 36, 'bench-'), lpad(:n, 64, '0123456789abcdef'), :user_id, :event_id,
+        ARRAY[:seat::int, :seat::int + 1, :seat::int + 2], 'PENDING', 'INR', 'reserving',
+        timezone('utc', now()), timezone('utc', now()), timezone('utc', now()), timezone('utc', now()) + '840 seconds',
+        timezone('utc', now()) + '870 seconds', timezone('utc', now()) + '10 seconds', true, 3);
+INSERT INTO seat_claims (event_id, seat_id, order_id) VALUES
+    (:event_id, :seat, lpad(:n, 32, '0')::uuid),
+    (:event_id, :seat::int + 1, lpad(:n, 32, '0')::uuid),
+    (:event_id, :seat::int + 2, lpad(:n, 32, '0')::uuid);
+INSERT INTO order_events (order_id, seq, type, at, actor, data)
+VALUES (lpad(:n, 32, '0')::uuid, 1, 'order_placed', timezone('utc', now()), 'client', '{"seats": [1, 2, 3]}');
+UPDATE order_counts SET created = created + 1, pending = pending + 1, reserving = reserving + 1 WHERE shard = :shard;
+COMMIT;
+
+-- Seats held, prices known: order_apply to 'charging'.
+BEGIN;
+INSERT INTO order_items (order_id, seat_id, seat_code, seat_price_cents) VALUES
+    (lpad(:n, 32, '0')::uuid, :seat, 'A1', 25000),
+    (lpad(:n, 32, '0')::uuid, :seat::int + 1, 'A2', 25000),
+    (lpad(:n, 32, '0')::uuid, :seat::int + 2, 'A3', 25000);
+UPDATE orders SET version = 2, updated_at = timezone('utc', now()), phase = 'charging', phase_since = timezone('utc', now()),
+    hold = 'reserved', subtotal_cents = 75000, tax_cents = 3750, total_cents = 78750,
+    due_at = timezone('utc', now()) + '12 seconds', lease = 2
+WHERE id = lpad(:n, 32, '0')::uuid;
+INSERT INTO order_events (order_id, seq, type, at, actor, data)
+VALUES (lpad(:n, 32, '0')::uuid, 2, 'seats_reserved', timezone('utc', now()), 'client', '{}');
+UPDATE order_counts SET reserving = reserving - 1, charging = charging + 1 WHERE shard = :shard;
+COMMIT;
+
+-- Charged, and the payment is pending: order_apply to 'awaiting_payment'.
+BEGIN;
+UPDATE orders SET version = 3, updated_at = timezone('utc', now()), phase = 'awaiting_payment',
+    phase_since = timezone('utc', now()), payment_id = lpad(:n, 32, 'f')::uuid, payment_status = 'PENDING',
+    due_at = expires_at, lease = 3, leased = false
+WHERE id = lpad(:n, 32, '0')::uuid;
+INSERT INTO order_events (order_id, seq, type, at, actor, data)
+VALUES (lpad(:n, 32, '0')::uuid, 3, 'payment_pending', timezone('utc', now()), 'client', '{}');
+UPDATE order_counts SET charging = charging - 1, awaiting_payment = awaiting_payment + 1 WHERE shard = :shard;
+COMMIT;
