@@ -189,14 +189,15 @@ BEGIN
 END
 $$;
 
--- An order: {version, document}; NULL when there is none.
+-- An order: {tag, document}; NULL when there is none. The tag differs whenever the document does: a version alone would not
+-- do, because one that was not on disk may come again after a crash.
 CREATE FUNCTION read_order(p_id UUID) RETURNS TEXT[] LANGUAGE plpgsql STABLE AS
 $$
 DECLARE
     o orders;
 BEGIN
     SELECT * INTO o FROM orders WHERE id = p_id;
-    RETURN CASE WHEN FOUND THEN ARRAY[o.version::text, order_document(o)] END;
+    RETURN CASE WHEN FOUND THEN ARRAY[o.version || '.' || (extract(epoch FROM o.updated_at) * 1000000)::bigint, order_document(o)] END;
 END
 $$;
 
@@ -228,6 +229,12 @@ DECLARE
     claims INT := 0;
     n INT;
 BEGIN
+    -- What the charge answered need not be on disk while the payment is pending: losing it in a crash of PostgreSQL leaves the
+    -- order in phase 'charging', whose charge is repeated under the same key and gives the same payment.
+    IF p_phase = 'awaiting_payment' AND p_was_phase = 'charging' AND p_payment_status = 'PENDING' THEN
+        PERFORM set_config('synchronous_commit', 'off', true);
+    END IF;
+
     -- Tickets and claims are written before the order's row, which counts what was really written.
     IF p_ticket_ids IS NOT NULL OR p_more ?| ARRAY['void_tickets', 'claims'] THEN
         SELECT * INTO o FROM orders WHERE id = p_id FOR UPDATE;

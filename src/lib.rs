@@ -11,15 +11,28 @@ pub mod domain;
 pub mod http;
 pub mod peers;
 pub mod queries;
+pub mod task;
 pub mod telemetry;
 pub mod wire;
 
 #[global_allocator]
 static ALLOCATOR: telemetry::heap::Counting = telemetry::heap::Counting;
 
-/// The component's entry, called by Spin for every request.
+/// The component's entry, called by Spin for every request. Without the SDK's macro, which makes a request of the `http`
+/// crate's of everything that came, headers that nobody asks for included.
 #[cfg(target_arch = "wasm32")]
-#[spin_sdk::http_service]
-async fn handle(request: spin_sdk::http::Request) -> spin_sdk::wasip3::http::types::Response {
-    telemetry::work::Busy::new(http::serve(request)).await
+mod entry {
+    use spin_sdk::wasip3::exports::http::handler::Guest;
+    use spin_sdk::wasip3::http::service;
+    use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
+
+    struct Component;
+
+    service::export!(Component);
+
+    impl Guest for Component {
+        async fn handle(request: Request) -> Result<Response, ErrorCode> {
+            Ok(crate::task::Task::new(crate::http::serve(request)).await)
+        }
+    }
 }

@@ -11,7 +11,7 @@ use crate::db::transition::{self, Applied, Entry, Made};
 use crate::domain::order::{MessageKind, Order, Phase};
 use crate::domain::saga::{self, Due, Event, Rejected, Tickets, Transition};
 use crate::domain::ticket::ticket_code;
-use crate::telemetry::log::Level;
+use crate::telemetry::log::{Level, Log};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -157,6 +157,9 @@ fn tell(context: &Context, before: &Order, after: &Order, event: &Event, detail:
         _ if before.status != after.status => Level::Info,
         _ => Level::Debug,
     };
+    if !Log::writes(level) {
+        return;
+    }
     let fields = json!({
         "event": event.name(), "actor": context.actor, "status": after.status, "phase": after.phase,
         "version": after.version, "attempts": after.attempts, "detail": detail,

@@ -3,10 +3,9 @@
 use super::Context;
 use super::deliver::deliver_all;
 use crate::db::DbError;
-use crate::telemetry::work::Busy;
+use crate::task;
 use futures::future::{Either, select};
 use serde_json::json;
-use spin_sdk::wasip3;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -24,13 +23,13 @@ pub async fn within<T: 'static>(
         Either::Left((result, _)) => result.map(Some),
         Either::Right(((), unfinished)) => {
             let context = context.clone();
-            wasip3::spawn(Busy::new(async move {
+            task::spawn(async move {
                 if let Err(error) = unfinished.await {
                     let cause = format!("{error:?}");
                     context.log.warn("work behind an answer is left to the sweep", json!({ "cause": cause }));
                 }
                 deliver_all(&context).await;
-            }));
+            });
             Ok(None)
         }
     }

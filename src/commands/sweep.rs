@@ -7,10 +7,9 @@ use super::Context;
 use super::deliver::{deliver, deliver_all};
 use super::drive::drive;
 use crate::db::{DbError, orders, outbox};
-use crate::telemetry::work::Busy;
+use crate::task;
 use futures::future::{join, join_all};
 use serde_json::json;
-use spin_sdk::wasip3;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -70,7 +69,7 @@ async fn sweep_orders(context: &Context, limit: i32) -> Result<usize, DbError> {
         }
         // Notification may be slow, and the next batch must not wait for it.
         let messages = Context { messages: Rc::new(context.messages.take().into()), ..context.clone() };
-        wasip3::spawn(Busy::new(async move { deliver_all(&messages).await }));
+        task::spawn(async move { deliver_all(&messages).await });
     });
     join_all(drives).await;
     Ok(count)
@@ -86,11 +85,15 @@ thread_local! {
     static LAST: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
+/// Whether this instance has not swept within the last second.
+pub fn sweep_is_due() -> bool {
+    LAST.get().is_none_or(|last| last.elapsed() >= Duration::from_secs(1))
+}
+
 /// A little of the sweep, after a response: at most once a second per instance, so that a deployment with nothing but
 /// health probes drives itself.
 pub async fn sweep_a_little(context: &Context) {
-    let due = LAST.get().is_none_or(|last| last.elapsed() >= Duration::from_secs(1));
-    if !due {
+    if !sweep_is_due() {
         return;
     }
     LAST.set(Some(Instant::now()));

@@ -1,30 +1,35 @@
-//! The instance's connection: shared by its concurrent requests, and given back when it is not needed.
+//! The instance's connection: shared by its concurrent requests, and given back before others starve.
 //!
-//! Opening for every statement costs a round trip more; keeping the connection for the instance's life starves the
-//! others, because the host has 64 connections for all instances and makes a new instance for every burst. So it is
-//! kept while statements follow each other, and goes back to the host's pool after a short pause.
+//! The host has 64 connections for all instances, and makes a new instance for every burst. To open one for every
+//! statement costs a round trip each time; to keep one for the instance's life leaves none for the others. So it is kept
+//! for a moment. Those who wait for one are served in turn, so that how long the next one takes to open tells whether
+//! anybody waits: then it is kept for no longer than it is used.
 
 use super::Failure;
 use crate::config::Config;
+use crate::task;
 use spin_sdk::pg::Connection;
-use spin_sdk::wasip3;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// How long an unused connection is kept: longer than a peer on the same network takes to answer.
-const LINGER: Duration = Duration::from_millis(20);
+/// How long a connection is kept when nobody waits for one: long enough for its cost to be shared by many statements.
+const KEPT: Duration = Duration::from_millis(250);
+/// What took longer to open than this had to wait, or is new, and then the next one is faster.
+const WAITED: Duration = Duration::from_millis(10);
+
+/// A connection with what is known of it.
+struct Held {
+    connection: Connection,
+    /// Others wait for one.
+    contended: bool,
+}
 
 #[derive(Default)]
 struct Slot {
-    connection: Option<Rc<Connection>>,
+    held: Option<Rc<Held>>,
     /// Somebody is opening one; the others wait for it.
     opening: bool,
-    /// Statements in flight.
-    users: u32,
-    last_used: Option<Instant>,
-    /// The task that gives the connection back is running.
-    reaper: bool,
 }
 
 thread_local! {
@@ -32,27 +37,33 @@ thread_local! {
 }
 
 /// The right to use the connection for one statement.
-pub struct Lease(Rc<Connection>);
+pub struct Lease(Rc<Held>);
 
 impl Lease {
     /// The connection.
     pub fn connection(&self) -> &Connection {
-        &self.0
+        &self.0.connection
     }
 
     /// Forgets the connection, because it is closed or in an unknown state: the next statement opens another.
     pub fn discard(&self) {
-        SLOT.with_borrow_mut(|slot| slot.connection.take_if(|kept| Rc::ptr_eq(kept, &self.0)));
+        forget(&self.0);
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        SLOT.with_borrow_mut(|slot| {
-            slot.users -= 1;
-            slot.last_used = Some(Instant::now());
-        });
+        // The slot's and ours: no other statement is under way on it.
+        if self.0.contended && Rc::strong_count(&self.0) == 2 {
+            forget(&self.0);
+        }
     }
+}
+
+/// Takes a connection out of the slot. It goes back to the host when the statements on it have ended.
+fn forget(held: &Rc<Held>) {
+    // Dropped outside of the slot: that is a call of the host.
+    drop(SLOT.with_borrow_mut(|slot| slot.held.take_if(|kept| Rc::ptr_eq(kept, held))));
 }
 
 /// Gets the connection, opening it if there is none.
@@ -60,47 +71,33 @@ pub async fn lease(config: &Config) -> Result<Lease, Failure> {
     // Requests of one instance cannot wake each other, so those that wait look again and again.
     let mut pause = Duration::from_millis(1);
     loop {
-        if let Some(lease) = existing() {
-            return Ok(lease);
+        if let Some(held) = SLOT.with_borrow(|slot| slot.held.clone()) {
+            return Ok(Lease(held));
         }
         if let Some(_turn) = Turn::take() {
-            let opened = Rc::new(Connection::open(config.database.clone()).await?);
-            SLOT.with_borrow_mut(|slot| slot.connection = Some(opened));
-            continue;
+            let held = open(config).await?;
+            SLOT.with_borrow_mut(|slot| slot.held = Some(held.clone()));
+            return Ok(Lease(held));
         }
         spin_sdk::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_millis(16));
     }
 }
 
-fn existing() -> Option<Lease> {
-    SLOT.with_borrow_mut(|slot| {
-        let connection = slot.connection.clone()?;
-        slot.users += 1;
-        if !slot.reaper {
-            slot.reaper = true;
-            wasip3::spawn(reap());
-        }
-        Some(Lease(connection))
-    })
-}
-
-/// Gives the connection back once it has not been used for a while.
-async fn reap() {
-    loop {
-        spin_sdk::time::sleep(LINGER).await;
-        let done = SLOT.with_borrow_mut(|slot| {
-            let unused = slot.users == 0 && slot.last_used.is_none_or(|at| at.elapsed() >= LINGER);
-            if unused {
-                slot.connection = None;
-                slot.reaper = false;
+async fn open(config: &Config) -> Result<Rc<Held>, Failure> {
+    let begun = Instant::now();
+    let connection = Connection::open(config.database.clone()).await?;
+    let held = Rc::new(Held { connection, contended: begun.elapsed() > WAITED });
+    if !held.contended {
+        let kept = Rc::downgrade(&held);
+        task::spawn(async move {
+            spin_sdk::time::sleep(KEPT).await;
+            if let Some(held) = kept.upgrade() {
+                forget(&held);
             }
-            unused
         });
-        if done {
-            return;
-        }
     }
+    Ok(held)
 }
 
 /// The turn to open the connection; given up when dropped, also in the middle of it.

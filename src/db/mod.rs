@@ -13,9 +13,8 @@ pub mod transition;
 pub mod work;
 
 use crate::config::Config;
-use futures::future::{Either, select};
+use crate::task;
 use spin_sdk::pg::{Connection, DbValue, Error as SpinError, ParameterValue, PgError, QueryError};
-use std::pin::pin;
 use std::time::Duration;
 
 /// Why a statement gave no result.
@@ -76,10 +75,7 @@ async fn run(
 }
 
 async fn within<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    match select(pin!(work), pin!(spin_sdk::time::sleep(STATEMENT_DEADLINE))).await {
-        Either::Left((result, _)) => result,
-        Either::Right(_) => Err(Failure::TimedOut),
-    }
+    task::within(STATEMENT_DEADLINE, work).await.unwrap_or(Err(Failure::TimedOut))
 }
 
 /// A failed attempt at a statement.

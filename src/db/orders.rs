@@ -121,16 +121,16 @@ pub async fn load(config: &Config, id: OrderId) -> Result<Option<(Order, Documen
     Ok(Some((order(&answer.text()?)?, answer.text()?)))
 }
 
-/// The order's version and document; none when there is no such order.
+/// The order's tag, which differs whenever the document does, and its document; none when there is no such order.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn read(config: &Config, id: OrderId) -> Result<Option<(i32, Document)>, DbError> {
+pub async fn read(config: &Config, id: OrderId) -> Result<Option<(String, Document)>, DbError> {
     let rows = query(config, include_str!("sql/read_order.sql"), vec![uuid(id.0)]).await?;
     let Some(mut answer) = optional_answer(rows)? else {
         return Ok(None);
     };
-    Ok(Some((answer.number()?, answer.text()?)))
+    Ok(Some((answer.text()?, answer.text()?)))
 }
 
 /// The order's journal as JSON text that is passed through; none when there is no such order.

@@ -1,6 +1,6 @@
 //! `POST /v1/payments/callback`.
 
-use super::extract::{self, Head};
+use super::extract::{self, Content, Head};
 use super::problem::ApiError;
 use super::respond::Reply;
 use crate::commands::Context;
@@ -8,7 +8,6 @@ use crate::commands::payment_callback::{self, Heard};
 use base64::prelude::*;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use spin_sdk::wasip3::http_compat::IncomingRequestBody;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Seconds that a signature's time may be off, either way.
@@ -18,7 +17,7 @@ const TOLERANCE_SECONDS: u64 = 300;
 ///
 /// # Errors
 /// See the table of the HTTP contract.
-pub async fn hear(context: &Context, head: &Head, body: IncomingRequestBody) -> Result<Reply, ApiError> {
+pub async fn hear(context: &Context, head: &Head, body: Content) -> Result<Reply, ApiError> {
     head.require_json()?;
     let body = extract::body(body).await?;
     let believed = match &context.config.webhook_key {

@@ -10,9 +10,7 @@ use crate::domain::order::PaymentStatus;
 use crate::domain::seats::{SeatSet, request_hash};
 use crate::wire::{self, Body};
 use serde_json::{Map, Value};
-use spin_sdk::http::{HeaderMap, HeaderValue, Request};
 use spin_sdk::wasip3::http::types;
-use spin_sdk::wasip3::http_compat::IncomingRequestBody;
 use spin_sdk::wasip3::wit_future;
 
 /// The longest body that is taken.
@@ -20,36 +18,48 @@ pub const BODY_LIMIT: usize = 64 * 1024;
 /// How much of a longer one is read on before it is refused, so that the client gets to read the refusal.
 const DRAIN: usize = 16 * 1024 * 1024;
 
-/// A request's head.
+/// A request's head. Headers are fetched from the host when somebody asks for them.
 pub struct Head {
     /// Its method, as written.
     pub method: String,
     /// Its path, without the query.
     pub path: String,
-    headers: HeaderMap,
+    headers: types::Headers,
 }
+
+/// A request's body, not read yet.
+pub struct Content(types::Request);
 
 impl Head {
     /// Takes a request apart.
-    pub fn of(request: Request) -> (Self, IncomingRequestBody) {
-        let (parts, body) = request.into_parts();
-        let head = Self {
-            method: parts.method.as_str().to_owned(),
-            path: parts.uri.path().to_owned(),
-            headers: parts.headers,
+    pub fn of(request: types::Request) -> (Self, Content) {
+        let method = match request.get_method() {
+            types::Method::Get => "GET".to_owned(),
+            types::Method::Head => "HEAD".to_owned(),
+            types::Method::Post => "POST".to_owned(),
+            types::Method::Put => "PUT".to_owned(),
+            types::Method::Delete => "DELETE".to_owned(),
+            types::Method::Connect => "CONNECT".to_owned(),
+            types::Method::Options => "OPTIONS".to_owned(),
+            types::Method::Trace => "TRACE".to_owned(),
+            types::Method::Patch => "PATCH".to_owned(),
+            types::Method::Other(method) => method,
         };
-        (head, body)
+        let mut path = request.get_path_with_query().unwrap_or_default();
+        path.truncate(path.find('?').unwrap_or(path.len()));
+        (Self { method, path, headers: request.get_headers() }, Content(request))
     }
 
     /// The header's values, in the order in which they came.
-    pub fn all(&self, name: &str) -> Vec<&[u8]> {
-        self.headers.get_all(name).iter().map(HeaderValue::as_bytes).collect()
+    pub fn all(&self, name: &str) -> Vec<Vec<u8>> {
+        self.headers.get(name)
     }
 
     /// The header's value when it came exactly once and is text.
     pub fn one(&self, name: &str) -> Option<String> {
-        match self.all(name).as_slice() {
-            [value] => String::from_utf8(value.to_vec()).ok(),
+        let mut values = self.all(name).into_iter();
+        match (values.next(), values.next()) {
+            (Some(value), None) => String::from_utf8(value).ok(),
             _ => None,
         }
     }
@@ -111,11 +121,7 @@ fn same(a: &[u8], b: &[u8]) -> bool {
 ///
 /// # Errors
 /// 413 beyond [`BODY_LIMIT`], 400 when it breaks off.
-pub async fn body(mut body: IncomingRequestBody) -> Result<Vec<u8>, ApiError> {
-    // The host's own request is still inside: its body is read without the SDK's adapter, with a limit.
-    let Some(request) = body.take_unstarted() else {
-        return Ok(Vec::new());
-    };
+pub async fn body(Content(request): Content) -> Result<Vec<u8>, ApiError> {
     let (_done, result) = wit_future::new(|| Ok(()));
     let (stream, trailers) = types::Request::consume_body(request, result);
     match wire::read(stream, BODY_LIMIT, DRAIN).await {
@@ -150,7 +156,7 @@ pub fn object(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
 ///
 /// # Errors
 /// 400, 413 and 415 as for any body; 422 with every member, so that nobody believes that it was heeded.
-pub async fn nothing(head: &Head, content: IncomingRequestBody) -> Result<(), ApiError> {
+pub async fn nothing(head: &Head, content: Content) -> Result<(), ApiError> {
     let content = body(content).await?;
     if content.is_empty() {
         return Ok(());
@@ -174,7 +180,7 @@ fn valid<T>(value: T, errors: Vec<FieldError>) -> Result<T, ApiError> {
 ///
 /// # Errors
 /// 400, 413, 415, or 422 with every wrong field.
-pub async fn chosen(head: &Head, content: IncomingRequestBody) -> Result<Chosen, ApiError> {
+pub async fn chosen(head: &Head, content: Content) -> Result<Chosen, ApiError> {
     let content = body(content).await?;
     if content.is_empty() {
         return Ok(Chosen::default());

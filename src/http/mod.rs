@@ -10,16 +10,15 @@ pub mod router;
 
 use crate::commands::Context;
 use crate::commands::deliver::deliver_all;
-use crate::commands::sweep::sweep_a_little;
+use crate::commands::sweep::{sweep_a_little, sweep_is_due};
 use crate::config;
 use crate::db::work as work_table;
 use crate::telemetry::log::{self, Log};
-use crate::telemetry::work::{self, Busy};
+use crate::task;
+use crate::telemetry::work;
 use extract::Head;
 use problem::ApiError;
-use spin_sdk::http::Request;
-use spin_sdk::wasip3;
-use spin_sdk::wasip3::http::types::Response;
+use spin_sdk::wasip3::http::types::{Request, Response};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
@@ -51,10 +50,18 @@ pub async fn serve(request: Request) -> Response {
     work::add(work::REQUESTS, format!("route=\"{label}\",status=\"{}\"", reply.status), 1.0);
     work::add(work::REQUEST_SECONDS, format!("route=\"{label}\""), begun.elapsed().as_secs_f64());
     let response = reply.send(&request_id, is_head).await;
-    if let Some(context) = context {
-        wasip3::spawn(Busy::new(afterwards(context)));
+    if let Some(context) = context
+        && has_work_behind(&context)
+    {
+        task::spawn(afterwards(context));
     }
     response
+}
+
+/// Whether anything is to be done after the response. Most requests of a busy instance have nothing, and a task of its own
+/// costs calls of the host.
+fn has_work_behind(context: &Context) -> bool {
+    !context.messages.borrow().is_empty() || sweep_is_due() || !FLUSHING.get()
 }
 
 /// After the response: the notifications of this request's order, a little of the sweep, and the counts.

@@ -1,12 +1,11 @@
 //! The endpoints of those who run the service.
 
-use super::extract::{self, Head};
+use super::extract::{self, Content, Head};
 use super::problem::ApiError;
 use super::respond::Reply;
 use crate::commands::{Context, redrive, sweep};
 use crate::queries::{health as health_query, metrics as metrics_query, stuck as stuck_query};
 use serde_json::json;
-use spin_sdk::wasip3::http_compat::IncomingRequestBody;
 
 /// `GET /health`.
 ///
@@ -56,7 +55,7 @@ pub async fn stuck(context: &Context, head: &Head) -> Result<Reply, ApiError> {
 ///
 /// # Errors
 /// 403 while no token is configured, 401 without it; those of a wrong body; 503 when PostgreSQL does not answer.
-pub async fn redrive(context: &Context, head: &Head, body: IncomingRequestBody) -> Result<Reply, ApiError> {
+pub async fn redrive(context: &Context, head: &Head, body: Content) -> Result<Reply, ApiError> {
     require_internal(context, head)?;
     let chosen = extract::chosen(head, body).await?;
     let redriven = redrive::redrive(context, &chosen).await?;

@@ -1,6 +1,6 @@
 //! The endpoints of orders.
 
-use super::extract::{self, Head};
+use super::extract::{self, Content, Head};
 use super::problem::ApiError;
 use super::respond::Reply;
 use crate::commands::buyer_request::Handled;
@@ -9,7 +9,6 @@ use crate::commands::{Context, cancel_order, refund_order};
 use crate::domain::ids::{OrderId, parse_uuid};
 use crate::domain::order::{Order, Phase, Status};
 use crate::queries::{get_order, order_events};
-use spin_sdk::wasip3::http_compat::IncomingRequestBody;
 
 /// Seconds after which a client may look again at an order that is under way.
 const LOOK_AGAIN_SECONDS: &str = "1";
@@ -18,7 +17,7 @@ const LOOK_AGAIN_SECONDS: &str = "1";
 ///
 /// # Errors
 /// See the table of the HTTP contract.
-pub async fn place(context: &Context, head: &Head, body: IncomingRequestBody) -> Result<Reply, ApiError> {
+pub async fn place(context: &Context, head: &Head, body: Content) -> Result<Reply, ApiError> {
     let key = head.idempotency_key()?;
     head.require_json()?;
     let body = extract::body(body).await?;
@@ -89,7 +88,7 @@ pub async fn cancel(
     context: &Context,
     head: &Head,
     id: &str,
-    body: IncomingRequestBody,
+    body: Content,
 ) -> Result<Reply, ApiError> {
     let id = order_id(id)?;
     extract::nothing(head, body).await?;
@@ -108,7 +107,7 @@ pub async fn refund(
     context: &Context,
     head: &Head,
     id: &str,
-    body: IncomingRequestBody,
+    body: Content,
 ) -> Result<Reply, ApiError> {
     let id = order_id(id)?;
     extract::nothing(head, body).await?;
@@ -126,7 +125,7 @@ pub async fn refund(
 }
 
 /// Whether `If-None-Match` names the entity tag (RFC 9110, 13.1.2: by weak comparison).
-fn has(values: &[&[u8]], etag: &str) -> bool {
+fn has(values: &[Vec<u8>], etag: &str) -> bool {
     let values = values.iter().filter_map(|value| std::str::from_utf8(value).ok());
     values.flat_map(|value| value.split(',')).any(|tag| {
         let tag = tag.trim();
@@ -140,7 +139,7 @@ mod tests {
 
     #[test]
     fn an_entity_tag_is_found_in_lists_and_by_weak_comparison() {
-        let has = |value: &str| has(&[value.as_bytes()], "\"a.1\"");
+        let has = |value: &str| has(&[value.as_bytes().to_vec()], "\"a.1\"");
         for value in ["\"a.1\"", "W/\"a.1\"", "*", "\"b\", \"a.1\"", " \"a.1\" "] {
             assert!(has(value), "{value}");
         }

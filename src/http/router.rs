@@ -1,11 +1,10 @@
 //! One table of every route.
 
-use super::extract::Head;
+use super::extract::{Content, Head};
 use super::problem::ApiError;
 use super::respond::Reply;
 use super::{callback, ops, orders};
 use crate::commands::Context;
-use spin_sdk::wasip3::http_compat::IncomingRequestBody;
 
 /// What an endpoint is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -136,7 +135,7 @@ pub async fn dispatch(
     context: &Context,
     matched: Match,
     head: &Head,
-    body: IncomingRequestBody,
+    body: Content,
 ) -> Result<Reply, ApiError> {
     match matched {
         Match::Found { endpoint, id, .. } => match endpoint {

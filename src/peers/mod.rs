@@ -6,12 +6,11 @@ pub mod notification;
 pub mod payment;
 pub mod seating;
 
+use crate::task;
 use crate::telemetry::work;
 use crate::wire::{self, Body};
-use futures::future::{Either, select};
 use spin_sdk::wasip3::http::{client, types};
 use spin_sdk::wasip3::wit_future;
-use std::pin::pin;
 use std::time::Duration;
 
 /// The longest answer that is read from a peer, in bytes.
@@ -108,17 +107,17 @@ impl Silence {
     }
 }
 
-/// Sends a call and waits for the whole answer, at most until its deadline.
+/// Sends a call and waits for the whole answer, at most until its deadline: then the call is dropped, and the host with it
+/// closes the connection. The host's own limits are not needed beside it.
 ///
 /// # Errors
 /// Why there is no answer. It says nothing about the call's effect.
 pub async fn send(call: Call<'_>) -> Result<Answer, Silence> {
     let name = call.name;
     let deadline = Duration::from_millis(call.deadline_ms);
-    let result = match select(pin!(exchange(call)), pin!(spin_sdk::time::sleep(deadline))).await {
-        Either::Left((result, _)) => result,
-        Either::Right(_) => Err(Silence::unanswered(format!("no answer within {} ms", deadline.as_millis()))),
-    };
+    let result = task::within(deadline, exchange(call)).await.unwrap_or_else(|| {
+        Err(Silence::unanswered(format!("no answer within {} ms", deadline.as_millis())))
+    });
     let outcome = match &result {
         Ok(answer) => answer.status.to_string(),
         Err(_) => "none".to_owned(),
@@ -139,14 +138,8 @@ async fn exchange(call: Call<'_>) -> Result<Answer, Silence> {
         headers.push(("idempotency-key", key));
     }
 
-    let options = types::RequestOptions::new();
-    let nanoseconds = Some(call.deadline_ms * 1_000_000);
-    let _ = options.set_connect_timeout(nanoseconds);
-    let _ = options.set_first_byte_timeout(nanoseconds);
-    let _ = options.set_between_bytes_timeout(nanoseconds);
-
     let ((contents, trailers), writing) = wire::outgoing(body);
-    let (request, _sent) = types::Request::new(wire::fields(&headers), contents, trailers, Some(options));
+    let (request, _sent) = types::Request::new(wire::fields(&headers), contents, trailers, None);
     let method = if is_post { types::Method::Post } else { types::Method::Get };
     let scheme = if call.base.https { types::Scheme::Https } else { types::Scheme::Http };
     let path = format!("{}{}", call.base.path, call.path);

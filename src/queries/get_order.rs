@@ -7,7 +7,7 @@ use crate::domain::ids::OrderId;
 
 /// An order's document with its entity tag.
 pub struct Read {
-    /// Strong: the document of one version never changes.
+    /// Strong: it differs whenever the document does.
     pub etag: String,
     /// JSON text.
     pub document: Document,
@@ -19,5 +19,5 @@ pub struct Read {
 /// [`DbError`].
 pub async fn get(config: &Config, id: OrderId) -> Result<Option<Read>, DbError> {
     let read = orders::read(config, id).await?;
-    Ok(read.map(|(version, document)| Read { etag: format!("\"{id}.{version}\""), document }))
+    Ok(read.map(|(tag, document)| Read { etag: format!("\"{id}.{tag}\""), document }))
 }

@@ -73,9 +73,14 @@ impl Log {
         Self { request_id: self.request_id.clone(), order_id: Some(id) }
     }
 
+    /// Whether lines of this level are written.
+    pub fn writes(level: Level) -> bool {
+        level >= LEAST.get()
+    }
+
     /// Writes a line; `fields` is a JSON object whose members are added to it.
     pub fn line(&self, level: Level, message: &str, fields: Value) {
-        if level < LEAST.get() {
+        if !Self::writes(level) {
             return;
         }
         let mut line = Map::new();
