@@ -4,6 +4,7 @@ pub mod buyer_request;
 pub mod cancel_order;
 pub mod deliver;
 pub mod drive;
+pub mod housekeeping;
 pub mod in_time;
 pub mod payment_callback;
 pub mod perform;

@@ -6,11 +6,11 @@
 use super::Context;
 use super::deliver::{deliver, deliver_all};
 use super::drive::drive;
+use crate::db::work::Due;
 use crate::db::{DbError, orders, outbox};
 use crate::task;
 use futures::future::{join, join_all};
 use serde_json::json;
-use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -81,23 +81,11 @@ async fn sweep_messages(context: &Context, limit: i32) -> Result<usize, DbError>
     Ok(messages.len())
 }
 
-thread_local! {
-    static LAST: Cell<Option<Instant>> = const { Cell::new(None) };
-}
-
-/// Whether this instance has not swept within the last second.
-pub fn sweep_is_due() -> bool {
-    LAST.get().is_none_or(|last| last.elapsed() >= Duration::from_secs(1))
-}
-
-/// A little of the sweep, after a response: at most once a second per instance, so that a deployment with nothing but
-/// health probes drives itself.
-pub async fn sweep_a_little(context: &Context) {
-    if !sweep_is_due() {
-        return;
-    }
-    LAST.set(Some(Instant::now()));
-    let (orders, messages) = join(sweep_orders(context, 4), sweep_messages(context, 4)).await;
+/// A little of the sweep: of what is due, a few.
+pub async fn sweep_a_little(context: &Context, due: Due) {
+    let orders = async { if due.orders { sweep_orders(context, 4).await } else { Ok(0) } };
+    let messages = async { if due.messages { sweep_messages(context, 4).await } else { Ok(0) } };
+    let (orders, messages) = join(orders, messages).await;
     if let Err(error) = orders.and(messages) {
         context.log.debug(
             "the sweep after a response could not claim work",

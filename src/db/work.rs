@@ -4,12 +4,24 @@ use super::{DbError, json, only_row, query};
 use crate::config::Config;
 use serde_json::Value;
 
-/// Adds what this instance did, and keeps the heartbeat.
+/// What is due just now.
+#[derive(Clone, Copy, Debug)]
+pub struct Due {
+    /// Some order, or some payment that is watched.
+    pub orders: bool,
+    /// Some message.
+    pub messages: bool,
+}
+
+/// Adds what this instance did, keeps the heartbeat, and looks whether anything is due.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn flush(config: &Config, counts: &Value) -> Result<(), DbError> {
-    query(config, include_str!("sql/work_flush.sql"), vec![json(counts)]).await.map(drop)
+pub async fn flush(config: &Config, counts: &Value) -> Result<Due, DbError> {
+    let mut row = only_row(query(config, include_str!("sql/flush_work.sql"), vec![json(counts)]).await?)?;
+    let due = row.optional_texts()?.unwrap_or_default();
+    let has = |name: &str| due.iter().any(|due| due.as_deref() == Some(name));
+    Ok(Due { orders: has("orders"), messages: has("messages") })
 }
 
 /// Everything that `/metrics` tells of orders and of the work of all instances.

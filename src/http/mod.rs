@@ -10,17 +10,15 @@ pub mod router;
 
 use crate::commands::Context;
 use crate::commands::deliver::deliver_all;
-use crate::commands::sweep::{sweep_a_little, sweep_is_due};
+use crate::commands::housekeeping;
 use crate::config;
-use crate::db::work as work_table;
 use crate::telemetry::log::{self, Log};
 use crate::task;
 use crate::telemetry::work;
 use extract::Head;
 use problem::ApiError;
 use spin_sdk::wasip3::http::types::{Request, Response};
-use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Answers one request. What can wait is done after the answer.
 pub async fn serve(request: Request) -> Response {
@@ -61,31 +59,11 @@ pub async fn serve(request: Request) -> Response {
 /// Whether anything is to be done after the response. Most requests of a busy instance have nothing, and a task of its own
 /// costs calls of the host.
 fn has_work_behind(context: &Context) -> bool {
-    !context.messages.borrow().is_empty() || sweep_is_due() || !FLUSHING.get()
+    !context.messages.borrow().is_empty() || !housekeeping::is_under_way()
 }
 
-/// After the response: the notifications of this request's order, a little of the sweep, and the counts.
+/// After the response: the notifications of this request's order, and the instance's housekeeping.
 async fn afterwards(context: Context) {
     deliver_all(&context).await;
-    let sweep = Context::new(context.config.clone(), context.log.clone(), "sweep");
-    sweep_a_little(&sweep).await;
-    flush(&context).await;
-}
-
-thread_local! {
-    static FLUSHING: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Flushes the instance's counts: whoever comes first waits a second and takes what has gathered.
-async fn flush(context: &Context) {
-    if FLUSHING.replace(true) {
-        return;
-    }
-    spin_sdk::time::sleep(Duration::from_secs(1)).await;
-    FLUSHING.set(false);
-    if let Some(counts) = work::take()
-        && let Err(error) = work_table::flush(&context.config, &counts).await
-    {
-        context.log.debug("counts were lost", serde_json::json!({ "cause": format!("{error:?}") }));
-    }
+    housekeeping::keep_house(&context).await;
 }

@@ -27,33 +27,14 @@ pub fn add(name: &'static str, label: String, value: f64) {
     COUNTS.with_borrow_mut(|counts| *counts.entry((name, label)).or_insert(0.0) += value);
 }
 
-/// Takes all counts, to be flushed. None when there are none.
-pub fn take() -> Option<Value> {
-    let counts = COUNTS.take();
-    let busy = BUSY_SECONDS.replace(0.0);
+/// Takes all counts, to be flushed: a list of objects with name, label and value.
+pub fn take() -> Value {
+    let counts = COUNTS.take().into_iter();
     let mut rows: Vec<Value> = counts
-        .into_iter()
         .map(|((name, label), value)| json!({ "name": name, "label": label, "value": value }))
         .collect();
-    if rows.is_empty() {
-        BUSY_SECONDS.set(BUSY_SECONDS.get() + busy);
-        return None;
-    }
-    rows.push(json!({ "name": BUSY, "label": "", "value": busy }));
-    Some(Value::Array(rows))
-}
-
-/// Puts back what [`take`] took, because it could not be flushed.
-pub fn put_back(counts: &Value) {
-    const NAMES: [&str; 4] = [REQUESTS, REQUEST_SECONDS, PEER_CALLS, BUSY];
-    for row in counts.as_array().into_iter().flatten() {
-        let value = row["value"].as_f64().unwrap_or(0.0);
-        match NAMES.into_iter().find(|name| row["name"] == **name) {
-            Some(BUSY) => BUSY_SECONDS.set(BUSY_SECONDS.get() + value),
-            Some(name) => add(name, row["label"].as_str().unwrap_or_default().to_owned(), value),
-            None => {}
-        }
-    }
+    rows.push(json!({ "name": BUSY, "label": "", "value": BUSY_SECONDS.replace(0.0) }));
+    Value::Array(rows)
 }
 
 /// Adds to the seconds for which the guest computed: the time spent inside polls. A guest has one thread and never sleeps

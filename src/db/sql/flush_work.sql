@@ -1,0 +1,1 @@
+SELECT flush_work($1)

@@ -1,1 +1,0 @@
-SELECT 1 FROM work_flush($1::jsonb)
