@@ -120,7 +120,10 @@ pub async fn drive(context: &Context, order: Order) -> Result<Stored, DbError> {
 /// Makes what a transition needs beyond what the domain can make.
 fn make(transition: &Transition) -> Made {
     let order = &transition.order;
-    let mut made = Made { jitter: random::<1>()[0], ..Made::default() };
+    let mut made = Made::default();
+    if transition.due == Due::Backoff {
+        made.jitter = random::<1>()[0];
+    }
     if transition.tickets == Tickets::Issue {
         made.tickets = order.seats.iter().map(|_| (Uuid::now_v7(), ticket_code(random()))).collect();
     }

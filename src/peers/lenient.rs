@@ -9,8 +9,7 @@ pub struct Int(pub i64);
 
 impl<'de> Deserialize<'de> for Int {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = Box::<RawValue>::deserialize(deserializer)?;
-        let text = raw.get();
+        let text = <&RawValue>::deserialize(deserializer)?.get();
         let digits = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
         digits.parse().map(Self).map_err(|_| de::Error::custom("expected a whole number"))
     }
@@ -22,8 +21,8 @@ pub struct NumberText(pub String);
 
 impl<'de> Deserialize<'de> for NumberText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = Box::<RawValue>::deserialize(deserializer)?;
-        Ok(Self(raw.get().trim_matches('"').to_owned()))
+        let text = <&RawValue>::deserialize(deserializer)?.get();
+        Ok(Self(text.trim_matches('"').to_owned()))
     }
 }
 
