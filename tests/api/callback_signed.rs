@@ -89,7 +89,9 @@ async fn a_missing_wrong_or_old_signature_is_rejected() {
         request.body(body.clone()).send().await.problem(403, "callback_rejected");
     }
     let bare = good.trim_start_matches("v1,");
-    let almost = format!("v1,{}A=", &bare[..bare.len() - 2]);
+    // Its last digit is another one.
+    let last = if bare.ends_with("A=") { "E=" } else { "A=" };
+    let almost = format!("v1,{}{last}", &bare[..bare.len() - 2]);
     for signature in [
         sign(OTHER_SECRET, id, &timestamp, &body),
         sign(SECRET, "msg_4", &timestamp, &body),

@@ -134,7 +134,7 @@ impl Row {
         tickets: Issued::None,
     };
 
-    /// What `order_place` inserts.
+    /// What `place_order` inserts.
     pub const PLACED: Self = Self { placed: true, when: When::Lease, ..Self::ABSENT };
 
     /// Whether the order is over, and was not confirmed.
@@ -169,7 +169,7 @@ impl Row {
         }
     }
 
-    /// What `order_apply` writes into the row, claims aside.
+    /// What `store_transition` writes into the row, claims aside.
     pub fn write(&mut self, transition: &Transition) {
         let order = &transition.order;
         let resting = order.phase == Phase::Done;

@@ -213,7 +213,7 @@ impl Model {
         pay.told |= matches!(ev, Ev::Paid(status) if Some(status) == pay.status);
     }
 
-    /// `order_apply`.
+    /// `store_transition`.
     fn apply(&self, world: &mut World, order: No, ev: Ev, transition: &Transition) {
         let row = &mut world.rows[order];
         if transition.tickets == saga::Tickets::Issue && row.tickets != Issued::None {

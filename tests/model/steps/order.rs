@@ -57,7 +57,7 @@ pub fn order_steps(model: &Model, world: &World, order: No, steps: &mut Steps) {
     }
 }
 
-/// What `order_place` stores, held by the request that places it.
+/// What `place_order` stores, held by the request that places it.
 pub fn place(model: &Model, world: &mut World, order: No) {
     world.rows[order] = Row::PLACED;
     world.claim = Some(Who::Order(order));
