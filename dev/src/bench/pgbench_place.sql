@@ -32,14 +32,14 @@ COMMIT;
 
 -- Seats held, prices known: store_transition to 'charging'. Durable, and the order with it, before the money is asked for.
 BEGIN;
-INSERT INTO order_items (order_id, seat_id, seat_code, seat_price_cents) VALUES
-    (lpad(:n, 32, '0')::uuid, :seat, 'A1', 25000),
-    (lpad(:n, 32, '0')::uuid, :seat::int + 1, 'A2', 25000),
-    (lpad(:n, 32, '0')::uuid, :seat::int + 2, 'A3', 25000);
 UPDATE orders SET version = 2, updated_at = timezone('utc', now()), phase = 'charging', phase_since = timezone('utc', now()),
     hold = 'reserved', subtotal_cents = 75000, tax_cents = 3750, total_cents = 78750,
     due_at = timezone('utc', now()) + '12 seconds', lease = 2
 WHERE id = lpad(:n, 32, '0')::uuid;
+INSERT INTO order_items (order_id, seat_id, seat_code, seat_price_cents) VALUES
+    (lpad(:n, 32, '0')::uuid, :seat, 'A1', 25000),
+    (lpad(:n, 32, '0')::uuid, :seat::int + 1, 'A2', 25000),
+    (lpad(:n, 32, '0')::uuid, :seat::int + 2, 'A3', 25000);
 INSERT INTO order_events (order_id, seq, type, at, actor, data)
 VALUES (lpad(:n, 32, '0')::uuid, 2, 'seats_reserved', timezone('utc', now()), 'client', '{}');
 UPDATE order_counts SET reserving = reserving - 1, charging = charging + 1 WHERE shard = :shard;

@@ -80,8 +80,10 @@ impl Yardstick {
     pub fn shown(&self) -> String {
         let mut text = format!(
             "PostgreSQL's CPU per placed order beside a bare pgbench of the same row changes:\n\
-             service, {:>2} clients         {:>7.3} ms {:>7.0} bytes of WAL",
-            self.clients, self.service_ms, self.service_wal_bytes
+             {:<28} {:>7.3} ms {:>7.0} bytes of WAL",
+            format!("service, {} clients", self.clients),
+            self.service_ms,
+            self.service_wal_bytes
         );
         for Compared { bare, ratio } in &self.bare {
             let name = if bare.pipelined { "pgbench, pipelined" } else { "pgbench, one by one" };

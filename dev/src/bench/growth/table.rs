@@ -8,8 +8,8 @@ use super::statements::{Statements, Timing};
 /// The loads, each size beside the first.
 pub fn rows(rows: &[Row]) -> String {
     let mut text = String::from(
-        "                                          requests    of the     p50     p99   CPU ms of\n\
-         scenario clients               size           /s     first      ms      ms     host  postgres",
+        "                                    requests    of the     p50     p99   CPU ms, each\n\
+         scenario clients        size              /s     first      ms      ms     host  postgres",
     );
     let mut last = None;
     for row in rows {
@@ -20,7 +20,7 @@ pub fn rows(rows: &[Row]) -> String {
         }
         let _ = write!(
             text,
-            "\n{:<8} {:>7} {:>11} {:<6} {:>13.0} {:>9.2} {:>7.2} {:>7.2} {:>8.3} {:>9.3}",
+            "\n{:<8} {:>7} {:>11} {:<6} {:>8.0} {:>9.2} {:>7.2} {:>7.2} {:>8.3} {:>9.3}",
             row.scenario.name(),
             row.clients,
             row.size,
@@ -39,14 +39,14 @@ pub fn rows(rows: &[Row]) -> String {
 /// The statements, and the plans of those that are slow.
 pub fn statements(all: &[Statements]) -> String {
     let mut text = String::from(
-        "Statements alone                          claim of 16, ms       metrics, ms\n\
-         \x20    orders       MB        due        median      max    median      max",
+        "Statements alone                   claim of 16, ms      metrics, ms\n\
+         \x20    orders       MB        due     median      max    median      max",
     );
     for statements in all {
         for backlog in &statements.backlogs {
             let _ = write!(
                 text,
-                "\n{:>11} {:>8.0} {:>10} {:>13.2} {:>8.2} {:>9.2} {:>8.2}",
+                "\n{:>11} {:>8.0} {:>10} {:>10.2} {:>8.2} {:>9.2} {:>8.2}",
                 statements.orders,
                 statements.bytes as f64 / 1e6,
                 backlog.due,
