@@ -189,13 +189,15 @@ mod tests {
         let server = Server::start(Options::for_tests()?).await?;
         let database = server.create_database("grown", None).await?;
         migrations::apply(&database).await?;
-        fill::fill(&database, fill::Options { orders: 2_000, unfinished: 200, progress: false }).await?;
+        fill::fill(&database, fill::Options { orders: 2_000, unfinished: 220, progress: false }).await?;
         let growth = measure(&database, &[20, 200], 3).await?;
         assert_eq!(growth.orders, 2_000);
         for (backlog, due) in growth.backlogs.iter().zip([20, 200]) {
             assert_eq!((backlog.due, backlog.claim.rows, backlog.metrics.rows), (due, BATCH, 1));
         }
         assert_eq!(growth.drained.claims, 13);
+        // A claim that finds nothing ends early.
+        fill::make_due(&database, 20).await?;
         let plan = explain(&database, &claim(LEASES)).await?;
         assert!(plan.contains("Update on orders") && plan.contains("orders_due"), "{plan}");
         let data_dir = server.data_dir().to_path_buf();
