@@ -6,7 +6,7 @@
 
 pub mod loads;
 pub mod statements;
-mod table;
+pub mod table;
 
 use anyhow::{Result, ensure};
 
