@@ -4,12 +4,12 @@
 //! machine. In reading order: [`scenario`] says what clients ask for, [`load`] asks it over [`http`]; [`target`] is what
 //! they ask, be it the service or a floor such as [`native`], and [`world`] what that stands on: PostgreSQL and the fast
 //! [`peers`]. [`mod@run`] measures, with [`usage`]; [`counting`] counts, with [`counters`]; [`memory`] looks at one instance.
-//! [`summary`] and [`shape`] draw from that what [`report`] tells, with [`table`] and [`plot`].
+//! [`yardstick`] asks PostgreSQL itself for the row changes of an order, by [`pgbench`]; [`growth`] measures databases that
+//! [`fill`] has made large. [`summary`] and [`shape`] draw from that what [`report`] tells, with [`table`] and [`plot`].
 
 pub mod child;
 pub mod counters;
 pub mod counting;
-pub mod cpu;
 pub mod fill;
 pub mod growth;
 pub mod http;
@@ -29,6 +29,7 @@ pub mod table;
 pub mod target;
 pub mod usage;
 pub mod world;
+pub mod yardstick;
 
 use anyhow::{Result, bail, ensure};
 
@@ -51,11 +52,14 @@ pub async fn run(options: Options) -> Result<()> {
     options.check()?;
     target::build(&options.targets()).await?;
     eprintln!("Starting PostgreSQL and the peers …");
-    let world = World::start().await?;
+    let world = World::start(settings(&options)).await?;
     let mut report = Report { machine: machine(&world).await?, ..Report::default() };
-    match options.what {
+    match &options.what {
         None => measure_loads(&world, &options, &mut report).await?,
-        Some(What::Memory { requests }) => report.memory = Some(memory::measure(&world, requests).await?),
+        Some(What::Growth(what)) => {
+            report.growth = Some(growth::measure(&world, what, options.plan(), options.quick).await?);
+        }
+        Some(What::Memory { requests }) => report.memory = Some(memory::measure(&world, *requests).await?),
     }
     println!("{}", report.shown());
     if let Some(file) = &options.json {
@@ -70,6 +74,14 @@ pub async fn run(options: Options) -> Result<()> {
     Ok(())
 }
 
+/// Settings of PostgreSQL beside those of every world.
+fn settings(options: &Options) -> &'static [(&'static str, &'static str)] {
+    match options.what {
+        Some(What::Growth(_)) => &growth::SETTINGS,
+        _ => &[],
+    }
+}
+
 async fn measure_loads(world: &World, options: &Options, report: &mut Report) -> Result<()> {
     for scenario in options.scenarios() {
         let kinds: Vec<Kind> = options.targets().into_iter().filter(|kind| kind.serves(scenario)).collect();
@@ -79,6 +91,9 @@ async fn measure_loads(world: &World, options: &Options, report: &mut Report) ->
             if clients == 1 {
                 report.shapes.extend(measured.iter().map(|measured| shape_of(scenario, measured)));
             }
+        }
+        if scenario == Scenario::Place {
+            report.yardstick = yardstick::measure(world, &report.rows, options.plan().time).await?;
         }
         if scenario.places_orders() {
             report.counted.extend(count(world, scenario, &kinds, options.counted_orders()).await?);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
+use super::growth;
 use super::run::Plan;
 use super::scenario::Scenario;
 use super::target::Kind;
@@ -25,14 +26,14 @@ pub struct Options {
     #[arg(long, value_delimiter = ',')]
     targets: Vec<Kind>,
     /// How often each is measured; medians are shown [default: 5]
-    #[arg(long)]
+    #[arg(long, global = true)]
     rounds: Option<usize>,
     /// For how many seconds each time [default: 4]
-    #[arg(long)]
+    #[arg(long, global = true)]
     seconds: Option<f64>,
     /// Shorter and less sure: two rounds of a second, at 1 and 16 clients
-    #[arg(long)]
-    quick: bool,
+    #[arg(long, global = true)]
+    pub quick: bool,
     /// A file for all of the results, as JSON
     #[arg(long, global = true)]
     pub json: Option<PathBuf>,
@@ -42,8 +43,10 @@ pub struct Options {
 }
 
 /// What else than loads can be measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::Subcommand)]
+#[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
 pub enum What {
+    /// How the service does when there are many orders, and many seats at an event
+    Growth(growth::Options),
     /// Whether the memory of an instance grows in the second half of many requests
     Memory {
         /// How many: one in ten places an order, the others read
@@ -62,7 +65,10 @@ impl Options {
         ensure!(plan.rounds > 0, "--rounds: at least one");
         ensure!(plan.time >= Duration::from_millis(100), "--seconds: at least 0.1");
         ensure!(!self.clients().contains(&0), "--clients: at least one");
-        Ok(())
+        match &self.what {
+            Some(What::Growth(options)) => options.check(),
+            _ => Ok(()),
+        }
     }
 
     /// What clients ask for.
@@ -77,9 +83,9 @@ impl Options {
 
     /// Whom they ask.
     pub fn targets(&self) -> Vec<Kind> {
-        match self.what {
+        match &self.what {
             None => or(&self.targets, &Kind::ALL),
-            Some(What::Memory { .. }) => vec![Kind::Service],
+            Some(_) => vec![Kind::Service],
         }
     }
 
@@ -140,6 +146,16 @@ mod tests {
             let line = Line::try_parse_from(["bench", &format!("{}={}", bad[0], bad[1])]).unwrap();
             assert!(line.options.check().is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn growth_has_rounds_like_any_load() {
+        let options =
+            parse(&["growth", "--orders", "0,2000", "--unfinished", "100", "--rounds", "3", "--quick"]);
+        assert!(options.check().is_ok());
+        assert_eq!((options.targets(), options.plan().rounds), (vec![Kind::Service], 3));
+        assert_eq!(options.plan().time, Duration::from_secs(1));
+        assert!(parse(&["growth", "--orders", "0", "--seats", "2000000"]).check().is_err());
     }
 
     #[test]

@@ -2,17 +2,16 @@
 
 use std::io::Write;
 use std::process::Stdio;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use tokio_postgres::Client;
 
-use super::cpu;
-use crate::migrations;
+use super::counters;
+use super::usage::Processes;
 use crate::postgres::{Database, Server};
 
 /// The row changes of one order, as a script of `pgbench`. Where they change in `migrations/`, they change here.
 const PLACE: &str = include_str!("pgbench_place.sql");
-const DATABASE: &str = "bench_yardstick";
 
 /// How `pgbench` runs.
 #[derive(Clone, Copy, Debug)]
@@ -26,47 +25,58 @@ pub struct Options {
 }
 
 /// What came of it.
-#[derive(Clone, Copy, Debug)]
-pub struct Yardstick {
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct Bare {
+    /// Whether the statements of a transaction were sent together.
+    pub pipelined: bool,
     /// Orders placed.
     pub orders: u64,
     /// Orders a second.
     pub tps: f64,
     /// Milliseconds of CPU that all processes of the server used for one order; `pgbench` itself is not in it.
     pub cpu_ms: f64,
+    /// Bytes of the log for one order.
+    pub wal_bytes: f64,
 }
 
 /// Places orders by bare statements in a fresh, migrated database of `server`, which nobody else should use meanwhile.
-pub async fn place(server: &Server, options: Options) -> Result<Yardstick> {
-    server.drop_database(DATABASE).await?;
-    let database = server.create_database(DATABASE, None).await?;
-    migrations::apply(&database).await?;
-    let client = database.connect().await?;
+///
+/// # Errors
+/// When `pgbench` fails, or did not do what placing an order does.
+pub async fn place(server: &Server, database: &Database, options: Options) -> Result<Bare> {
+    let client = server.database("postgres").connect().await?;
     client.batch_execute("CHECKPOINT").await?;
-    drop(client);
-
-    let before = quiet_cpu(server).await?;
-    let output = run(server, &database, options).await?;
-    let used = quiet_cpu(server).await? - before;
+    let before = Spent::now(server, database, &client).await?;
+    let output = run(server, database, options).await?;
+    let after = Spent::now(server, database, &client).await?;
 
     let orders: u64 = number_after(&output, "actually processed: ")?;
     ensure!(orders > 0, "pgbench placed no order:\n{output}");
-    check(&database, orders).await?;
-    server.drop_database(DATABASE).await?;
-    let cpu_ms = used.as_secs_f64() * 1000.0 / orders as f64;
-    Ok(Yardstick { orders, tps: number_after(&output, "tps = ")?, cpu_ms })
+    check(database, orders).await?;
+    Ok(Bare {
+        pipelined: options.pipelined,
+        orders,
+        tps: number_after(&output, "tps = ")?,
+        cpu_ms: (after.cpu_seconds - before.cpu_seconds) * 1_000.0 / orders as f64,
+        wal_bytes: (after.wal_bytes - before.wal_bytes) / orders as f64,
+    })
 }
 
-/// The server's CPU time when nobody is connected any more: a connection may end a moment after its client.
-async fn quiet_cpu(server: &Server) -> Result<Duration> {
-    let pid = server.pid().context("the server does not run")?;
-    let others =
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND backend_type = 'client backend'";
-    let client = server.database("postgres").connect().await?;
-    while client.query_one(others, &[&DATABASE]).await?.get::<_, i64>(0) > 0 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
+/// What the server has spent until some moment.
+struct Spent {
+    cpu_seconds: f64,
+    wal_bytes: f64,
+}
+
+impl Spent {
+    /// When nobody is connected to the database any more: a connection may end a moment after its client.
+    async fn now(server: &Server, database: &Database, client: &Client) -> Result<Spent> {
+        counters::come_to_rest(client, database).await?;
+        let wal = "SELECT (pg_current_wal_insert_lsn() - '0/0')::float8";
+        let wal_bytes = client.query_one(wal, &[]).await?.get(0);
+        let pid = server.pid().context("the server does not run")?;
+        Ok(Spent { cpu_seconds: Processes::tree_seconds_now(pid)?, wal_bytes })
     }
-    cpu::of_family(pid)
 }
 
 async fn run(server: &Server, database: &Database, options: Options) -> Result<String> {
@@ -125,14 +135,20 @@ async fn check(database: &Database, orders: u64) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::migrations;
     use crate::postgres::{Options as ServerOptions, remove};
 
     #[tokio::test]
     async fn the_script_makes_the_row_changes_of_a_place() -> Result<()> {
         let server = Server::start(ServerOptions::for_tests()?).await?;
         for pipelined in [false, true] {
-            let yardstick = place(&server, Options { clients: 2, seconds: 1, pipelined }).await?;
-            assert!(yardstick.orders > 0 && yardstick.tps > 0.0 && yardstick.cpu_ms > 0.0, "{yardstick:?}");
+            let database = server.create_database(&format!("bare_{pipelined}"), None).await?;
+            migrations::apply(&database).await?;
+            let bare = place(&server, &database, Options { clients: 2, seconds: 1, pipelined }).await?;
+            assert!(
+                bare.orders > 0 && bare.tps > 0.0 && bare.cpu_ms > 0.0 && bare.wal_bytes > 0.0,
+                "{bare:?}"
+            );
         }
         let data_dir = server.data_dir().to_path_buf();
         server.stop().await;

@@ -1,6 +1,6 @@
 -- What placing an order of three seats, whose payment then stays pending, changes in the database: the same rows as
--- order_place and two calls of order_apply write, in the same three transactions, and nothing else. No functions, no
--- checks, no look-ups, no documents: the least that PostgreSQL can do for it.
+-- place_order and two calls of store_transition write, in the same three transactions that wait for the disk or do not as
+-- those do, and nothing else. No functions, no look-ups, no documents: the least that PostgreSQL can do for it.
 --
 -- Needs -M prepared and -D k=0. :k counts the orders of one client; ids and seats are made of it and of the client's
 -- number, so that none occurs twice and later orders have higher ids.
@@ -10,9 +10,9 @@
 \set user_id 1 + :n % 100000
 \set event_id 1 + :client_id * 100000 + :k / 1600
 \set seat 1 + :k % 1600 * 3
-\set shard :client_id % 16
+\set shard :client_id % 64
 
--- Seats claimed: order_place.
+-- Seats claimed: place_order.
 BEGIN;
 SET LOCAL synchronous_commit = off;
 INSERT INTO orders (id, idempotency_key, request_hash, user_id, event_id, seats, status, currency, phase,
@@ -30,23 +30,24 @@ VALUES (lpad(:n, 32, '0')::uuid, 1, 'order_placed', timezone('utc', now()), 'cli
 UPDATE order_counts SET created = created + 1, pending = pending + 1, reserving = reserving + 1 WHERE shard = :shard;
 COMMIT;
 
--- Seats held, prices known: order_apply to 'charging'.
+-- Seats held, prices known: store_transition to 'charging'. Durable, and the order with it, before the money is asked for.
 BEGIN;
-INSERT INTO order_items (order_id, seat_id, seat_code, seat_price_cents) VALUES
-    (lpad(:n, 32, '0')::uuid, :seat, 'A1', 25000),
-    (lpad(:n, 32, '0')::uuid, :seat::int + 1, 'A2', 25000),
-    (lpad(:n, 32, '0')::uuid, :seat::int + 2, 'A3', 25000);
 UPDATE orders SET version = 2, updated_at = timezone('utc', now()), phase = 'charging', phase_since = timezone('utc', now()),
     hold = 'reserved', subtotal_cents = 75000, tax_cents = 3750, total_cents = 78750,
     due_at = timezone('utc', now()) + '12 seconds', lease = 2
 WHERE id = lpad(:n, 32, '0')::uuid;
+INSERT INTO order_items (order_id, seat_id, seat_code, seat_price_cents) VALUES
+    (lpad(:n, 32, '0')::uuid, :seat, 'A1', 25000),
+    (lpad(:n, 32, '0')::uuid, :seat::int + 1, 'A2', 25000),
+    (lpad(:n, 32, '0')::uuid, :seat::int + 2, 'A3', 25000);
 INSERT INTO order_events (order_id, seq, type, at, actor, data)
 VALUES (lpad(:n, 32, '0')::uuid, 2, 'seats_reserved', timezone('utc', now()), 'client', '{}');
 UPDATE order_counts SET reserving = reserving - 1, charging = charging + 1 WHERE shard = :shard;
 COMMIT;
 
--- Charged, and the payment is pending: order_apply to 'awaiting_payment'.
+-- Charged, and the payment is pending: store_transition to 'awaiting_payment'.
 BEGIN;
+SET LOCAL synchronous_commit = off;
 UPDATE orders SET version = 3, updated_at = timezone('utc', now()), phase = 'awaiting_payment',
     phase_since = timezone('utc', now()), payment_id = lpad(:n, 32, 'f')::uuid, payment_status = 'PENDING',
     due_at = expires_at, lease = 3, leased = false

@@ -5,10 +5,12 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::counting::Counted;
+use super::growth::Growth;
 use super::memory::Memory;
 use super::shape::Shape;
 use super::summary::{Ratio, Row};
 use super::table;
+use super::yardstick::Yardstick;
 
 /// All that a run found.
 #[derive(Clone, Debug, Default, serde::Serialize)]
@@ -19,12 +21,16 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// How the service stands to the floors.
     pub ratios: Vec<Ratio>,
+    /// How far the service's statements are from the bare row changes.
+    pub yardstick: Option<Yardstick>,
     /// What an order costs in the database.
     pub counted: Vec<Counted>,
     /// Where the latencies at one client lie.
     pub shapes: Vec<Shape>,
     /// The memory of one instance.
     pub memory: Option<Memory>,
+    /// The same loads on larger and larger databases.
+    pub growth: Option<Growth>,
 }
 
 /// What the numbers depend on.
@@ -56,12 +62,14 @@ impl Report {
                         (b) a native server that does, (c) a component with SELECT 1 for every statement:";
             parts.push(format!("{what}\n{}", table::ratios(&self.ratios)));
         }
+        parts.extend(self.yardstick.as_ref().map(Yardstick::shown));
         if !self.counted.is_empty() {
             parts.push(table::counted(&self.counted));
         }
         parts.extend(table::peak_memory(&self.rows));
         parts.extend(self.shapes.iter().map(Shape::bars));
         parts.extend(self.memory.as_ref().map(Memory::shown));
+        parts.extend(self.growth.as_ref().map(Growth::shown));
         parts.join("\n\n")
     }
 

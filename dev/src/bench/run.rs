@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use hdrhistogram::Histogram;
 
 use super::load::{self, Limit, Outcome, histogram};
-use super::scenario::{Placed, Scenario};
+use super::scenario::{Scenario, Workload};
 use super::target::{Kind, Target, wait_for_messages};
 use super::usage::Processes;
 use super::world::World;
@@ -63,8 +63,7 @@ pub struct Measured {
     pub peak_memory_bytes: u64,
 }
 
-/// Measures a scenario on several targets, each fresh, with so many clients. The rounds are interleaved, and each begins
-/// with another target, so that what changes on the machine meets all of them.
+/// Measures a scenario on several targets, each fresh, with so many clients.
 ///
 /// # Errors
 /// When something does not start, or an answer is wrong.
@@ -75,33 +74,52 @@ pub async fn measure(
     kinds: &[Kind],
     plan: Plan,
 ) -> Result<Vec<Measured>> {
-    let mut contenders = Vec::new();
+    let mut targets = Vec::new();
     for kind in kinds {
-        let target = Target::start(*kind, world, world.fresh_database().await?, &[]).await?;
-        let orders = target.place_orders(scenario.needs_orders(), 4).await?;
-        let measured =
-            Measured { target: *kind, rounds: Vec::new(), latencies: histogram(), peak_memory_bytes: 0 };
-        contenders.push(Contender { target, orders, measured });
+        targets.push(Target::start(*kind, world, world.fresh_database().await?, &[]).await?);
     }
+    let mut contenders = Vec::new();
+    for target in &targets {
+        let orders = target.place_orders(scenario.needs_orders(), 4).await?;
+        contenders.push(Contender::new(target.kind.name(), target, target.workload(scenario, &orders)));
+    }
+    let found = rounds(world, clients, contenders, plan).await?;
+    let processes = Processes::now()?;
+    let mut all = Vec::new();
+    for (target, (rounds, latencies)) in targets.into_iter().zip(found) {
+        let peak_memory_bytes = processes.peak_memory_bytes(target.pid());
+        all.push(Measured { target: target.kind, rounds, latencies, peak_memory_bytes });
+        let database = target.database.name.clone();
+        target.stop();
+        world.server.drop_database(&database).await?;
+    }
+    Ok(all)
+}
+
+/// What the rounds of a contender found, and the latencies of all of them, in microseconds.
+pub type Found = (Vec<Round>, Histogram<u64>);
+
+/// Measures all contenders in turn. The rounds are interleaved, and each begins with another contender, so that what
+/// changes on the machine meets all of them.
+///
+/// # Errors
+/// When an answer is wrong.
+pub async fn rounds(
+    world: &World,
+    clients: usize,
+    mut contenders: Vec<Contender<'_>>,
+    plan: Plan,
+) -> Result<Vec<Found>> {
     for contender in &contenders {
-        contender.load(world, scenario, clients, Limit::Time(plan.time.min(Duration::from_secs(2)))).await?;
+        contender.load(world, clients, Limit::Time(plan.time.min(Duration::from_secs(2)))).await?;
     }
     world.checkpoint().await?;
     for round in 0..plan.rounds {
         for place in turn(round, contenders.len()) {
-            contenders[place].round(world, scenario, clients, plan.time, round).await?;
+            contenders[place].round(world, clients, plan.time, round).await?;
         }
     }
-    let processes = Processes::now()?;
-    let mut all = Vec::new();
-    for Contender { target, mut measured, .. } in contenders {
-        measured.peak_memory_bytes = processes.peak_memory_bytes(target.pid());
-        let database = target.database.name.clone();
-        target.stop();
-        world.server.drop_database(&database).await?;
-        all.push(measured);
-    }
-    Ok(all)
+    Ok(contenders.into_iter().map(|contender| contender.found).collect())
 }
 
 /// In which order `count` targets are measured in this round.
@@ -109,56 +127,55 @@ fn turn(round: usize, count: usize) -> impl Iterator<Item = usize> {
     (0..count).map(move |place| (place + round) % count)
 }
 
-struct Contender {
-    target: Target,
-    orders: Arc<[Placed]>,
-    measured: Measured,
+/// A target under a load, and what was found so far.
+pub struct Contender<'a> {
+    name: String,
+    target: &'a Target,
+    workload: Arc<Workload>,
+    found: Found,
 }
 
-impl Contender {
-    async fn round(
-        &mut self,
-        world: &World,
-        scenario: Scenario,
-        clients: usize,
-        time: Duration,
-        number: usize,
-    ) -> Result<()> {
+impl<'a> Contender<'a> {
+    /// With the name that progress is told by.
+    pub fn new(name: impl Into<String>, target: &'a Target, workload: Arc<Workload>) -> Contender<'a> {
+        Contender { name: name.into(), target, workload, found: (Vec::new(), histogram()) }
+    }
+
+    async fn round(&mut self, world: &World, clients: usize, time: Duration, number: usize) -> Result<()> {
         // What the load before left to be done.
         tokio::time::sleep(Duration::from_millis(300)).await;
-        let before = Spent::now(world, &self.target).await?;
-        let outcome = self.load(world, scenario, clients, Limit::Time(time)).await?;
-        let spent = Spent::now(world, &self.target).await?;
+        let before = Spent::now(world, self.target).await?;
+        let outcome = self.load(world, clients, Limit::Time(time)).await?;
+        let spent = Spent::now(world, self.target).await?;
         let round = spent.since(&before, &outcome);
         eprintln!(
             "{:>8} {clients:>3} clients, round {}: {:<7} {:>8.0} requests/s, p50 {:.2} ms, p99 {:.2} ms",
-            scenario.name(),
+            self.workload.scenario().name(),
             number + 1,
-            self.target.kind.name(),
+            self.name,
             round.throughput,
             round.p50_ms,
             round.p99_ms,
         );
-        self.measured.latencies.add(&outcome.latencies)?;
-        self.measured.rounds.push(round);
+        self.found.1.add(&outcome.latencies)?;
+        self.found.0.push(round);
         Ok(())
     }
 
     /// Puts a load on the target, until its last consequence.
-    async fn load(&self, world: &World, scenario: Scenario, clients: usize, limit: Limit) -> Result<Outcome> {
+    async fn load(&self, world: &World, clients: usize, limit: Limit) -> Result<Outcome> {
         let messages = world.peers.notifications().await?;
         world.peers.call_back(self.target.address).await?;
-        let workload = self.target.workload(scenario, &self.orders);
-        let outcome = load::run(self.target.address, clients, limit, workload).await?;
+        let outcome = load::run(self.target.address, clients, limit, self.workload.clone()).await?;
         if let Some(error) = &outcome.first_error {
             bail!(
                 "{}: {} requests failed or were answered wrongly, the first: {error}\n{}",
-                self.target.kind.name(),
+                self.name,
                 outcome.errors,
                 self.target.errors()
             );
         }
-        if scenario == Scenario::Life {
+        if self.workload.scenario() == Scenario::Life {
             wait_for_messages(world, messages, outcome.requests()).await?;
         }
         Ok(outcome)

@@ -24,10 +24,16 @@ pub enum Scenario {
     Refused,
     /// Scrapes
     Metrics,
+    /// Reads of orders from anywhere in the table, whatever became of them
+    #[value(skip)]
+    Stored,
+    /// Sweeps that find nothing due
+    #[value(skip)]
+    Sweep,
 }
 
 impl Scenario {
-    /// All of them.
+    /// All that can be asked for by name.
     pub const ALL: [Scenario; 6] = [
         Scenario::Place,
         Scenario::Life,
@@ -46,6 +52,8 @@ impl Scenario {
             Scenario::Replay => "replay",
             Scenario::Refused => "refused",
             Scenario::Metrics => "metrics",
+            Scenario::Stored => "stored",
+            Scenario::Sweep => "sweep",
         }
     }
 
@@ -58,7 +66,7 @@ impl Scenario {
     pub fn needs_orders(self) -> usize {
         match self {
             Scenario::Read | Scenario::Replay | Scenario::Refused => 1_000,
-            Scenario::Place | Scenario::Life | Scenario::Metrics => 0,
+            _ => 0,
         }
     }
 }
@@ -67,6 +75,8 @@ impl Scenario {
 const PENDING_EVENT: u32 = 101;
 const PAID_EVENT: u32 = 1_001;
 const SEATS_PER_ORDER: u64 = 3;
+/// The answer to a sweep that found nothing.
+const NOTHING_SWEPT: &[u8] = br#"{"messages":0,"orders":0}"#;
 
 /// An order that was placed, with what it was placed by.
 #[derive(Clone, Debug)]
@@ -82,6 +92,12 @@ impl Placed {
     pub fn is_at(&mut self, id: &str) {
         self.path = format!("/v1/orders/{id}");
     }
+
+    /// One of which nothing is known but where it is to be read.
+    pub fn stored(id: &str) -> Placed {
+        let path = format!("/v1/orders/{id}");
+        Placed { key: String::new(), body: String::new(), seats: [0; SEATS_PER_ORDER as usize], path }
+    }
 }
 
 /// Makes a scenario's requests and checks their answers. Its clients share it.
@@ -92,6 +108,16 @@ pub struct Workload {
     /// Whether the bodies have to be the order service's own, not only the statuses.
     strict: bool,
     begun: u64,
+    sale: Option<Sale>,
+}
+
+/// An event whose first seats are sold.
+#[derive(Clone, Copy, Debug)]
+pub struct Sale {
+    /// The event.
+    pub event: u32,
+    /// New orders are for seats beyond this one.
+    pub sold_to: u64,
 }
 
 /// No two requests of this process have the same number, and so the same seats or key.
@@ -100,7 +126,19 @@ static NUMBER: AtomicU64 = AtomicU64::new(0);
 impl Workload {
     /// `orders`: what was placed before, for the scenarios that need it.
     pub fn new(scenario: Scenario, host: HeaderValue, orders: Arc<[Placed]>, strict: bool) -> Workload {
-        Workload { scenario, host, orders, strict, begun: NUMBER.load(Ordering::Relaxed) }
+        let begun = NUMBER.load(Ordering::Relaxed);
+        Workload { scenario, host, orders, strict, begun, sale: None }
+    }
+
+    /// The same, but new orders are for this event, and their keys are as random as those of clients.
+    #[must_use]
+    pub fn at(self, sale: Sale) -> Workload {
+        Workload { sale: Some(sale), ..self }
+    }
+
+    /// What it asks for.
+    pub fn scenario(&self) -> Scenario {
+        self.scenario
     }
 
     /// The next request.
@@ -108,9 +146,12 @@ impl Workload {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let known = || &self.orders[((number - self.begun) * 7_919) as usize % self.orders.len()];
         match self.scenario {
-            Scenario::Place => self.place(&Order::new(number, PENDING_EVENT)),
+            Scenario::Place => self.place(&match self.sale {
+                None => Order::new(number, PENDING_EVENT),
+                Some(sale) => Order::beyond(number, sale),
+            }),
             Scenario::Life => self.place(&Order::new(number, PAID_EVENT)),
-            Scenario::Read => get(&self.host, &known().path),
+            Scenario::Read | Scenario::Stored => get(&self.host, &known().path),
             Scenario::Replay => self.post(&known().key, known().body.clone()),
             Scenario::Refused => {
                 let order =
@@ -118,6 +159,7 @@ impl Workload {
                 self.place(&order)
             }
             Scenario::Metrics => get(&self.host, "/metrics"),
+            Scenario::Sweep => post(&self.host, "/internal/sweep", ""),
         }
     }
 
@@ -132,12 +174,14 @@ impl Workload {
             Scenario::Replay => status == 201 && answer.headers.contains_key("idempotent-replayed"),
             Scenario::Refused => status == 409 && has("code", "seats_unavailable"),
             Scenario::Metrics => status == 200,
+            Scenario::Stored => status == 200 && answer.body.starts_with(b"{"),
+            Scenario::Sweep => status == 200 && answer.body[..] == *NOTHING_SWEPT,
         };
         (!fine).then(|| format!("{}: {}", self.scenario.name(), answer.shown()))
     }
 
     fn place(&self, order: &Order) -> Ask {
-        self.post(&order.key(), order.body())
+        self.post(&order.key, order.body())
     }
 
     fn post(&self, key: &str, body: String) -> Ask {
@@ -148,13 +192,13 @@ impl Workload {
 /// A request that places an order which the scenarios of known orders can use, and the order that comes of it.
 pub fn new_order(host: &HeaderValue) -> (Ask, impl FnOnce(&Answer) -> Result<Placed> + use<>) {
     let order = Order::new(NUMBER.fetch_add(1, Ordering::Relaxed), PENDING_EVENT);
-    let request = placing(host, &order.key(), order.body());
+    let request = placing(host, &order.key, order.body());
     let placed = move |answer: &Answer| {
         if answer.status != 201 {
             return Err(anyhow!("placing an order: {}", answer.shown()));
         }
         let path = path_of(answer).unwrap_or_default();
-        Ok(Placed { key: order.key(), body: order.body(), seats: order.seats, path })
+        Ok(Placed { key: order.key.clone(), body: order.body(), seats: order.seats, path })
     };
     (request, placed)
 }
@@ -172,7 +216,7 @@ fn placing(host: &HeaderValue, key: &str, body: String) -> Ask {
 
 /// What a client wants.
 struct Order {
-    number: u64,
+    key: String,
     event: u32,
     user: u64,
     seats: [u64; SEATS_PER_ORDER as usize],
@@ -181,11 +225,14 @@ struct Order {
 impl Order {
     fn new(number: u64, event: u32) -> Order {
         let first = number * SEATS_PER_ORDER + 1;
-        Order { number, event, user: 1 + number % 1_000_000, seats: [first, first + 1, first + 2] }
+        let key = format!("bench-{number}");
+        Order { key, event, user: 1 + number % 1_000_000, seats: [first, first + 1, first + 2] }
     }
 
-    fn key(&self) -> String {
-        format!("bench-{}", self.number)
+    fn beyond(number: u64, sale: Sale) -> Order {
+        let order = Order::new(number, sale.event);
+        let seats = order.seats.map(|seat| sale.sold_to + seat);
+        Order { key: uuid::Uuid::new_v4().to_string(), seats, ..order }
     }
 
     fn body(&self) -> String {
@@ -265,6 +312,22 @@ mod tests {
         assert_ne!(key, refused.orders[0].key);
         assert_eq!(body["seats"][0], refused.orders[0].seats[0]);
         assert_eq!(body["user_id"], 2_000_000);
+    }
+
+    #[tokio::test]
+    async fn where_an_event_is_sold_to_some_seat_orders_go_beyond_it() {
+        let place = workload(Scenario::Place).at(Sale { event: 203, sold_to: 5_000 });
+        let (key, body) = sent(place.request()).await;
+        assert!(uuid::Uuid::parse_str(&key).is_ok(), "{key}");
+        assert_eq!(body["event_id"], 203);
+        assert!(body["seats"].as_array().unwrap().iter().all(|seat| seat.as_u64() > Some(5_000)), "{body}");
+    }
+
+    #[test]
+    fn a_sweep_that_found_something_is_complained_about() {
+        let sweep = workload(Scenario::Sweep);
+        assert_eq!(sweep.complaint(&answer(200, r#"{"messages":0,"orders":0}"#)), None);
+        assert!(sweep.complaint(&answer(200, r#"{"messages":0,"orders":1}"#)).is_some());
     }
 
     #[test]

@@ -38,6 +38,24 @@ impl Processes {
         seconds(of_tree.map(|stat| stat.own_ticks + stat.waited_ticks).sum())
     }
 
+    /// The CPU seconds of a process and all that it started, until now. A child that ends while we look would be counted
+    /// twice, or not at all: then we look again.
+    ///
+    /// # Errors
+    /// On a system without `/proc`.
+    pub fn tree_seconds_now(root: u32) -> Result<f64> {
+        loop {
+            let (before, after) = (Processes::now()?, Processes::now()?);
+            if before.waited_ticks(root) == after.waited_ticks(root) {
+                return Ok(before.tree_seconds(root));
+            }
+        }
+    }
+
+    fn waited_ticks(&self, pid: u32) -> Option<u64> {
+        self.0.iter().find(|stat| stat.pid == pid).map(|stat| stat.waited_ticks)
+    }
+
     /// The CPU seconds of this process alone.
     pub fn own_seconds(&self) -> f64 {
         let own = self.0.iter().find(|stat| stat.pid == std::process::id());
@@ -102,6 +120,15 @@ mod tests {
         let processes = Processes(vec![stat(4, 3), stat(1, 0), stat(3, 2), stat(2, 1), stat(9, 1)]);
         assert_eq!(processes.tree(2), HashSet::from([2, 3, 4]));
         assert_eq!(processes.tree_seconds(2), seconds(330));
+    }
+
+    #[test]
+    fn what_an_ended_child_used_is_kept() {
+        let used = || Processes::tree_seconds_now(std::process::id()).unwrap();
+        let before = used();
+        let burn = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done";
+        assert!(std::process::Command::new("sh").args(["-c", burn]).status().unwrap().success());
+        assert!(used() > before);
     }
 
     #[test]

@@ -35,14 +35,15 @@ pub struct World {
 }
 
 impl World {
-    /// Starts all of it.
+    /// Starts all of it; `settings` are more of PostgreSQL's.
     ///
     /// # Errors
     /// When something does not start.
-    pub async fn start() -> Result<World> {
+    pub async fn start(settings: &[(&str, &str)]) -> Result<World> {
         let folder = Folder::new()?;
         // In the clone, not in the temporary folder: that one may be in memory, where fsync costs nothing.
-        let options = postgres::Options::durable_below(&repo_root().join(".dev"), &SETTINGS)?;
+        let options =
+            postgres::Options::durable_below(&repo_root().join(".dev"), &[&SETTINGS, settings].concat())?;
         let server = Server::start(options).await.context("PostgreSQL (with its pg_stat_statements)")?;
         let template = server.create_database(TEMPLATE, None).await?;
         migrations::apply(&template).await?;

@@ -1,11 +1,12 @@
--- The orders of a year, one a row: {orders} of them, of which {unfinished}, evenly spread, wait for their payment.
+-- The orders of a year, one a row: {orders} of them, of which {unfinished}, evenly spread, wait for their payment. Their
+-- keys are spread as those of clients, which are random UUIDs.
 --
 -- They sell fifty events at a time, of 51 to 4998 seats, in an order that looks random: a unit of three neighbouring
 -- seats goes to an order of two and an order of one, and 24000 units, the seats of fifty events, are shuffled.
 CREATE VIEW bench.plan AS
 SELECT
     n,
-    'bench-' || n AS key,
+    md5(n::text)::uuid::text AS key,
     CASE WHEN n * {unfinished} / {orders} > (n - 1) * {unfinished} / {orders} THEN 'waiting'
          WHEN dice < 900 THEN 'confirmed'
          WHEN dice < 940 THEN 'expired'

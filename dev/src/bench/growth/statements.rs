@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use tokio_postgres::{AsyncMessage, Client, NoTls};
 
-use super::fill;
+use crate::bench::fill;
 use crate::postgres::Database;
 
 /// As many orders as the sweep claims at once: `src/commands/sweep.rs`.
@@ -23,7 +23,7 @@ fn claim(leases: &str) -> String {
 }
 
 /// How a statement did when it was repeated.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct Timing {
     /// How often it ran.
     pub runs: usize,
@@ -38,7 +38,7 @@ pub struct Timing {
 }
 
 /// The statements while so many orders are due.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct Backlog {
     /// Orders that are due.
     pub due: u64,
@@ -49,8 +49,8 @@ pub struct Backlog {
 }
 
 /// The figures of one database.
-#[derive(Clone, Debug)]
-pub struct Growth {
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Statements {
     /// All orders.
     pub orders: u64,
     /// Bytes of the database.
@@ -62,7 +62,7 @@ pub struct Growth {
 }
 
 /// All that was due, claimed: what a claim leaves behind must not slow the next one down.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct Drained {
     /// How many claims it took.
     pub claims: usize,
@@ -74,7 +74,7 @@ pub struct Drained {
 
 /// Makes more and more of a filled database's waiting orders due (`backlogs`: how many, rising), and times the statements at
 /// each number. In the end all that is due is claimed.
-pub async fn measure(database: &Database, backlogs: &[u64], runs: usize) -> Result<Growth> {
+pub async fn measure(database: &Database, backlogs: &[u64], runs: usize) -> Result<Statements> {
     let client = database.connect().await?;
     let size =
         client.query_one("SELECT count(*), pg_database_size(current_database()) FROM orders", &[]).await?;
@@ -87,7 +87,7 @@ pub async fn measure(database: &Database, backlogs: &[u64], runs: usize) -> Resu
         let metrics = time(database, METRICS, runs).await?;
         measured.push(Backlog { due: wanted, claim, metrics });
     }
-    Ok(Growth {
+    Ok(Statements {
         orders: size.get::<_, i64>(0) as u64,
         bytes: size.get::<_, i64>(1) as u64,
         backlogs: measured,
@@ -189,13 +189,15 @@ mod tests {
         let server = Server::start(Options::for_tests()?).await?;
         let database = server.create_database("grown", None).await?;
         migrations::apply(&database).await?;
-        fill::fill(&database, fill::Options { orders: 2_000, unfinished: 200, progress: false }).await?;
+        fill::fill(&database, fill::Options { orders: 2_000, unfinished: 220, progress: false }).await?;
         let growth = measure(&database, &[20, 200], 3).await?;
         assert_eq!(growth.orders, 2_000);
         for (backlog, due) in growth.backlogs.iter().zip([20, 200]) {
             assert_eq!((backlog.due, backlog.claim.rows, backlog.metrics.rows), (due, BATCH, 1));
         }
         assert_eq!(growth.drained.claims, 13);
+        // A claim that finds nothing ends early.
+        fill::make_due(&database, 20).await?;
         let plan = explain(&database, &claim(LEASES)).await?;
         assert!(plan.contains("Update on orders") && plan.contains("orders_due"), "{plan}");
         let data_dir = server.data_dir().to_path_buf();

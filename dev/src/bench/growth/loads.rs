@@ -1,0 +1,205 @@
+//! The same loads on databases, or events, of several sizes.
+
+use std::sync::Arc;
+
+use anyhow::{Result, ensure};
+
+use super::SOLD_TO;
+use crate::bench::http::host_of;
+use crate::bench::run::{Contender, CpuMs, Found, Plan, Round, rounds};
+use crate::bench::scenario::{Placed, Sale, Scenario, Workload};
+use crate::bench::summary::median;
+use crate::bench::target::Target;
+use crate::bench::world::World;
+
+/// Events with this number and the next ones have seats to sell; their payments stay pending.
+pub const FIRST_EVENT: u32 = 201;
+/// How many orders are read, from all over the table.
+const READ: i64 = 20_000;
+/// What is asked of each database, by how many clients. Orders are placed last: none may fall due before the end.
+const LOADS: [(Scenario, &[usize]); 4] = [
+    (Scenario::Sweep, &[1]),
+    (Scenario::Metrics, &[1]),
+    (Scenario::Stored, &[1, 16]),
+    (Scenario::Place, PLACE_CLIENTS),
+];
+const PLACE_CLIENTS: &[usize] = &[1, 16];
+
+/// What has a size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Of {
+    /// Orders that were there before.
+    Orders,
+    /// Seats of the event that were sold before.
+    Seats,
+}
+
+impl Of {
+    /// As it is told.
+    pub fn name(self) -> &'static str {
+        match self {
+            Of::Orders => "orders",
+            Of::Seats => "seats",
+        }
+    }
+}
+
+/// The medians of the rounds of one load at one size.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Row {
+    /// What clients asked for.
+    pub scenario: Scenario,
+    /// How many clients.
+    pub clients: usize,
+    /// What differs from row to row.
+    pub of: Of,
+    /// How many of it.
+    pub size: u64,
+    /// Requests a second.
+    pub throughput: f64,
+    /// As a part of the throughput at the first size.
+    pub ratio: f64,
+    /// Half of the answers came within so many milliseconds.
+    pub p50_ms: f64,
+    /// 99 of 100 answers did.
+    pub p99_ms: f64,
+    /// CPU time for each request.
+    pub cpu_ms: CpuMs,
+    /// The rounds.
+    pub rounds: Vec<Round>,
+}
+
+/// Measures databases with so many orders, each of a target of its own.
+///
+/// # Errors
+/// When an answer is wrong.
+pub async fn by_orders(world: &World, targets: &[(u64, Target)], plan: Plan) -> Result<Vec<Row>> {
+    let mut all = Vec::new();
+    for (scenario, clients) in LOADS {
+        let mut samples: Vec<Arc<[Placed]>> = Vec::new();
+        for (orders, target) in targets {
+            samples.push(if scenario == Scenario::Stored {
+                sample(world, target, *orders).await?
+            } else {
+                [].into()
+            });
+        }
+        // An event of every filled database, and seats that it does not have there.
+        let sale = Sale { event: 101, sold_to: u64::from(SOLD_TO) };
+        for clients in clients {
+            let contenders = targets.iter().zip(&samples).map(|((orders, target), sample)| {
+                Contender::new(named(*orders, Of::Orders), target, workload(scenario, target, sample, sale))
+            });
+            let found = rounds(world, *clients, contenders.collect(), plan).await?;
+            let sizes = targets.iter().map(|(orders, _)| *orders);
+            all.extend(rows(scenario, *clients, Of::Orders, sizes, found));
+        }
+    }
+    Ok(all)
+}
+
+/// Measures events, given with how many of their seats are sold, all of them of the same target.
+///
+/// # Errors
+/// When an answer is wrong.
+pub async fn by_seats(world: &World, target: &Target, events: &[(u32, u32)], plan: Plan) -> Result<Vec<Row>> {
+    let mut all = Vec::new();
+    for clients in PLACE_CLIENTS {
+        let contenders = events.iter().map(|(sold, event)| {
+            let sale = Sale { event: *event, sold_to: u64::from(SOLD_TO) };
+            let workload = workload(Scenario::Place, target, &[].into(), sale);
+            Contender::new(named(u64::from(*sold), Of::Seats), target, workload)
+        });
+        let found = rounds(world, *clients, contenders.collect(), plan).await?;
+        let sizes = events.iter().map(|(sold, _)| u64::from(*sold));
+        all.extend(rows(Scenario::Place, *clients, Of::Seats, sizes, found));
+    }
+    Ok(all)
+}
+
+fn named(size: u64, of: Of) -> String {
+    format!("{size} {}", of.name())
+}
+
+fn workload(scenario: Scenario, target: &Target, orders: &Arc<[Placed]>, sale: Sale) -> Arc<Workload> {
+    Arc::new(Workload::new(scenario, host_of(target.address), orders.clone(), true).at(sale))
+}
+
+/// Orders from all over the table. Where there are none, some are placed.
+async fn sample(world: &World, target: &Target, orders: u64) -> Result<Arc<[Placed]>> {
+    if orders == 0 {
+        world.peers.call_back(target.address).await?;
+        target.place_orders(Scenario::Read.needs_orders(), 4).await?;
+        super::settle(world, &target.database).await?;
+    }
+    let client = target.database.connect().await?;
+    // Some more than are needed, because how many it takes is a matter of chance.
+    let percent = (READ as f64 * 120.0 / orders.max(1) as f64).clamp(0.01, 100.0) as f32;
+    let ids = "SELECT id::text FROM orders TABLESAMPLE BERNOULLI ($1) ORDER BY random() LIMIT $2";
+    let rows = client.query(ids, &[&percent, &READ]).await?;
+    ensure!(!rows.is_empty(), "there is no order to read in {}", target.database.name);
+    Ok(rows.iter().map(|row| Placed::stored(row.get(0))).collect())
+}
+
+/// The rows of one load, by size.
+fn rows(
+    scenario: Scenario,
+    clients: usize,
+    of: Of,
+    sizes: impl Iterator<Item = u64>,
+    found: Vec<Found>,
+) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    for (size, (rounds, _)) in sizes.zip(found) {
+        let median = |number: fn(&Round) -> f64| median(rounds.iter().map(number));
+        let throughput = median(|round| round.throughput);
+        let first = rows.first().map_or(throughput, |row| row.throughput);
+        rows.push(Row {
+            scenario,
+            clients,
+            of,
+            size,
+            throughput,
+            ratio: throughput / first,
+            p50_ms: median(|round| round.p50_ms),
+            p99_ms: median(|round| round.p99_ms),
+            cpu_ms: CpuMs {
+                host: median(|round| round.cpu_ms.host),
+                postgres: median(|round| round.cpu_ms.postgres),
+                peers: median(|round| round.cpu_ms.peers),
+                load: median(|round| round.cpu_ms.load),
+            },
+            rounds,
+        });
+    }
+    rows
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::bench::load::histogram;
+
+    /// What rounds of such throughputs found.
+    pub fn found(throughputs: &[f64]) -> Found {
+        let round = |throughput: &f64| Round {
+            requests: 1,
+            throughput: *throughput,
+            p50_ms: 1_000.0 / throughput,
+            p99_ms: 2_000.0 / throughput,
+            cpu_ms: CpuMs::default(),
+            wal_bytes: 0.0,
+        };
+        (throughputs.iter().map(round).collect(), histogram())
+    }
+
+    #[test]
+    fn every_size_is_compared_with_the_first_by_medians() {
+        let found = vec![found(&[100.0, 90.0, 200.0]), found(&[50.0, 80.0, 70.0]), found(&[110.0])];
+        let rows = rows(Scenario::Place, 16, Of::Seats, [50, 5_000, 50_000].into_iter(), found);
+        let ratios: Vec<(u64, f64)> = rows.iter().map(|row| (row.size, row.ratio)).collect();
+        assert_eq!(ratios, [(50, 1.0), (5_000, 0.7), (50_000, 1.1)]);
+        assert_eq!(rows[0].p50_ms, 10.0);
+    }
+}

@@ -1,0 +1,98 @@
+//! What is printed for people.
+
+use std::fmt::Write as _;
+
+use super::loads::Row;
+use super::statements::{Statements, Timing};
+
+/// The loads, each size beside the first.
+pub fn rows(rows: &[Row]) -> String {
+    let mut text = String::from(
+        "                                    requests    of the     p50     p99   CPU ms, each\n\
+         scenario clients        size              /s     first      ms      ms     host  postgres",
+    );
+    let mut last = None;
+    for row in rows {
+        // A load's sizes stand together.
+        let load = (row.scenario, row.clients, row.of.name());
+        if last.replace(load).is_some_and(|last| last != load) {
+            text.push('\n');
+        }
+        let _ = write!(
+            text,
+            "\n{:<8} {:>7} {:>11} {:<6} {:>8.0} {:>9.2} {:>7.2} {:>7.2} {:>8.3} {:>9.3}",
+            row.scenario.name(),
+            row.clients,
+            row.size,
+            row.of.name(),
+            row.throughput,
+            row.ratio,
+            row.p50_ms,
+            row.p99_ms,
+            row.cpu_ms.host,
+            row.cpu_ms.postgres,
+        );
+    }
+    text
+}
+
+/// The statements, and the plans of those that are slow.
+pub fn statements(all: &[Statements]) -> String {
+    let mut text = String::from(
+        "Statements alone                   claim of 16, ms      metrics, ms\n\
+         \x20    orders       MB        due     median      max    median      max",
+    );
+    for statements in all {
+        for backlog in &statements.backlogs {
+            let _ = write!(
+                text,
+                "\n{:>11} {:>8.0} {:>10} {:>10.2} {:>8.2} {:>9.2} {:>8.2}",
+                statements.orders,
+                statements.bytes as f64 / 1e6,
+                backlog.due,
+                backlog.claim.median_ms,
+                backlog.claim.max_ms,
+                backlog.metrics.median_ms,
+                backlog.metrics.max_ms,
+            );
+        }
+    }
+    for statements in all.iter().filter(|statements| statements.drained.claims > 1) {
+        let drained = &statements.drained;
+        let _ = write!(
+            text,
+            "\nAll that was due among {} orders was claimed in {} claims: {:.2} ms each at first, {:.2} ms at last.",
+            statements.orders, drained.claims, drained.first.median_ms, drained.last.median_ms
+        );
+    }
+    for plan in all.iter().flat_map(timings).filter_map(|timing| timing.plan.as_ref()) {
+        let _ = write!(text, "\nA slow statement:\n{plan}");
+    }
+    text
+}
+
+fn timings(statements: &Statements) -> impl Iterator<Item = &Timing> {
+    statements.backlogs.iter().flat_map(|backlog| [&backlog.claim, &backlog.metrics])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::growth::statements::{Backlog, Drained};
+
+    fn timing(median_ms: f64, plan: Option<&str>) -> Timing {
+        Timing { runs: 1, median_ms, max_ms: median_ms, rows: 16, plan: plan.map(String::from) }
+    }
+
+    #[test]
+    fn every_backlog_has_a_line_and_every_slow_statement_its_plan() {
+        let backlog = |due, plan| Backlog { due, claim: timing(0.5, None), metrics: timing(20.0, plan) };
+        let drained = Drained { claims: 7, first: timing(1.0, None), last: timing(2.0, None) };
+        let backlogs = vec![backlog(100, None), backlog(1_000, Some("Seq Scan on orders"))];
+        let text = statements(&[Statements { orders: 20_000, bytes: 40_000_000, backlogs, drained }]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[2].contains(" 100 ") && lines[3].contains(" 1000 "), "{text}");
+        assert!(lines[4].contains("in 7 claims: 1.00 ms each at first, 2.00 ms at last"), "{text}");
+        assert!(text.ends_with("Seq Scan on orders"), "{text}");
+    }
+}
