@@ -84,12 +84,7 @@ pub async fn events(context: &Context, id: &str) -> Result<Reply, ApiError> {
 ///
 /// # Errors
 /// 400, 404, 409 `order_not_cancellable`, and those of a body that has members.
-pub async fn cancel(
-    context: &Context,
-    head: &Head,
-    id: &str,
-    body: Content,
-) -> Result<Reply, ApiError> {
+pub async fn cancel(context: &Context, head: &Head, id: &str, body: Content) -> Result<Reply, ApiError> {
     let id = order_id(id)?;
     extract::nothing(head, body).await?;
     match cancel_order::cancel(context, id).await? {
@@ -103,12 +98,7 @@ pub async fn cancel(
 ///
 /// # Errors
 /// 400, 404, 409 `order_not_refundable`, and those of a body that has members.
-pub async fn refund(
-    context: &Context,
-    head: &Head,
-    id: &str,
-    body: Content,
-) -> Result<Reply, ApiError> {
+pub async fn refund(context: &Context, head: &Head, id: &str, body: Content) -> Result<Reply, ApiError> {
     let id = order_id(id)?;
     extract::nothing(head, body).await?;
     match refund_order::refund(context, id).await? {

@@ -115,9 +115,9 @@ impl Silence {
 pub async fn send(call: Call<'_>) -> Result<Answer, Silence> {
     let name = call.name;
     let deadline = Duration::from_millis(call.deadline_ms);
-    let result = task::within(deadline, exchange(call)).await.unwrap_or_else(|| {
-        Err(Silence::unanswered(format!("no answer within {} ms", deadline.as_millis())))
-    });
+    let result = task::within(deadline, exchange(call))
+        .await
+        .unwrap_or_else(|| Err(Silence::unanswered(format!("no answer within {} ms", deadline.as_millis()))));
     let outcome = match &result {
         Ok(answer) => answer.status.to_string(),
         Err(_) => "none".to_owned(),
