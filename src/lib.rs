@@ -13,6 +13,7 @@ pub mod peers;
 pub mod queries;
 pub mod task;
 pub mod telemetry;
+pub mod turns;
 pub mod wire;
 
 #[global_allocator]
@@ -32,6 +33,7 @@ mod entry {
 
     impl Guest for Component {
         async fn handle(request: Request) -> Result<Response, ErrorCode> {
+            let _company = crate::turns::keep_company();
             Ok(crate::task::Task::new(crate::http::serve(request)).await)
         }
     }

@@ -4,6 +4,7 @@
 //! then waits 40 ms for the other side's delayed acknowledgement. So every message carries `Content-Length`, and its
 //! body is being written before it is handed over.
 
+use crate::turns::take_turns;
 use futures::poll;
 use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Trailers};
 use spin_sdk::wasip3::{self, wit_bindgen, wit_future, wit_stream};
@@ -33,12 +34,14 @@ pub fn outgoing(body: Vec<u8>) -> (Parts, Writing) {
 }
 
 impl Writing {
-    /// Starts the write, and leaves what cannot be written at once to a task.
+    /// Starts the write, leaves what cannot be written at once to a task, and waits for the best moment to hand the message
+    /// over.
     pub async fn start(self) {
         let Some(mut writing) = self.0 else { return };
         if poll!(&mut writing).is_pending() {
             wasip3::spawn(writing);
         }
+        take_turns().await;
     }
 }
 

@@ -1,32 +1,70 @@
-//! What an instance does behind its answers, at most once a second: its counts go to the database, and a little of the sweep
-//! is done, so that a deployment with nothing but health probes drives itself.
+//! What an instance does behind its answers: its counts go to the database, and a little of the sweep is done, so that a
+//! deployment with nothing but health probes drives itself. At most once a second, and when the instance is used up.
 
 use super::Context;
 use super::sweep::sweep_a_little;
-use crate::db::work as table;
+use crate::db;
 use crate::telemetry::work;
 use serde_json::json;
 use std::cell::Cell;
 use std::time::Duration;
 
+/// So many requests does Spin give to an instance, unless it is told otherwise. That nobody can use a connection which an
+/// instance keeps beyond its last request makes it worth a guess; a wrong one costs a statement in so many requests.
+const REQUESTS: u32 = 128;
+
 thread_local! {
     static UNDER_WAY: Cell<bool> = const { Cell::new(false) };
+    static BEGUN: Cell<u32> = const { Cell::new(0) };
+    static BEING_SERVED: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Whether some request of this instance sees to it already.
-pub fn is_under_way() -> bool {
-    UNDER_WAY.get()
+/// A request that is being served, until this is dropped.
+pub struct Serving(());
+
+impl Serving {
+    /// Counts a request.
+    pub fn begin() -> Self {
+        BEGUN.set(BEGUN.get().wrapping_add(1));
+        BEING_SERVED.set(BEING_SERVED.get() + 1);
+        Self(())
+    }
 }
 
-/// Waits a second, takes the counts that have gathered to the database, and sweeps if that says that something is due. One
-/// statement does both: an instance may live for less than a second, and makes it all the same.
+impl Drop for Serving {
+    fn drop(&mut self) {
+        BEING_SERVED.set(BEING_SERVED.get() - 1);
+    }
+}
+
+/// Whether there is something to do that no other request of this instance sees to.
+pub fn is_due() -> bool {
+    !UNDER_WAY.get() || is_used_up()
+}
+
+/// Whether the instance has probably served its last request.
+fn is_used_up() -> bool {
+    BEING_SERVED.get() == 0 && BEGUN.get().is_multiple_of(REQUESTS)
+}
+
+/// Takes the counts that have gathered to the database, and sweeps if that says that something is due: one statement does
+/// both. Waits for a second before, unless the instance is used up.
 pub async fn keep_house(context: &Context) {
-    if UNDER_WAY.replace(true) {
+    if is_used_up() {
+        flush(context).await;
+        db::give_connection_back();
+    } else if !UNDER_WAY.replace(true) {
+        spin_sdk::time::sleep(Duration::from_secs(1)).await;
+        UNDER_WAY.set(false);
+        flush(context).await;
+    }
+}
+
+async fn flush(context: &Context) {
+    if !work::has_counted() {
         return;
     }
-    spin_sdk::time::sleep(Duration::from_secs(1)).await;
-    UNDER_WAY.set(false);
-    match table::flush(&context.config, &work::take()).await {
+    match db::work::flush(&context.config, &work::take()).await {
         Ok(due) => {
             let context = Context::new(context.config.clone(), context.log.clone(), "sweep");
             sweep_a_little(&context, due).await;

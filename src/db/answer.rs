@@ -6,14 +6,14 @@ use std::str::FromStr;
 /// The elements of the array that have not been read.
 pub struct Answer(std::vec::IntoIter<Option<String>>);
 
-/// The only row's only column.
-pub fn answer(rows: Vec<Row>) -> Result<Answer, DbError> {
-    optional_answer(rows)?.ok_or_else(|| DbError::Broken("the answer is null".into()))
+/// The row's only column.
+pub fn answer(row: Option<Row>) -> Result<Answer, DbError> {
+    optional_answer(row)?.ok_or_else(|| DbError::Broken("the answer is null".into()))
 }
 
 /// The same; none when the function returned NULL.
-pub fn optional_answer(rows: Vec<Row>) -> Result<Option<Answer>, DbError> {
-    let texts = super::only_row(rows)?.optional_texts()?;
+pub fn optional_answer(row: Option<Row>) -> Result<Option<Answer>, DbError> {
+    let texts = super::there(row)?.optional_texts()?;
     Ok(texts.map(|texts| Answer(texts.into_iter())))
 }
 

@@ -9,20 +9,24 @@ use super::Failure;
 use crate::config::Config;
 use crate::task;
 use spin_sdk::pg::Connection;
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-/// How long a connection is kept when nobody waits for one: long enough for its cost to be shared by many statements.
-const KEPT: Duration = Duration::from_millis(250);
+/// A connection that was not used for so long is given back, because the instance may have served its last request.
+const IDLE: Duration = Duration::from_millis(50);
+/// For how long a connection is kept at most, so that those who wait for one get it.
+const KEPT: Duration = Duration::from_secs(1);
 /// What took longer to open than this had to wait, or is new, and then the next one is faster.
-const WAITED: Duration = Duration::from_millis(10);
+const WAITED: Duration = Duration::from_millis(100);
 
 /// A connection with what is known of it.
 struct Held {
     connection: Connection,
     /// Others wait for one.
     contended: bool,
+    /// How often it has been used.
+    uses: Cell<u32>,
 }
 
 #[derive(Default)]
@@ -66,12 +70,19 @@ fn forget(held: &Rc<Held>) {
     drop(SLOT.with_borrow_mut(|slot| slot.held.take_if(|kept| Rc::ptr_eq(kept, held))));
 }
 
+/// Gives the connection back to the host when the statements on it have ended.
+pub fn give_back() {
+    let held = SLOT.with_borrow_mut(|slot| slot.held.take());
+    drop(held);
+}
+
 /// Gets the connection, opening it if there is none.
 pub async fn lease(config: &Config) -> Result<Lease, Failure> {
     // Requests of one instance cannot wake each other, so those that wait look again and again.
     let mut pause = Duration::from_millis(1);
     loop {
         if let Some(held) = SLOT.with_borrow(|slot| slot.held.clone()) {
+            held.uses.set(held.uses.get().wrapping_add(1));
             return Ok(Lease(held));
         }
         if let Some(_turn) = Turn::take() {
@@ -87,17 +98,25 @@ pub async fn lease(config: &Config) -> Result<Lease, Failure> {
 async fn open(config: &Config) -> Result<Rc<Held>, Failure> {
     let begun = Instant::now();
     let connection = Connection::open(config.database.clone()).await?;
-    let held = Rc::new(Held { connection, contended: begun.elapsed() > WAITED });
+    let held = Rc::new(Held { connection, contended: begun.elapsed() > WAITED, uses: Cell::new(0) });
     if !held.contended {
         let kept = Rc::downgrade(&held);
-        task::spawn(async move {
-            spin_sdk::time::sleep(KEPT).await;
-            if let Some(held) = kept.upgrade() {
-                forget(&held);
-            }
-        });
+        task::spawn(give_back_in_time(kept, begun + KEPT));
     }
     Ok(held)
+}
+
+/// Takes the connection out of the slot when it is not used any more, or its time is over.
+async fn give_back_in_time(kept: Weak<Held>, end: Instant) {
+    let mut uses = None;
+    while let Some(held) = kept.upgrade() {
+        if uses == Some(held.uses.get()) || Instant::now() >= end {
+            forget(&held);
+        }
+        uses = Some(held.uses.get());
+        drop(held);
+        spin_sdk::time::sleep(IDLE).await;
+    }
 }
 
 /// The turn to open the connection; given up when dropped, also in the middle of it.

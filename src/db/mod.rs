@@ -17,6 +17,8 @@ use crate::task;
 use spin_sdk::pg::{Connection, DbValue, Error as SpinError, ParameterValue, PgError, QueryError};
 use std::time::Duration;
 
+pub use connection::give_back as give_connection_back;
+
 /// Why a statement gave no result.
 #[derive(Debug)]
 pub enum DbError {
@@ -33,17 +35,36 @@ const STATEMENT_DEADLINE: Duration = Duration::from_secs(4);
 /// One row's values, in the order of the statement's columns.
 type Row = Vec<DbValue>;
 
-/// Runs a statement and collects its rows. A connection that turns out to be closed is reopened once.
+/// Runs a statement that gives one row at most.
 async fn query(
     config: &Config,
     statement: &str,
-    parameters: Vec<ParameterValue>,
+    parameters: impl Fn() -> Vec<ParameterValue>,
+) -> Result<Option<Row>, DbError> {
+    let run = async |connection: &Connection| only(connection, statement, parameters()).await;
+    attempt(config, run).await
+}
+
+/// Runs a statement that gives any number of rows.
+async fn query_all(
+    config: &Config,
+    statement: &str,
+    parameters: impl Fn() -> Vec<ParameterValue>,
 ) -> Result<Vec<Row>, DbError> {
+    let run = async |connection: &Connection| all(connection, statement, parameters()).await;
+    attempt(config, run).await
+}
+
+/// Runs a statement on the instance's connection. One that turns out to be closed is reopened once.
+async fn attempt<T>(
+    config: &Config,
+    run: impl AsyncFn(&Connection) -> Result<T, Failure>,
+) -> Result<T, DbError> {
     let mut retried = false;
     loop {
         let lease = within(connection::lease(config)).await?;
-        match within(run(lease.connection(), statement, parameters.clone())).await {
-            Ok(rows) => return Ok(rows),
+        match within(run(lease.connection())).await {
+            Ok(result) => return Ok(result),
             Err(failure) => {
                 if failure.discards_connection() {
                     lease.discard();
@@ -57,19 +78,29 @@ async fn query(
     }
 }
 
-/// Drains the result before anything else runs on the connection: an undrained one would block it.
-async fn run(
+/// The statement's end comes first: then the row is there, and the host need not wake us once more for it.
+async fn only(
+    connection: &Connection,
+    statement: &str,
+    parameters: Vec<ParameterValue>,
+) -> Result<Option<Row>, Failure> {
+    let (_, mut rows, end) = connection.query(statement, parameters).await?.into_inner();
+    // Errors of execution, such as a violated constraint, arrive only here.
+    end.await.map_err(SpinError::PgError)?;
+    Ok(rows.next().await)
+}
+
+/// Drains the rows first, because the host lets only a few of them wait.
+async fn all(
     connection: &Connection,
     statement: &str,
     parameters: Vec<ParameterValue>,
 ) -> Result<Vec<Row>, Failure> {
-    let result = connection.query(statement, parameters).await?;
-    let (_, mut stream, end) = result.into_inner();
+    let (_, mut stream, end) = connection.query(statement, parameters).await?.into_inner();
     let mut rows = Vec::new();
     while let Some(row) = stream.next().await {
         rows.push(row);
     }
-    // Errors of execution, such as a violated constraint, arrive only here.
     end.await.map_err(SpinError::PgError)?;
     Ok(rows)
 }
@@ -202,8 +233,8 @@ fn unexpected(wanted: &str, got: &DbValue) -> DbError {
     DbError::Broken(format!("wanted {wanted}, got {got:?}"))
 }
 
-fn only_row(rows: Vec<Row>) -> Result<Columns, DbError> {
-    rows.into_iter().next().map(Columns::of).ok_or_else(|| DbError::Broken("a row is missing".into()))
+fn there(row: Option<Row>) -> Result<Columns, DbError> {
+    row.map(Columns::of).ok_or_else(|| DbError::Broken("a row is missing".into()))
 }
 
 fn uuid(id: uuid::Uuid) -> ParameterValue {
@@ -227,5 +258,5 @@ fn json(value: &serde_json::Value) -> ParameterValue {
 /// # Errors
 /// [`DbError`] when there is none.
 pub async fn ping(config: &Config) -> Result<(), DbError> {
-    query(config, include_str!("sql/ping.sql"), vec![]).await.map(drop)
+    query(config, include_str!("sql/ping.sql"), Vec::new).await.map(drop)
 }

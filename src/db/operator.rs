@@ -1,6 +1,6 @@
 //! The statements of those who run the service.
 
-use super::{DbError, only_row, query};
+use super::{DbError, there, query};
 use crate::config::Config;
 use spin_sdk::pg::ParameterValue;
 use uuid::Uuid;
@@ -13,8 +13,8 @@ const LIST_LIMIT: i32 = 1_000;
 /// # Errors
 /// [`DbError`].
 pub async fn stuck(config: &Config) -> Result<String, DbError> {
-    let parameters = vec![ParameterValue::Int32(LIST_LIMIT)];
-    only_row(query(config, include_str!("sql/stuck.sql"), parameters).await?)?.text()
+    let parameters = || vec![ParameterValue::Int32(LIST_LIMIT)];
+    there(query(config, include_str!("sql/stuck.sql"), parameters).await?)?.text()
 }
 
 /// Makes parked orders and dead letters due: those named, or all where a list is `None`; how many orders and messages.
@@ -27,8 +27,8 @@ pub async fn redrive(
     messages: Option<&[Uuid]>,
     limit: usize,
 ) -> Result<(i32, i32), DbError> {
-    let parameters = vec![ids(orders), ids(messages), ParameterValue::Int32(limit as i32)];
-    let mut row = only_row(query(config, include_str!("sql/redrive.sql"), parameters).await?)?;
+    let parameters = || vec![ids(orders), ids(messages), ParameterValue::Int32(limit as i32)];
+    let mut row = there(query(config, include_str!("sql/redrive.sql"), parameters).await?)?;
     Ok((row.int()?, row.int()?))
 }
 

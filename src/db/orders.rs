@@ -1,7 +1,7 @@
 //! The statements about orders.
 
 use super::answer::{Answer, answer, optional_answer};
-use super::{Columns, DbError, ints, json, query, text, uuid};
+use super::{Columns, DbError, ints, json, query, query_all, text, uuid};
 use crate::config::Config;
 use crate::domain::ids::{OrderId, PaymentId};
 use crate::domain::key::IdempotencyKey;
@@ -58,7 +58,7 @@ pub enum Inserted {
 /// # Errors
 /// [`DbError`].
 pub async fn find(config: &Config, request: &Request) -> Result<Stored, DbError> {
-    let parameters = vec![
+    let parameters = || vec![
         text(request.key.as_str()),
         text(&*request.hash),
         ParameterValue::Int32(request.user_id),
@@ -75,7 +75,7 @@ pub async fn find(config: &Config, request: &Request) -> Result<Stored, DbError>
 /// # Errors
 /// [`DbError`].
 pub async fn place(config: &Config, id: OrderId, request: &Request) -> Result<Inserted, DbError> {
-    let parameters = vec![
+    let parameters = || vec![
         uuid(id.0),
         text(request.key.as_str()),
         text(&*request.hash),
@@ -114,8 +114,8 @@ fn stored(outcome: &str, answer: &mut Answer) -> Result<Stored, DbError> {
 /// # Errors
 /// [`DbError`].
 pub async fn load(config: &Config, id: OrderId) -> Result<Option<(Order, Document)>, DbError> {
-    let rows = query(config, include_str!("sql/load_order.sql"), vec![uuid(id.0)]).await?;
-    let Some(mut answer) = optional_answer(rows)? else {
+    let row = query(config, include_str!("sql/load_order.sql"), || vec![uuid(id.0)]).await?;
+    let Some(mut answer) = optional_answer(row)? else {
         return Ok(None);
     };
     Ok(Some((order(&answer.text()?)?, answer.text()?)))
@@ -126,8 +126,8 @@ pub async fn load(config: &Config, id: OrderId) -> Result<Option<(Order, Documen
 /// # Errors
 /// [`DbError`].
 pub async fn read(config: &Config, id: OrderId) -> Result<Option<(String, Document)>, DbError> {
-    let rows = query(config, include_str!("sql/read_order.sql"), vec![uuid(id.0)]).await?;
-    let Some(mut answer) = optional_answer(rows)? else {
+    let row = query(config, include_str!("sql/read_order.sql"), || vec![uuid(id.0)]).await?;
+    let Some(mut answer) = optional_answer(row)? else {
         return Ok(None);
     };
     Ok(Some((answer.text()?, answer.text()?)))
@@ -138,8 +138,8 @@ pub async fn read(config: &Config, id: OrderId) -> Result<Option<(String, Docume
 /// # Errors
 /// [`DbError`].
 pub async fn journal(config: &Config, id: OrderId) -> Result<Option<String>, DbError> {
-    let rows = query(config, include_str!("sql/order_journal.sql"), vec![uuid(id.0)]).await?;
-    rows.into_iter().next().map(|row| Columns::of(row).text()).transpose()
+    let row = query(config, include_str!("sql/order_journal.sql"), || vec![uuid(id.0)]).await?;
+    row.map(|row| Columns::of(row).text()).transpose()
 }
 
 /// Claims due orders for the sweep: each is leased to the caller. A row that cannot be read, as one that a newer
@@ -151,8 +151,9 @@ pub async fn claim_due(config: &Config, limit: i32) -> Result<Vec<Result<Order, 
     let mut leases: serde_json::Map<String, Value> =
         Phase::ALL.iter().map(|phase| (phase.as_str().to_owned(), json!(retry::lease_ms(*phase)))).collect();
     leases.insert("in_flight".into(), json!(retry::IN_FLIGHT_MS));
-    let parameters = vec![ParameterValue::Int32(limit), json(&Value::Object(leases))];
-    let rows = query(config, include_str!("sql/order_claim_due.sql"), parameters).await?;
+    let leases = Value::Object(leases);
+    let parameters = || vec![ParameterValue::Int32(limit), json(&leases)];
+    let rows = query_all(config, include_str!("sql/order_claim_due.sql"), parameters).await?;
     Ok(rows.into_iter().map(|row| order(&Columns::of(row).text()?)).collect())
 }
 

@@ -1,6 +1,6 @@
 //! The statements about outbox messages.
 
-use super::{Columns, DbError, query, text, uuid};
+use super::{Columns, DbError, query, query_all, text, uuid};
 use crate::config::Config;
 use crate::domain::ids::OrderId;
 use crate::domain::retry;
@@ -28,8 +28,8 @@ pub struct Message {
 /// [`DbError`].
 pub async fn claim_due(config: &Config, limit: i32) -> Result<Vec<Message>, DbError> {
     let parameters =
-        vec![ParameterValue::Int32(limit), ParameterValue::Int32(retry::MESSAGE_LEASE_MS as i32)];
-    let rows = query(config, include_str!("sql/outbox_claim_due.sql"), parameters).await?;
+        || vec![ParameterValue::Int32(limit), ParameterValue::Int32(retry::MESSAGE_LEASE_MS as i32)];
+    let rows = query_all(config, include_str!("sql/outbox_claim_due.sql"), parameters).await?;
     rows.into_iter().map(|row| message(Columns::of(row))).collect()
 }
 
@@ -49,7 +49,7 @@ fn message(mut row: Columns) -> Result<Message, DbError> {
 /// # Errors
 /// [`DbError`].
 pub async fn delivered(config: &Config, id: Uuid) -> Result<(), DbError> {
-    query(config, include_str!("sql/outbox_delivered.sql"), vec![uuid(id)]).await.map(drop)
+    query(config, include_str!("sql/outbox_delivered.sql"), || vec![uuid(id)]).await.map(drop)
 }
 
 /// Keeps a message that was not delivered: due again after `delay_ms`, or a dead letter when that is none.
@@ -57,7 +57,8 @@ pub async fn delivered(config: &Config, id: Uuid) -> Result<(), DbError> {
 /// # Errors
 /// [`DbError`].
 pub async fn postpone(config: &Config, id: Uuid, error: &str, delay_ms: Option<u64>) -> Result<(), DbError> {
-    let delay = delay_ms
-        .map_or(ParameterValue::DbNull, |ms| ParameterValue::Int32(i32::try_from(ms).unwrap_or(i32::MAX)));
-    query(config, include_str!("sql/outbox_postpone.sql"), vec![uuid(id), text(error), delay]).await.map(drop)
+    let delay = || {
+        delay_ms.map_or(ParameterValue::DbNull, |ms| ParameterValue::Int32(i32::try_from(ms).unwrap_or(i32::MAX)))
+    };
+    query(config, include_str!("sql/outbox_postpone.sql"), || vec![uuid(id), text(error), delay()]).await.map(drop)
 }

@@ -60,7 +60,7 @@ pub async fn store(
     made: &Made,
     with_document: bool,
 ) -> Result<Applied, DbError> {
-    let parameters = parameters(config, before, &transition, entry, made, with_document);
+    let parameters = || parameters(config, before, &transition, entry, made, with_document);
     let mut answer = answer(query(config, include_str!("sql/store_transition.sql"), parameters).await?)?;
     let outcome = answer.text()?;
     Ok(match &outcome[..] {

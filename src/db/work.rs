@@ -1,6 +1,6 @@
 //! The statements about the service's own work: counts and their summary.
 
-use super::{DbError, json, only_row, query};
+use super::{DbError, json, there, query};
 use crate::config::Config;
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ pub struct Due {
 /// # Errors
 /// [`DbError`].
 pub async fn flush(config: &Config, counts: &Value) -> Result<Due, DbError> {
-    let mut row = only_row(query(config, include_str!("sql/flush_work.sql"), vec![json(counts)]).await?)?;
+    let mut row = there(query(config, include_str!("sql/flush_work.sql"), || vec![json(counts)]).await?)?;
     let due = row.optional_texts()?.unwrap_or_default();
     let has = |name: &str| due.iter().any(|due| due.as_deref() == Some(name));
     Ok(Due { orders: has("orders"), messages: has("messages") })
@@ -29,6 +29,6 @@ pub async fn flush(config: &Config, counts: &Value) -> Result<Due, DbError> {
 /// # Errors
 /// [`DbError`].
 pub async fn summary(config: &Config) -> Result<Value, DbError> {
-    let summary = only_row(query(config, include_str!("sql/metrics_summary.sql"), vec![]).await?)?.text()?;
+    let summary = there(query(config, include_str!("sql/metrics_summary.sql"), Vec::new).await?)?.text()?;
     serde_json::from_str(&summary).map_err(|error| DbError::Broken(format!("metrics summary: {error}")))
 }

@@ -10,11 +10,11 @@ pub mod router;
 
 use crate::commands::Context;
 use crate::commands::deliver::deliver_all;
-use crate::commands::housekeeping;
+use crate::commands::housekeeping::{self, Serving};
 use crate::config;
 use crate::task;
 use crate::telemetry::log::{self, Log};
-use crate::telemetry::work;
+use crate::telemetry::work::{self, Count};
 use extract::Head;
 use problem::ApiError;
 use spin_sdk::wasip3::http::types::{Request, Response};
@@ -22,14 +22,14 @@ use std::time::Instant;
 
 /// Answers one request. What can wait is done after the answer.
 pub async fn serve(request: Request) -> Response {
-    let begun = Instant::now();
+    let (begun, serving) = (Instant::now(), Serving::begin());
     let (head, body) = Head::of(request);
     let request_id = head.request_id();
     let log = Log::new(&request_id);
     let (is_head, path) = (head.method == "HEAD", head.path.clone());
 
     let matched = router::find(&head.method, &path);
-    let label = matched.label();
+    let route = matched.label();
     let (result, context) = match config::get().await {
         Ok(config) => {
             log::set_level(config.log_level);
@@ -45,9 +45,10 @@ pub async fn serve(request: Request) -> Response {
         error.into_reply(&path)
     });
 
-    work::add(work::REQUESTS, format!("route=\"{label}\",status=\"{}\"", reply.status), 1.0);
-    work::add(work::REQUEST_SECONDS, format!("route=\"{label}\""), begun.elapsed().as_secs_f64());
+    work::add(Count::Request { route, status: reply.status }, 1.0);
+    work::add(Count::RequestSeconds { route }, begun.elapsed().as_secs_f64());
     let response = reply.send(&request_id, is_head).await;
+    drop(serving);
     if let Some(context) = context
         && has_work_behind(&context)
     {
@@ -59,7 +60,7 @@ pub async fn serve(request: Request) -> Response {
 /// Whether anything is to be done after the response. Most requests of a busy instance have nothing, and a task of its own
 /// costs calls of the host.
 fn has_work_behind(context: &Context) -> bool {
-    !context.messages.borrow().is_empty() || !housekeeping::is_under_way()
+    !context.messages.borrow().is_empty() || housekeeping::is_due()
 }
 
 /// After the response: the notifications of this request's order, and the instance's housekeeping.

@@ -7,7 +7,7 @@ pub mod payment;
 pub mod seating;
 
 use crate::task;
-use crate::telemetry::work;
+use crate::telemetry::work::{self, Count};
 use crate::wire::{self, Body};
 use spin_sdk::wasip3::http::{client, types};
 use spin_sdk::wasip3::wit_future;
@@ -118,11 +118,8 @@ pub async fn send(call: Call<'_>) -> Result<Answer, Silence> {
     let result = task::within(deadline, exchange(call))
         .await
         .unwrap_or_else(|| Err(Silence::unanswered(format!("no answer within {} ms", deadline.as_millis()))));
-    let outcome = match &result {
-        Ok(answer) => answer.status.to_string(),
-        Err(_) => "none".to_owned(),
-    };
-    work::add(work::PEER_CALLS, format!("call=\"{name}\",outcome=\"{outcome}\""), 1.0);
+    let status = result.as_ref().ok().map(|answer| answer.status);
+    work::add(Count::PeerCall { call: name, status }, 1.0);
     result.map_err(|silence| Silence { reason: format!("{name}: {}", silence.reason), ..silence })
 }
 

@@ -5,11 +5,12 @@
 
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 thread_local! {
-    static COUNTS: RefCell<BTreeMap<(&'static str, String), f64>> = const { RefCell::new(BTreeMap::new()) };
+    // A few dozen at most, so a list is as fast as a map.
+    static COUNTS: RefCell<Vec<(Count, f64)>> = const { RefCell::new(Vec::new()) };
+    static POLLS: Cell<u32> = const { Cell::new(0) };
     static BUSY_SECONDS: Cell<f64> = const { Cell::new(0.0) };
 }
 
@@ -22,23 +23,112 @@ pub const PEER_CALLS: &str = "peer_calls";
 /// Seconds for which the guest computed.
 pub const BUSY: &str = "busy_seconds";
 
-/// Adds to a count; `label` is ready-made Prometheus label text, as `route="/health",status="200"`.
-pub fn add(name: &'static str, label: String, value: f64) {
-    COUNTS.with_borrow_mut(|counts| *counts.entry((name, label)).or_insert(0.0) += value);
+/// One of how many polls is timed: to read the clock costs a call of the host.
+const SAMPLED: u32 = 16;
+
+/// Something that is counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Count {
+    /// A request answered.
+    Request {
+        /// Its route, as the table of routes has it.
+        route: &'static str,
+        /// The answer's status code.
+        status: u16,
+    },
+    /// Seconds that a request took.
+    RequestSeconds {
+        /// Its route.
+        route: &'static str,
+    },
+    /// A call of a peer.
+    PeerCall {
+        /// As `seating.reserve`.
+        call: &'static str,
+        /// The answer's status code; none when there was no answer.
+        status: Option<u16>,
+    },
+}
+
+impl Count {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Request { .. } => REQUESTS,
+            Self::RequestSeconds { .. } => REQUEST_SECONDS,
+            Self::PeerCall { .. } => PEER_CALLS,
+        }
+    }
+
+    /// As Prometheus writes labels.
+    fn label(self) -> String {
+        match self {
+            Self::Request { route, status } => format!("route=\"{route}\",status=\"{status}\""),
+            Self::RequestSeconds { route } => format!("route=\"{route}\""),
+            Self::PeerCall { call, status: Some(status) } => format!("call=\"{call}\",outcome=\"{status}\""),
+            Self::PeerCall { call, status: None } => format!("call=\"{call}\",outcome=\"none\""),
+        }
+    }
+}
+
+/// Adds to a count.
+pub fn add(what: Count, value: f64) {
+    COUNTS.with_borrow_mut(|counts| match counts.iter_mut().find(|(counted, _)| *counted == what) {
+        Some((_, sum)) => *sum += value,
+        None => counts.push((what, value)),
+    });
+}
+
+/// Whether there is something to flush.
+pub fn has_counted() -> bool {
+    COUNTS.with_borrow(|counts| !counts.is_empty())
 }
 
 /// Takes all counts, to be flushed: a list of objects with name, label and value.
 pub fn take() -> Value {
     let counts = COUNTS.take().into_iter();
     let mut rows: Vec<Value> = counts
-        .map(|((name, label), value)| json!({ "name": name, "label": label, "value": value }))
+        .map(|(what, value)| json!({ "name": what.name(), "label": what.label(), "value": value }))
         .collect();
     rows.push(json!({ "name": BUSY, "label": "", "value": BUSY_SECONDS.replace(0.0) }));
     Value::Array(rows)
 }
 
-/// Adds to the seconds for which the guest computed: the time spent inside polls. A guest has one thread and never sleeps
-/// inside a poll, so that this is its CPU time.
-pub fn add_busy(time: Duration) {
-    BUSY_SECONDS.set(BUSY_SECONDS.get() + time.as_secs_f64());
+/// Whether the poll that begins now is to be timed.
+pub fn is_sampled() -> bool {
+    let polls = POLLS.get();
+    POLLS.set(polls.wrapping_add(1));
+    polls % SAMPLED == SAMPLED / 2
+}
+
+/// Adds to the seconds for which the guest computed: the time of one poll, which stands for those that are not timed. A
+/// guest has one thread and never sleeps inside a poll, so that this is its CPU time.
+pub fn add_busy_sample(time: Duration) {
+    BUSY_SECONDS.set(BUSY_SECONDS.get() + time.as_secs_f64() * f64::from(SAMPLED));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_of_the_same_are_summed_and_taken_once() {
+        let route = "/v1/orders";
+        add(Count::Request { route, status: 201 }, 1.0);
+        add(Count::Request { route, status: 409 }, 1.0);
+        add(Count::Request { route, status: 201 }, 1.0);
+        add(Count::PeerCall { call: "seating.reserve", status: None }, 1.0);
+        let expected = json!([
+            { "name": "requests", "label": "route=\"/v1/orders\",status=\"201\"", "value": 2.0 },
+            { "name": "requests", "label": "route=\"/v1/orders\",status=\"409\"", "value": 1.0 },
+            { "name": "peer_calls", "label": "call=\"seating.reserve\",outcome=\"none\"", "value": 1.0 },
+            { "name": "busy_seconds", "label": "", "value": 0.0 },
+        ]);
+        assert_eq!(take(), expected);
+        assert_eq!(take(), json!([{ "name": "busy_seconds", "label": "", "value": 0.0 }]));
+    }
+
+    #[test]
+    fn one_poll_in_sixteen_is_timed() {
+        assert_eq!((0..64).filter(|_| is_sampled()).count(), 4);
+    }
 }

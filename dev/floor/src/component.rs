@@ -4,6 +4,7 @@
 //! What a peer answers does not matter.
 
 use crate::calls::{Call, HEADERS, Parameter, Peer, Sequence, Statement, Step};
+use crate::turns::keep_company;
 use crate::{templates, wire};
 use spin_sdk::pg::{Connection, ParameterValue};
 use spin_sdk::wasip3::exports::http::handler::Guest;
@@ -31,6 +32,7 @@ service::export!(Floor);
 
 impl Guest for Floor {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
+        let _company = keep_company();
         let path = request.get_path_with_query().unwrap_or_default();
         drop(request);
         let (steps, status) = match path.strip_prefix("/v1/orders/") {
@@ -88,8 +90,9 @@ async fn drain(setup: &Setup, connection: &Connection, statement: Statement) -> 
         false => connection.query("SELECT 1", Vec::new()).await,
     };
     let (_, mut rows, end) = result.map_err(failed(statement.sql))?.into_inner();
-    while rows.next().await.is_some() {}
-    end.await.map_err(failed(statement.sql))
+    end.await.map_err(failed(statement.sql))?;
+    rows.next().await;
+    Ok(())
 }
 
 fn parameters(parameters: Vec<Parameter>) -> Vec<ParameterValue> {

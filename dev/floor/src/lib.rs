@@ -10,7 +10,10 @@ pub mod templates;
 
 #[cfg(target_arch = "wasm32")]
 pub mod component;
-// The service's own way of starting bodies before they are handed over.
+// The service's own ways of taking turns with the host, and of starting bodies before they are handed over.
+#[cfg(target_arch = "wasm32")]
+#[path = "../../../src/turns.rs"]
+pub mod turns;
 #[cfg(target_arch = "wasm32")]
 #[path = "../../../src/wire.rs"]
 pub mod wire;

@@ -1,0 +1,41 @@
+//! How the executor inside the component and the host outside of it take turns.
+//!
+//! Two things about them cost time, and both are avoided here: that the executor asks for a second turn after each event
+//! ([`keep_company`]), and that the host looks for a body before it has taken it from us ([`take_turns`]).
+
+use futures::future::{AbortHandle, abortable, pending};
+use spin_sdk::wasip3::{self, wit_bindgen};
+
+/// A task beside the request's own; it ends when this is dropped.
+pub struct Company(AbortHandle);
+
+impl Drop for Company {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Gives the request's task the company of one that only waits.
+///
+/// The executor (`FuturesUnordered`) yields when it has polled as many tasks as it has, lest they starve the others. A task
+/// that is alone is all that there are, so that the host would have to wake the component twice for every event.
+pub fn keep_company() -> Company {
+    let (waits, end) = abortable(pending::<()>());
+    wasip3::spawn(async move {
+        let _ = waits.await;
+    });
+    Company(end)
+}
+
+/// Lets the host do what else it has to before we go on.
+///
+/// The host's tasks wake each other, and after a few in a row the host lets another thread have whoever is woken next. If
+/// that is the connection to which we hand a message over, it looks for the body at once, which is before the host has taken
+/// it from us; head and body then leave in two packets (see [`crate::wire`]). After a turn of the host's we are the first in
+/// the row.
+pub async fn take_turns() {
+    // Twice, because the executor polls a task that wakes itself once more before it yields.
+    for _ in 0..2 {
+        wit_bindgen::yield_async().await;
+    }
+}
