@@ -18,6 +18,8 @@ thread_local! {
     static TIMER: RefCell<Option<Timer>> = const { RefCell::new(None) };
     /// The task that is being polled has spawned another one.
     static SPAWNED: Cell<bool> = const { Cell::new(false) };
+    /// What the clock said in this poll.
+    static NOW: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
 /// A timer runs for so long at most, so that it serves for any deadline: whoever it wakes looks at the clock, and starts
@@ -49,9 +51,8 @@ impl Timer {
     }
 
     fn poll(&mut self, context: &Context<'_>) -> Poll<()> {
-        let waits = |bell: &Arc<Bell>| {
-            !bell.rung.load(Ordering::Relaxed) && bell.waiting.will_wake(context.waker())
-        };
+        let waits =
+            |bell: &Arc<Bell>| !bell.rung.load(Ordering::Relaxed) && bell.waiting.will_wake(context.waker());
         if self.bell.as_ref().is_some_and(waits) {
             return Poll::Pending;
         }
@@ -74,6 +75,15 @@ impl<F: Future> Task<F> {
     }
 }
 
+/// The time, read once a poll: that is a call of the host, and a poll takes microseconds.
+pub fn now() -> Instant {
+    NOW.get().unwrap_or_else(|| {
+        let now = Instant::now();
+        NOW.set(Some(now));
+        now
+    })
+}
+
 /// Runs a future behind the answer of the request that is being served. The host waits for it before it gives the instance
 /// up; a trap or a kill loses it.
 pub fn spawn(future: impl Future<Output = ()> + 'static) {
@@ -85,7 +95,8 @@ impl<F: Future> Future for Task<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let begun = work::is_sampled().then(Instant::now);
+        NOW.set(None);
+        let begun = work::is_sampled().then(now);
         // A task may be polled inside another one, so what was there comes back.
         let outer = TIMER.replace(self.timer.take());
         let result = self.future.as_mut().poll(context);
@@ -110,7 +121,7 @@ pub async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option
         if let Poll::Ready(result) = work.as_mut().poll(context) {
             return Poll::Ready(Some(result));
         }
-        let deadline = *deadline.get_or_insert_with(|| Instant::now() + limit);
+        let deadline = *deadline.get_or_insert_with(|| now() + limit);
         loop {
             let running = timer.get_or_insert_with(|| {
                 let kept = TIMER.take();
@@ -119,7 +130,7 @@ pub async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option
             if running.poll(context).is_pending() {
                 return Poll::Pending;
             }
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(now());
             if left.is_zero() {
                 timer = None;
                 return Poll::Ready(None);

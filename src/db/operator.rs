@@ -1,6 +1,6 @@
 //! The statements of those who run the service.
 
-use super::{DbError, there, query};
+use super::{DbError, query, there};
 use crate::config::Config;
 use spin_sdk::pg::ParameterValue;
 use uuid::Uuid;

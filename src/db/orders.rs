@@ -58,13 +58,15 @@ pub enum Inserted {
 /// # Errors
 /// [`DbError`].
 pub async fn find(config: &Config, request: &Request) -> Result<Stored, DbError> {
-    let parameters = || vec![
-        text(request.key.as_str()),
-        text(&*request.hash),
-        ParameterValue::Int32(request.user_id),
-        ParameterValue::Int32(request.event_id),
-        ints(request.seats.ids()),
-    ];
+    let parameters = || {
+        vec![
+            text(request.key.as_str()),
+            text(&*request.hash),
+            ParameterValue::Int32(request.user_id),
+            ParameterValue::Int32(request.event_id),
+            ints(request.seats.ids()),
+        ]
+    };
     let mut answer = answer(query(config, include_str!("sql/find_order.sql"), parameters).await?)?;
     let outcome = answer.text()?;
     stored(&outcome, &mut answer)
@@ -75,18 +77,20 @@ pub async fn find(config: &Config, request: &Request) -> Result<Stored, DbError>
 /// # Errors
 /// [`DbError`].
 pub async fn place(config: &Config, id: OrderId, request: &Request) -> Result<Inserted, DbError> {
-    let parameters = || vec![
-        uuid(id.0),
-        text(request.key.as_str()),
-        text(&*request.hash),
-        ParameterValue::Int32(request.user_id),
-        ParameterValue::Int32(request.event_id),
-        ints(request.seats.ids()),
-        text(&*config.currency),
-        ParameterValue::Int32(config.order_ttl_seconds as i32),
-        ParameterValue::Int32(retry::HOLD_WINDOW_SECONDS as i32),
-        ParameterValue::Int32(retry::lease_ms(Phase::Reserving) as i32),
-    ];
+    let parameters = || {
+        vec![
+            uuid(id.0),
+            text(request.key.as_str()),
+            text(&*request.hash),
+            ParameterValue::Int32(request.user_id),
+            ParameterValue::Int32(request.event_id),
+            ints(request.seats.ids()),
+            text(&*config.currency),
+            ParameterValue::Int32(config.order_ttl_seconds as i32),
+            ParameterValue::Int32(retry::HOLD_WINDOW_SECONDS as i32),
+            ParameterValue::Int32(retry::lease_ms(Phase::Reserving) as i32),
+        ]
+    };
     let mut answer = answer(query(config, include_str!("sql/place_order.sql"), parameters).await?)?;
     let outcome = answer.text()?;
     Ok(match &outcome[..] {

@@ -58,7 +58,10 @@ pub async fn delivered(config: &Config, id: Uuid) -> Result<(), DbError> {
 /// [`DbError`].
 pub async fn postpone(config: &Config, id: Uuid, error: &str, delay_ms: Option<u64>) -> Result<(), DbError> {
     let delay = || {
-        delay_ms.map_or(ParameterValue::DbNull, |ms| ParameterValue::Int32(i32::try_from(ms).unwrap_or(i32::MAX)))
+        delay_ms
+            .map_or(ParameterValue::DbNull, |ms| ParameterValue::Int32(i32::try_from(ms).unwrap_or(i32::MAX)))
     };
-    query(config, include_str!("sql/outbox_postpone.sql"), || vec![uuid(id), text(error), delay()]).await.map(drop)
+    query(config, include_str!("sql/outbox_postpone.sql"), || vec![uuid(id), text(error), delay()])
+        .await
+        .map(drop)
 }

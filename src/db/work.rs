@@ -1,6 +1,6 @@
 //! The statements about the service's own work: counts and their summary.
 
-use super::{DbError, json, there, query};
+use super::{DbError, json, query, there};
 use crate::config::Config;
 use serde_json::Value;
 

@@ -18,11 +18,10 @@ use crate::telemetry::work::{self, Count};
 use extract::Head;
 use problem::ApiError;
 use spin_sdk::wasip3::http::types::{Request, Response};
-use std::time::Instant;
 
 /// Answers one request. What can wait is done after the answer.
 pub async fn serve(request: Request) -> Response {
-    let (begun, serving) = (Instant::now(), Serving::begin());
+    let (begun, serving) = (task::now(), Serving::begin());
     let (head, body) = Head::of(request);
     let request_id = head.request_id();
     let log = Log::new(&request_id);
@@ -46,7 +45,7 @@ pub async fn serve(request: Request) -> Response {
     });
 
     work::add(Count::Request { route, status: reply.status }, 1.0);
-    work::add(Count::RequestSeconds { route }, begun.elapsed().as_secs_f64());
+    work::add(Count::RequestSeconds { route }, (task::now() - begun).as_secs_f64());
     let response = reply.send(&request_id, is_head).await;
     drop(serving);
     if let Some(context) = context

@@ -56,7 +56,10 @@ impl Reply {
         let body = if is_head || self.status == 304 { Vec::new() } else { self.body };
         let ((contents, trailers), writing) = wire::outgoing(body);
         let (response, _sent) = Response::new(wire::fields(&headers), contents, trailers);
-        let _ = response.set_status_code(self.status);
+        // It is 200 as long as nobody says otherwise.
+        if self.status != 200 {
+            let _ = response.set_status_code(self.status);
+        }
         writing.start().await;
         response
     }

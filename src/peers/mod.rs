@@ -149,11 +149,8 @@ async fn exchange(call: Call<'_>) -> Result<Answer, Silence> {
     let response = client::send(request).await.map_err(|code| Silence::of(&code))?;
 
     let status = response.get_status_code();
-    let retry_after_seconds = response
-        .get_headers()
-        .get("retry-after")
-        .first()
-        .and_then(|value| std::str::from_utf8(value).ok()?.trim().parse().ok());
+    // Only an answer that refuses says when to come again.
+    let retry_after_seconds = if status < 400 { None } else { retry_after(&response.get_headers()) };
     let (_done, result) = wit_future::new(|| Ok(()));
     let (stream, trailers) = types::Response::consume_body(response, result);
     let Body::Whole(body) = wire::read(stream, ANSWER_LIMIT, 0).await else {
@@ -164,6 +161,10 @@ async fn exchange(call: Call<'_>) -> Result<Answer, Silence> {
         .await
         .map_err(|code| Silence::unanswered(format!("status {status}, body broken off: {code:?}")))?;
     Ok(Answer { status, retry_after_seconds, body })
+}
+
+fn retry_after(headers: &types::Headers) -> Option<u64> {
+    std::str::from_utf8(headers.get("retry-after").first()?).ok()?.trim().parse().ok()
 }
 
 impl Answer {

@@ -5,13 +5,14 @@
 //! they ask, be it the service or a floor such as [`native`], and [`world`] what that stands on: PostgreSQL and the fast
 //! [`peers`]. [`mod@run`] measures, with [`usage`]; [`counting`] counts, with [`counters`]; [`memory`] looks at one instance.
 //! [`yardstick`] asks PostgreSQL itself for the row changes of an order, by [`pgbench`]; [`growth`] measures databases that
-//! [`fill`] has made large. [`summary`] and [`shape`] draw from that what [`report`] tells, with [`table`] and [`plot`].
+//! [`fill`] has made large, and [`hosts`] hosts that are configured differently. [`summary`] and [`shape`] draw from that what [`report`] tells, with [`table`] and [`plot`].
 
 pub mod child;
 pub mod counters;
 pub mod counting;
 pub mod fill;
 pub mod growth;
+pub mod hosts;
 pub mod http;
 pub mod load;
 pub mod memory;
@@ -59,6 +60,7 @@ pub async fn run(options: Options) -> Result<()> {
         Some(What::Growth(what)) => {
             report.growth = Some(growth::measure(&world, what, options.plan(), options.quick).await?);
         }
+        Some(What::Hosts(what)) => report.hosts = hosts::measure(&world, what, options.plan()).await?,
         Some(What::Memory { requests }) => report.memory = Some(memory::measure(&world, *requests).await?),
     }
     println!("{}", report.shown());

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use super::growth;
 use super::run::Plan;
 use super::scenario::Scenario;
 use super::target::Kind;
+use super::{growth, hosts};
 
 /// What to measure, and how.
 #[derive(Clone, Debug, clap::Args)]
@@ -47,6 +47,8 @@ pub struct Options {
 pub enum What {
     /// How the service does when there are many orders, and many seats at an event
     Growth(growth::Options),
+    /// How the service does under several runtime configurations of the host
+    Hosts(hosts::Options),
     /// Whether the memory of an instance grows in the second half of many requests
     Memory {
         /// How many: one in ten places an order, the others read

@@ -43,7 +43,7 @@ fn draw_panel(
     clients.sort_unstable();
     clients.dedup();
     let last = (clients.len() as i32 - 1).max(1);
-    let most = rows.iter().map(|row| row.throughput).fold(1.0, f64::max);
+    let most = rows.iter().map(|row| row.medians.throughput).fold(1.0, f64::max);
     let mut chart = ChartBuilder::on(area)
         .caption(format!("{}: requests/s over clients", scenario.name()), ("sans-serif", 16))
         .margin(12)
@@ -62,7 +62,7 @@ fn draw_panel(
     for (kind, colour) in Kind::ALL.into_iter().zip([&RED, &BLUE, &GREEN, &MAGENTA]) {
         let of_kind = rows.iter().filter(|row| row.target == kind);
         let place = |row: &&&Row| clients.partition_point(|clients| *clients < row.clients) as i32;
-        let mut points: Vec<(i32, f64)> = of_kind.map(|row| (place(&row), row.throughput)).collect();
+        let mut points: Vec<(i32, f64)> = of_kind.map(|row| (place(&row), row.medians.throughput)).collect();
         points.sort_by_key(|point| point.0);
         if points.is_empty() {
             continue;

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 
 use super::counting::Counted;
 use super::growth::Growth;
+use super::hosts;
 use super::memory::Memory;
 use super::shape::Shape;
 use super::summary::{Ratio, Row};
@@ -31,6 +32,8 @@ pub struct Report {
     pub memory: Option<Memory>,
     /// The same loads on larger and larger databases.
     pub growth: Option<Growth>,
+    /// The same loads on hosts that are configured differently.
+    pub hosts: Vec<hosts::Row>,
 }
 
 /// What the numbers depend on.
@@ -70,6 +73,9 @@ impl Report {
         parts.extend(self.shapes.iter().map(Shape::bars));
         parts.extend(self.memory.as_ref().map(Memory::shown));
         parts.extend(self.growth.as_ref().map(Growth::shown));
+        if !self.hosts.is_empty() {
+            parts.push(hosts::shown(&self.hosts));
+        }
         parts.join("\n\n")
     }
 

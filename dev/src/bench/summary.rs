@@ -4,15 +4,9 @@ use super::run::{CpuMs, Measured, Round};
 use super::scenario::Scenario;
 use super::target::Kind;
 
-/// The medians of one target's rounds.
+/// The medians of a load's rounds.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct Row {
-    /// What clients asked for.
-    pub scenario: Scenario,
-    /// How many clients.
-    pub clients: usize,
-    /// Whom they asked.
-    pub target: Kind,
+pub struct Medians {
     /// Requests a second.
     pub throughput: f64,
     /// Half of the answers came within so many milliseconds.
@@ -23,22 +17,13 @@ pub struct Row {
     pub cpu_ms: CpuMs,
     /// Bytes of PostgreSQL's log for each request.
     pub wal_bytes: f64,
-    /// The most memory that the host had in use.
-    pub peak_memory_bytes: u64,
-    /// Requests answered wrongly, or not; a run with any ends with an error.
-    pub errors: u64,
-    /// The rounds.
-    pub rounds: Vec<Round>,
 }
 
-impl Row {
-    /// Of what was measured.
-    pub fn new(scenario: Scenario, clients: usize, measured: &Measured) -> Row {
-        let of = |number: fn(&Round) -> f64| median(measured.rounds.iter().map(number));
-        Row {
-            scenario,
-            clients,
-            target: measured.target,
+impl Medians {
+    /// Of these rounds.
+    pub fn of(rounds: &[Round]) -> Medians {
+        let of = |number: fn(&Round) -> f64| median(rounds.iter().map(number));
+        Medians {
             throughput: of(|round| round.throughput),
             p50_ms: of(|round| round.p50_ms),
             p99_ms: of(|round| round.p99_ms),
@@ -49,8 +34,37 @@ impl Row {
                 load: of(|round| round.cpu_ms.load),
             },
             wal_bytes: of(|round| round.wal_bytes),
+        }
+    }
+}
+
+/// What the rounds of one target say.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Row {
+    /// What clients asked for.
+    pub scenario: Scenario,
+    /// How many clients.
+    pub clients: usize,
+    /// Whom they asked.
+    pub target: Kind,
+    /// The medians of the rounds.
+    #[serde(flatten)]
+    pub medians: Medians,
+    /// The most memory that the host had in use.
+    pub peak_memory_bytes: u64,
+    /// The rounds.
+    pub rounds: Vec<Round>,
+}
+
+impl Row {
+    /// Of what was measured.
+    pub fn new(scenario: Scenario, clients: usize, measured: &Measured) -> Row {
+        Row {
+            scenario,
+            clients,
+            target: measured.target,
+            medians: Medians::of(&measured.rounds),
             peak_memory_bytes: measured.peak_memory_bytes,
-            errors: 0,
             rounds: measured.rounds.clone(),
         }
     }
@@ -71,14 +85,19 @@ pub struct Ratio {
 
 /// Of every row of a floor that has one of the service beside it.
 pub fn ratios(rows: &[Row]) -> Vec<Ratio> {
-    let floors = rows.iter().filter(|row| row.target != Kind::Service && row.throughput > 0.0);
+    let floors = rows.iter().filter(|row| row.target != Kind::Service && row.medians.throughput > 0.0);
     let ratio = |floor: &Row| {
         let beside = |row: &&Row| {
             row.target == Kind::Service && row.scenario == floor.scenario && row.clients == floor.clients
         };
         let ours = rows.iter().find(beside)?;
         let (scenario, clients) = (floor.scenario, floor.clients);
-        Some(Ratio { scenario, clients, floor: floor.target, ratio: ours.throughput / floor.throughput })
+        Some(Ratio {
+            scenario,
+            clients,
+            floor: floor.target,
+            ratio: ours.medians.throughput / floor.medians.throughput,
+        })
     };
     floors.filter_map(ratio).collect()
 }
@@ -106,7 +125,9 @@ pub(super) mod tests {
             latencies: crate::bench::load::histogram(),
             peak_memory_bytes: 0,
         };
-        Row { throughput, ..Row::new(scenario, clients, &measured) }
+        let mut row = Row::new(scenario, clients, &measured);
+        row.medians.throughput = throughput;
+        row
     }
 
     #[test]

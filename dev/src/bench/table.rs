@@ -10,25 +10,24 @@ use super::target::Kind;
 pub fn rows(rows: &[Row]) -> String {
     let mut text = String::from(
         "                             requests      p50      p99   CPU ms a request of               WAL\n\
-         scenario clients target           /s       ms       ms    host postgres   peers    load   bytes  errors",
+         scenario clients target           /s       ms       ms    host postgres   peers    load   bytes",
     );
     for row in rows {
-        let cpu = row.cpu_ms;
+        let (medians, cpu) = (&row.medians, row.medians.cpu_ms);
         let _ = write!(
             text,
-            "\n{:<8} {:>7} {:<8} {:>11.0} {:>8.2} {:>8.2} {:>7.3} {:>8.3} {:>7.3} {:>7.3} {:>7.0} {:>7}",
+            "\n{:<8} {:>7} {:<8} {:>11.0} {:>8.2} {:>8.2} {:>7.3} {:>8.3} {:>7.3} {:>7.3} {:>7.0}",
             row.scenario.name(),
             row.clients,
             row.target.name(),
-            row.throughput,
-            row.p50_ms,
-            row.p99_ms,
+            medians.throughput,
+            medians.p50_ms,
+            medians.p99_ms,
             cpu.host,
             cpu.postgres,
             cpu.peers,
             cpu.load,
-            row.wal_bytes,
-            row.errors,
+            medians.wal_bytes,
         );
     }
     text

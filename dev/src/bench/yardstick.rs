@@ -70,7 +70,7 @@ fn service_row(rows: &[Row]) -> Option<&Row> {
 
 impl Yardstick {
     fn new(row: &Row, bare: &[Bare]) -> Yardstick {
-        let service_ms = row.cpu_ms.postgres;
+        let service_ms = row.medians.cpu_ms.postgres;
         let compare = |bare: &Bare| Compared { bare: *bare, ratio: service_ms / bare.cpu_ms };
         let bare = bare.iter().map(compare).collect();
         Yardstick { clients: row.clients, service_ms, service_wal_bytes: row.wal_bytes, bare }
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn the_ratio_says_how_many_times_as_much_the_service_takes() {
         let mut row = row(Scenario::Place, 16, Kind::Service, 1.0);
-        row.cpu_ms.postgres = 1.5;
+        row.medians.cpu_ms.postgres = 1.5;
         let bare = Bare { pipelined: true, orders: 1, tps: 1.0, cpu_ms: 0.5, wal_bytes: 1.0 };
         let yardstick = Yardstick::new(&row, &[bare]);
         assert_eq!(yardstick.bare[0].ratio, 3.0);

@@ -6,9 +6,9 @@ use anyhow::{Result, ensure};
 
 use super::SOLD_TO;
 use crate::bench::http::host_of;
-use crate::bench::run::{Contender, CpuMs, Found, Plan, Round, rounds};
+use crate::bench::run::{Contender, Found, Plan, Round, rounds};
 use crate::bench::scenario::{Placed, Sale, Scenario, Workload};
-use crate::bench::summary::median;
+use crate::bench::summary::Medians;
 use crate::bench::target::Target;
 use crate::bench::world::World;
 
@@ -45,7 +45,7 @@ impl Of {
     }
 }
 
-/// The medians of the rounds of one load at one size.
+/// What the rounds of one load at one size say.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Row {
     /// What clients asked for.
@@ -56,16 +56,11 @@ pub struct Row {
     pub of: Of,
     /// How many of it.
     pub size: u64,
-    /// Requests a second.
-    pub throughput: f64,
-    /// As a part of the throughput at the first size.
+    /// The throughput as a part of that at the first size.
     pub ratio: f64,
-    /// Half of the answers came within so many milliseconds.
-    pub p50_ms: f64,
-    /// 99 of 100 answers did.
-    pub p99_ms: f64,
-    /// CPU time for each request.
-    pub cpu_ms: CpuMs,
+    /// The medians of the rounds.
+    #[serde(flatten)]
+    pub medians: Medians,
     /// The rounds.
     pub rounds: Vec<Round>,
 }
@@ -152,26 +147,10 @@ fn rows(
 ) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     for (size, (rounds, _)) in sizes.zip(found) {
-        let median = |number: fn(&Round) -> f64| median(rounds.iter().map(number));
-        let throughput = median(|round| round.throughput);
-        let first = rows.first().map_or(throughput, |row| row.throughput);
-        rows.push(Row {
-            scenario,
-            clients,
-            of,
-            size,
-            throughput,
-            ratio: throughput / first,
-            p50_ms: median(|round| round.p50_ms),
-            p99_ms: median(|round| round.p99_ms),
-            cpu_ms: CpuMs {
-                host: median(|round| round.cpu_ms.host),
-                postgres: median(|round| round.cpu_ms.postgres),
-                peers: median(|round| round.cpu_ms.peers),
-                load: median(|round| round.cpu_ms.load),
-            },
-            rounds,
-        });
+        let medians = Medians::of(&rounds);
+        let first = rows.first().map_or(medians.throughput, |row| row.medians.throughput);
+        let ratio = medians.throughput / first;
+        rows.push(Row { scenario, clients, of, size, ratio, medians, rounds });
     }
     rows
 }
@@ -180,6 +159,7 @@ fn rows(
 pub(super) mod tests {
     use super::*;
     use crate::bench::load::histogram;
+    use crate::bench::run::CpuMs;
 
     /// What rounds of such throughputs found.
     pub fn found(throughputs: &[f64]) -> Found {
@@ -200,6 +180,6 @@ pub(super) mod tests {
         let rows = rows(Scenario::Place, 16, Of::Seats, [50, 5_000, 50_000].into_iter(), found);
         let ratios: Vec<(u64, f64)> = rows.iter().map(|row| (row.size, row.ratio)).collect();
         assert_eq!(ratios, [(50, 1.0), (5_000, 0.7), (50_000, 1.1)]);
-        assert_eq!(rows[0].p50_ms, 10.0);
+        assert_eq!(rows[0].medians.p50_ms, 10.0);
     }
 }

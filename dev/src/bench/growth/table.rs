@@ -25,12 +25,12 @@ pub fn rows(rows: &[Row]) -> String {
             row.clients,
             row.size,
             row.of.name(),
-            row.throughput,
+            row.medians.throughput,
             row.ratio,
-            row.p50_ms,
-            row.p99_ms,
-            row.cpu_ms.host,
-            row.cpu_ms.postgres,
+            row.medians.p50_ms,
+            row.medians.p99_ms,
+            row.medians.cpu_ms.host,
+            row.medians.cpu_ms.postgres,
         );
     }
     text
