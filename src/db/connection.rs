@@ -1,9 +1,11 @@
 //! The instance's connection: shared by its concurrent requests, and given back before others starve.
 //!
-//! The host has 64 connections for all instances, and makes a new instance for every burst. To open one for every
-//! statement costs a round trip each time; to keep one for the instance's life leaves none for the others. So it is kept
-//! for a moment. Those who wait for one are served in turn, so that how long the next one takes to open tells whether
-//! anybody waits: then it is kept for no longer than it is used.
+//! The host has 64 connections for all instances, or fewer when it is configured so, and makes a new instance for every
+//! burst. To open one for every statement costs a round trip each time; to keep one leaves none for the others, and the
+//! instance that keeps one need not be the one that gets the next request. The host does not tell whether anybody waits.
+//! But those who wait are served in turn, so that how long it takes to open one tells. An instance keeps its connection
+//! once several were opened in less time than a statement takes, and looks again after a while; until then it keeps it for
+//! no longer than it is used.
 
 use super::Failure;
 use crate::config::Config;
@@ -13,18 +15,20 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-/// A connection that was not used for so long is given back, because the instance may have served its last request.
+/// So many in a row must be opened quickly before one is kept.
+const QUICK: u32 = 2;
+/// For how long one is kept, before another look whether others wait.
+const KEPT: Duration = Duration::from_millis(250);
+/// One that was not used for so long is given back, because the instance may have served its last request.
 const IDLE: Duration = Duration::from_millis(50);
-/// For how long a connection is kept at most, so that those who wait for one get it.
-const KEPT: Duration = Duration::from_secs(1);
-/// What took longer to open than this had to wait, or is new, and then the next one is faster.
-const WAITED: Duration = Duration::from_millis(100);
 
 /// A connection with what is known of it.
 struct Held {
     connection: Connection,
-    /// Others wait for one.
-    contended: bool,
+    /// How long it took to open, until that has been compared with the time of a statement.
+    opened_in: Cell<Option<Duration>>,
+    /// It is given back by itself, in time.
+    kept: Cell<bool>,
     /// How often it has been used.
     uses: Cell<u32>,
 }
@@ -34,6 +38,8 @@ struct Slot {
     held: Option<Rc<Held>>,
     /// Somebody is opening one; the others wait for it.
     opening: bool,
+    /// How many were opened quickly, one after the other.
+    quick: u32,
 }
 
 thread_local! {
@@ -41,25 +47,50 @@ thread_local! {
 }
 
 /// The right to use the connection for one statement.
-pub struct Lease(Rc<Held>);
+pub struct Lease {
+    held: Rc<Held>,
+    begun: Option<Instant>,
+}
 
 impl Lease {
+    fn of(held: Rc<Held>) -> Self {
+        held.uses.set(held.uses.get().wrapping_add(1));
+        let begun = held.opened_in.get().map(|_| Instant::now());
+        Self { held, begun }
+    }
+
     /// The connection.
     pub fn connection(&self) -> &Connection {
-        &self.0.connection
+        &self.held.connection
     }
 
     /// Forgets the connection, because it is closed or in an unknown state: the next statement opens another.
     pub fn discard(&self) {
-        forget(&self.0);
+        forget(&self.held);
+    }
+
+    /// Compares the time that the first statement took with that of opening the connection.
+    fn compare(&self) {
+        if let (Some(begun), Some(opened_in)) = (self.begun, self.held.opened_in.take()) {
+            let is_quick = opened_in <= begun.elapsed();
+            let quick = SLOT.with_borrow_mut(|slot| {
+                slot.quick = if is_quick { slot.quick + 1 } else { 0 };
+                slot.quick
+            });
+            if quick >= QUICK {
+                self.held.kept.set(true);
+                task::spawn(give_back_in_time(Rc::downgrade(&self.held), Instant::now() + KEPT));
+            }
+        }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        self.compare();
         // The slot's and ours: no other statement is under way on it.
-        if self.0.contended && Rc::strong_count(&self.0) == 2 {
-            forget(&self.0);
+        if !self.held.kept.get() && Rc::strong_count(&self.held) == 2 {
+            forget(&self.held);
         }
     }
 }
@@ -82,13 +113,12 @@ pub async fn lease(config: &Config) -> Result<Lease, Failure> {
     let mut pause = Duration::from_millis(1);
     loop {
         if let Some(held) = SLOT.with_borrow(|slot| slot.held.clone()) {
-            held.uses.set(held.uses.get().wrapping_add(1));
-            return Ok(Lease(held));
+            return Ok(Lease::of(held));
         }
         if let Some(_turn) = Turn::take() {
             let held = open(config).await?;
             SLOT.with_borrow_mut(|slot| slot.held = Some(held.clone()));
-            return Ok(Lease(held));
+            return Ok(Lease::of(held));
         }
         spin_sdk::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_millis(16));
@@ -98,12 +128,8 @@ pub async fn lease(config: &Config) -> Result<Lease, Failure> {
 async fn open(config: &Config) -> Result<Rc<Held>, Failure> {
     let begun = Instant::now();
     let connection = Connection::open(config.database.clone()).await?;
-    let held = Rc::new(Held { connection, contended: begun.elapsed() > WAITED, uses: Cell::new(0) });
-    if !held.contended {
-        let kept = Rc::downgrade(&held);
-        task::spawn(give_back_in_time(kept, begun + KEPT));
-    }
-    Ok(held)
+    let opened_in = Cell::new(Some(begun.elapsed()));
+    Ok(Rc::new(Held { connection, opened_in, kept: Cell::new(false), uses: Cell::new(0) }))
 }
 
 /// Takes the connection out of the slot when it is not used any more, or its time is over.

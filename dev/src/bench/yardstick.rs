@@ -73,7 +73,7 @@ impl Yardstick {
         let service_ms = row.medians.cpu_ms.postgres;
         let compare = |bare: &Bare| Compared { bare: *bare, ratio: service_ms / bare.cpu_ms };
         let bare = bare.iter().map(compare).collect();
-        Yardstick { clients: row.clients, service_ms, service_wal_bytes: row.wal_bytes, bare }
+        Yardstick { clients: row.clients, service_ms, service_wal_bytes: row.medians.wal_bytes, bare }
     }
 
     /// For people.
