@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// So many in a row must be opened quickly before one is kept.
 const QUICK: u32 = 2;
 /// For how long one is kept, before another look whether others wait.
-const KEPT: Duration = Duration::from_millis(250);
+const KEPT: Duration = Duration::from_secs(1);
 /// One that was not used for so long is given back, because the instance may have served its last request.
 const IDLE: Duration = Duration::from_millis(50);
 
