@@ -33,8 +33,10 @@ mod entry {
 
     impl Guest for Component {
         async fn handle(request: Request) -> Result<Response, ErrorCode> {
-            let _company = crate::turns::keep_company();
-            Ok(crate::task::Task::new(crate::http::serve(request)).await)
+            let company = crate::turns::keep_company();
+            let response = crate::task::Task::new(crate::http::serve(request)).await;
+            company.end();
+            Ok(response)
         }
     }
 }

@@ -75,7 +75,7 @@ impl<F: Future> Task<F> {
     }
 }
 
-/// The time, read once a poll: that is a call of the host, and a poll takes microseconds.
+/// The time, read once a poll of a task: that is a call of the host, and a poll takes microseconds. Only for what runs in one.
 pub fn now() -> Instant {
     NOW.get().unwrap_or_else(|| {
         let now = Instant::now();

@@ -6,11 +6,13 @@
 use futures::future::{AbortHandle, abortable, pending};
 use spin_sdk::wasip3::{self, wit_bindgen};
 
-/// A task beside the request's own; it ends when this is dropped.
+/// A task beside the request's own, which has to be told when it is over.
 pub struct Company(AbortHandle);
 
-impl Drop for Company {
-    fn drop(&mut self) {
+impl Company {
+    /// Ends it. Not done when this is dropped: that happens also while the host cancels the request's task, and then nobody
+    /// may be woken.
+    pub fn end(self) {
         self.0.abort();
     }
 }
@@ -32,9 +34,9 @@ pub fn keep_company() -> Company {
 /// The host's tasks wake each other, and after a few in a row the host lets another thread have whoever is woken next. If
 /// that is the connection to which we hand a message over, it looks for the body at once, which is before the host has taken
 /// it from us; head and body then leave in two packets (see [`crate::wire`]). After a turn of the host's we are the first in
-/// the row.
+/// the row, unless something has happened meanwhile that the executor lets us know of at once.
 pub async fn take_turns() {
-    // Twice, because the executor polls a task that wakes itself once more before it yields.
+    // Twice, because the executor polls a task that wakes itself once more before it yields, unless it is alone.
     for _ in 0..2 {
         wit_bindgen::yield_async().await;
     }

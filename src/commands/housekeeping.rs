@@ -9,8 +9,8 @@ use serde_json::json;
 use std::cell::Cell;
 use std::time::Duration;
 
-/// So many requests does Spin give to an instance, unless it is told otherwise. That nobody can use a connection which an
-/// instance keeps beyond its last request makes it worth a guess; a wrong one costs a statement in so many requests.
+/// Spin gives an instance so many requests, unless it is told otherwise. After the last one its connection would lie idle, so
+/// that it is worth a guess when that is; a wrong one costs a statement in so many requests.
 const REQUESTS: u32 = 128;
 
 thread_local! {

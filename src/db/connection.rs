@@ -69,7 +69,7 @@ impl Lease {
         forget(&self.held);
     }
 
-    /// Compares the time that the first statement took with that of opening the connection.
+    /// Compares the time that opening the connection took with that of a statement, the first that ends.
     fn compare(&self) {
         if let (Some(begun), Some(opened_in)) = (self.begun, self.held.opened_in.take()) {
             let is_quick = opened_in <= begun.elapsed();
@@ -136,7 +136,9 @@ async fn open(config: &Config) -> Result<Rc<Held>, Failure> {
 async fn give_back_in_time(kept: Weak<Held>, end: Instant) {
     let mut uses = None;
     while let Some(held) = kept.upgrade() {
-        if uses == Some(held.uses.get()) || Instant::now() >= end {
+        // The slot's and ours: no statement is under way on it, however long it takes.
+        let is_idle = Rc::strong_count(&held) == 2 && uses == Some(held.uses.get());
+        if is_idle || Instant::now() >= end {
             forget(&held);
         }
         uses = Some(held.uses.get());

@@ -78,7 +78,8 @@ async fn attempt<T>(
     }
 }
 
-/// The statement's end comes first: then the row is there, and the host need not wake us once more for it.
+/// The statement's end comes first: then the row is there, and the host need not wake us once more for it. For one row, that
+/// is: of more than four, which the host lets wait, the end would never come.
 async fn only(
     connection: &Connection,
     statement: &str,

@@ -45,7 +45,7 @@ pub async fn serve(request: Request) -> Response {
     });
 
     work::add(Count::Request { route, status: reply.status }, 1.0);
-    work::add(Count::RequestSeconds { route }, (task::now() - begun).as_secs_f64());
+    work::add(Count::RequestSeconds { route }, begun.elapsed().as_secs_f64());
     let response = reply.send(&request_id, is_head).await;
     drop(serving);
     if let Some(context) = context

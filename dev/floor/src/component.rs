@@ -32,17 +32,19 @@ service::export!(Floor);
 
 impl Guest for Floor {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
-        let _company = keep_company();
+        let company = keep_company();
         let path = request.get_path_with_query().unwrap_or_default();
         drop(request);
         let (steps, status) = match path.strip_prefix("/v1/orders/") {
             Some(id) => (templates::read(id), 200),
             None => (templates::place(&SEQUENCE.with_borrow_mut(Sequence::next_order)), 201),
         };
-        Ok(match run(steps).await {
+        let response = match run(steps).await {
             Ok(()) => answer(status, b"{}".to_vec()).await,
             Err(reason) => answer(500, reason.into_bytes()).await,
-        })
+        };
+        company.end();
+        Ok(response)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::run::{Contender, Plan, Round, rounds};
 use super::scenario::Scenario;
@@ -25,8 +25,19 @@ pub struct Options {
     /// Runtime configurations [default: those in deploy/runtime-config]
     pub files: Vec<PathBuf>,
     /// How many clients ask at once
-    #[arg(long, value_delimiter = ',', default_value = "1,16,64")]
+    #[arg(long, value_delimiter = ',', default_value = "16,64")]
     pub clients: Vec<usize>,
+}
+
+impl Options {
+    /// Refuses what makes no sense.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn check(&self) -> Result<()> {
+        ensure!(!self.clients.contains(&0), "--clients: at least one");
+        Ok(())
+    }
 }
 
 /// What the rounds of one load on one host say.
@@ -73,12 +84,12 @@ async fn one(
 ) -> Result<Vec<Row>> {
     let mut targets = vec![(DEFAULTS.to_owned(), start(world, &[]).await?)];
     for file in files {
-        let path = file.display().to_string();
+        let path = std::path::absolute(file)?.display().to_string();
         targets.push((name(file), start(world, &["--runtime-config-file", &path]).await?));
     }
     let mut contenders = Vec::new();
     for (name, target) in &targets {
-        let orders = target.place_orders(scenario.needs_orders(), 4).await?;
+        let orders = target.place_orders(scenario.needs_orders(), 4, None).await?;
         contenders.push(Contender::new(name, target, target.workload(scenario, &orders)));
     }
     let found = rounds(world, clients, contenders, plan).await?;

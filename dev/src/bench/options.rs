@@ -69,6 +69,7 @@ impl Options {
         ensure!(!self.clients().contains(&0), "--clients: at least one");
         match &self.what {
             Some(What::Growth(options)) => options.check(),
+            Some(What::Hosts(options)) => options.check(),
             _ => Ok(()),
         }
     }

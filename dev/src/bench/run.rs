@@ -80,7 +80,7 @@ pub async fn measure(
     }
     let mut contenders = Vec::new();
     for target in &targets {
-        let orders = target.place_orders(scenario.needs_orders(), 4).await?;
+        let orders = target.place_orders(scenario.needs_orders(), 4, None).await?;
         contenders.push(Contender::new(target.kind.name(), target, target.workload(scenario, &orders)));
     }
     let found = rounds(world, clients, contenders, plan).await?;

@@ -146,10 +146,7 @@ impl Workload {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let known = || &self.orders[((number - self.begun) * 7_919) as usize % self.orders.len()];
         match self.scenario {
-            Scenario::Place => self.place(&match self.sale {
-                None => Order::new(number, PENDING_EVENT),
-                Some(sale) => Order::beyond(number, sale),
-            }),
+            Scenario::Place => self.place(&Order::at(number, self.sale)),
             Scenario::Life => self.place(&Order::new(number, PAID_EVENT)),
             Scenario::Read | Scenario::Stored => get(&self.host, &known().path),
             Scenario::Replay => self.post(&known().key, known().body.clone()),
@@ -190,8 +187,11 @@ impl Workload {
 }
 
 /// A request that places an order which the scenarios of known orders can use, and the order that comes of it.
-pub fn new_order(host: &HeaderValue) -> (Ask, impl FnOnce(&Answer) -> Result<Placed> + use<>) {
-    let order = Order::new(NUMBER.fetch_add(1, Ordering::Relaxed), PENDING_EVENT);
+pub fn new_order(
+    host: &HeaderValue,
+    sale: Option<Sale>,
+) -> (Ask, impl FnOnce(&Answer) -> Result<Placed> + use<>) {
+    let order = Order::at(NUMBER.fetch_add(1, Ordering::Relaxed), sale);
     let request = placing(host, &order.key, order.body());
     let placed = move |answer: &Answer| {
         if answer.status != 201 {
@@ -229,7 +229,10 @@ impl Order {
         Order { key, event, user: 1 + number % 1_000_000, seats: [first, first + 1, first + 2] }
     }
 
-    fn beyond(number: u64, sale: Sale) -> Order {
+    fn at(number: u64, sale: Option<Sale>) -> Order {
+        let Some(sale) = sale else {
+            return Order::new(number, PENDING_EVENT);
+        };
         let order = Order::new(number, sale.event);
         let seats = order.seats.map(|seat| sale.sold_to + seat);
         Order { key: uuid::Uuid::new_v4().to_string(), seats, ..order }
@@ -271,7 +274,7 @@ mod tests {
     }
 
     fn workload(scenario: Scenario) -> Workload {
-        let (_, placed) = new_order(&HOST);
+        let (_, placed) = new_order(&HOST, None);
         let mut placed = placed(&answer(201, "{}")).unwrap();
         placed.is_at("some-id");
         Workload::new(scenario, HOST, Arc::from([placed]), true)

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use super::child::ServerProcess;
 use super::http::{Connection, host_of};
-use super::scenario::{Placed, Scenario, Workload, new_order};
+use super::scenario::{Placed, Sale, Scenario, Workload, new_order};
 use super::world::World;
 use crate::host::{self, Host};
 use crate::postgres::Database;
@@ -131,11 +131,16 @@ impl Target {
         Arc::new(Workload::new(scenario, host_of(self.address), orders.clone(), strict))
     }
 
-    /// Places orders for scenarios that need some.
+    /// Places orders for scenarios that need some, of a sale or wherever nobody else buys.
     ///
     /// # Errors
     /// When one is not placed.
-    pub async fn place_orders(&self, count: usize, clients: usize) -> Result<Arc<[Placed]>> {
+    pub async fn place_orders(
+        &self,
+        count: usize,
+        clients: usize,
+        sale: Option<Sale>,
+    ) -> Result<Arc<[Placed]>> {
         let host = host_of(self.address);
         let one_client = |count: usize| {
             let host = host.clone();
@@ -143,7 +148,7 @@ impl Target {
             async move {
                 let mut orders = Vec::with_capacity(count);
                 for _ in 0..count {
-                    let (request, placed) = new_order(&host);
+                    let (request, placed) = new_order(&host, sale);
                     orders.push(placed(&connection.ask(request).await?)?);
                 }
                 anyhow::Ok(orders)

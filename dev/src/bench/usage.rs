@@ -92,11 +92,8 @@ fn parse(stat: &str) -> Option<Stat> {
 }
 
 fn peak_of(pid: u32) -> Option<u64> {
-    bytes(&std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?, "VmHWM:")
-}
-
-fn bytes(text: &str, name: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
@@ -104,11 +101,6 @@ fn seconds(ticks: u64) -> f64 {
     // SAFETY: sysconf(3) touches no memory.
     let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
     ticks as f64 / per_second.max(1) as f64
-}
-
-/// How much memory the machine has, where the system tells.
-pub fn memory_bytes() -> Option<u64> {
-    bytes(&std::fs::read_to_string("/proc/meminfo").ok()?, "MemTotal:")
 }
 
 #[cfg(test)]

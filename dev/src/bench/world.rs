@@ -7,16 +7,17 @@ use anyhow::{Context, Result};
 use tokio_postgres::Client;
 
 use super::peers::PeersProcess;
-use super::usage::memory_bytes;
 use crate::postgres::{self, Database, Server};
 use crate::{migrations, repo_root};
 
 /// Durable as in production, and with room, so that no checkpoint falls into a run.
-const SETTINGS: [(&str, &str); 5] = [
+const SETTINGS: [(&str, &str); 6] = [
     ("shared_preload_libraries", "pg_stat_statements"),
     // Only counting runs ask for it, database by database.
     ("pg_stat_statements.track", "none"),
     ("pg_stat_statements.track_utility", "off"),
+    // Little beside the memory, so that the system keeps all files in memory: what is measured is not the disk.
+    ("shared_buffers", "1GB"),
     ("max_wal_size", "8GB"),
     ("checkpoint_timeout", "30min"),
 ];
@@ -42,11 +43,8 @@ impl World {
     pub async fn start(settings: &[(&str, &str)]) -> Result<World> {
         let folder = Folder::new()?;
         // In the clone, not in the temporary folder: that one may be in memory, where fsync costs nothing.
-        // As PostgreSQL's manual advises for a machine of its own.
-        let quarter = format!("{}MB", memory_bytes().unwrap_or(4 << 30) / 4 / (1 << 20));
-        let buffers: &[(&str, &str)] = &[("shared_buffers", &quarter)];
-        let settings = [&SETTINGS, buffers, settings].concat();
-        let options = postgres::Options::durable_below(&repo_root().join(".dev"), &settings)?;
+        let options =
+            postgres::Options::durable_below(&repo_root().join(".dev"), &[&SETTINGS, settings].concat())?;
         let server = Server::start(options).await.context("PostgreSQL (with its pg_stat_statements)")?;
         let template = server.create_database(TEMPLATE, None).await?;
         migrations::apply(&template).await?;

@@ -17,10 +17,11 @@ pub const FIRST_EVENT: u32 = 201;
 /// How many orders are read, from all over the table.
 const READ: i64 = 20_000;
 /// What is asked of each database, by how many clients. Orders are placed last: none may fall due before the end.
-const LOADS: [(Scenario, &[usize]); 4] = [
+const LOADS: [(Scenario, &[usize]); 5] = [
     (Scenario::Sweep, &[1]),
     (Scenario::Metrics, &[1]),
     (Scenario::Stored, &[1, 16]),
+    (Scenario::Read, &[1, 16]),
     (Scenario::Place, PLACE_CLIENTS),
 ];
 const PLACE_CLIENTS: &[usize] = &[1, 16];
@@ -72,16 +73,15 @@ pub struct Row {
 pub async fn by_orders(world: &World, targets: &[(u64, Target)], plan: Plan) -> Result<Vec<Row>> {
     let mut all = Vec::new();
     for (scenario, clients) in LOADS {
-        let mut samples: Vec<Arc<[Placed]>> = Vec::new();
-        for (orders, target) in targets {
-            samples.push(if scenario == Scenario::Stored {
-                sample(world, target, *orders).await?
-            } else {
-                [].into()
-            });
-        }
         // An event of every filled database, and seats that it does not have there.
         let sale = Sale { event: 101, sold_to: u64::from(SOLD_TO) };
+        let mut samples: Vec<Arc<[Placed]>> = Vec::new();
+        for (orders, target) in targets {
+            samples.push(match scenario {
+                Scenario::Stored => sample(world, target, *orders).await?,
+                _ => target.place_orders(scenario.needs_orders(), 4, Some(sale)).await?,
+            });
+        }
         for clients in clients {
             let contenders = targets.iter().zip(&samples).map(|((orders, target), sample)| {
                 Contender::new(named(*orders, Of::Orders), target, workload(scenario, target, sample, sale))
@@ -125,7 +125,7 @@ fn workload(scenario: Scenario, target: &Target, orders: &Arc<[Placed]>, sale: S
 async fn sample(world: &World, target: &Target, orders: u64) -> Result<Arc<[Placed]>> {
     if orders == 0 {
         world.peers.call_back(target.address).await?;
-        target.place_orders(Scenario::Read.needs_orders(), 4).await?;
+        target.place_orders(Scenario::Read.needs_orders(), 4, None).await?;
         super::settle(world, &target.database).await?;
     }
     let client = target.database.connect().await?;
