@@ -113,7 +113,7 @@ async fn read() -> Result<Config, String> {
             // of ours makes, could otherwise hold its locks for ever.
             (
                 "options",
-                "-c timezone=UTC -c statement_timeout=3s -c jit=off -c plan_cache_mode=force_generic_plan -c idle_in_transaction_session_timeout=5s",
+                "-c timezone=UTC -c statement_timeout=3s -c jit=off -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_bitmapscan=off -c idle_in_transaction_session_timeout=5s",
             ),
         ]),
         catalog,

@@ -40,7 +40,7 @@ impl Setup {
             }
         }
         database += "application_name='order-floor' connect_timeout='3' \
-            options='-c timezone=UTC -c statement_timeout=3s -c jit=off -c plan_cache_mode=force_generic_plan \
+            options='-c timezone=UTC -c statement_timeout=3s -c jit=off -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_bitmapscan=off \
             -c idle_in_transaction_session_timeout=5s'";
         let real = match &*variable("statements").await? {
             "real" => true,
