@@ -96,13 +96,10 @@ async fn one(
     let mut rows: Vec<Row> = Vec::new();
     for ((host, target), (rounds, _)) in targets.into_iter().zip(found) {
         let medians = Medians::of(&rounds);
-        let first = rows.first().map_or(medians.throughput, |row| row.medians.throughput);
         let connections = connections(world, &target).await?;
-        let ratio = medians.throughput / first;
+        let ratio = medians.ratio(rows.first().map(|first| &first.medians));
         rows.push(Row { scenario, clients, host, ratio, connections, medians, rounds });
-        let database = target.database.name.clone();
-        target.stop();
-        world.server.drop_database(&database).await?;
+        target.end(world).await?;
     }
     Ok(rows)
 }

@@ -89,9 +89,7 @@ pub async fn measure(
     for (target, (rounds, latencies)) in targets.into_iter().zip(found) {
         let peak_memory_bytes = processes.peak_memory_bytes(target.pid());
         all.push(Measured { target: target.kind, rounds, latencies, peak_memory_bytes });
-        let database = target.database.name.clone();
-        target.stop();
-        world.server.drop_database(&database).await?;
+        target.end(world).await?;
     }
     Ok(all)
 }

@@ -36,6 +36,11 @@ impl Medians {
             wal_bytes: of(|round| round.wal_bytes),
         }
     }
+
+    /// The throughput as a part of that of the first one; of the first one itself when there is none yet.
+    pub fn ratio(&self, first: Option<&Medians>) -> f64 {
+        self.throughput / first.unwrap_or(self).throughput
+    }
 }
 
 /// What the rounds of one target say.

@@ -125,6 +125,16 @@ impl Target {
         }
     }
 
+    /// Stops the server, and drops its database.
+    ///
+    /// # Errors
+    /// When the database cannot be dropped.
+    pub async fn end(self, world: &World) -> Result<()> {
+        let database = self.database.name.clone();
+        self.stop();
+        world.server.drop_database(&database).await
+    }
+
     /// What clients of a scenario ask it for.
     pub fn workload(&self, scenario: Scenario, orders: &Arc<[Placed]>) -> Arc<Workload> {
         let strict = self.kind == Kind::Service;

@@ -148,8 +148,7 @@ fn rows(
     let mut rows: Vec<Row> = Vec::new();
     for (size, (rounds, _)) in sizes.zip(found) {
         let medians = Medians::of(&rounds);
-        let first = rows.first().map_or(medians.throughput, |row| row.medians.throughput);
-        let ratio = medians.throughput / first;
+        let ratio = medians.ratio(rows.first().map(|first| &first.medians));
         rows.push(Row { scenario, clients, of, size, ratio, medians, rounds });
     }
     rows

@@ -115,9 +115,7 @@ async fn by_seats(world: &World, seats: &[u32], plan: Plan) -> Result<Vec<Row>> 
     settle(world, &database).await?;
     let target = Target::start(Kind::Service, world, database, &[]).await?;
     let rows = loads::by_seats(world, &target, &events, plan).await?;
-    let database = target.database.clone();
-    target.stop();
-    world.server.drop_database(&database.name).await?;
+    target.end(world).await?;
     Ok(rows)
 }
 
