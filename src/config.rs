@@ -112,10 +112,7 @@ async fn read() -> Result<Config, String> {
             // Start-up options outlive the pool's clean-up between borrowers. An open transaction, which no statement
             // of ours makes, could otherwise hold its locks for ever. All that we ask is found by an index, and plans are
             // kept: none may depend on how full a table was when it was made.
-            (
-                "options",
-                "-c timezone=UTC -c statement_timeout=3s -c jit=off -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_bitmapscan=off -c idle_in_transaction_session_timeout=5s",
-            ),
+            ("options", include_str!("db/session_options.txt")),
         ]),
         catalog,
         seating,

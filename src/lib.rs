@@ -7,6 +7,7 @@
 pub mod commands;
 pub mod config;
 pub mod db;
+pub mod deadline;
 pub mod domain;
 pub mod http;
 pub mod peers;

@@ -13,7 +13,7 @@ pub mod transition;
 pub mod work;
 
 use crate::config::Config;
-use crate::task;
+use crate::deadline;
 use spin_sdk::pg::{Connection, DbValue, Error as SpinError, ParameterValue, PgError, QueryError};
 use std::time::Duration;
 
@@ -107,7 +107,7 @@ async fn all(
 }
 
 async fn within<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    task::within(STATEMENT_DEADLINE, work).await.unwrap_or(Err(Failure::TimedOut))
+    deadline::within(STATEMENT_DEADLINE, work).await.unwrap_or(Err(Failure::TimedOut))
 }
 
 /// A failed attempt at a statement.

@@ -6,7 +6,7 @@ pub mod notification;
 pub mod payment;
 pub mod seating;
 
-use crate::task;
+use crate::deadline;
 use crate::telemetry::work::{self, Count};
 use crate::wire::{self, Body};
 use spin_sdk::wasip3::http::{client, types};
@@ -115,7 +115,7 @@ impl Silence {
 pub async fn send(call: Call<'_>) -> Result<Answer, Silence> {
     let name = call.name;
     let deadline = Duration::from_millis(call.deadline_ms);
-    let result = task::within(deadline, exchange(call))
+    let result = deadline::within(deadline, exchange(call))
         .await
         .unwrap_or_else(|| Err(Silence::unanswered(format!("no answer within {} ms", deadline.as_millis()))));
     let status = result.as_ref().ok().map(|answer| answer.status);

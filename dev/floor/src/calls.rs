@@ -2,6 +2,37 @@
 
 use uuid::Uuid;
 
+/// What is done for a request.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Work {
+    /// The headers of the request that are looked at.
+    pub reads: &'static [&'static str],
+    /// Whether the request has a body, which is read to its end.
+    pub has_body: bool,
+    /// What is waited for.
+    pub steps: Vec<Step>,
+    /// What is answered then.
+    pub answer: Answer,
+}
+
+/// An answer, beside `Content-Length`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: String,
+}
+
+impl Answer {
+    /// 500, with the reason.
+    pub fn failure(reason: String) -> Self {
+        Self { status: 500, headers: Vec::new(), body: reason }
+    }
+}
+
 /// One thing that a request waits for.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Step {

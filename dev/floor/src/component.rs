@@ -3,7 +3,7 @@
 //! No limits, no timers, no logs, no second attempts: a call that cannot be made is answered with 500 and the reason.
 //! What a peer answers does not matter.
 
-use crate::calls::{Call, HEADERS, Parameter, Peer, Sequence, Statement, Step};
+use crate::calls::{Answer, Call, HEADERS, Parameter, Peer, Sequence, Statement, Step};
 use crate::turns::keep_company;
 use crate::{templates, wire};
 use spin_sdk::pg::{Connection, ParameterValue};
@@ -33,19 +33,36 @@ service::export!(Floor);
 impl Guest for Floor {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
         let company = keep_company();
+        let _ = request.get_method();
         let path = request.get_path_with_query().unwrap_or_default();
-        drop(request);
-        let (steps, status) = match path.strip_prefix("/v1/orders/") {
-            Some(id) => (templates::read(id), 200),
-            None => (templates::place(&SEQUENCE.with_borrow_mut(Sequence::next_order)), 201),
+        let work = match path.strip_prefix("/v1/orders/") {
+            Some(id) => templates::read(id),
+            None => templates::place(&SEQUENCE.with_borrow_mut(Sequence::next_order)),
         };
-        let response = match run(steps).await {
-            Ok(()) => answer(status, b"{}".to_vec()).await,
-            Err(reason) => answer(500, reason.into_bytes()).await,
+        let headers = request.get_headers();
+        for name in work.reads {
+            headers.get(name);
+        }
+        drop(headers);
+        let done = match work.has_body {
+            true => receive(request).await,
+            false => Ok(drop(request)),
         };
+        let result = match done {
+            Ok(()) => run(work.steps).await,
+            Err(reason) => Err(reason),
+        };
+        let response = send_back(result.map_or_else(Answer::failure, |()| work.answer)).await;
         company.end();
         Ok(response)
     }
+}
+
+async fn receive(request: Request) -> Result<(), String> {
+    let (_done, result) = wit_future::new(|| Ok(()));
+    let (stream, trailers) = Request::consume_body(request, result);
+    wire::read(stream, usize::MAX, 0).await;
+    trailers.await.map(drop).map_err(failed("the request's body"))
 }
 
 async fn run(steps: Vec<Step>) -> Result<(), String> {
@@ -146,12 +163,15 @@ fn failed<E: Debug>(what: &str) -> impl FnOnce(E) -> String {
     move |error| format!("{what}: {error:?}")
 }
 
-async fn answer(status: u16, body: Vec<u8>) -> Response {
-    let length = body.len().to_string();
-    let ((contents, trailers), writing) = wire::outgoing(body);
-    let headers = [("content-type", "application/json"), ("content-length", &length)];
+async fn send_back(answer: Answer) -> Response {
+    let length = answer.body.len().to_string();
+    let mut headers = vec![("content-length", &*length)];
+    headers.extend(answer.headers.iter().map(|(name, value)| (*name, &**value)));
+    let ((contents, trailers), writing) = wire::outgoing(answer.body.into_bytes());
     let (response, _sent) = Response::new(wire::fields(&headers), contents, trailers);
-    let _ = response.set_status_code(status);
+    if answer.status != 200 {
+        let _ = response.set_status_code(answer.status);
+    }
     writing.start().await;
     response
 }

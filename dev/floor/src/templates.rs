@@ -4,7 +4,7 @@
 //! order of three seats whose event is known to be on sale and whose payment stays pending; `tests/api/floor.rs`
 //! compares what both leave behind.
 
-use crate::calls::{Call, Fresh, Parameter, Peer, Statement, Step};
+use crate::calls::{Answer, Call, Fresh, Parameter, Peer, Statement, Step, Work};
 
 const PLACE: &str = include_str!("../../../src/db/sql/place_order.sql");
 const STORE: &str = include_str!("../../../src/db/sql/store_transition.sql");
@@ -23,8 +23,23 @@ const CHARGE: &str = r#"{"amount_cents":47250,"currency":"INR","merchant_order_i
 /// The request's hash: of any request, because nobody compares it.
 const HASH: &str = "7f9c2ba4e88f827d616045507605853ed73b8093f6efbc88eb1a6eacfa66ef26";
 
-/// What placing an order does.
-pub fn place(fresh: &Fresh) -> Vec<Step> {
+/// The start-up options of the service's connections.
+pub const SESSION_OPTIONS: &str = include_str!("../../../src/db/session_options.txt");
+
+/// The document that the service answers with.
+const DOCUMENT: &str = r#"{"order" : {"id" : "019a7b1e-4c9d-7e31-9d0c-5b1f4f0a6c11", "idempotency_key" : "bench-104729", "user_id" : 104730, "event_id" : 101, "status" : "PENDING", "phase" : "awaiting_payment", "failure" : null, "currency" : "INR", "subtotal_cents" : 45000, "tax_cents" : 2250, "total_cents" : 47250, "expires_at" : "2026-11-26T01:30:00.123Z", "created_at" : "2026-11-26T01:16:00.123Z", "updated_at" : "2026-11-26T01:16:00.127Z"}, "items" : [{"seat_id" : 314188, "seat_code" : "A1", "seat_price_cents" : 15000}, {"seat_id" : 314189, "seat_code" : "A2", "seat_price_cents" : 15000}, {"seat_id" : 314190, "seat_code" : "A3", "seat_price_cents" : 15000}], "tickets" : [], "payment" : {"id" : "019a7b1e-4c9f-7a52-8f4e-0d3b7c2e9a64", "status" : "PENDING", "amount_cents" : 47250}}"#;
+
+/// Placing an order.
+pub fn place(fresh: &Fresh) -> Work {
+    Work {
+        reads: &["x-request-id", "idempotency-key", "content-type"],
+        has_body: true,
+        steps: steps_of_placing(fresh),
+        answer: answer(201, ("location", format!("/v1/orders/{}", fresh.order))),
+    }
+}
+
+fn steps_of_placing(fresh: &Fresh) -> Vec<Step> {
     vec![
         statement(
             PLACE,
@@ -96,9 +111,24 @@ fn text(text: &str) -> Parameter {
     Parameter::Text(text.to_owned())
 }
 
-/// What reading the order with this id does.
-pub fn read(id: &str) -> Vec<Step> {
-    vec![statement(READ, vec![Parameter::Uuid(id.to_owned())])]
+/// Reading the order with this id.
+pub fn read(id: &str) -> Work {
+    Work {
+        reads: &["x-request-id", "if-none-match"],
+        has_body: false,
+        steps: vec![statement(READ, vec![Parameter::Uuid(id.to_owned())])],
+        answer: answer(200, ("etag", "\"3.1764119494391\"".to_owned())),
+    }
+}
+
+fn answer(status: u16, of_its_own: (&'static str, String)) -> Answer {
+    let headers = vec![
+        ("x-request-id", "0fa86ef0-87b5-4bb0-8a5e-2f1f2a4fb0a1".to_owned()),
+        ("cache-control", "no-store".to_owned()),
+        ("content-type", "application/json".to_owned()),
+        of_its_own,
+    ];
+    Answer { status, headers, body: DOCUMENT.to_owned() }
 }
 
 fn order(fresh: &Fresh) -> Parameter {
@@ -138,7 +168,7 @@ mod tests {
     fn templates_are_filled() {
         let fresh = Fresh { order: "0198".into(), event: 7, seats: [1, 2, 3] };
         assert_eq!(fill(RESERVE, &fresh), r#"{"eventId":7,"orderId":"0198","seatIds":[1,2,3],"userId":101}"#);
-        for step in place(&fresh) {
+        for step in place(&fresh).steps {
             let text = format!("{step:?}");
             assert!(!text.contains('@'), "{text}");
         }
@@ -147,7 +177,7 @@ mod tests {
     #[test]
     fn every_statement_can_be_prepared_beforehand_with_as_many_parameters_as_it_has() {
         let fresh = Fresh { order: "0198".into(), event: 7, seats: [1, 2, 3] };
-        for step in [place(&fresh), read("0198")].concat() {
+        for step in [place(&fresh).steps, read("0198").steps].concat() {
             if let Step::Statement(Statement { sql, parameters }) = step {
                 assert!(STATEMENTS.contains(&sql));
                 let has = |number: usize| {

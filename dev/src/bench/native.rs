@@ -18,13 +18,12 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use order_dev_floor::calls::{Call, HEADERS, Peer, Sequence, Statement, Step};
+use order_dev_floor::calls::{Answer, Call, HEADERS, Peer, Sequence, Statement, Step};
 use order_dev_floor::templates;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_postgres::{Client, NoTls};
@@ -104,18 +103,18 @@ impl Floor {
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-        let (steps, status) = match request.uri().path().strip_prefix("/v1/orders/") {
-            Some(id) => (templates::read(id), 200),
+        let work = match request.uri().path().strip_prefix("/v1/orders/") {
+            Some(id) => templates::read(id),
             None => {
                 let mut sequence = self.sequence.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                (templates::place(&sequence.next_order()), 201)
+                templates::place(&sequence.next_order())
             }
         };
-        drop(request);
-        Ok(match self.perform(steps).await {
-            Ok(()) => response(status, Bytes::from_static(b"{}")),
-            Err(error) => response(500, format!("{error:#}").into()),
-        })
+        let answer = match request.into_body().collect().await {
+            Ok(_) => self.perform(work.steps).await.map(|()| work.answer),
+            Err(error) => Err(error.into()),
+        };
+        Ok(response(answer.unwrap_or_else(|error| Answer::failure(format!("{error:#}")))))
     }
 
     async fn perform(&self, steps: Vec<Step>) -> Result<()> {
@@ -162,8 +161,7 @@ impl Connection {
         let mut config = tokio_postgres::Config::new();
         config.host(&database.host).port(database.port).user(&database.user).dbname(&database.name);
         config.password(&database.password).connect_timeout(Duration::from_secs(5));
-        // As the service's, as far as they matter for a statement's cost.
-        config.application_name("order-floor").options("-c timezone=UTC -c statement_timeout=3s -c jit=off");
+        config.application_name("order-floor").options(templates::SESSION_OPTIONS);
         let (client, connection) = config.connect(NoTls).await.context("connecting to PostgreSQL")?;
         tokio::spawn(connection);
         let mut prepared = HashMap::new();
@@ -182,9 +180,11 @@ fn told(error: &tokio_postgres::Error) -> anyhow::Error {
     }
 }
 
-fn response(status: u16, body: Bytes) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body));
-    *response.status_mut() = status.try_into().expect("a status");
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+fn response(answer: Answer) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(answer.body.into()));
+    *response.status_mut() = answer.status.try_into().expect("a status");
+    for (name, value) in answer.headers {
+        response.headers_mut().insert(name, value.try_into().expect("a header's value"));
+    }
     response
 }

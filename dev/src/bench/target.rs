@@ -137,8 +137,7 @@ impl Target {
 
     /// What clients of a scenario ask it for.
     pub fn workload(&self, scenario: Scenario, orders: &Arc<[Placed]>) -> Arc<Workload> {
-        let strict = self.kind == Kind::Service;
-        Arc::new(Workload::new(scenario, host_of(self.address), orders.clone(), strict))
+        Arc::new(Workload::new(scenario, host_of(self.address), orders.clone()))
     }
 
     /// Places orders for scenarios that need some, of a sale or wherever nobody else buys.

@@ -1,5 +1,6 @@
 //! What the variables say, read once per instance.
 
+use crate::templates;
 use spin_sdk::variables;
 
 /// Where everybody is.
@@ -39,9 +40,10 @@ impl Setup {
                 database += &format!("{key}='{value}' ");
             }
         }
-        database += "application_name='order-floor' connect_timeout='3' \
-            options='-c timezone=UTC -c statement_timeout=3s -c jit=off -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_bitmapscan=off \
-            -c idle_in_transaction_session_timeout=5s'";
+        database += &format!(
+            "application_name='order-floor' connect_timeout='3' options='{}'",
+            templates::SESSION_OPTIONS
+        );
         let real = match &*variable("statements").await? {
             "real" => true,
             "select1" => false,

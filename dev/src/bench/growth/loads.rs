@@ -118,7 +118,7 @@ fn named(size: u64, of: Of) -> String {
 }
 
 fn workload(scenario: Scenario, target: &Target, orders: &Arc<[Placed]>, sale: Sale) -> Arc<Workload> {
-    Arc::new(Workload::new(scenario, host_of(target.address), orders.clone(), true).at(sale))
+    Arc::new(Workload::new(scenario, host_of(target.address), orders.clone()).at(sale))
 }
 
 /// Orders from all over the table. Where there are none, some are placed.
