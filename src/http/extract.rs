@@ -13,6 +13,7 @@ use crate::wire::{self, Body};
 use serde_json::{Map, Value};
 use spin_sdk::wasip3::http::types;
 use spin_sdk::wasip3::wit_future;
+use std::borrow::Cow;
 use std::cell::Cell;
 
 /// The longest body that is taken.
@@ -23,7 +24,7 @@ const DRAIN: usize = 16 * 1024 * 1024;
 /// A request's head. Headers are fetched from the host when somebody asks for them.
 pub struct Head {
     /// Its method, as written.
-    pub method: String,
+    pub method: Cow<'static, str>,
     /// Its path, without the query.
     pub path: String,
     headers: types::Headers,
@@ -36,16 +37,16 @@ impl Head {
     /// Takes a request apart.
     pub fn of(request: types::Request) -> (Self, Content) {
         let method = match request.get_method() {
-            types::Method::Get => "GET".to_owned(),
-            types::Method::Head => "HEAD".to_owned(),
-            types::Method::Post => "POST".to_owned(),
-            types::Method::Put => "PUT".to_owned(),
-            types::Method::Delete => "DELETE".to_owned(),
-            types::Method::Connect => "CONNECT".to_owned(),
-            types::Method::Options => "OPTIONS".to_owned(),
-            types::Method::Trace => "TRACE".to_owned(),
-            types::Method::Patch => "PATCH".to_owned(),
-            types::Method::Other(method) => method,
+            types::Method::Get => "GET".into(),
+            types::Method::Head => "HEAD".into(),
+            types::Method::Post => "POST".into(),
+            types::Method::Put => "PUT".into(),
+            types::Method::Delete => "DELETE".into(),
+            types::Method::Connect => "CONNECT".into(),
+            types::Method::Options => "OPTIONS".into(),
+            types::Method::Trace => "TRACE".into(),
+            types::Method::Patch => "PATCH".into(),
+            types::Method::Other(method) => method.into(),
         };
         let mut path = request.get_path_with_query().unwrap_or_default();
         path.truncate(path.find('?').unwrap_or(path.len()));

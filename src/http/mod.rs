@@ -25,9 +25,8 @@ pub async fn serve(request: Request) -> Response {
     let (head, body) = Head::of(request);
     let request_id = head.request_id();
     let log = Log::new(&request_id);
-    let (is_head, path) = (head.method == "HEAD", head.path.clone());
 
-    let matched = router::find(&head.method, &path);
+    let matched = router::find(&head.method, &head.path);
     let route = matched.label();
     let (result, context) = match config::get().await {
         Ok(config) => {
@@ -41,12 +40,12 @@ pub async fn serve(request: Request) -> Response {
     };
     let reply = result.unwrap_or_else(|error| {
         error.log(&log);
-        error.into_reply(&path)
+        error.into_reply(&head.path)
     });
 
     work::add(Count::Request { route, status: reply.status }, 1.0);
     work::add(Count::RequestSeconds { route }, begun.elapsed().as_secs_f64());
-    let response = reply.send(&request_id, is_head).await;
+    let response = reply.send(&request_id, head.method == "HEAD").await;
     drop(serving);
     if let Some(context) = context
         && has_work_behind(&context)
