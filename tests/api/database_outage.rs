@@ -115,13 +115,17 @@ async fn a_database_that_hangs_is_as_good_as_one_that_is_down() {
 
     let path = format!("/v1/orders/{}", document.id());
     let placing = order(&[2]);
-    let (read, placed, health, live) =
-        tokio::join!(app.get(&path), app.place(&placing), app.get("/health"), app.get("/health/live"));
-    live.json(200);
-    assert_eq!(health.json(503)["ok"], false);
-    for answer in [read, placed] {
-        answer.problem(503, "database_unavailable");
-        answer.retry_after();
+    // Several at a time, and once more when all that waited have heard that it was in vain.
+    for _ in 0..2 {
+        let reads = join_all((0..8).map(|_| app.get(&path)));
+        let (reads, placed, health, live) =
+            tokio::join!(reads, app.place(&placing), app.get("/health"), app.get("/health/live"));
+        live.json(200);
+        assert_eq!(health.json(503)["ok"], false);
+        for answer in reads.into_iter().chain([placed]) {
+            answer.problem(503, "database_unavailable");
+            answer.retry_after();
+        }
     }
 
     drop(frozen);

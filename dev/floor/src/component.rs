@@ -3,7 +3,7 @@
 //! No limits, no timers, no logs, no second attempts: a call that cannot be made is answered with 500 and the reason.
 //! What a peer answers does not matter.
 
-use crate::calls::{Answer, Call, HEADERS, Parameter, Peer, Sequence, Statement, Step};
+use crate::calls::{Answer, Call, HEADERS, Parameter, Peer, Sequence, Statement, Step, Work};
 use crate::turns::keep_company;
 use crate::{templates, wire};
 use spin_sdk::pg::{Connection, ParameterValue};
@@ -39,23 +39,24 @@ impl Guest for Floor {
             Some(id) => templates::read(id),
             None => templates::place(&SEQUENCE.with_borrow_mut(Sequence::next_order)),
         };
-        let headers = request.get_headers();
-        for name in work.reads {
-            headers.get(name);
-        }
-        drop(headers);
-        let done = match work.has_body {
-            true => receive(request).await,
-            false => Ok(drop(request)),
-        };
-        let result = match done {
-            Ok(()) => run(work.steps).await,
-            Err(reason) => Err(reason),
-        };
-        let response = send_back(result.map_or_else(Answer::failure, |()| work.answer)).await;
+        let answer = perform(request, work).await.unwrap_or_else(Answer::failure);
+        let response = send_back(answer).await;
         company.end();
         Ok(response)
     }
+}
+
+async fn perform(request: Request, work: Work) -> Result<Answer, String> {
+    let headers = request.get_headers();
+    for name in work.reads {
+        headers.get(name);
+    }
+    drop(headers);
+    if work.has_body {
+        receive(request).await?;
+    }
+    run(work.steps).await?;
+    Ok(work.answer)
 }
 
 async fn receive(request: Request) -> Result<(), String> {
