@@ -3,9 +3,9 @@
 //! The host has 64 connections for all instances, or fewer when it is configured so, and makes a new instance for every
 //! burst. To open one for every statement costs a round trip each time; to keep one leaves none for the others, and the
 //! instance that keeps one need not be the one that gets the next request. The host does not tell whether anybody waits.
-//! But those who wait are served in turn, so that how long it takes to open one tells. An instance keeps its connection
-//! once several were opened in less time than a statement takes, and looks again after a while; until then it keeps it for
-//! no longer than it is used.
+//! But those who wait are served in turn, so that how long it takes to open one tells. An instance keeps a connection that
+//! was opened in less time than a statement takes, and looks again after a while; one that took longer it keeps for no
+//! longer than it is used, and the next ones too, until several were quick.
 
 use super::Failure;
 use crate::config::Config;
@@ -15,7 +15,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-/// So many in a row must be opened quickly before one is kept.
+/// After one that was opened slowly, so many in a row must be opened quickly before one is kept.
 const QUICK: u32 = 2;
 /// For how long one is kept, before another look whether others wait.
 const KEPT: Duration = Duration::from_secs(1);
@@ -38,8 +38,8 @@ struct Slot {
     held: Option<Rc<Held>>,
     /// Somebody is opening one; the others wait for it.
     opening: bool,
-    /// How many were opened quickly, one after the other.
-    quick: u32,
+    /// How many must yet be opened quickly, one after the other, before one is kept.
+    quick_wanted: u32,
 }
 
 thread_local! {
@@ -73,11 +73,11 @@ impl Lease {
     fn compare(&self) {
         if let (Some(begun), Some(opened_in)) = (self.begun, self.held.opened_in.take()) {
             let is_quick = opened_in <= begun.elapsed();
-            let quick = SLOT.with_borrow_mut(|slot| {
-                slot.quick = if is_quick { slot.quick + 1 } else { 0 };
-                slot.quick
+            let quick_wanted = SLOT.with_borrow_mut(|slot| {
+                slot.quick_wanted = if is_quick { slot.quick_wanted.saturating_sub(1) } else { QUICK };
+                slot.quick_wanted
             });
-            if quick >= QUICK {
+            if quick_wanted == 0 {
                 self.held.kept.set(true);
                 task::spawn(give_back_in_time(Rc::downgrade(&self.held), Instant::now() + KEPT));
             }
