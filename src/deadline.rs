@@ -1,9 +1,9 @@
 //! Deadlines: a task that waits is woken when its time is over.
 //!
-//! A timer of the host is dear to start and to drop, and nearly all are dropped unused. So an instance has one for all its
-//! tasks, which runs for as long as any of them waits: the watchdog's. Tasks of different requests cannot wake each other by
-//! their wakers; what one does to a stream reaches the other, so every task that waits listens to a stream of its own, which
-//! the watchdog ends.
+//! A timer of the host is dear to start and to drop, and nearly all are dropped unused. So an instance has one for all waits
+//! with a limit, which runs for as long as there are any, and up to a second longer: the watchdog's. Tasks of different
+//! requests cannot wake each other by their wakers; what one does to a stream reaches the other, so every task that waits
+//! listens to a stream of its own, which the watchdog ends.
 
 use crate::task::{self, now};
 use spin_sdk::wasip3::wit_bindgen::{StreamReader, StreamWriter};
@@ -36,7 +36,8 @@ struct Watched {
 
 /// Wakes a task. One serves for all its waits, one after the other.
 pub struct Alarm {
-    /// Before the other end, because fields are dropped in this order: nobody need be told then.
+    /// Before the other end, because fields are dropped in this order: the end of a stream that is still being read would be
+    /// told to the task.
     listening: Pin<Box<dyn Future<Output = ()>>>,
     watched: Rc<Watched>,
     waker: Option<Waker>,
@@ -84,7 +85,7 @@ async fn listen(mut reader: StreamReader<u8>) {
     reader.next().await;
 }
 
-/// Puts an alarm in the place of that of the task that is being polled, and returns that.
+/// Exchanges the alarm of the task that is being polled; the one that was there.
 pub fn exchange_alarm(alarm: Option<Alarm>) -> Option<Alarm> {
     ALARM.replace(alarm)
 }
@@ -107,12 +108,14 @@ pub async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option
     .await;
     if let Some(alarm) = alarm.filter(|alarm| !alarm.has_rung()) {
         alarm.watched.deadline.set(None);
-        ALARM.set(Some(alarm));
+        // Of two waits side by side the later one leaves its alarm; the other's is dropped when nothing is borrowed any more.
+        drop(ALARM.replace(Some(alarm)));
     }
     result
 }
 
-/// Set while the watchdog runs; also taken back when the host cancels the task that it is part of.
+/// Set while the watchdog runs. Taken back even if the host should cancel the task that it is part of, which no host does
+/// today: the next wait would start another one.
 struct Running;
 
 impl Drop for Running {
@@ -121,7 +124,7 @@ impl Drop for Running {
     }
 }
 
-/// Wakes those whose time is over, until nobody waits.
+/// Wakes those whose time is over, until it finds nobody waiting.
 async fn watch(_running: Running) {
     loop {
         let now = Instant::now();

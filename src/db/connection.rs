@@ -66,6 +66,8 @@ impl Lease {
 
     /// Forgets the connection, because it is closed or in an unknown state: the next statement opens another.
     pub fn discard(&self) {
+        // How long the statement took says nothing then.
+        self.held.opened_in.set(None);
         forget(&self.held);
     }
 
