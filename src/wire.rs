@@ -67,9 +67,31 @@ pub enum Body {
     TooLarge,
 }
 
-/// Reads a body of at most `limit` bytes. What is beyond is read on and thrown away, up to `drain` bytes more, so that
-/// a client that is still sending gets to read the answer.
-pub async fn read(mut stream: StreamReader<u8>, limit: usize, drain: usize) -> Body {
+/// What the host is told of the message whose body is consumed.
+type Consumed = FutureReader<Result<(), ErrorCode>>;
+/// A body that is being consumed: its stream and its trailers.
+type Incoming = (StreamReader<u8>, FutureReader<Result<Option<Trailers>, ErrorCode>>);
+
+/// Receives a message's body of at most `limit` bytes. What is beyond is read on and thrown away, up to `drain` bytes more,
+/// so that a client that is still sending gets to read the answer. `consume` is the message's `consume_body`.
+///
+/// # Errors
+/// The connection broke in the middle of the body, which shows only in its trailers.
+pub async fn receive(
+    consume: impl FnOnce(Consumed) -> Incoming,
+    limit: usize,
+    drain: usize,
+) -> Result<Body, ErrorCode> {
+    let (_done, result) = wit_future::new(|| Ok(()));
+    let (stream, trailers) = consume(result);
+    let body = read(stream, limit, drain).await;
+    if matches!(body, Body::Whole(_)) {
+        trailers.await?;
+    }
+    Ok(body)
+}
+
+async fn read(mut stream: StreamReader<u8>, limit: usize, drain: usize) -> Body {
     let mut body = Vec::new();
     let mut total = 0;
     let mut chunk = Vec::with_capacity(4 * 1024);

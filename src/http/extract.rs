@@ -12,7 +12,6 @@ use crate::domain::seats::{SeatSet, request_hash};
 use crate::wire::{self, Body};
 use serde_json::{Map, Value};
 use spin_sdk::wasip3::http::types;
-use spin_sdk::wasip3::wit_future;
 use std::borrow::Cow;
 use std::cell::Cell;
 
@@ -136,14 +135,11 @@ fn same(a: &[u8], b: &[u8]) -> bool {
 /// # Errors
 /// 413 beyond [`BODY_LIMIT`], 400 when it breaks off.
 pub async fn body(Content(request): Content) -> Result<Vec<u8>, ApiError> {
-    let (_done, result) = wit_future::new(|| Ok(()));
-    let (stream, trailers) = types::Request::consume_body(request, result);
-    match wire::read(stream, BODY_LIMIT, DRAIN).await {
-        Body::TooLarge => Err(ApiError::body_too_large(BODY_LIMIT)),
-        Body::Whole(body) => match trailers.await {
-            Ok(_) => Ok(body),
-            Err(_) => Err(ApiError::malformed_json("The body breaks off.")),
-        },
+    let consume = |result| types::Request::consume_body(request, result);
+    match wire::receive(consume, BODY_LIMIT, DRAIN).await {
+        Ok(Body::Whole(body)) => Ok(body),
+        Ok(Body::TooLarge) => Err(ApiError::body_too_large(BODY_LIMIT)),
+        Err(_) => Err(ApiError::malformed_json("The body breaks off.")),
     }
 }
 

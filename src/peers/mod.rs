@@ -10,7 +10,6 @@ use crate::deadline;
 use crate::telemetry::work::{self, Count};
 use crate::wire::{self, Body};
 use spin_sdk::wasip3::http::{client, types};
-use spin_sdk::wasip3::wit_future;
 use std::time::Duration;
 
 /// The longest answer that is read from a peer, in bytes.
@@ -151,16 +150,12 @@ async fn exchange(call: Call<'_>) -> Result<Answer, Silence> {
     let status = response.get_status_code();
     // Only an answer that refuses says when to come again.
     let retry_after_seconds = if status < 400 { None } else { retry_after(&response.get_headers()) };
-    let (_done, result) = wit_future::new(|| Ok(()));
-    let (stream, trailers) = types::Response::consume_body(response, result);
-    let Body::Whole(body) = wire::read(stream, ANSWER_LIMIT, 0).await else {
-        return Err(format!("status {status} with more than {ANSWER_LIMIT} bytes").into());
-    };
-    // A connection that broke in the middle of the body shows only here.
-    trailers
-        .await
-        .map_err(|code| Silence::unanswered(format!("status {status}, body broken off: {code:?}")))?;
-    Ok(Answer { status, retry_after_seconds, body })
+    let consume = |result| types::Response::consume_body(response, result);
+    match wire::receive(consume, ANSWER_LIMIT, 0).await {
+        Ok(Body::Whole(body)) => Ok(Answer { status, retry_after_seconds, body }),
+        Ok(Body::TooLarge) => Err(format!("status {status} with more than {ANSWER_LIMIT} bytes").into()),
+        Err(code) => Err(Silence::unanswered(format!("status {status}, body broken off: {code:?}"))),
+    }
 }
 
 fn retry_after(headers: &types::Headers) -> Option<u64> {

@@ -10,7 +10,6 @@ use spin_sdk::pg::{Connection, ParameterValue};
 use spin_sdk::wasip3::exports::http::handler::Guest;
 use spin_sdk::wasip3::http::types::{ErrorCode, Method, Request, Response, Scheme};
 use spin_sdk::wasip3::http::{client, service};
-use spin_sdk::wasip3::wit_future;
 use std::cell::RefCell;
 use std::fmt::Debug;
 use std::rc::Rc;
@@ -35,10 +34,7 @@ impl Guest for Floor {
         let company = keep_company();
         let _ = request.get_method();
         let path = request.get_path_with_query().unwrap_or_default();
-        let work = match path.strip_prefix("/v1/orders/") {
-            Some(id) => templates::read(id),
-            None => templates::place(&SEQUENCE.with_borrow_mut(Sequence::next_order)),
-        };
+        let work = templates::work(&path, || SEQUENCE.with_borrow_mut(Sequence::next_order));
         let answer = perform(request, work).await.unwrap_or_else(Answer::failure);
         let response = send_back(answer).await;
         company.end();
@@ -53,17 +49,11 @@ async fn perform(request: Request, work: Work) -> Result<Answer, String> {
     }
     drop(headers);
     if work.has_body {
-        receive(request).await?;
+        let consume = |result| Request::consume_body(request, result);
+        wire::receive(consume, usize::MAX, 0).await.map_err(failed("the request's body"))?;
     }
     run(work.steps).await?;
     Ok(work.answer)
-}
-
-async fn receive(request: Request) -> Result<(), String> {
-    let (_done, result) = wit_future::new(|| Ok(()));
-    let (stream, trailers) = Request::consume_body(request, result);
-    wire::read(stream, usize::MAX, 0).await;
-    trailers.await.map(drop).map_err(failed("the request's body"))
 }
 
 async fn run(steps: Vec<Step>) -> Result<(), String> {
@@ -154,10 +144,8 @@ async fn send(setup: &Setup, call: Call) -> Result<(), String> {
     let response = client::send(request).await.map_err(failed(call.path))?;
 
     // To its end, so that the host can use the connection again.
-    let (_done, result) = wit_future::new(|| Ok(()));
-    let (stream, trailers) = Response::consume_body(response, result);
-    wire::read(stream, usize::MAX, 0).await;
-    trailers.await.map(drop).map_err(failed(call.path))
+    let consume = |result| Response::consume_body(response, result);
+    wire::receive(consume, usize::MAX, 0).await.map(drop).map_err(failed(call.path))
 }
 
 fn failed<E: Debug>(what: &str) -> impl FnOnce(E) -> String {

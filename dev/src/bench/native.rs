@@ -103,13 +103,9 @@ impl Floor {
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-        let work = match request.uri().path().strip_prefix("/v1/orders/") {
-            Some(id) => templates::read(id),
-            None => {
-                let mut sequence = self.sequence.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                templates::place(&sequence.next_order())
-            }
-        };
+        let next_order =
+            || self.sequence.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next_order();
+        let work = templates::work(request.uri().path(), next_order);
         let answer = match request.into_body().collect().await {
             Ok(_) => self.perform(work.steps).await.map(|()| work.answer),
             Err(error) => Err(error.into()),
