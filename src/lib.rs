@@ -4,26 +4,26 @@
 //! Start at [`domain::saga`], which decides; [`commands::drive`] acts on its decisions; [`http::router`] lists the
 //! endpoints. ARCHITECTURE.md shows the map and walks one request through it.
 
-pub mod commands;
+// In reading order: a room uses only what stands before it.
+pub mod domain;
+pub mod runtime;
+pub mod telemetry;
 pub mod config;
 pub mod db;
-pub mod deadline;
-pub mod domain;
-pub mod http;
 pub mod peers;
+pub mod commands;
 pub mod queries;
-pub mod task;
-pub mod telemetry;
-pub mod turns;
-pub mod wire;
+pub mod http;
 
 #[global_allocator]
-static ALLOCATOR: telemetry::heap::Counting = telemetry::heap::Counting;
+static ALLOCATOR: runtime::heap::Counting = runtime::heap::Counting;
 
 /// The component's entry, called by Spin for every request. Without the SDK's macro, which makes a request of the `http`
 /// crate's of everything that came, headers that nobody asks for included.
 #[cfg(target_arch = "wasm32")]
 mod entry {
+    use crate::runtime::task::Task;
+    use crate::runtime::yielding::IdleTask;
     use spin_sdk::wasip3::exports::http::handler::Guest;
     use spin_sdk::wasip3::http::service;
     use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
@@ -34,9 +34,9 @@ mod entry {
 
     impl Guest for Component {
         async fn handle(request: Request) -> Result<Response, ErrorCode> {
-            let company = crate::turns::keep_company();
-            let response = crate::task::Task::new(crate::http::serve(request)).await;
-            company.end();
+            let idle = IdleTask::spawn();
+            let response = Task::new(crate::http::serve(request)).await;
+            idle.end();
             Ok(response)
         }
     }

@@ -1,9 +1,11 @@
 //! Delivers outbox messages to Notification, at least once each.
 
-use super::{Context, random};
-use crate::db::outbox::{self, Message};
+use super::Context;
+use crate::db::outbox;
+use crate::domain::message::Message;
 use crate::domain::retry;
 use crate::peers::notification;
+use crate::runtime::random::random;
 use serde_json::json;
 
 /// Delivers the messages that the context's work has stored, and holds the lease of.

@@ -3,14 +3,15 @@
 //! The request that places an order, the callback and the sweep all move orders by this one loop.
 
 use super::perform::{Performed, perform};
-use super::{Context, random};
+use super::Context;
 use crate::db::DbError;
 use crate::db::orders::Document;
-use crate::db::outbox::Message;
+use crate::domain::message::Message;
 use crate::db::transition::{self, Applied, Entry, Made};
 use crate::domain::order::{MessageKind, Order, Phase};
 use crate::domain::saga::{self, Due, Event, Rejected, Tickets, Transition};
 use crate::domain::ticket::ticket_code;
+use crate::runtime::random::random;
 use crate::telemetry::log::{Level, Log};
 use serde_json::{Value, json};
 use uuid::Uuid;

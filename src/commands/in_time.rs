@@ -3,10 +3,8 @@
 use super::Context;
 use super::deliver::deliver_all;
 use crate::db::DbError;
-use crate::task;
-use futures::future::{Either, select};
+use crate::runtime::{deadline, task};
 use serde_json::json;
-use std::pin::pin;
 use std::time::Duration;
 
 /// Runs `work` for at most `budget`. `None`: it goes on in the background; should the host end meanwhile, the sweep
@@ -19,18 +17,17 @@ pub async fn within<T: 'static>(
     budget: Duration,
     work: impl Future<Output = Result<T, DbError>> + 'static,
 ) -> Result<Option<T>, DbError> {
-    match select(Box::pin(work), pin!(spin_sdk::time::sleep(budget))).await {
-        Either::Left((result, _)) => result.map(Some),
-        Either::Right(((), unfinished)) => {
-            let context = context.clone();
-            task::spawn(async move {
-                if let Err(error) = unfinished.await {
-                    let cause = format!("{error:?}");
-                    context.log.warn("work behind an answer is left to the sweep", json!({ "cause": cause }));
-                }
-                deliver_all(&context).await;
-            });
-            Ok(None)
-        }
+    let mut work = Box::pin(work);
+    if let Some(result) = deadline::timeout(budget, work.as_mut()).await {
+        return result.map(Some);
     }
+    let context = context.clone();
+    task::spawn(async move {
+        if let Err(error) = work.await {
+            let cause = format!("{error:?}");
+            context.log.warn("work behind an answer is left to the sweep", json!({ "cause": cause }));
+        }
+        deliver_all(&context).await;
+    });
+    Ok(None)
 }

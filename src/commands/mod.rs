@@ -14,7 +14,7 @@ pub mod refund_order;
 pub mod sweep;
 
 use crate::config::Config;
-use crate::db::outbox::Message;
+use crate::domain::message::Message;
 use crate::telemetry::log::Log;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -37,12 +37,4 @@ impl Context {
     pub fn new(config: Rc<Config>, log: Log, actor: &'static str) -> Self {
         Self { config, log, actor, messages: Rc::default() }
     }
-}
-
-/// Random bytes from the host.
-pub fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    // The host's generator does not fail; a code that could be guessed must never be issued all the same.
-    getrandom::fill(&mut bytes).expect("the host gives random bytes");
-    bytes
 }

@@ -8,7 +8,7 @@ use super::deliver::{deliver, deliver_all};
 use super::drive::drive;
 use crate::db::work::Due;
 use crate::db::{DbError, orders, outbox};
-use crate::task;
+use crate::runtime::task;
 use futures::future::{join, join_all};
 use serde_json::json;
 use std::rc::Rc;

@@ -6,10 +6,16 @@
 //! But those who wait are served in turn, so that how long it takes to open one tells. An instance keeps a connection that
 //! was opened in less time than a statement takes, and looks again after a while; one that took longer it keeps for no
 //! longer than it is used, and the next ones too, until several were quick.
+//!
+//! While the database does not answer, a circuit breaker keeps requests from waiting for it one after the other.
 
 use super::Failure;
 use crate::config::Config;
-use crate::task;
+use crate::runtime::deadline::timeout;
+use crate::runtime::{cancellation, task};
+use futures::FutureExt;
+use futures::channel::oneshot;
+use futures::future::Shared;
 use spin_sdk::pg::Connection;
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -21,25 +27,38 @@ const QUICK: u32 = 2;
 const KEPT: Duration = Duration::from_secs(1);
 /// One that was not used for so long is given back, because the instance may have served its last request.
 const IDLE: Duration = Duration::from_millis(50);
+/// The longest wait for a connection.
+const OPEN_LIMIT: Duration = Duration::from_secs(4);
+/// An attempt to open one that failed after so long timed out somewhere; one that failed sooner was refused.
+const TIMED_OUT_AFTER: Duration = Duration::from_secs(1);
+/// After an attempt that timed out, requests are refused at once for so long; then one of them tries again.
+const BREAKER_OPEN: Duration = Duration::from_secs(1);
 
 /// A connection with what is known of it.
-struct Held {
+pub struct Held {
     connection: Connection,
     /// How long it took to open, until that has been compared with the time of a statement.
     opened_in: Cell<Option<Duration>>,
     /// It is given back by itself, in time.
-    kept: Cell<bool>,
+    is_kept: Cell<bool>,
     /// How often it has been used.
     uses: Cell<u32>,
+    /// Statements that are under way on it.
+    under_way: Cell<u32>,
 }
+
+/// What those who wait for an attempt to open a connection get.
+type Opened = Result<Rc<Held>, Failure>;
 
 #[derive(Default)]
 struct Slot {
     held: Option<Rc<Held>>,
-    /// Somebody is opening one; the others wait for it.
-    opening: bool,
+    /// The attempt that is under way; the others wait for it.
+    opening: Option<Shared<oneshot::Receiver<Opened>>>,
     /// How many must yet be opened quickly, one after the other, before one is kept.
     quick_wanted: u32,
+    /// The circuit breaker: set when the last attempt timed out, to the time of the next one.
+    retry_at: Option<Instant>,
 }
 
 thread_local! {
@@ -55,6 +74,7 @@ pub struct Lease {
 impl Lease {
     fn of(held: Rc<Held>) -> Self {
         held.uses.set(held.uses.get().wrapping_add(1));
+        held.under_way.set(held.under_way.get() + 1);
         let begun = held.opened_in.get().map(|_| Instant::now());
         Self { held, begun }
     }
@@ -64,11 +84,9 @@ impl Lease {
         &self.held.connection
     }
 
-    /// Forgets the connection, because it is closed or in an unknown state: the next statement opens another.
-    pub fn discard(&self) {
-        // How long the statement took says nothing then.
-        self.held.opened_in.set(None);
-        forget(&self.held);
+    /// The connection, to be discarded if need be when the lease is gone.
+    pub fn held(&self) -> Rc<Held> {
+        self.held.clone()
     }
 
     /// Compares the time that opening the connection took with that of a statement, the first that ends.
@@ -80,7 +98,7 @@ impl Lease {
                 slot.quick_wanted
             });
             if quick_wanted == 0 {
-                self.held.kept.set(true);
+                self.held.is_kept.set(true);
                 task::spawn(give_back_in_time(Rc::downgrade(&self.held), Instant::now() + KEPT));
             }
         }
@@ -90,11 +108,18 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.compare();
-        // The slot's and ours: no other statement is under way on it.
-        if !self.held.kept.get() && Rc::strong_count(&self.held) == 2 {
+        self.held.under_way.set(self.held.under_way.get() - 1);
+        if !self.held.is_kept.get() && self.held.under_way.get() == 0 {
             forget(&self.held);
         }
     }
+}
+
+/// Forgets a connection, because it is closed or in an unknown state: the next statement opens another.
+pub fn discard(held: &Rc<Held>) {
+    // How long the statement took says nothing then.
+    held.opened_in.set(None);
+    forget(held);
 }
 
 /// Takes a connection out of the slot. It goes back to the host when the statements on it have ended.
@@ -109,61 +134,101 @@ pub fn give_back() {
     drop(held);
 }
 
+/// What somebody does who wants a connection.
+enum Step {
+    Use(Rc<Held>),
+    Open(oneshot::Sender<Opened>),
+    Wait(Shared<oneshot::Receiver<Opened>>),
+    Refuse,
+}
+
+fn step() -> Step {
+    SLOT.with_borrow_mut(|slot| {
+        if let Some(held) = &slot.held {
+            return Step::Use(held.clone());
+        }
+        // A single request probes a database that did not answer; the others need not wait with it.
+        if slot.retry_at.is_some_and(|at| slot.opening.is_some() || task::now() < at) {
+            return Step::Refuse;
+        }
+        if let Some(opening) = &slot.opening {
+            return Step::Wait(opening.clone());
+        }
+        let (sender, receiver) = oneshot::channel();
+        slot.opening = Some(receiver.shared());
+        Step::Open(sender)
+    })
+}
+
 /// Gets the connection, opening it if there is none.
 pub async fn lease(config: &Config) -> Result<Lease, Failure> {
-    // Requests of one instance cannot wake each other, so those that wait look again and again.
-    let mut pause = Duration::from_millis(1);
     loop {
-        if let Some(held) = SLOT.with_borrow(|slot| slot.held.clone()) {
-            return Ok(Lease::of(held));
+        match step() {
+            Step::Use(held) => return Ok(Lease::of(held)),
+            Step::Refuse => return Err(Failure::Connect("no connection in time, a moment ago".into())),
+            Step::Open(sender) => {
+                let opened = open(config.database.expose().clone()).await;
+                let held = settle(opened);
+                // Those who wait find what is in the slot; there may be none.
+                let _ = sender.send(held.clone());
+                return held.map(Lease::of);
+            }
+            Step::Wait(opening) => match opening.await {
+                Ok(Ok(held)) => return Ok(Lease::of(held)),
+                Ok(Err(failure)) => return Err(failure),
+                // Whoever was at it is gone: look again.
+                Err(oneshot::Canceled) => SLOT.with_borrow_mut(|slot| slot.opening = None),
+            },
         }
-        if let Some(_turn) = Turn::take() {
-            let held = open(config).await?;
-            SLOT.with_borrow_mut(|slot| slot.held = Some(held.clone()));
-            return Ok(Lease::of(held));
-        }
-        spin_sdk::time::sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_millis(16));
     }
 }
 
-async fn open(config: &Config) -> Result<Rc<Held>, Failure> {
+/// An attempt is over: what the slot and the circuit breaker make of it.
+fn settle(opened: Opened) -> Opened {
+    SLOT.with_borrow_mut(|slot| {
+        slot.opening = None;
+        slot.retry_at = matches!(opened, Err(Failure::TimedOut)).then(|| task::now() + BREAKER_OPEN);
+        slot.held = opened.as_ref().ok().cloned();
+    });
+    opened
+}
+
+async fn open(address: String) -> Opened {
     let begun = Instant::now();
-    let connection = Connection::open(config.database.clone()).await?;
+    let mut opening = Box::pin(connect(address, begun));
+    match timeout(OPEN_LIMIT, opening.as_mut()).await {
+        // The host's own limit ended it, or a network that swallows everything.
+        Some(Err(Failure::Connect(_))) if begun.elapsed() >= TIMED_OUT_AFTER => Err(Failure::TimedOut),
+        Some(opened) => opened,
+        None => {
+            // It goes on in the background. If a connection comes of it all the same, the outage is over.
+            task::spawn(cancellation::leave(Box::pin(async move {
+                if opening.await.is_ok() {
+                    SLOT.with_borrow_mut(|slot| slot.retry_at = None);
+                }
+            })));
+            Err(Failure::TimedOut)
+        }
+    }
+}
+
+async fn connect(address: String, begun: Instant) -> Opened {
+    let connection = Connection::open(address).await?;
     let opened_in = Cell::new(Some(begun.elapsed()));
-    Ok(Rc::new(Held { connection, opened_in, kept: Cell::new(false), uses: Cell::new(0) }))
+    let (is_kept, uses, under_way) = (Cell::new(false), Cell::new(0), Cell::new(0));
+    Ok(Rc::new(Held { connection, opened_in, is_kept, uses, under_way }))
 }
 
 /// Takes the connection out of the slot when it is not used any more, or its time is over.
 async fn give_back_in_time(kept: Weak<Held>, end: Instant) {
     let mut uses = None;
     while let Some(held) = kept.upgrade() {
-        // The slot's and ours: no statement is under way on it, however long it takes.
-        let is_idle = Rc::strong_count(&held) == 2 && uses == Some(held.uses.get());
+        let is_idle = held.under_way.get() == 0 && uses == Some(held.uses.get());
         if is_idle || Instant::now() >= end {
             forget(&held);
         }
         uses = Some(held.uses.get());
         drop(held);
         spin_sdk::time::sleep(IDLE).await;
-    }
-}
-
-/// The turn to open the connection; given up when dropped, also in the middle of it.
-struct Turn;
-
-impl Turn {
-    fn take() -> Option<Self> {
-        SLOT.with_borrow_mut(|slot| {
-            let free = !slot.opening;
-            slot.opening = true;
-            free.then(|| Self)
-        })
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        SLOT.with_borrow_mut(|slot| slot.opening = false);
     }
 }

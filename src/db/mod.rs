@@ -13,8 +13,9 @@ pub mod transition;
 pub mod work;
 
 use crate::config::Config;
-use crate::deadline;
-use spin_sdk::pg::{Connection, DbValue, Error as SpinError, ParameterValue, PgError, QueryError};
+use crate::runtime::deadline::within;
+use connection::Lease;
+use spin_sdk::pg::{DbValue, Error as SpinError, ParameterValue, PgError, QueryError};
 use std::time::Duration;
 
 pub use connection::give_back as give_connection_back;
@@ -38,36 +39,36 @@ type Row = Vec<DbValue>;
 /// Runs a statement that gives one row at most.
 async fn query(
     config: &Config,
-    statement: &str,
+    statement: &'static str,
     parameters: impl Fn() -> Vec<ParameterValue>,
 ) -> Result<Option<Row>, DbError> {
-    let run = async |connection: &Connection| only(connection, statement, parameters()).await;
-    attempt(config, run).await
+    attempt(config, |lease| only(lease, statement, parameters())).await
 }
 
 /// Runs a statement that gives any number of rows.
 async fn query_all(
     config: &Config,
-    statement: &str,
+    statement: &'static str,
     parameters: impl Fn() -> Vec<ParameterValue>,
 ) -> Result<Vec<Row>, DbError> {
-    let run = async |connection: &Connection| all(connection, statement, parameters()).await;
-    attempt(config, run).await
+    attempt(config, |lease| all(lease, statement, parameters())).await
 }
 
 /// Runs a statement on the instance's connection. One that turns out to be closed is reopened once.
-async fn attempt<T>(
-    config: &Config,
-    run: impl AsyncFn(&Connection) -> Result<T, Failure>,
-) -> Result<T, DbError> {
+async fn attempt<T: 'static, F>(config: &Config, run: impl Fn(Lease) -> F) -> Result<T, DbError>
+where
+    F: Future<Output = Result<T, Failure>> + 'static,
+{
     let mut retried = false;
     loop {
-        let lease = within(connection::lease(config)).await?;
-        match within(run(lease.connection())).await {
+        let lease = connection::lease(config).await?;
+        let held = lease.held();
+        let result = within(STATEMENT_DEADLINE, run(lease)).await.unwrap_or(Err(Failure::TimedOut));
+        match result {
             Ok(result) => return Ok(result),
             Err(failure) => {
                 if failure.discards_connection() {
-                    lease.discard();
+                    connection::discard(&held);
                 }
                 if retried || !failure.is_worth_a_second_try() {
                     return Err(failure.into());
@@ -81,23 +82,19 @@ async fn attempt<T>(
 /// The statement's end comes first: then the row is there, and the host need not wake us once more for it. For one row, that
 /// is: of more than four, which the host lets wait, the end would never come.
 async fn only(
-    connection: &Connection,
+    lease: Lease,
     statement: &str,
     parameters: Vec<ParameterValue>,
 ) -> Result<Option<Row>, Failure> {
-    let (_, mut rows, end) = connection.query(statement, parameters).await?.into_inner();
+    let (_, mut rows, end) = lease.connection().query(statement, parameters).await?.into_inner();
     // Errors of execution, such as a violated constraint, arrive only here.
     end.await.map_err(SpinError::PgError)?;
     Ok(rows.next().await)
 }
 
 /// Drains the rows first, because the host lets only a few of them wait.
-async fn all(
-    connection: &Connection,
-    statement: &str,
-    parameters: Vec<ParameterValue>,
-) -> Result<Vec<Row>, Failure> {
-    let (_, mut stream, end) = connection.query(statement, parameters).await?.into_inner();
+async fn all(lease: Lease, statement: &str, parameters: Vec<ParameterValue>) -> Result<Vec<Row>, Failure> {
+    let (_, mut stream, end) = lease.connection().query(statement, parameters).await?.into_inner();
     let mut rows = Vec::new();
     while let Some(row) = stream.next().await {
         rows.push(row);
@@ -106,12 +103,8 @@ async fn all(
     Ok(rows)
 }
 
-async fn within<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    deadline::within(STATEMENT_DEADLINE, work).await.unwrap_or(Err(Failure::TimedOut))
-}
-
 /// A failed attempt at a statement.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Failure {
     /// The connection could not be opened.
     Connect(String),

@@ -3,24 +3,10 @@
 use super::{Columns, DbError, query, query_all, text, uuid};
 use crate::config::Config;
 use crate::domain::ids::OrderId;
+use crate::domain::message::Message;
 use crate::domain::retry;
 use spin_sdk::pg::ParameterValue;
 use uuid::Uuid;
-
-/// A message that must go out at least once.
-#[derive(Clone, Debug)]
-pub struct Message {
-    /// Its id, the same at every attempt.
-    pub id: Uuid,
-    /// The order that it tells of.
-    pub order_id: OrderId,
-    /// Its type, as `ORDER_CONFIRMED`.
-    pub kind: String,
-    /// Its JSON body.
-    pub payload: String,
-    /// Attempts begun so far.
-    pub attempts: u32,
-}
 
 /// Claims due messages for the sweep: each is leased to the caller.
 ///

@@ -4,6 +4,7 @@ use super::answer::{Answer, answer};
 use super::orders::{Document, order};
 use super::{DbError, json, query, text, uuid};
 use crate::config::Config;
+use crate::domain::message::Message;
 use crate::domain::order::{Order, PaymentStatus, Phase};
 use crate::domain::retry;
 use crate::domain::saga::{Claims, Due, Tickets, Transition};
@@ -41,7 +42,7 @@ pub struct Made {
     /// One id and code per seat, when tickets are issued, in the order of the order's seats.
     pub tickets: Vec<(Uuid, String)>,
     /// The message that goes out with it.
-    pub message: Option<super::outbox::Message>,
+    pub message: Option<Message>,
     /// Random, for the back-off.
     pub jitter: u8,
     /// What came of an action counts only under the lease under which it was performed; news and requests have none.

@@ -5,6 +5,7 @@
 
 pub mod ids;
 pub mod key;
+pub mod message;
 pub mod money;
 pub mod order;
 pub mod retry;

@@ -23,7 +23,7 @@ pub async fn hear(context: &Context, head: &Head, body: Content) -> Result<Reply
     let believed = match &context.config.webhook_key {
         None => false,
         Some(key) => {
-            verify(key, head, &body, SystemTime::now()).map_err(ApiError::callback_rejected)?;
+            verify(key.expose(), head, &body, SystemTime::now()).map_err(ApiError::callback_rejected)?;
             true
         }
     };

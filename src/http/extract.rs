@@ -2,23 +2,27 @@
 
 use super::problem::{ApiError, FieldError};
 use crate::commands::payment_callback::Callback;
-use crate::commands::random;
 use crate::commands::redrive::{self, Chosen};
 use crate::db::orders::Request as PlacingRequest;
 use crate::domain::ids::{OrderId, PaymentId, parse_positive_int, parse_uuid};
 use crate::domain::key::IdempotencyKey;
 use crate::domain::order::PaymentStatus;
 use crate::domain::seats::{SeatSet, request_hash};
-use crate::wire::{self, Body};
+use crate::runtime::body::{self, Body, ReadError};
+use crate::runtime::random::random;
 use serde_json::{Map, Value};
 use spin_sdk::wasip3::http::types;
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::time::Duration;
 
 /// The longest body that is taken.
 pub const BODY_LIMIT: usize = 64 * 1024;
 /// How much of a longer one is read on before it is refused, so that the client gets to read the refusal.
 const DRAIN: usize = 16 * 1024 * 1024;
+
+/// The longest time that a body may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// A request's head. Headers are fetched from the host when somebody asks for them.
 pub struct Head {
@@ -136,10 +140,11 @@ fn same(a: &[u8], b: &[u8]) -> bool {
 /// 413 beyond [`BODY_LIMIT`], 400 when it breaks off.
 pub async fn body(Content(request): Content) -> Result<Vec<u8>, ApiError> {
     let consume = |result| types::Request::consume_body(request, result);
-    match wire::receive(consume, BODY_LIMIT, DRAIN).await {
+    match body::receive_within(BODY_TIME, consume, BODY_LIMIT, DRAIN).await {
         Ok(Body::Whole(body)) => Ok(body),
         Ok(Body::TooLarge) => Err(ApiError::body_too_large(BODY_LIMIT)),
-        Err(_) => Err(ApiError::malformed_json("The body breaks off.")),
+        Err(ReadError::Broken) => Err(ApiError::malformed_json("The body breaks off.")),
+        Err(ReadError::TimedOut) => Err(ApiError::request_timeout(BODY_TIME.as_secs())),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::commands::Context;
 use crate::commands::deliver::deliver_all;
 use crate::commands::housekeeping::{self, Serving};
 use crate::config;
-use crate::task;
+use crate::runtime::task;
 use crate::telemetry::log::{self, Log};
 use crate::telemetry::work::{self, Count};
 use extract::Head;
@@ -36,7 +36,7 @@ pub async fn serve(request: Request) -> Response {
         }
         // A liveness probe asks for the process, which is alive whatever its configuration says.
         Err(_) if matched.is_live() => (Ok(ops::live()), None),
-        Err(sentence) => (Err(ApiError::misconfigured(sentence)), None),
+        Err(error) => (Err(ApiError::misconfigured(&error)), None),
     };
     let reply = result.unwrap_or_else(|error| {
         error.log(&log);

@@ -69,6 +69,6 @@ pub async fn redrive(context: &Context, head: &Head, body: Content) -> Result<Re
 pub fn require_internal(context: &Context, head: &Head) -> Result<(), ApiError> {
     match &context.config.internal_token {
         None => Err(ApiError::forbidden()),
-        Some(token) => head.require_bearer(token),
+        Some(token) => head.require_bearer(token.expose()),
     }
 }

@@ -58,6 +58,7 @@ kinds! {
     ROUTE_NOT_FOUND = "route_not_found" 404 "There is nothing at this path";
     ORDER_NOT_FOUND = "order_not_found" 404 "There is no such order";
     METHOD_NOT_ALLOWED = "method_not_allowed" 405 "This path does not take this method";
+    REQUEST_TIMEOUT = "request_timeout" 408 "The request did not arrive in time";
     SEATS_UNAVAILABLE = "seats_unavailable" 409 "Seats are no longer available";
     EVENT_NOT_ON_SALE = "event_not_on_sale" 409 "The event is not on sale";
     ORDER_NOT_CANCELLABLE = "order_not_cancellable" 409 "The order can no longer be cancelled";
@@ -153,6 +154,11 @@ impl ApiError {
         error
     }
 
+    /// 408: the body did not arrive in time.
+    pub fn request_timeout(seconds: u64) -> Self {
+        Self::new(&REQUEST_TIMEOUT, format!("The body must arrive within {seconds} seconds."))
+    }
+
     /// 409: other live orders have these seats.
     pub fn seats_taken(seats: &[i32]) -> Self {
         let list = crate::domain::seats::in_words(seats);
@@ -222,10 +228,10 @@ impl ApiError {
         error
     }
 
-    /// 500: the service is misconfigured; the sentence names the variable and shows no value.
-    pub fn misconfigured(sentence: String) -> Self {
-        let mut error = Self::new(&INTERNAL_ERROR, &*sentence);
-        error.0.cause = Some(sentence);
+    /// 500: the service is misconfigured; the error's sentence names the variable and shows no value. Its causes are for the log.
+    pub fn misconfigured(cause: &anyhow::Error) -> Self {
+        let mut error = Self::new(&INTERNAL_ERROR, cause.to_string());
+        error.0.cause = Some(format!("{cause:#}"));
         error
     }
 

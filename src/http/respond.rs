@@ -1,6 +1,6 @@
 //! Answers, and how they leave.
 
-use crate::wire;
+use crate::runtime::body;
 use spin_sdk::wasip3::http::types::Response;
 
 /// An answer before it is handed to the host.
@@ -42,7 +42,7 @@ impl Reply {
         self
     }
 
-    /// Builds the host's response, with its length told and its body already being written (see [`crate::wire`]).
+    /// Builds the host's response, with its length told and its body already being written (see [`crate::runtime::body`]).
     /// The answer to a `HEAD` tells the length and has no body.
     pub async fn send(self, request_id: &str, is_head: bool) -> Response {
         let length = self.body.len().to_string();
@@ -53,14 +53,14 @@ impl Reply {
             ("content-length", &length),
         ];
         headers.extend(self.headers.iter().map(|(name, value)| (*name, value.as_str())));
-        let body = if is_head || self.status == 304 { Vec::new() } else { self.body };
-        let ((contents, trailers), writing) = wire::outgoing(body);
-        let (response, _sent) = Response::new(wire::fields(&headers), contents, trailers);
+        let contents = if is_head || self.status == 304 { Vec::new() } else { self.body };
+        let ((contents, trailers), write) = body::outgoing(contents);
+        let (response, _sent) = Response::new(body::fields(&headers), contents, trailers);
         // It is 200 as long as nobody says otherwise.
         if self.status != 200 {
             let _ = response.set_status_code(self.status);
         }
-        writing.start().await;
+        write.start().await;
         response
     }
 }

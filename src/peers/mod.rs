@@ -6,39 +6,17 @@ pub mod notification;
 pub mod payment;
 pub mod seating;
 
-use crate::deadline;
+use crate::config::BaseUrl;
+use crate::runtime::body::{self, Body};
+use crate::runtime::deadline::within;
+use crate::runtime::task;
 use crate::telemetry::work::{self, Count};
-use crate::wire::{self, Body};
 use spin_sdk::wasip3::http::{client, types};
-use std::time::Duration;
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
 
 /// The longest answer that is read from a peer, in bytes.
 const ANSWER_LIMIT: usize = 1024 * 1024;
-
-/// The base URL of a peer: scheme, authority and an optional path, without a slash at the end.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct BaseUrl {
-    https: bool,
-    authority: String,
-    path: String,
-}
-
-impl BaseUrl {
-    /// Reads a base URL. `None` unless it is `http` or `https` with a host and without user, query or fragment.
-    pub fn parse(url: &str) -> Option<Self> {
-        let (https, rest) = match url.strip_prefix("https://") {
-            Some(rest) => (true, rest),
-            None => (false, url.strip_prefix("http://")?),
-        };
-        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let sane = |text: &str| text.bytes().all(|b| b.is_ascii_graphic() && !b"@?#\\\"<>".contains(&b));
-        (!authority.is_empty() && sane(authority) && sane(path)).then(|| Self {
-            https,
-            authority: authority.to_owned(),
-            path: path.trim_end_matches('/').to_owned(),
-        })
-    }
-}
 
 /// A call of a peer.
 pub struct Call<'a> {
@@ -106,15 +84,15 @@ impl Silence {
     }
 }
 
-/// Sends a call and waits for the whole answer, at most until its deadline: then the call is dropped, and the host with it
-/// closes the connection. The host's own limits are not needed beside it.
+/// Sends a call and waits for the whole answer, at most until its deadline. The host has limits of its own that end the call by
+/// then, so that nothing reaches the peer later; what is left of it ends in the background.
 ///
 /// # Errors
 /// Why there is no answer. It says nothing about the call's effect.
 pub async fn send(call: Call<'_>) -> Result<Answer, Silence> {
     let name = call.name;
     let deadline = Duration::from_millis(call.deadline_ms);
-    let result = deadline::within(deadline, exchange(call))
+    let result = within(deadline, exchange(Prepared::of(call)))
         .await
         .unwrap_or_else(|| Err(Silence::unanswered(format!("no answer within {} ms", deadline.as_millis()))));
     let status = result.as_ref().ok().map(|answer| answer.status);
@@ -122,10 +100,39 @@ pub async fn send(call: Call<'_>) -> Result<Answer, Silence> {
     result.map_err(|silence| Silence { reason: format!("{name}: {}", silence.reason), ..silence })
 }
 
-async fn exchange(call: Call<'_>) -> Result<Answer, Silence> {
-    let body = call.body.unwrap_or_default().into_bytes();
-    let is_post = !body.is_empty();
-    let length = body.len().to_string();
+/// A call as the host takes it, which outlives whoever waits for it.
+struct Prepared {
+    scheme: types::Scheme,
+    authority: String,
+    path: String,
+    body: Vec<u8>,
+    key: Option<String>,
+    /// When the host begins to send it at the latest, or not at all: its own limits count from there.
+    send_by: Instant,
+    /// How long the host may take to connect, and until the first byte of the answer.
+    host_limit: Duration,
+}
+
+/// What the component may take to hand a call to the host.
+const HANDOVER: Duration = Duration::from_millis(100);
+
+impl Prepared {
+    fn of(call: Call<'_>) -> Self {
+        Self {
+            scheme: if call.base.is_https { types::Scheme::Https } else { types::Scheme::Http },
+            authority: call.base.authority.clone(),
+            path: format!("{}{}", call.base.path, call.path),
+            body: call.body.unwrap_or_default().into_bytes(),
+            key: call.key,
+            send_by: task::now() + HANDOVER,
+            host_limit: Duration::from_millis(call.deadline_ms).saturating_sub(HANDOVER),
+        }
+    }
+}
+
+async fn exchange(call: Prepared) -> Result<Answer, Silence> {
+    let is_post = !call.body.is_empty();
+    let length = call.body.len().to_string();
     let mut headers = vec![("accept", "application/json"), ("user-agent", "order-service")];
     if is_post {
         headers.extend([("content-type", "application/json"), ("content-length", &length)]);
@@ -134,28 +141,53 @@ async fn exchange(call: Call<'_>) -> Result<Answer, Silence> {
         headers.push(("idempotency-key", key));
     }
 
-    let ((contents, trailers), writing) = wire::outgoing(body);
-    let (request, _sent) = types::Request::new(wire::fields(&headers), contents, trailers, None);
+    let ((contents, trailers), write) = body::outgoing(call.body);
+    let options = Some(limits(call.host_limit));
+    let (request, _sent) = types::Request::new(body::fields(&headers), contents, trailers, options);
     let method = if is_post { types::Method::Post } else { types::Method::Get };
-    let scheme = if call.base.https { types::Scheme::Https } else { types::Scheme::Http };
-    let path = format!("{}{}", call.base.path, call.path);
     request.set_method(&method).map_err(|()| "bad method".to_owned())?;
-    request.set_scheme(Some(&scheme)).map_err(|()| "bad scheme".to_owned())?;
-    request.set_authority(Some(&call.base.authority)).map_err(|()| "bad authority".to_owned())?;
-    request.set_path_with_query(Some(&path)).map_err(|()| "bad path".to_owned())?;
+    request.set_scheme(Some(&call.scheme)).map_err(|()| "bad scheme".to_owned())?;
+    request.set_authority(Some(&call.authority)).map_err(|()| "bad authority".to_owned())?;
+    request.set_path_with_query(Some(&call.path)).map_err(|()| "bad path".to_owned())?;
 
-    writing.start().await;
+    write.start().await;
+    if task::now() > call.send_by {
+        return Err("not sent, because the instance had no time for it".to_owned().into());
+    }
     let response = client::send(request).await.map_err(|code| Silence::of(&code))?;
 
     let status = response.get_status_code();
     // Only an answer that refuses says when to come again.
     let retry_after_seconds = if status < 400 { None } else { retry_after(&response.get_headers()) };
     let consume = |result| types::Response::consume_body(response, result);
-    match wire::receive(consume, ANSWER_LIMIT, 0).await {
+    match body::receive(consume, ANSWER_LIMIT, 0).await {
         Ok(Body::Whole(body)) => Ok(Answer { status, retry_after_seconds, body }),
         Ok(Body::TooLarge) => Err(format!("status {status} with more than {ANSWER_LIMIT} bytes").into()),
         Err(code) => Err(Silence::unanswered(format!("status {status}, body broken off: {code:?}"))),
     }
+}
+
+thread_local! {
+    /// Options by limit: to copy them is one call of the host, to make them four.
+    static LIMITS: RefCell<Vec<(Duration, types::RequestOptions)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The host's limits for a request: to connect, until the first byte of the answer, and between two of its bytes.
+fn limits(limit: Duration) -> types::RequestOptions {
+    LIMITS.with_borrow_mut(|known| {
+        if let Some((_, options)) = known.iter().find(|(known, _)| *known == limit) {
+            return options.clone();
+        }
+        let options = types::RequestOptions::new();
+        let nanoseconds = u64::try_from(limit.as_nanos()).ok();
+        // A host that has one of them not is held by our own deadline.
+        let _ = options.set_connect_timeout(nanoseconds);
+        let _ = options.set_first_byte_timeout(nanoseconds);
+        let _ = options.set_between_bytes_timeout(nanoseconds);
+        let copy = options.clone();
+        known.push((limit, options));
+        copy
+    })
 }
 
 fn retry_after(headers: &types::Headers) -> Option<u64> {
@@ -181,31 +213,5 @@ impl Answer {
     pub fn unusable<T>(&self, name: &str) -> Outcome<T> {
         let reason = format!("{name}: status {}", self.status);
         Outcome::NoAnswer(Silence { reason, may_land: matches!(self.status, 502 | 504) })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_base_url_may_carry_a_path_and_nothing_else() {
-        let base = BaseUrl::parse("http://127.0.0.1:4010/seating/").unwrap();
-        assert_eq!((base.https, &*base.authority, &*base.path), (false, "127.0.0.1:4010", "/seating"));
-        assert_eq!(BaseUrl::parse("https://pay.example").unwrap().path, "");
-        assert_eq!(BaseUrl::parse("https://pay.example/").unwrap().path, "");
-        for bad in [
-            "",
-            "pay.example",
-            "ftp://pay.example",
-            "http://",
-            "http:///x",
-            "http://u:p@h",
-            "http://h/?q",
-            "http://h/#f",
-            "http://h /",
-        ] {
-            assert_eq!(BaseUrl::parse(bad), None, "{bad}");
-        }
     }
 }

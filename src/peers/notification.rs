@@ -2,7 +2,7 @@
 
 use super::{Call, send};
 use crate::config::Config;
-use crate::db::outbox::Message;
+use crate::domain::message::Message;
 use crate::domain::retry;
 
 /// Why a message was not taken.

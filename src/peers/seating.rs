@@ -4,8 +4,8 @@
 //! by looking at the seats, and only seats that are surely ours are released.
 
 use super::lenient::{Int, NumberText};
-use super::{Answer, BaseUrl, Call, Outcome, Silence, send};
-use crate::config::Config;
+use super::{Answer, Call, Outcome, Silence, send};
+use crate::config::{BaseUrl, Config};
 use crate::domain::ids::OrderId;
 use crate::domain::money::{MAX_CENTS, PriceError, cents_from_major};
 use crate::domain::order::Order;
@@ -185,7 +185,8 @@ pub async fn look(config: &Config, order: &Order) -> Outcome<Vec<Option<Seat>>> 
             status => Err(Silence::from(format!("{NAME}: status {status}"))),
         }
     });
-    match futures::future::try_join_all(looks).await {
+    // All of them, also when one has failed: to drop the others would cancel them.
+    match futures::future::join_all(looks).await.into_iter().collect() {
         Ok(seats) => Outcome::Answered(seats),
         Err(silence) => Outcome::NoAnswer(silence),
     }

@@ -7,7 +7,8 @@
 use crate::config::Config;
 use crate::db::{DbError, work as table};
 use crate::domain::order::{Phase, Status};
-use crate::telemetry::{heap, work};
+use crate::runtime::heap;
+use crate::telemetry::work;
 use serde_json::Value;
 use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};

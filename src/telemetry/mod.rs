@@ -1,5 +1,4 @@
 //! What the service tells of itself: structured logs, and counts of its work.
 
-pub mod heap;
 pub mod log;
 pub mod work;

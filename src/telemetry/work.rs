@@ -3,15 +3,13 @@
 //! An instance lives for 128 requests at most and a scrape reaches any one of many, so the counts go to a small table
 //! within a second, and any instance then answers `/metrics` for all. Only a trap or a kill loses the last second.
 
+use crate::runtime::task::take_busy_seconds;
 use serde_json::{Value, json};
-use std::cell::{Cell, RefCell};
-use std::time::Duration;
+use std::cell::RefCell;
 
 thread_local! {
     // A few dozen at most, so a list is as fast as a map.
     static COUNTS: RefCell<Vec<(Count, f64)>> = const { RefCell::new(Vec::new()) };
-    static POLLS: Cell<u32> = const { Cell::new(0) };
-    static BUSY_SECONDS: Cell<f64> = const { Cell::new(0.0) };
 }
 
 /// Requests answered, by route and status code.
@@ -22,10 +20,6 @@ pub const REQUEST_SECONDS: &str = "request_seconds";
 pub const PEER_CALLS: &str = "peer_calls";
 /// Seconds for which the guest computed.
 pub const BUSY: &str = "busy_seconds";
-
-/// One of how many polls is timed: to read the clock costs a call of the host. A prime, so that it is another poll of a request
-/// each time.
-const SAMPLED: u32 = 17;
 
 /// Something that is counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,21 +84,8 @@ pub fn take() -> Value {
     let mut rows: Vec<Value> = counts
         .map(|(what, value)| json!({ "name": what.name(), "label": what.label(), "value": value }))
         .collect();
-    rows.push(json!({ "name": BUSY, "label": "", "value": BUSY_SECONDS.replace(0.0) }));
+    rows.push(json!({ "name": BUSY, "label": "", "value": take_busy_seconds() }));
     Value::Array(rows)
-}
-
-/// Whether the poll that begins now is to be timed.
-pub fn is_sampled() -> bool {
-    let polls = POLLS.get();
-    POLLS.set(polls.wrapping_add(1));
-    polls % SAMPLED == SAMPLED / 2
-}
-
-/// Adds to the seconds for which the guest computed: the time of one poll, which stands for those that are not timed. A
-/// guest has one thread and never sleeps inside a poll, so that this is its CPU time.
-pub fn add_busy_sample(time: Duration) {
-    BUSY_SECONDS.set(BUSY_SECONDS.get() + time.as_secs_f64() * f64::from(SAMPLED));
 }
 
 #[cfg(test)]
@@ -126,10 +107,5 @@ mod tests {
         ]);
         assert_eq!(take(), expected);
         assert_eq!(take(), json!([{ "name": "busy_seconds", "label": "", "value": 0.0 }]));
-    }
-
-    #[test]
-    fn one_poll_in_seventeen_is_timed() {
-        assert_eq!((0..170).filter(|_| is_sampled()).count(), 10);
     }
 }

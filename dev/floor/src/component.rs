@@ -4,8 +4,10 @@
 //! What a peer answers does not matter.
 
 use crate::calls::{Answer, Call, HEADERS, Parameter, Peer, Sequence, Statement, Step, Work};
-use crate::turns::keep_company;
-use crate::{templates, wire};
+use crate::runtime::body;
+use crate::runtime::task::Task;
+use crate::runtime::yielding::IdleTask;
+use crate::templates;
 use spin_sdk::pg::{Connection, ParameterValue};
 use spin_sdk::wasip3::exports::http::handler::Guest;
 use spin_sdk::wasip3::http::types::{ErrorCode, Method, Request, Response, Scheme};
@@ -31,15 +33,19 @@ service::export!(Floor);
 
 impl Guest for Floor {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
-        let company = keep_company();
-        let _ = request.get_method();
-        let path = request.get_path_with_query().unwrap_or_default();
-        let work = templates::work(&path, || SEQUENCE.with_borrow_mut(Sequence::next_order));
-        let answer = perform(request, work).await.unwrap_or_else(Answer::failure);
-        let response = send_back(answer).await;
-        company.end();
+        let idle = IdleTask::spawn();
+        let response = Task::new(serve(request)).await;
+        idle.end();
         Ok(response)
     }
+}
+
+async fn serve(request: Request) -> Response {
+    let _ = request.get_method();
+    let path = request.get_path_with_query().unwrap_or_default();
+    let work = templates::work(&path, || SEQUENCE.with_borrow_mut(Sequence::next_order));
+    let answer = perform(request, work).await.unwrap_or_else(Answer::failure);
+    send_back(answer).await
 }
 
 async fn perform(request: Request, work: Work) -> Result<Answer, String> {
@@ -50,7 +56,7 @@ async fn perform(request: Request, work: Work) -> Result<Answer, String> {
     drop(headers);
     if work.has_body {
         let consume = |result| Request::consume_body(request, result);
-        wire::receive(consume, usize::MAX, 0).await.map_err(failed("the request's body"))?;
+        body::receive(consume, usize::MAX, 0).await.map_err(failed("the request's body"))?;
     }
     run(work.steps).await?;
     Ok(work.answer)
@@ -131,8 +137,8 @@ async fn send(setup: &Setup, call: Call) -> Result<(), String> {
     if let Some(key) = &call.key {
         headers.push(("idempotency-key", key));
     }
-    let ((contents, trailers), writing) = wire::outgoing(call.body.into_bytes());
-    let (request, _sent) = Request::new(wire::fields(&headers), contents, trailers, None);
+    let ((contents, trailers), write) = body::outgoing(call.body.into_bytes());
+    let (request, _sent) = Request::new(body::fields(&headers), contents, trailers, None);
     let path = format!("{}{}", base.path, call.path);
     let head_is_set = request
         .set_method(&Method::Post)
@@ -140,12 +146,12 @@ async fn send(setup: &Setup, call: Call) -> Result<(), String> {
         .and_then(|()| request.set_authority(Some(&base.authority)))
         .and_then(|()| request.set_path_with_query(Some(&path)));
     head_is_set.map_err(failed(call.path))?;
-    writing.start().await;
+    write.start().await;
     let response = client::send(request).await.map_err(failed(call.path))?;
 
     // To its end, so that the host can use the connection again.
     let consume = |result| Response::consume_body(response, result);
-    wire::receive(consume, usize::MAX, 0).await.map(drop).map_err(failed(call.path))
+    body::receive(consume, usize::MAX, 0).await.map(drop).map_err(failed(call.path))
 }
 
 fn failed<E: Debug>(what: &str) -> impl FnOnce(E) -> String {
@@ -156,11 +162,11 @@ async fn send_back(answer: Answer) -> Response {
     let length = answer.body.len().to_string();
     let mut headers = vec![("content-length", &*length)];
     headers.extend(answer.headers.iter().map(|(name, value)| (*name, &**value)));
-    let ((contents, trailers), writing) = wire::outgoing(answer.body.into_bytes());
-    let (response, _sent) = Response::new(wire::fields(&headers), contents, trailers);
+    let ((contents, trailers), write) = body::outgoing(answer.body.into_bytes());
+    let (response, _sent) = Response::new(body::fields(&headers), contents, trailers);
     if answer.status != 200 {
         let _ = response.set_status_code(answer.status);
     }
-    writing.start().await;
+    write.start().await;
     response
 }

@@ -10,10 +10,9 @@ pub mod templates;
 
 #[cfg(target_arch = "wasm32")]
 pub mod component;
-// The service's own ways of taking turns with the host, and of starting bodies before they are handed over.
+// The service's own runtime: how it takes turns with the host, and starts bodies before they are handed over. What the floor does
+// not use of it is no fault.
 #[cfg(target_arch = "wasm32")]
-#[path = "../../../src/turns.rs"]
-pub mod turns;
-#[cfg(target_arch = "wasm32")]
-#[path = "../../../src/wire.rs"]
-pub mod wire;
+#[allow(dead_code)]
+#[path = "../../../src/runtime/mod.rs"]
+pub mod runtime;

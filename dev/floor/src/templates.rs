@@ -24,7 +24,7 @@ const CHARGE: &str = r#"{"amount_cents":47250,"currency":"INR","merchant_order_i
 const HASH: &str = "7f9c2ba4e88f827d616045507605853ed73b8093f6efbc88eb1a6eacfa66ef26";
 
 /// The start-up options of the service's connections.
-pub const SESSION_OPTIONS: &str = include_str!("../../../src/db/session_options.txt");
+pub const SESSION_OPTIONS: &str = include_str!("../../../src/config/session_options.txt");
 
 /// The document that the service answers with.
 const DOCUMENT: &str = r#"{"order" : {"id" : "019a7b1e-4c9d-7e31-9d0c-5b1f4f0a6c11", "idempotency_key" : "bench-104729", "user_id" : 104730, "event_id" : 101, "status" : "PENDING", "phase" : "awaiting_payment", "failure" : null, "currency" : "INR", "subtotal_cents" : 45000, "tax_cents" : 2250, "total_cents" : 47250, "expires_at" : "2026-11-26T01:30:00.123Z", "created_at" : "2026-11-26T01:16:00.123Z", "updated_at" : "2026-11-26T01:16:00.127Z"}, "items" : [{"seat_id" : 314188, "seat_code" : "A1", "seat_price_cents" : 15000}, {"seat_id" : 314189, "seat_code" : "A2", "seat_price_cents" : 15000}, {"seat_id" : 314190, "seat_code" : "A3", "seat_price_cents" : 15000}], "tickets" : [], "payment" : {"id" : "019a7b1e-4c9f-7a52-8f4e-0d3b7c2e9a64", "status" : "PENDING", "amount_cents" : 47250}}"#;

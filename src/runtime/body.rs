@@ -4,44 +4,72 @@
 //! then waits 40 ms for the other side's delayed acknowledgement. So every message carries `Content-Length`, and its
 //! body is being written before it is handed over.
 
-use crate::turns::take_turns;
+use super::deadline::timeout;
+use super::yielding::yield_to_host;
+use super::{cancellation, task};
 use futures::poll;
 use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Trailers};
-use spin_sdk::wasip3::{self, wit_bindgen, wit_future, wit_stream};
+use spin_sdk::wasip3::{wit_future, wit_stream};
 use std::pin::Pin;
-use wit_bindgen::{FutureReader, StreamReader, StreamResult};
+use std::time::Duration;
+use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter};
+
+/// A body of which the other side reads nothing for so long is given up.
+const WRITE_STALL_LIMIT: Duration = Duration::from_secs(30);
 
 /// What the constructors of `wasi:http` messages take: a body's stream (none for an empty body) and its trailers.
 type Parts = (Option<StreamReader<u8>>, FutureReader<Result<Option<Trailers>, ErrorCode>>);
 
 /// A body's write that has not been started.
-pub struct Writing(Option<Pin<Box<dyn Future<Output = ()>>>>);
+pub struct BodyWrite(Option<Pin<Box<dyn Future<Output = ()>>>>);
 
 /// Prepares a body. Build the message from the parts, then start the write, then hand the message over.
-pub fn outgoing(body: Vec<u8>) -> (Parts, Writing) {
+pub fn outgoing(body: Vec<u8>) -> (Parts, BodyWrite) {
     let (trailers_writer, trailers) = wit_future::new(|| Ok(None));
     if body.is_empty() {
         // Dropping the writer sends the default: no trailers.
-        return ((None, trailers), Writing(None));
+        return ((None, trailers), BodyWrite(None));
     }
-    let (mut writer, contents) = wit_stream::new();
-    let writing = async move {
-        writer.write_all(body).await;
-        drop(writer);
-        let _ = trailers_writer.write(Ok(None)).await;
+    let (writer, contents) = wit_stream::new();
+    let write = async move {
+        if write_all(writer, body).await {
+            let _ = unless_stalled(trailers_writer.write(Ok(None))).await;
+        }
     };
-    ((Some(contents), trailers), Writing(Some(Box::pin(writing))))
+    ((Some(contents), trailers), BodyWrite(Some(Box::pin(write))))
 }
 
-impl Writing {
+/// Writes a body; `false` when it was given up. The other side then sees that it is shorter than its `Content-Length`.
+async fn write_all(mut writer: StreamWriter<u8>, body: Vec<u8>) -> bool {
+    let mut written = unless_stalled(writer.write(body)).await;
+    while let Some((StreamResult::Complete(_), rest)) = written {
+        if rest.remaining() == 0 {
+            return true;
+        }
+        written = unless_stalled(writer.write_buf(rest)).await;
+    }
+    false
+}
+
+/// Waits for a write; `None` when the other side has read nothing for [`WRITE_STALL_LIMIT`].
+async fn unless_stalled<W: Future>(write: W) -> Option<W::Output> {
+    let mut write = Box::pin(write);
+    let result = timeout(WRITE_STALL_LIMIT, write.as_mut()).await;
+    if result.is_none() {
+        cancellation::cancel(write).await;
+    }
+    result
+}
+
+impl BodyWrite {
     /// Starts the write, leaves what cannot be written at once to a task, and waits for the best moment to hand the message
     /// over.
     pub async fn start(self) {
-        let Some(mut writing) = self.0 else { return };
-        if poll!(&mut writing).is_pending() {
-            wasip3::spawn(writing);
+        let Some(mut write) = self.0 else { return };
+        if poll!(&mut write).is_pending() {
+            task::spawn(write);
         }
-        take_turns().await;
+        yield_to_host().await;
     }
 }
 
@@ -67,6 +95,14 @@ pub enum Body {
     TooLarge,
 }
 
+/// Why a request's body could not be read.
+pub enum ReadError {
+    /// The connection broke in the middle of the body.
+    Broken,
+    /// It did not come in time.
+    TimedOut,
+}
+
 /// What the host is told of the message whose body is consumed.
 type Consumed = FutureReader<Result<(), ErrorCode>>;
 /// A body that is being consumed: its stream and its trailers.
@@ -89,6 +125,27 @@ pub async fn receive(
         trailers.await?;
     }
     Ok(body)
+}
+
+/// The same for the body of a request, which must be there within `time`. A client that sends no more would otherwise keep the
+/// instance for ever.
+///
+/// # Errors
+/// See [`ReadError`].
+pub async fn receive_within(
+    time: Duration,
+    consume: impl FnOnce(Consumed) -> Incoming + 'static,
+    limit: usize,
+    drain: usize,
+) -> Result<Body, ReadError> {
+    let mut reading = Box::pin(receive(consume, limit, drain));
+    match timeout(time, reading.as_mut()).await {
+        Some(result) => result.map_err(|_| ReadError::Broken),
+        None => {
+            task::spawn(cancellation::cancel(reading));
+            Err(ReadError::TimedOut)
+        }
+    }
 }
 
 async fn read(mut stream: StreamReader<u8>, limit: usize, drain: usize) -> Body {

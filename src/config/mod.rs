@@ -1,0 +1,167 @@
+//! The service's configuration: Spin variables, parsed once per instance into one typed struct.
+
+mod base_url;
+mod secret;
+mod variables;
+
+use crate::domain::money::TaxRate;
+use crate::telemetry::log::Level;
+use anyhow::{Error, Result, anyhow};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+pub use base_url::BaseUrl;
+pub use secret::Secret;
+use variables::Variables;
+
+/// Everything that is configurable. See README.md for the variables and their defaults.
+#[derive(Debug)]
+pub struct Config {
+    /// Connection string for PostgreSQL. Holds the password.
+    pub database: Secret<String>,
+    /// Base URL of Catalog.
+    pub catalog: BaseUrl,
+    /// Base URL of Seating.
+    pub seating: BaseUrl,
+    /// Base URL of Payment.
+    pub payment: BaseUrl,
+    /// Base URL of Notification.
+    pub notification: BaseUrl,
+    /// Tax on every order.
+    pub tax: TaxRate,
+    /// ISO 4217 code of all amounts.
+    pub currency: String,
+    /// Seconds that a buyer has to pay; within our hold window at Seating ([`crate::domain::retry::HOLD_WINDOW_SECONDS`]).
+    pub order_ttl_seconds: u32,
+    /// Seats that one order may have.
+    pub max_seats_per_order: usize,
+    /// Seconds for which an event's status is kept in the instance.
+    pub catalog_cache_seconds: u32,
+    /// Bearer token for `/internal/…`; unset when empty.
+    pub internal_token: Option<Secret<String>>,
+    /// Key of the callback's signature, decoded; callbacks are checked with Payment when unset.
+    pub webhook_key: Option<Secret<Vec<u8>>>,
+    /// Least level that is logged.
+    pub log_level: Level,
+}
+
+thread_local! {
+    static CONFIG: RefCell<Option<Rc<Config>>> = const { RefCell::new(None) };
+}
+
+/// The configuration, read at the instance's first request.
+///
+/// # Errors
+/// One sentence that names the variable that is wrong, with its cause.
+pub async fn get() -> Result<Rc<Config>> {
+    if let Some(config) = CONFIG.with_borrow(Clone::clone) {
+        return Ok(config);
+    }
+    let config = Rc::new(parse(&Variables::read().await?)?);
+    CONFIG.set(Some(config.clone()));
+    Ok(config)
+}
+
+fn parse(variables: &Variables) -> Result<Config> {
+    if variables.text("database_port").parse::<u16>().is_err() {
+        return Err(wrong("database_port", "a port number"));
+    }
+    if !matches!(variables.text("database_sslmode"), "disable" | "prefer" | "require") {
+        return Err(wrong("database_sslmode", "disable, prefer or require"));
+    }
+    let tax = TaxRate::parse(variables.text("tax_percent"))
+        .ok_or_else(|| wrong("tax_percent", "a decimal number from 0 to 1000"))?;
+    let currency = variables.text("currency");
+    if currency.len() != 3 || !currency.bytes().all(|b| b.is_ascii_uppercase()) {
+        return Err(wrong("currency", "three capital letters, as INR"));
+    }
+    let webhook_key = match variables.text("payment_webhook_secret") {
+        "" => None,
+        secret => Some(webhook_key(secret).ok_or_else(|| {
+            wrong("payment_webhook_secret", "whsec_ followed by the base64 of 24 to 64 bytes")
+        })?),
+    };
+    let log_level = variables.text("log_level");
+    let log_level = log_level.parse().map_err(|()| wrong("log_level", "debug, info, warn or error"))?;
+    let internal_token = Some(variables.text("internal_token")).filter(|token| !token.is_empty());
+
+    Ok(Config {
+        database: Secret::new(database_address(variables)),
+        catalog: variables.base_url("catalog_url")?,
+        seating: variables.base_url("seating_url")?,
+        payment: variables.base_url("payment_url")?,
+        notification: variables.base_url("notification_url")?,
+        tax,
+        currency: currency.to_owned(),
+        order_ttl_seconds: variables.number("order_ttl_seconds", 1, 860)?,
+        max_seats_per_order: variables.number("max_seats_per_order", 1, 100)? as usize,
+        catalog_cache_seconds: variables.number("catalog_cache_seconds", 0, 3_600)?,
+        internal_token: internal_token.map(|token| Secret::new(token.to_owned())),
+        webhook_key: webhook_key.map(Secret::new),
+        log_level,
+    })
+}
+
+/// How to reach PostgreSQL, with limits for a server or a network that does not answer any more. The server's own limit is the
+/// session's `statement_timeout`; what the kernel does not get through in `tcp_user_timeout` ends the connection.
+fn database_address(variables: &Variables) -> String {
+    connection_string(&[
+        ("host", variables.text("database_host")),
+        ("port", variables.text("database_port")),
+        ("user", variables.text("database_username")),
+        ("password", variables.text("database_password")),
+        ("dbname", variables.text("database_name")),
+        ("sslmode", variables.text("database_sslmode")),
+        ("application_name", "order-service"),
+        // In seconds, all of them.
+        ("connect_timeout", "3"),
+        ("tcp_user_timeout", "5"),
+        ("keepalives_idle", "5"),
+        ("keepalives_interval", "2"),
+        ("keepalives_retries", "3"),
+        // Start-up options outlive the pool's clean-up between borrowers. An open transaction, which no statement
+        // of ours makes, could otherwise hold its locks for ever. All that we ask is found by an index, and plans are
+        // kept: none may depend on how full a table was when it was made.
+        ("options", include_str!("session_options.txt")),
+    ])
+}
+
+/// Never shows the value: it may be a secret.
+fn wrong(name: &str, expected: &str) -> Error {
+    anyhow!("The variable {name} is wrong: it must be {expected}.")
+}
+
+/// A Standard Webhooks secret: `whsec_` and base64.
+fn webhook_key(secret: &str) -> Option<Vec<u8>> {
+    use base64::prelude::*;
+    let key = BASE64_STANDARD.decode(secret.strip_prefix("whsec_")?).ok()?;
+    (24..=64).contains(&key.len()).then_some(key)
+}
+
+/// `key='value'` pairs with the quoting of libpq; empty values are left out.
+fn connection_string(pairs: &[(&str, &str)]) -> String {
+    let quoted = pairs
+        .iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(key, value)| format!("{key}='{}'", value.replace('\\', "\\\\").replace('\'', "\\'")));
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_cannot_break_out_of_the_connection_string() {
+        let string = connection_string(&[("user", "u"), ("password", r"a' host='evil\"), ("dbname", "")]);
+        assert_eq!(string, r"user='u' password='a\' host=\'evil\\'");
+    }
+
+    #[test]
+    fn a_webhook_secret_is_prefixed_base64_of_24_to_64_bytes() {
+        assert_eq!(webhook_key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").map(|key| key.len()), Some(24));
+        for bad in ["MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_", "whsec_c2hvcnQ=", "whsec_!!!"] {
+            assert_eq!(webhook_key(bad), None, "{bad}");
+        }
+    }
+}

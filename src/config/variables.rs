@@ -1,0 +1,71 @@
+//! The Spin variables, as texts.
+
+use super::base_url::BaseUrl;
+use super::wrong;
+use anyhow::{Context, Result};
+use spin_sdk::variables;
+
+/// Every variable of `spin.toml` that the component reads.
+const NAMES: &[&str] = &[
+    "database_host",
+    "database_port",
+    "database_username",
+    "database_password",
+    "database_name",
+    "database_sslmode",
+    "catalog_url",
+    "seating_url",
+    "payment_url",
+    "notification_url",
+    "tax_percent",
+    "currency",
+    "order_ttl_seconds",
+    "max_seats_per_order",
+    "catalog_cache_seconds",
+    "internal_token",
+    "payment_webhook_secret",
+    "log_level",
+];
+
+/// The values, in the order of [`NAMES`].
+pub struct Variables(Vec<String>);
+
+impl Variables {
+    /// Reads them all side by side.
+    ///
+    /// # Errors
+    /// The host does not give one of them.
+    pub async fn read() -> Result<Self> {
+        // Every one is waited for, also when one has failed: to drop the others would cancel them.
+        let texts = futures::future::join_all(NAMES.iter().map(|name| text(name))).await;
+        Ok(Self(texts.into_iter().collect::<Result<_>>()?))
+    }
+
+    /// The value as it is.
+    pub fn text(&self, name: &str) -> &str {
+        let index = NAMES.iter().position(|known| *known == name);
+        &self.0[index.expect("a variable is read before it is used")]
+    }
+
+    /// The value as a number.
+    ///
+    /// # Errors
+    /// It is none, or not within the limits.
+    pub fn number(&self, name: &str, least: u32, most: u32) -> Result<u32> {
+        let number = self.text(name).parse().ok().filter(|n| (least..=most).contains(n));
+        number.ok_or_else(|| wrong(name, &format!("a whole number from {least} to {most}")))
+    }
+
+    /// The value as a base URL.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn base_url(&self, name: &str) -> Result<BaseUrl> {
+        BaseUrl::parse(self.text(name))
+            .ok_or_else(|| wrong(name, "an http:// or https:// URL without query or fragment"))
+    }
+}
+
+async fn text(name: &str) -> Result<String> {
+    variables::get(name).await.with_context(|| format!("The variable {name} cannot be read."))
+}

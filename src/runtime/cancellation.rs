@@ -1,0 +1,34 @@
+//! Calls of the host that nobody waits for any more.
+//!
+//! To drop one is a synchronous `subtask.cancel` or `stream.cancel-read`: it suspends a fiber of the host's until the host has
+//! let go. The host has as many fibers as instances, so that an instance traps, with every request in it, when many calls are
+//! dropped at a time. So calls that end by themselves soon are left to do so, and what must be cancelled is cancelled in turn,
+//! one at a time in each instance.
+
+use super::deadline::timeout;
+use futures::lock::Mutex;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Calls that are left end by themselves, by limits of the host's. Those that do not, as the log-in at a server that is
+/// frozen, would keep the instance for ever.
+const LEFT_LIMIT: Duration = Duration::from_secs(30);
+
+thread_local! {
+    static TURN: Rc<Mutex<()>> = Rc::default();
+}
+
+/// Waits for the end of a call whose result nobody wants; cancels it when it does not come.
+pub async fn leave<F: Future>(mut call: Pin<Box<F>>) {
+    if timeout(LEFT_LIMIT, call.as_mut()).await.is_none() {
+        cancel(call).await;
+    }
+}
+
+/// Drops what is under way at the host, when it is its turn. In the request of which it is part: the host knows whose it is.
+pub async fn cancel(call: impl Sized) {
+    let turn = TURN.with(Rc::clone);
+    let _turn = turn.lock().await;
+    drop(call);
+}

@@ -1,0 +1,91 @@
+//! Tasks: what the executor polls as a whole, which is a request, or background work behind one.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+thread_local! {
+    /// The task that is being polled has spawned another one.
+    static SPAWNED: Cell<bool> = const { Cell::new(false) };
+    /// What the clock said in this poll.
+    static NOW: Cell<Option<Instant>> = const { Cell::new(None) };
+    static POLLS: Cell<u32> = const { Cell::new(0) };
+    static BUSY_SECONDS: Cell<f64> = const { Cell::new(0.0) };
+}
+
+/// One of how many polls is timed: to read the clock is a call of the host. A prime, so that it is another poll of a request
+/// each time.
+const SAMPLED: u32 = 17;
+
+/// A future that is a task.
+pub struct Task<F>(Pin<Box<F>>);
+
+impl<F: Future> Task<F> {
+    /// Makes a task of a future.
+    pub fn new(future: F) -> Self {
+        Self(Box::pin(future))
+    }
+}
+
+/// The time, read once a poll of a task: that is a call of the host, and a poll takes microseconds. Only for what runs in one.
+pub fn now() -> Instant {
+    NOW.get().unwrap_or_else(|| {
+        let now = Instant::now();
+        NOW.set(Some(now));
+        now
+    })
+}
+
+/// Runs a future as a background task behind the answer of the request that is being served. The host waits for it before it
+/// gives the instance up; a trap or a kill loses it.
+pub fn spawn(future: impl Future<Output = ()> + 'static) {
+    wit_bindgen::spawn(Task::new(future));
+    SPAWNED.set(true);
+}
+
+/// Takes the seconds for which the tasks of this instance computed since they were last taken. A guest has one thread and
+/// never sleeps inside a poll, so that this is its CPU time. Sampled.
+pub fn take_busy_seconds() -> f64 {
+    BUSY_SECONDS.replace(0.0)
+}
+
+/// Whether the poll that begins now is to be timed.
+fn is_sampled() -> bool {
+    let polls = POLLS.get();
+    POLLS.set(polls.wrapping_add(1));
+    polls % SAMPLED == SAMPLED / 2
+}
+
+/// Adds the time of one poll, which stands for those that are not timed.
+fn add_busy_sample(time: Duration) {
+    BUSY_SECONDS.set(BUSY_SECONDS.get() + time.as_secs_f64() * f64::from(SAMPLED));
+}
+
+impl<F: Future> Future for Task<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        NOW.set(None);
+        let begun = is_sampled().then(now);
+        let result = self.0.as_mut().poll(context);
+        if SPAWNED.take() {
+            // The executor takes a new task in after this poll, and polls it for the first time when it is woken again.
+            context.waker().wake_by_ref();
+        }
+        if let Some(begun) = begun {
+            add_busy_sample(begun.elapsed());
+        }
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_poll_in_seventeen_is_timed() {
+        assert_eq!((0..170).filter(|_| is_sampled()).count(), 10);
+    }
+}
