@@ -21,6 +21,8 @@ pub struct Options {
     pub variables: Vec<(String, String)>,
     /// More arguments of `spin up`, such as `--max-instance-reuse-count 1000`.
     pub arguments: Vec<String>,
+    /// More environment variables for the host, such as `SPIN_MAX_INSTANCE_COUNT`.
+    pub environment: Vec<(String, String)>,
     /// Gets the component's output and the host's own (`host.log`).
     pub log_dir: PathBuf,
     /// Where to listen on 127.0.0.1; `None`: a free port.
@@ -44,7 +46,8 @@ impl Host {
     pub async fn start(vars: &[(String, String)], log_dir: &Path, port: Option<u16>) -> Result<Host> {
         let manifest = repo_root().join("spin.toml");
         let (variables, log_dir) = (vars.to_vec(), log_dir.to_path_buf());
-        Host::start_with(Options { manifest, variables, arguments: Vec::new(), log_dir, port }).await
+        let (arguments, environment) = (Vec::new(), Vec::new());
+        Host::start_with(Options { manifest, variables, arguments, environment, log_dir, port }).await
     }
 
     /// The same for any application. Its component must have been built.
@@ -163,6 +166,7 @@ impl Host {
             command.arg("--variable").arg(format!("{name}={value}"));
         }
         command.arg("--log-dir").arg(&self.options.log_dir).arg("--quiet").args(&self.options.arguments);
+        command.envs(self.options.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
         Ok(command)
     }

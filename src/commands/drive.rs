@@ -2,12 +2,12 @@
 //!
 //! The request that places an order, the callback and the sweep all move orders by this one loop.
 
-use super::perform::{Performed, perform};
 use super::Context;
+use super::perform::{Performed, perform};
 use crate::db::DbError;
 use crate::db::orders::Document;
-use crate::domain::message::Message;
 use crate::db::transition::{self, Applied, Entry, Made};
+use crate::domain::message::Message;
 use crate::domain::order::{MessageKind, Order, Phase};
 use crate::domain::saga::{self, Due, Event, Rejected, Tickets, Transition};
 use crate::domain::ticket::ticket_code;

@@ -12,10 +12,8 @@
 use super::Failure;
 use crate::config::Config;
 use crate::runtime::deadline::timeout;
+use crate::runtime::wakeup::Notify;
 use crate::runtime::{cancellation, task};
-use futures::FutureExt;
-use futures::channel::oneshot;
-use futures::future::Shared;
 use spin_sdk::pg::Connection;
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -47,14 +45,11 @@ pub struct Held {
     under_way: Cell<u32>,
 }
 
-/// What those who wait for an attempt to open a connection get.
-type Opened = Result<Rc<Held>, Failure>;
-
 #[derive(Default)]
 struct Slot {
     held: Option<Rc<Held>>,
-    /// The attempt that is under way; the others wait for it.
-    opening: Option<Shared<oneshot::Receiver<Opened>>>,
+    /// Somebody is opening one; the others wait for it.
+    is_opening: bool,
     /// How many must yet be opened quickly, one after the other, before one is kept.
     quick_wanted: u32,
     /// The circuit breaker: set when the last attempt timed out, to the time of the next one.
@@ -63,6 +58,8 @@ struct Slot {
 
 thread_local! {
     static SLOT: RefCell<Slot> = RefCell::default();
+    /// An attempt to open a connection has ended.
+    static OPENED: Rc<Notify> = Rc::default();
 }
 
 /// The right to use the connection for one statement.
@@ -137,8 +134,8 @@ pub fn give_back() {
 /// What somebody does who wants a connection.
 enum Step {
     Use(Rc<Held>),
-    Open(oneshot::Sender<Opened>),
-    Wait(Shared<oneshot::Receiver<Opened>>),
+    Open(Opening),
+    Wait,
     Refuse,
 }
 
@@ -148,15 +145,14 @@ fn step() -> Step {
             return Step::Use(held.clone());
         }
         // A single request probes a database that did not answer; the others need not wait with it.
-        if slot.retry_at.is_some_and(|at| slot.opening.is_some() || task::now() < at) {
+        if slot.retry_at.is_some_and(|at| slot.is_opening || task::now() < at) {
             return Step::Refuse;
         }
-        if let Some(opening) = &slot.opening {
-            return Step::Wait(opening.clone());
+        if slot.is_opening {
+            return Step::Wait;
         }
-        let (sender, receiver) = oneshot::channel();
-        slot.opening = Some(receiver.shared());
-        Step::Open(sender)
+        slot.is_opening = true;
+        Step::Open(Opening)
     })
 }
 
@@ -166,34 +162,34 @@ pub async fn lease(config: &Config) -> Result<Lease, Failure> {
         match step() {
             Step::Use(held) => return Ok(Lease::of(held)),
             Step::Refuse => return Err(Failure::Connect("no connection in time, a moment ago".into())),
-            Step::Open(sender) => {
+            Step::Open(_opening) => {
                 let opened = open(config.database.expose().clone()).await;
-                let held = settle(opened);
-                // Those who wait find what is in the slot; there may be none.
-                let _ = sender.send(held.clone());
-                return held.map(Lease::of);
+                let timed_out = matches!(opened, Err(Failure::TimedOut));
+                SLOT.with_borrow_mut(|slot| {
+                    slot.retry_at = timed_out.then(|| task::now() + BREAKER_OPEN);
+                    slot.held = opened.as_ref().ok().cloned();
+                });
+                return opened.map(Lease::of);
             }
-            Step::Wait(opening) => match opening.await {
-                Ok(Ok(held)) => return Ok(Lease::of(held)),
-                Ok(Err(failure)) => return Err(failure),
-                // Whoever was at it is gone: look again.
-                Err(oneshot::Canceled) => SLOT.with_borrow_mut(|slot| slot.opening = None),
-            },
+            Step::Wait => {
+                let opened = OPENED.with(Rc::clone);
+                opened.notified().await;
+            }
         }
     }
 }
 
-/// An attempt is over: what the slot and the circuit breaker make of it.
-fn settle(opened: Opened) -> Opened {
-    SLOT.with_borrow_mut(|slot| {
-        slot.opening = None;
-        slot.retry_at = matches!(opened, Err(Failure::TimedOut)).then(|| task::now() + BREAKER_OPEN);
-        slot.held = opened.as_ref().ok().cloned();
-    });
-    opened
+/// The attempt to open a connection; given up when dropped, also in the middle of it.
+struct Opening;
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        SLOT.with_borrow_mut(|slot| slot.is_opening = false);
+        OPENED.with(|opened| opened.notify_waiters());
+    }
 }
 
-async fn open(address: String) -> Opened {
+async fn open(address: String) -> Result<Rc<Held>, Failure> {
     let begun = Instant::now();
     let mut opening = Box::pin(connect(address, begun));
     match timeout(OPEN_LIMIT, opening.as_mut()).await {
@@ -212,7 +208,7 @@ async fn open(address: String) -> Opened {
     }
 }
 
-async fn connect(address: String, begun: Instant) -> Opened {
+async fn connect(address: String, begun: Instant) -> Result<Rc<Held>, Failure> {
     let connection = Connection::open(address).await?;
     let opened_in = Cell::new(Some(begun.elapsed()));
     let (is_kept, uses, under_way) = (Cell::new(false), Cell::new(0), Cell::new(0));

@@ -6,7 +6,8 @@
 //! one at a time in each instance.
 
 use super::deadline::timeout;
-use futures::lock::Mutex;
+use super::wakeup::Notify;
+use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -16,7 +17,8 @@ use std::time::Duration;
 const LEFT_LIMIT: Duration = Duration::from_secs(30);
 
 thread_local! {
-    static TURN: Rc<Mutex<()>> = Rc::default();
+    static IS_CANCELLING: Cell<bool> = const { Cell::new(false) };
+    static CANCELLED: Rc<Notify> = Rc::default();
 }
 
 /// Waits for the end of a call whose result nobody wants; cancels it when it does not come.
@@ -28,7 +30,11 @@ pub async fn leave<F: Future>(mut call: Pin<Box<F>>) {
 
 /// Drops what is under way at the host, when it is its turn. In the request of which it is part: the host knows whose it is.
 pub async fn cancel(call: impl Sized) {
-    let turn = TURN.with(Rc::clone);
-    let _turn = turn.lock().await;
+    while IS_CANCELLING.replace(true) {
+        let cancelled = CANCELLED.with(Rc::clone);
+        cancelled.notified().await;
+    }
     drop(call);
+    IS_CANCELLING.set(false);
+    CANCELLED.with(|cancelled| cancelled.notify_waiters());
 }

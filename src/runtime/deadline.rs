@@ -6,66 +6,54 @@
 
 use super::cancellation;
 use super::task::{self, now};
+use super::wakeup::{Wakeup, WakeupHandle};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 /// How long the timer sleeps at most. A wait whose limit is shorter than this can last for so long; none of ours is.
 const TICK: Duration = Duration::from_secs(1);
 
 thread_local! {
-    /// All waits with a deadline.
-    static WAITS: RefCell<Vec<Rc<Wait>>> = const { RefCell::new(Vec::new()) };
+    /// All waits, with their deadlines.
+    static WAITS: RefCell<Vec<(Instant, WakeupHandle)>> = const { RefCell::new(Vec::new()) };
     static TIMER_RUNS: Cell<bool> = const { Cell::new(false) };
 }
 
-struct Wait {
-    deadline: Instant,
-    waker: RefCell<Waker>,
-    is_over: Cell<bool>,
-}
-
 /// A wait in the list of all, until this is dropped.
-struct Registration(Rc<Wait>);
+struct Registered(Option<Wakeup>);
 
-impl Registration {
-    fn new(limit: Duration, waker: &Waker) -> Self {
-        let deadline = now() + limit;
-        let wait = Rc::new(Wait { deadline, waker: RefCell::new(waker.clone()), is_over: Cell::new(false) });
-        WAITS.with_borrow_mut(|waits| waits.push(wait.clone()));
+impl Registered {
+    fn new(limit: Duration) -> Self {
+        let wakeup = Wakeup::take();
+        WAITS.with_borrow_mut(|waits| waits.push((now() + limit, wakeup.handle().clone())));
         if !TIMER_RUNS.replace(true) {
             task::spawn(run_timer(TimerRuns));
         }
-        Self(wait)
-    }
-
-    fn renew(&self, waker: &Waker) {
-        self.0.waker.borrow_mut().clone_from(waker);
+        Self(Some(wakeup))
     }
 }
 
-impl Drop for Registration {
+impl Drop for Registered {
     fn drop(&mut self) {
-        WAITS.with_borrow_mut(|waits| waits.retain(|wait| !Rc::ptr_eq(wait, &self.0)));
+        if let Some(wakeup) = self.0.take() {
+            WAITS.with_borrow_mut(|waits| waits.retain(|(_, wait)| !wait.is_same(wakeup.handle())));
+            wakeup.put_back();
+        }
     }
 }
 
 /// Waits for `work`, for at most `limit`. `None`: the time is over, and the caller still has the work, unfinished.
 pub async fn timeout<F: Future + ?Sized>(limit: Duration, mut work: Pin<&mut F>) -> Option<F::Output> {
-    let mut registration: Option<Registration> = None;
+    let mut registered: Option<Registered> = None;
     poll_fn(|context| {
         if let Poll::Ready(result) = work.as_mut().poll(context) {
             return Poll::Ready(Some(result));
         }
-        match &registration {
-            Some(wait) if wait.0.is_over.get() => return Poll::Ready(None),
-            Some(wait) => wait.renew(context.waker()),
-            None => registration = Some(Registration::new(limit, context.waker())),
-        }
-        Poll::Pending
+        let Registered(wakeup) = registered.get_or_insert_with(|| Registered::new(limit));
+        wakeup.as_mut().map_or(Poll::Pending, |wakeup| wakeup.poll(context).map(|()| None))
     })
     .await
 }
@@ -94,16 +82,10 @@ impl Drop for TimerRuns {
 async fn run_timer(_runs: TimerRuns) {
     loop {
         let now = Instant::now();
-        let is_due = |wait: &&Rc<Wait>| !wait.is_over.get() && wait.deadline <= now;
-        // The list is not borrowed while others are woken.
-        let due: Vec<_> = WAITS.with_borrow(|waits| waits.iter().filter(is_due).cloned().collect());
-        for wait in due {
-            wait.is_over.set(true);
-            wait.waker.borrow().wake_by_ref();
-        }
-        let next = WAITS.with_borrow(|waits| {
-            waits.iter().filter(|wait| !wait.is_over.get()).map(|wait| wait.deadline).min()
-        });
+        let due: Vec<_> =
+            WAITS.with_borrow_mut(|waits| waits.extract_if(.., |(deadline, _)| *deadline <= now).collect());
+        due.iter().for_each(|(_, wait)| wait.wake());
+        let next = WAITS.with_borrow(|waits| waits.iter().map(|(deadline, _)| *deadline).min());
         let Some(next) = next else { return };
         spin_sdk::time::sleep(next.saturating_duration_since(now).min(TICK)).await;
     }

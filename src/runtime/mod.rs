@@ -1,14 +1,15 @@
 //! What is there because of how WASI and Spin run a component: background tasks, deadlines, bodies over `wasi:http`. No other
 //! room knows of it, and it knows of no other room.
 //!
-//! In reading order: [`task`] is what is polled as a whole, [`deadline`] ends waits, [`cancellation`] ends calls of the host
-//! that nobody waits for any more, [`yielding`] is how the executor and the host take turns, [`body`] moves the bodies of HTTP
-//! messages. [`heap`] is the allocator and [`random`] the host's generator.
+//! In reading order: [`task`] is what is polled as a whole, [`wakeup`] is how one wakes another, [`deadline`] ends waits,
+//! [`cancellation`] ends calls of the host that nobody waits for any more, [`yielding`] is when control goes back to the host,
+//! [`body`] moves the bodies of HTTP messages. [`heap`] is the allocator and [`random`] the host's generator.
 
-pub mod body;
-pub mod cancellation;
+pub mod task;
+pub mod wakeup;
 pub mod deadline;
+pub mod cancellation;
+pub mod yielding;
+pub mod body;
 pub mod heap;
 pub mod random;
-pub mod task;
-pub mod yielding;

@@ -1,5 +1,6 @@
 //! Tasks: what the executor polls as a whole, which is a request, or background work behind one.
 
+use super::wakeup::{Wakeup, exchange_unused};
 use std::cell::Cell;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -19,12 +20,16 @@ thread_local! {
 const SAMPLED: u32 = 17;
 
 /// A future that is a task.
-pub struct Task<F>(Pin<Box<F>>);
+pub struct Task<F> {
+    future: Pin<Box<F>>,
+    /// What its waits are woken by, while none of them uses it.
+    wakeup: Option<Wakeup>,
+}
 
 impl<F: Future> Task<F> {
     /// Makes a task of a future.
     pub fn new(future: F) -> Self {
-        Self(Box::pin(future))
+        Self { future: Box::pin(future), wakeup: None }
     }
 }
 
@@ -68,7 +73,10 @@ impl<F: Future> Future for Task<F> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         NOW.set(None);
         let begun = is_sampled().then(now);
-        let result = self.0.as_mut().poll(context);
+        // A task may be polled inside another one, so what was there comes back.
+        let outer = exchange_unused(self.wakeup.take());
+        let result = self.future.as_mut().poll(context);
+        self.wakeup = exchange_unused(outer);
         if SPAWNED.take() {
             // The executor takes a new task in after this poll, and polls it for the first time when it is woken again.
             context.waker().wake_by_ref();

@@ -106,12 +106,7 @@ async fn a_database_that_hangs_is_as_good_as_one_that_is_down() {
     let mut app = Spawn::new().own_postgres().start().await;
     let document = app.place(&order(&[1])).await.created();
     app.come_to_rest().await;
-    let server = app.postgres().pid().expect("the server runs");
-    let backends =
-        app.store.rows("SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'").await;
-    let mut pids: Vec<i64> = backends.iter().filter_map(|row| row["pid"].as_i64()).collect();
-    pids.insert(0, server.into());
-    let frozen = Frozen::now(pids);
+    let frozen = app.freeze_postgres().await;
 
     let path = format!("/v1/orders/{}", document.id());
     let placing = order(&[2]);
@@ -129,30 +124,12 @@ async fn a_database_that_hangs_is_as_good_as_one_that_is_down() {
     }
 
     drop(frozen);
-    assert_eq!(app.read(document.id()).await, document);
+    // For a second at most they hear that it did not answer a moment ago.
+    let read = eventually("the order can be read again", async || {
+        Some(app.get(&path).await).filter(|answer| answer.status == 200)
+    })
+    .await;
+    assert_eq!(read.document(200), document);
     app.place(&placing).await.created_or_under_way();
     app.finish().await;
-}
-
-/// Processes that are stopped until this is dropped, whatever becomes of the test.
-struct Frozen(Vec<i64>);
-
-impl Frozen {
-    fn now(pids: Vec<i64>) -> Frozen {
-        signal("-STOP", &pids);
-        Frozen(pids)
-    }
-}
-
-impl Drop for Frozen {
-    fn drop(&mut self) {
-        signal("-CONT", &self.0);
-    }
-}
-
-/// Sends a signal to processes.
-pub fn signal(signal: &str, pids: &[i64]) {
-    let pids = pids.iter().map(i64::to_string);
-    let done = std::process::Command::new("kill").arg(signal).args(pids).status();
-    assert!(done.is_ok_and(|status| status.success()) || std::thread::panicking(), "kill {signal}");
 }

@@ -33,6 +33,7 @@ mod violations;
 mod watch;
 
 mod chaos;
+mod circuit_breaker;
 mod crashes;
 mod database_outage;
 mod database_restart;
@@ -41,7 +42,9 @@ mod notification_down;
 mod paid_without_seats;
 mod peers_misbehaving;
 mod prices;
+mod many_late_calls;
 mod recovery;
+mod slow_clients;
 mod unknown_outcomes;
 
 mod floor;

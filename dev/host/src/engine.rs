@@ -11,34 +11,41 @@ use wasmtime_wasi_http::p3::bindings::ServicePre;
 use crate::bindings::SpinImports;
 use crate::state::InstanceState;
 
-/// The engine, with room for as many instances at a time as the environment variable `SPIN_MAX_INSTANCE_COUNT` says.
+/// The engine, with room for as many instances at a time as the environment variable `SPIN_MAX_INSTANCE_COUNT` says, and for as
+/// many fiber stacks as `SPIN_WASMTIME_TOTAL_STACKS` says: 1,000 each, as in Spin.
 pub fn engine() -> Result<Engine> {
-    let instances = match std::env::var("SPIN_MAX_INSTANCE_COUNT") {
-        Ok(text) => text.parse::<u32>().context("SPIN_MAX_INSTANCE_COUNT is not a number")?,
-        Err(_) => 1000,
-    };
+    let instances = limit("SPIN_MAX_INSTANCE_COUNT")?;
+    let stacks = limit("SPIN_WASMTIME_TOTAL_STACKS")?;
     let mut config = Config::new();
     config.wasm_component_model_async(true);
     // Spin builds its code with epoch checks and then sets a deadline that never comes. The checks cost time, so that
     // leaving them out would flatter the guest.
     config.epoch_interruption(true);
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pools(instances)));
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pools(instances, stacks)));
     // Starting a host takes milliseconds when the component has been compiled before: every test starts one. Where
     // there is no place to keep what was compiled, it takes half a second, and works.
     config.cache(Cache::new(CacheConfig::new()).ok());
     Engine::new(&config)
 }
 
-/// A component has several core instances (its own and adapters), tables to match, and one memory. Stacks are counted
-/// by tasks and not by instances, and an instance may have many tasks. All of it is reserved address space, not memory.
-fn pools(instances: u32) -> PoolingAllocationConfig {
+fn limit(variable: &str) -> Result<u32> {
+    match std::env::var(variable) {
+        Ok(text) => text.parse::<u32>().with_context(|| format!("{variable} is not a number")),
+        Err(_) => Ok(1000),
+    }
+}
+
+/// A component has several core instances (its own and adapters), tables to match, and one memory. Stacks are counted by fibers
+/// and not by instances: one for each instance at work, and one more for each call in it that blocks, such as a synchronous
+/// cancel. All of it is reserved address space, not memory.
+fn pools(instances: u32, stacks: u32) -> PoolingAllocationConfig {
     let mut pools = PoolingAllocationConfig::new();
     pools
         .total_component_instances(instances)
         .total_core_instances(instances.saturating_mul(20))
         .total_memories(instances)
         .total_tables(instances.saturating_mul(4))
-        .total_stacks(instances.saturating_mul(4))
+        .total_stacks(stacks)
         .max_core_instances_per_component(200)
         .max_component_instance_size(10 << 20)
         .max_core_instance_size(10 << 20)

@@ -207,7 +207,15 @@ async fn start_host(kind: Kind, world: &World, database: &Database, arguments: &
     }
     let log_dir = world.folder().join(&database.name);
     let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-    Host::start_with(host::Options { manifest, variables, arguments, log_dir, port: None }).await
+    Host::start_with(host::Options {
+        manifest,
+        variables,
+        arguments,
+        environment: Vec::new(),
+        log_dir,
+        port: None,
+    })
+    .await
 }
 
 async fn start_native(world: &World, database: &Database) -> Result<ServerProcess> {

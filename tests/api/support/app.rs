@@ -8,6 +8,7 @@ use order_dev::postgres::Server;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
+use super::black_hole::BlackHole;
 use super::database::Store;
 use super::document::Document;
 use super::placing::Placing;
@@ -27,6 +28,7 @@ pub struct App {
     pub(super) token: Option<String>,
     pub(super) sandbox: Option<Peers>,
     pub(super) server: Option<Server>,
+    pub(super) black_hole: Option<BlackHole>,
     pub(super) log_dir: PathBuf,
     pub(super) dead_letters: i64,
     pub(super) may_log_errors: bool,
@@ -141,6 +143,11 @@ impl App {
     /// This test's own PostgreSQL server.
     pub fn postgres(&mut self) -> &mut Server {
         self.server.as_mut().expect("the test asked for a server of its own")
+    }
+
+    /// What stands between the hosts and the database.
+    pub fn black_hole(&self) -> &BlackHole {
+        self.black_hole.as_ref().expect("the test asked for a database behind a black hole")
     }
 
     /// Dead letters that [`App::finish`] must find.

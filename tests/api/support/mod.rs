@@ -8,8 +8,10 @@
 
 mod answer;
 mod app;
+mod black_hole;
 mod database;
 mod document;
+mod frozen;
 mod invariants;
 pub mod logs;
 mod operator;
@@ -28,6 +30,7 @@ pub use answer::Answer;
 pub use app::{App, Caller};
 pub use database::Store;
 pub use document::Document;
+pub use frozen::signal;
 pub use operator::TOKEN;
 pub use outcome::{Outcome, Seats};
 pub use peers::{fail, garbage, garbage_with, seat_of_somebody, seat_sold_to, stall};

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use order_dev::host::Host;
+use order_dev::host::{self, Host};
 use order_dev::migrations;
 use order_dev::peers::{Mode, Options as PeerOptions, Peers};
 use order_dev::postgres::{Database, Options, Server};
 
 use super::app::App;
+use super::black_hole::BlackHole;
 use super::database::Store;
 use super::shared;
 
@@ -27,6 +28,8 @@ pub struct Spawn {
     own_postgres: bool,
     inherited: Option<String>,
     sandbox_port: u16,
+    environment: Vec<(String, String)>,
+    black_hole: bool,
 }
 
 impl Spawn {
@@ -40,6 +43,8 @@ impl Spawn {
             own_postgres: false,
             inherited: None,
             sandbox_port: 0,
+            environment: Vec::new(),
+            black_hole: false,
         }
     }
 
@@ -64,9 +69,20 @@ impl Spawn {
         Spawn { own_postgres: true, ..self }
     }
 
+    /// The hosts reach the database through a proxy that can swallow everything.
+    pub fn behind_black_hole(self) -> Spawn {
+        Spawn { black_hole: true, ..self }
+    }
+
     /// A database that this SQL has filled before the migrations were applied.
     pub fn inherited(self, sql: &str) -> Spawn {
         Spawn { inherited: Some(sql.to_owned()), ..self }
+    }
+
+    /// Sets an environment variable of the hosts, such as `SPIN_MAX_INSTANCE_COUNT`.
+    pub fn environment(mut self, name: &str, value: &str) -> Spawn {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// The sandbox peers listen on this port.
@@ -85,6 +101,10 @@ impl Spawn {
         peers.payment_mode(self.mode).await.expect("a payment mode");
 
         let mut variables: BTreeMap<String, String> = database.spin_variables().into_iter().collect();
+        let black_hole = if self.black_hole { Some(BlackHole::before(database.port).await) } else { None };
+        if let Some(black_hole) = &black_hole {
+            variables.insert("database_port".to_owned(), black_hole.port.to_string());
+        }
         variables.extend(sandbox.spin_variables());
         variables.extend(self.variables);
         let token = variables.get("internal_token").filter(|token| !token.is_empty()).cloned();
@@ -94,7 +114,15 @@ impl Spawn {
         let mut hosts = Vec::new();
         for copy in 1..=self.copies {
             let log_dir = log_dir.join(format!("copy-{copy}"));
-            hosts.push(Host::start(&variables, &log_dir, None).await.expect("a host"));
+            let options = host::Options {
+                manifest: order_dev::repo_root().join("spin.toml"),
+                variables: variables.clone(),
+                arguments: Vec::new(),
+                environment: self.environment.clone(),
+                log_dir,
+                port: None,
+            };
+            hosts.push(Host::start_with(options).await.expect("a host"));
         }
         let last = hosts.last().expect("at least one copy");
         let callback_url = format!("{}/v1/payments/callback", last.base_url);
@@ -108,6 +136,7 @@ impl Spawn {
             token,
             sandbox: Some(sandbox),
             server,
+            black_hole,
             log_dir,
             dead_letters: 0,
             may_log_errors: false,
