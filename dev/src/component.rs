@@ -59,7 +59,8 @@ fn cargo() -> Command {
     command
 }
 
-async fn run(command: &mut Command) -> Result<()> {
+/// Runs the command to its end, which must be a good one.
+pub(crate) async fn run(command: &mut Command) -> Result<()> {
     let line = shown(command);
     let status = command.stdin(Stdio::null()).status().await.with_context(|| format!("starting `{line}`"))?;
     if !status.success() {
@@ -68,7 +69,8 @@ async fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-async fn output(command: &mut Command) -> Result<String> {
+/// What the command prints on standard output.
+pub(crate) async fn output(command: &mut Command) -> Result<String> {
     let line = shown(command);
     let output = command.stdin(Stdio::null()).output().await.with_context(|| format!("starting `{line}`"))?;
     if !output.status.success() {
@@ -84,7 +86,8 @@ fn shown(command: &Command) -> String {
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
-async fn target_dir() -> Result<PathBuf> {
+/// Where cargo builds.
+pub(crate) async fn target_dir() -> Result<PathBuf> {
     let text = output(cargo().args(["metadata", "--no-deps", "--format-version", "1"])).await?;
     let metadata: serde_json::Value = serde_json::from_str(&text)?;
     let folder =
@@ -93,7 +96,7 @@ async fn target_dir() -> Result<PathBuf> {
 }
 
 /// `rust-toolchain.toml` asks for the target, but not every rustup installs it on its own.
-async fn ensure_target() -> Result<()> {
+pub(crate) async fn ensure_target() -> Result<()> {
     let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
     rustc.current_dir(repo_root()).args(["--print", "target-libdir", "--target", TARGET]);
     let libraries = output(&mut rustc).await?;
@@ -110,7 +113,7 @@ async fn ensure_target() -> Result<()> {
 }
 
 /// A host that reads the file meanwhile sees the old one or the new one, never a half.
-fn copy_in_one_step(from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn copy_in_one_step(from: &Path, to: &Path) -> Result<()> {
     let folder = to.parent().context("no folder")?;
     std::fs::create_dir_all(folder)?;
     let name = from.file_name().context("no file")?.to_string_lossy();

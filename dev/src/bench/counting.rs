@@ -40,7 +40,7 @@ pub async fn count(world: &World, scenario: Scenario, kind: Kind, orders: u64) -
     let database = world.fresh_database().await?;
     counters::count_statements(&world.admin, &database).await?;
     let target = Target::start(kind, world, database.clone(), &[]).await?;
-    world.peers.call_back(target.address).await?;
+    target.peers.call_back(target.address).await?;
     world.checkpoint().await?;
     counters::rest_log_writer(&world.admin, true).await?;
     let counted = counted(world, scenario, target, orders).await;
@@ -52,14 +52,14 @@ pub async fn count(world: &World, scenario: Scenario, kind: Kind, orders: u64) -
 async fn counted(world: &World, scenario: Scenario, target: Target, orders: u64) -> Result<Counted> {
     let (kind, database) = (target.kind, target.database.clone());
     let before = Counters::read(&world.admin, &database).await?;
-    let messages = world.peers.notifications().await?;
+    let messages = target.peers.notifications().await?;
     let workload = target.workload(scenario, &[].into());
     let outcome = load::run(target.address, 1, Limit::Requests(orders), workload).await?;
     if let Some(error) = outcome.first_error {
         bail!("counting: {error}");
     }
     if scenario == Scenario::Life {
-        wait_for_messages(world, messages, orders).await?;
+        wait_for_messages(&target.peers, messages, orders).await?;
     }
     target.stop();
     counters::come_to_rest(&world.admin, &database).await?;

@@ -38,7 +38,7 @@ pub async fn measure(world: &World, requests: u64) -> Result<Memory> {
         "60s",
     ];
     let target = Target::start(Kind::Service, world, world.fresh_database().await?, &arguments).await?;
-    world.peers.call_back(target.address).await?;
+    target.peers.call_back(target.address).await?;
     let orders = target.place_orders(Scenario::Read.needs_orders(), CLIENTS, None).await?;
     let mut series = Vec::new();
     let mut served = orders.len() as u64;

@@ -5,8 +5,10 @@
 //! they ask, be it the service or a floor such as [`native`], and [`world`] what that stands on: PostgreSQL and the fast
 //! [`peers`]. [`mod@run`] measures, with [`usage`]; [`counting`] counts, with [`counters`]; [`memory`] looks at one instance.
 //! [`yardstick`] asks PostgreSQL itself for the row changes of an order, by [`pgbench`]; [`growth`] measures databases that
-//! [`fill`] has made large, and [`hosts`] hosts that are configured differently. [`summary`] and [`shape`] draw from that what [`report`] tells, with [`table`] and [`plot`].
+//! [`fill`] has made large, [`hosts`] hosts that are configured differently, and [`against`] compares this tree with another
+//! commit. [`summary`] and [`shape`] draw from that what [`report`] tells, with [`table`] and [`plot`].
 
+pub mod against;
 pub mod child;
 pub mod counters;
 pub mod counting;
@@ -34,6 +36,7 @@ pub mod yardstick;
 
 use anyhow::{Result, bail, ensure};
 
+use against::Version;
 use counting::Counted;
 pub use options::Options;
 use options::What;
@@ -51,12 +54,19 @@ use world::World;
 /// When something does not start, at the first answer that is wrong, and when an instance's memory grows.
 pub async fn run(options: Options) -> Result<()> {
     options.check()?;
+    let other = match &options.against {
+        Some(commit) => Some(Version::of(commit).await?),
+        None => None,
+    };
     target::build(&options.targets()).await?;
     eprintln!("Starting PostgreSQL and the peers …");
     let world = World::start(settings(&options)).await?;
     let mut report = Report { machine: machine(&world).await?, ..Report::default() };
     match &options.what {
-        None => measure_loads(&world, &options, &mut report).await?,
+        None => match &other {
+            Some(other) => report.comparison = Some(against::measure(&world, other, &options).await?),
+            None => measure_loads(&world, &options, &mut report).await?,
+        },
         Some(What::Growth(what)) => {
             report.growth = Some(growth::measure(&world, what, options.plan(), options.quick).await?);
         }
@@ -80,6 +90,7 @@ pub async fn run(options: Options) -> Result<()> {
 fn settings(options: &Options) -> &'static [(&'static str, &'static str)] {
     match options.what {
         Some(What::Growth(_)) => &growth::SETTINGS,
+        None if options.against.is_some() => &against::SETTINGS,
         _ => &[],
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use super::run::Plan;
 use super::scenario::Scenario;
 use super::target::Kind;
-use super::{growth, hosts};
+use super::{against, growth, hosts};
 
 /// What to measure, and how.
 #[derive(Clone, Debug, clap::Args)]
@@ -25,13 +25,17 @@ pub struct Options {
     /// Whom they ask: the service and the floors under it [default: all]
     #[arg(long, value_delimiter = ',')]
     targets: Vec<Kind>,
+    /// Another commit whose service is compared with this tree's, in pairs of rounds; its component is built when it has
+    /// not been. Changes the defaults: place and read, seven pairs of three seconds
+    #[arg(long, value_name = "COMMIT")]
+    pub against: Option<String>,
     /// How often each is measured; medians are shown [default: 5]
     #[arg(long, global = true)]
     rounds: Option<usize>,
     /// For how many seconds each time [default: 4]
     #[arg(long, global = true)]
     seconds: Option<f64>,
-    /// Shorter and less sure: two rounds of a second, at 1 and 16 clients
+    /// Shorter and less sure: two rounds of a second (three with --against), at 1 and 16 clients
     #[arg(long, global = true)]
     pub quick: bool,
     /// A file for all of the results, as JSON
@@ -67,6 +71,9 @@ impl Options {
         ensure!(plan.rounds > 0, "--rounds: at least one");
         ensure!(plan.time >= Duration::from_millis(100), "--seconds: at least 0.1");
         ensure!(!self.clients().contains(&0), "--clients: at least one");
+        if self.against.is_some() {
+            self.check_against(plan)?;
+        }
         match &self.what {
             Some(What::Growth(options)) => options.check(),
             Some(What::Hosts(options)) => options.check(),
@@ -74,9 +81,18 @@ impl Options {
         }
     }
 
+    fn check_against(&self, plan: Plan) -> Result<()> {
+        ensure!(self.what.is_none(), "--against compares loads, nothing else");
+        ensure!(self.targets.is_empty(), "--against compares services: --targets has no meaning with it");
+        ensure!(self.plot.is_none(), "--against draws nothing: use --json");
+        let few = against::PAIRS;
+        ensure!(self.quick || plan.rounds >= few, "--rounds: at least {few} with --against, but for --quick");
+        Ok(())
+    }
+
     /// What clients ask for.
     pub fn scenarios(&self) -> Vec<Scenario> {
-        or(&self.scenario, &Scenario::ALL)
+        or(&self.scenario, if self.against.is_some() { &against::SCENARIOS } else { &Scenario::ALL })
     }
 
     /// How many ask at once.
@@ -86,18 +102,23 @@ impl Options {
 
     /// Whom they ask.
     pub fn targets(&self) -> Vec<Kind> {
-        match &self.what {
-            None => or(&self.targets, &Kind::ALL),
-            Some(_) => vec![Kind::Service],
+        match (&self.what, &self.against) {
+            (None, None) => or(&self.targets, &Kind::ALL),
+            _ => vec![Kind::Service],
         }
     }
 
     /// How often and how long.
     pub fn plan(&self) -> Plan {
-        let (rounds, seconds) = if self.quick { (2, 1.0) } else { (5, 4.0) };
+        let (rounds, seconds) = match (&self.against, self.quick) {
+            (None, false) => (5, 4.0),
+            (None, true) => (2, 1.0),
+            (Some(_), false) => (against::PAIRS, 3.0),
+            (Some(_), true) => (3, 1.0),
+        };
         let seconds = self.seconds.unwrap_or(seconds);
         let time = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::ZERO);
-        Plan { rounds: self.rounds.unwrap_or(rounds), time }
+        Plan { rounds: self.rounds.unwrap_or(rounds), time, settle: self.against.is_some() }
     }
 
     /// How many orders are counted one by one.
@@ -159,6 +180,27 @@ mod tests {
         assert_eq!((options.targets(), options.plan().rounds), (vec![Kind::Service], 3));
         assert_eq!(options.plan().time, Duration::from_secs(1));
         assert!(parse(&["growth", "--orders", "0", "--seats", "2000000"]).check().is_err());
+    }
+
+    #[test]
+    fn a_comparison_has_seven_pairs_or_says_that_it_is_quick() {
+        let options = parse(&["--against", "HEAD~1"]);
+        assert!(options.check().is_ok());
+        assert_eq!((options.scenarios(), options.clients()), (against::SCENARIOS.to_vec(), vec![1, 16, 64]));
+        assert_eq!((options.targets(), options.plan().rounds), (vec![Kind::Service], 7));
+        assert!(options.plan().settle && !parse(&[]).plan().settle);
+        assert!(parse(&["--against", "HEAD", "--rounds", "6"]).check().is_err());
+        assert!(parse(&["--against", "HEAD", "--rounds", "9"]).check().is_ok());
+        assert!(parse(&["--against", "HEAD", "--quick"]).check().is_ok());
+        assert_eq!(parse(&["--against", "HEAD", "--quick"]).plan().rounds, 3);
+    }
+
+    #[test]
+    fn a_comparison_is_of_services_under_loads() {
+        for bad in [["--targets", "a"], ["--plot", "x.svg"], ["growth", "--quick"], ["memory", "--quick"]] {
+            assert!(parse(&[&["--against", "HEAD"], &bad[..]].concat()).check().is_err(), "{bad:?}");
+        }
+        assert!(Line::try_parse_from(["bench", "--against"]).is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use super::against::Comparison;
 use super::counting::Counted;
 use super::growth::Growth;
 use super::hosts;
@@ -34,6 +35,8 @@ pub struct Report {
     pub growth: Option<Growth>,
     /// The same loads on hosts that are configured differently.
     pub hosts: Vec<hosts::Row>,
+    /// This tree beside another commit.
+    pub comparison: Option<Comparison>,
 }
 
 /// What the numbers depend on.
@@ -76,6 +79,7 @@ impl Report {
         if !self.hosts.is_empty() {
             parts.push(hosts::shown(&self.hosts));
         }
+        parts.extend(self.comparison.as_ref().map(Comparison::shown));
         parts.join("\n\n")
     }
 

@@ -19,6 +19,8 @@ pub struct Plan {
     pub rounds: usize,
     /// For how long each time.
     pub time: Duration,
+    /// Whether every database is vacuumed and analyzed before each round, so that all of them are equally fresh.
+    pub settle: bool,
 }
 
 /// CPU milliseconds that a request took.
@@ -76,17 +78,32 @@ pub async fn measure(
 ) -> Result<Vec<Measured>> {
     let mut targets = Vec::new();
     for kind in kinds {
-        targets.push(Target::start(*kind, world, world.fresh_database().await?, &[]).await?);
+        let target = Target::start(*kind, world, world.fresh_database().await?, &[]).await?;
+        targets.push((kind.name(), target));
     }
+    measure_targets(world, scenario, clients, targets, plan).await
+}
+
+/// The same for servers that have been started on databases without orders, given with their names. They are ended.
+///
+/// # Errors
+/// When an answer is wrong.
+pub async fn measure_targets(
+    world: &World,
+    scenario: Scenario,
+    clients: usize,
+    targets: Vec<(&str, Target)>,
+    plan: Plan,
+) -> Result<Vec<Measured>> {
     let mut contenders = Vec::new();
-    for target in &targets {
+    for (name, target) in &targets {
         let orders = target.place_orders(scenario.needs_orders(), 4, None).await?;
-        contenders.push(Contender::new(target.kind.name(), target, target.workload(scenario, &orders)));
+        contenders.push(Contender::new(*name, target, target.workload(scenario, &orders)));
     }
     let found = rounds(world, clients, contenders, plan).await?;
     let processes = Processes::now()?;
     let mut all = Vec::new();
-    for (target, (rounds, latencies)) in targets.into_iter().zip(found) {
+    for ((_, target), (rounds, latencies)) in targets.into_iter().zip(found) {
         let peak_memory_bytes = processes.peak_memory_bytes(target.pid());
         all.push(Measured { target: target.kind, rounds, latencies, peak_memory_bytes });
         target.end(world).await?;
@@ -109,10 +126,15 @@ pub async fn rounds(
     plan: Plan,
 ) -> Result<Vec<Found>> {
     for contender in &contenders {
-        contender.load(world, clients, Limit::Time(plan.time.min(Duration::from_secs(2)))).await?;
+        contender.load(clients, Limit::Time(plan.time.min(Duration::from_secs(2)))).await?;
     }
     world.checkpoint().await?;
     for round in 0..plan.rounds {
+        if plan.settle {
+            for contender in &contenders {
+                world.settle(&contender.target.database).await?;
+            }
+        }
         for place in turn(round, contenders.len()) {
             contenders[place].round(world, clients, plan.time, round).await?;
         }
@@ -143,7 +165,7 @@ impl<'a> Contender<'a> {
         // What the load before left to be done.
         tokio::time::sleep(Duration::from_millis(300)).await;
         let before = Spent::now(world, self.target).await?;
-        let outcome = self.load(world, clients, Limit::Time(time)).await?;
+        let outcome = self.load(clients, Limit::Time(time)).await?;
         let spent = Spent::now(world, self.target).await?;
         let round = spent.since(&before, &outcome);
         eprintln!(
@@ -161,9 +183,10 @@ impl<'a> Contender<'a> {
     }
 
     /// Puts a load on the target, until its last consequence.
-    async fn load(&self, world: &World, clients: usize, limit: Limit) -> Result<Outcome> {
-        let messages = world.peers.notifications().await?;
-        world.peers.call_back(self.target.address).await?;
+    async fn load(&self, clients: usize, limit: Limit) -> Result<Outcome> {
+        let peers = &self.target.peers;
+        let messages = peers.notifications().await?;
+        peers.call_back(self.target.address).await?;
         let outcome = load::run(self.target.address, clients, limit, self.workload.clone()).await?;
         if let Some(error) = &outcome.first_error {
             bail!(
@@ -174,7 +197,7 @@ impl<'a> Contender<'a> {
             );
         }
         if self.workload.scenario() == Scenario::Life {
-            wait_for_messages(world, messages, outcome.requests()).await?;
+            wait_for_messages(peers, messages, outcome.requests()).await?;
         }
         Ok(outcome)
     }
@@ -194,7 +217,7 @@ impl Spent {
         let cpu_seconds = CpuMs {
             host: processes.tree_seconds(target.pid()),
             postgres: processes.tree_seconds(world.server.pid().unwrap_or(0)),
-            peers: processes.tree_seconds(world.peers.pid()),
+            peers: processes.tree_seconds(target.peers.pid()),
             load: processes.own_seconds(),
         };
         Ok(Spent { cpu_seconds, wal_bytes })

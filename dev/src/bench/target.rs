@@ -1,13 +1,16 @@
 //! What is measured: the order service, and the floors under it that show what the platform allows at all.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, ensure};
 
+use super::against::Manifest;
 use super::child::ServerProcess;
 use super::http::{Connection, host_of};
+use super::peers::PeersProcess;
 use super::scenario::{Placed, Sale, Scenario, Workload, new_order};
 use super::world::World;
 use crate::host::{self, Host};
@@ -81,6 +84,8 @@ pub struct Target {
     pub address: SocketAddr,
     /// Its database.
     pub database: Database,
+    /// The peers that it calls, and that call it back.
+    pub peers: Arc<PeersProcess>,
     process: Process,
 }
 
@@ -95,10 +100,38 @@ impl Target {
     /// # Errors
     /// When it does not start.
     pub async fn start(kind: Kind, world: &World, database: Database, arguments: &[&str]) -> Result<Target> {
-        let process = match kind {
-            Kind::B => Process::Native(start_native(world, &database).await?),
-            _ => Process::Host(start_host(kind, world, &database, arguments).await?),
+        let peers = world.peers.clone();
+        let statements = match kind {
+            Kind::A => Some("real"),
+            Kind::C => Some("select1"),
+            Kind::Service | Kind::B => None,
         };
+        let process = match kind {
+            Kind::B => Process::Native(start_native(&peers, &database).await?),
+            _ => {
+                let mut variables = variables(&database, &peers);
+                variables.extend(statements.map(|which| ("statements".into(), which.into())));
+                let manifest = repo_root().join(kind.manifest());
+                Process::Host(start_host(&manifest, world, &database, variables, arguments).await?)
+            }
+        };
+        Target::of(kind, database, peers, process)
+    }
+
+    /// Starts the service of any manifest on a database, with peers of its own. It gets only the variables that this
+    /// manifest has.
+    ///
+    /// # Errors
+    /// When something does not start.
+    pub async fn start_service(manifest: &Manifest, world: &World, database: Database) -> Result<Target> {
+        let peers = Arc::new(PeersProcess::start().await?);
+        let mut variables = variables(&database, &peers);
+        variables.retain(|(name, _)| manifest.has_variable(name));
+        let host = start_host(manifest.file(), world, &database, variables, &[]).await?;
+        Target::of(Kind::Service, database, peers, Process::Host(host))
+    }
+
+    fn of(kind: Kind, database: Database, peers: Arc<PeersProcess>, process: Process) -> Result<Target> {
         let address = match &process {
             Process::Native(process) => process.address(),
             Process::Host(host) => {
@@ -106,7 +139,7 @@ impl Target {
                 address.parse().with_context(|| format!("the host's address {address}"))?
             }
         };
-        Ok(Target { kind, address, database, process })
+        Ok(Target { kind, address, database, peers, process })
     }
 
     /// The root of its processes.
@@ -193,18 +226,20 @@ impl Target {
     }
 }
 
-async fn start_host(kind: Kind, world: &World, database: &Database, arguments: &[&str]) -> Result<Host> {
-    let manifest = repo_root().join(kind.manifest());
-    if !manifest.is_file() {
-        bail!("{} is not there", manifest.display());
-    }
-    let mut variables = database.spin_variables();
-    variables.extend(world.peers.spin_variables());
-    match kind {
-        Kind::A => variables.push(("statements".into(), "real".into())),
-        Kind::C => variables.push(("statements".into(), "select1".into())),
-        Kind::Service | Kind::B => {}
-    }
+/// The Spin variables that lead a component to this database and these peers.
+fn variables(database: &Database, peers: &PeersProcess) -> Vec<(String, String)> {
+    database.spin_variables().into_iter().chain(peers.spin_variables()).collect()
+}
+
+async fn start_host(
+    manifest: &Path,
+    world: &World,
+    database: &Database,
+    variables: Vec<(String, String)>,
+    arguments: &[&str],
+) -> Result<Host> {
+    ensure!(manifest.is_file(), "{} is not there", manifest.display());
+    let manifest = manifest.to_path_buf();
     let log_dir = world.folder().join(&database.name);
     let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
     Host::start_with(host::Options {
@@ -218,8 +253,8 @@ async fn start_host(kind: Kind, world: &World, database: &Database, arguments: &
     .await
 }
 
-async fn start_native(world: &World, database: &Database) -> Result<ServerProcess> {
-    let peers_url = format!("http://{}", world.peers.address());
+async fn start_native(peers: &PeersProcess, database: &Database) -> Result<ServerProcess> {
+    let peers_url = format!("http://{}", peers.address());
     let arguments = ["native-floor", "--listen", "127.0.0.1:0", "--peers-url", &peers_url];
     let port = database.port.to_string();
     let environment = [
@@ -236,11 +271,11 @@ async fn start_native(world: &World, database: &Database) -> Result<ServerProces
 ///
 /// # Errors
 /// When they do not come.
-pub async fn wait_for_messages(world: &World, before: u64, more: u64) -> Result<Duration> {
+pub async fn wait_for_messages(peers: &PeersProcess, before: u64, more: u64) -> Result<Duration> {
     const LIMIT: Duration = Duration::from_secs(20);
     let begun = std::time::Instant::now();
     loop {
-        let taken = world.peers.notifications().await? - before;
+        let taken = peers.notifications().await? - before;
         if taken >= more {
             return Ok(begun.elapsed());
         }

@@ -1,6 +1,7 @@
 //! What all servers under test share: PostgreSQL and the peers.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
@@ -29,7 +30,7 @@ pub struct World {
     /// The server.
     pub server: Server,
     /// The peers.
-    pub peers: PeersProcess,
+    pub peers: Arc<PeersProcess>,
     /// A connection to the server's own database, for questions about all of it.
     pub admin: Client,
     folder: Folder,
@@ -46,12 +47,21 @@ impl World {
         let options =
             postgres::Options::durable_below(&repo_root().join(".dev"), &[&SETTINGS, settings].concat())?;
         let server = Server::start(options).await.context("PostgreSQL (with its pg_stat_statements)")?;
-        let template = server.create_database(TEMPLATE, None).await?;
-        migrations::apply(&template).await?;
         let admin = server.database("postgres").connect().await?;
         admin.batch_execute("CREATE EXTENSION pg_stat_statements").await?;
-        let peers = PeersProcess::start().await?;
-        Ok(World { server, peers, admin, folder })
+        let peers = Arc::new(PeersProcess::start().await?);
+        let world = World { server, peers, admin, folder };
+        world.make_template(TEMPLATE, &repo_root().join("migrations")).await?;
+        Ok(world)
+    }
+
+    /// Makes a database without orders by the migrations of a folder, for [`World::copy_of`].
+    ///
+    /// # Errors
+    /// When there is one of that name, or a migration fails.
+    pub async fn make_template(&self, name: &str, migrations: &Path) -> Result<()> {
+        let template = self.server.create_database(name, None).await?;
+        migrations::apply_folder(&template, migrations).await.map(drop)
     }
 
     /// A new database, migrated and without orders.
@@ -59,9 +69,17 @@ impl World {
     /// # Errors
     /// When it cannot be made.
     pub async fn fresh_database(&self) -> Result<Database> {
+        self.copy_of(TEMPLATE).await
+    }
+
+    /// A new database like this template.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub async fn copy_of(&self, template: &str) -> Result<Database> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("bench_{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        self.server.create_database(&name, Some(TEMPLATE)).await
+        self.server.create_database(&name, Some(template)).await
     }
 
     /// Writes everything out, so that it is not done during a run.
@@ -70,6 +88,15 @@ impl World {
     /// When the server does not.
     pub async fn checkpoint(&self) -> Result<()> {
         self.admin.batch_execute("CHECKPOINT").await.context("a checkpoint")
+    }
+
+    /// Vacuums and analyzes the database, and writes everything out.
+    ///
+    /// # Errors
+    /// When the server does not.
+    pub async fn settle(&self, database: &Database) -> Result<()> {
+        database.connect().await?.batch_execute("VACUUM (ANALYZE)").await.context("a vacuum")?;
+        self.checkpoint().await
     }
 
     /// Where logs go.

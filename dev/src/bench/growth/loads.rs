@@ -124,9 +124,9 @@ fn workload(scenario: Scenario, target: &Target, orders: &Arc<[Placed]>, sale: S
 /// Orders from all over the table. Where there are none, some are placed.
 async fn sample(world: &World, target: &Target, orders: u64) -> Result<Arc<[Placed]>> {
     if orders == 0 {
-        world.peers.call_back(target.address).await?;
+        target.peers.call_back(target.address).await?;
         target.place_orders(Scenario::Read.needs_orders(), 4, None).await?;
-        super::settle(world, &target.database).await?;
+        world.settle(&target.database).await?;
     }
     let client = target.database.connect().await?;
     // Some more than are needed, because how many it takes is a matter of chance.

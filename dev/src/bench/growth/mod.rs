@@ -96,7 +96,7 @@ pub async fn measure(world: &World, options: &Options, plan: Plan, quick: bool) 
         target.stop();
         eprintln!("Timing statements among {orders} orders …");
         let backlogs = options.backlogs(orders);
-        settle(world, &database).await?;
+        world.settle(&database).await?;
         statements.push(statements::measure(&database, &backlogs, if quick { 10 } else { 50 }).await?);
         world.server.drop_database(&database.name).await?;
     }
@@ -112,7 +112,7 @@ async fn by_seats(world: &World, seats: &[u32], plan: Plan) -> Result<Vec<Row>> 
         fill::event(&database, i32::try_from(event)?, sold + fill::FREE_SEATS).await?;
         events.push((*sold, event));
     }
-    settle(world, &database).await?;
+    world.settle(&database).await?;
     let target = Target::start(Kind::Service, world, database, &[]).await?;
     let rows = loads::by_seats(world, &target, &events, plan).await?;
     target.end(world).await?;
@@ -126,14 +126,8 @@ async fn filled(world: &World, orders: u64, unfinished: u64) -> Result<Database>
         eprintln!("Filling a database with {orders} orders …");
         fill::fill(&database, fill::Options { orders, unfinished, progress: true }).await?;
     }
-    settle(world, &database).await?;
+    world.settle(&database).await?;
     Ok(database)
-}
-
-/// Vacuums and analyzes the database, and writes everything out.
-async fn settle(world: &World, database: &Database) -> Result<()> {
-    database.connect().await?.batch_execute("VACUUM (ANALYZE)").await?;
-    world.checkpoint().await
 }
 
 #[cfg(test)]
