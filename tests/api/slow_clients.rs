@@ -12,6 +12,8 @@ use crate::support::*;
 const HALF: &str = "POST /v1/orders HTTP/1.1\r\nHost: order-service\r\nIdempotency-Key: half\r\n\
                     Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
 
+const LIVE: &str = "GET /health/live HTTP/1.1\r\nHost: order-service\r\nConnection: close\r\n\r\n";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_does_not_arrive_is_a_request_timeout() {
     let app = spawn().await;
@@ -58,12 +60,10 @@ async fn an_instance_is_free_again_when_bodies_were_given_up() {
             answered => drop(answered),
         }
     }
-    assert_eq!(app.try_get("/health/live").await, 500, "there is no room for others");
+    let live = async || raw::exchange(&app.hosts[0], LIVE).await.status;
+    assert_eq!(live().await, 500, "there is no room for others");
     // Their connections stay open: the clients have not gone away.
-    eventually("the instance serves others", async || {
-        (app.get("/health/live").await.status == 200).then_some(())
-    })
-    .await;
+    eventually("the instance serves others", async || (live().await == 200).then_some(())).await;
     for stream in &mut half_sent {
         assert!(read_answer(stream).await.starts_with("HTTP/1.1 408 "));
     }
@@ -88,4 +88,43 @@ async fn read_answer(stream: &mut TcpStream) -> String {
         }
     }
     String::from_utf8_lossy(&received).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_response_that_is_not_read_is_given_up() {
+    let app = Spawn::new().environment("SPIN_MAX_INSTANCE_COUNT", "1").start().await;
+    let document = app.place(&order(&[1])).await.created();
+    app.come_to_rest().await;
+    // More than the sockets' buffers take.
+    let id = document.id();
+    let sql = format!(
+        "INSERT INTO order_events (order_id, seq, type, actor, data)
+         SELECT '{id}', n, 'padding', 'operator', jsonb_build_object('text', repeat('x', 1000000))
+         FROM generate_series(1001, 1024) n"
+    );
+    app.store.run(&sql).await;
+
+    let before = eventually("the heap is known", async || heap(&app).await).await;
+    let mut unread = connect(&app).await;
+    let request = format!("GET /v1/orders/{id}/events HTTP/1.1\r\nHost: order-service\r\n\r\n");
+    unread.write_all(request.as_bytes()).await.unwrap();
+    let held = 8e6;
+    let holds = async || heap(&app).await.filter(|heap| *heap > before + held);
+    eventually("the response waits in the instance", holds).await;
+    let is_free = async || heap(&app).await.filter(|heap| *heap < before + held);
+    eventually("it is given up, though the client has not gone away", is_free).await;
+
+    let mut received = Vec::new();
+    let _ = unread.read_to_end(&mut received).await;
+    assert!(received.len() < 24_000_000, "the connection ends in the middle of the body");
+    app.store.run(&format!("DELETE FROM order_events WHERE order_id = '{id}' AND seq > 1000")).await;
+    app.finish().await;
+}
+
+/// Bytes in use on the heap of the only instance; none when it is too busy to answer.
+async fn heap(app: &App) -> Option<f64> {
+    let request = "GET /metrics HTTP/1.1\r\nHost: order-service\r\nConnection: close\r\n\r\n";
+    let page = raw::exchange(&app.hosts[0], request).await.body;
+    let line = page.lines().find(|line| line.starts_with("order_service_instance_heap_in_use_bytes"));
+    line.and_then(|line| line.rsplit(' ').next()).and_then(|n| n.parse().ok())
 }

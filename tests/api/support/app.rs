@@ -12,6 +12,7 @@ use super::black_hole::BlackHole;
 use super::database::Store;
 use super::document::Document;
 use super::placing::Placing;
+use super::poll::eventually;
 use super::request::Request;
 use super::shared;
 use reqwest::Method;
@@ -64,6 +65,12 @@ impl App {
     /// A client of one of the copies that goes its own way, in a task of its own, whatever becomes of the host.
     pub fn caller(&self, copy: usize) -> Caller {
         Caller { client: self.client.clone(), base_url: self.hosts[copy].base_url.clone() }
+    }
+
+    /// Places an order as soon as the database answers every instance again.
+    pub async fn place_when_possible(&self, placing: &Placing) -> Document {
+        let placed = async || Some(self.place(placing).await).filter(|answer| answer.status != 503);
+        eventually("the order can be placed", placed).await.created_or_under_way()
     }
 
     /// Reads an order that exists.
