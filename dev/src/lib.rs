@@ -16,6 +16,7 @@ pub mod migrations;
 pub mod peers;
 pub mod postgres;
 pub mod process;
+mod serve;
 
 use std::path::{Path, PathBuf};
 

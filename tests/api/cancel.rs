@@ -26,6 +26,14 @@ fn cancelled_and_paid_back() -> Outcome {
     cancelled(PaymentStatus::Refunded).after_telling("ORDER_REFUNDED")
 }
 
+/// Cancels the order while a call about it is disturbed.
+async fn cancelled_meanwhile(app: &App, fault: u64, placing: &Placing) -> String {
+    app.is_disturbed(fault).await;
+    let id = app.id_of(placing).await;
+    assert_eq!(app.cancel(&id).await.document(200).status(), "CANCELLED");
+    id
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_that_awaits_its_payment_is_cancelled_and_its_seats_are_free() {
     let app = Spawn::new().payment_mode(Mode::Pending).start().await;
@@ -62,12 +70,7 @@ async fn an_order_that_is_cancelled_while_its_reserve_is_under_way_is_not_charge
     let app = spawn().await;
     let fault = app.fault(stall(CallName::Reserve, 1500, Moment::After)).await;
     let placing = order(&[1]);
-    let (placed, id) = tokio::join!(app.place(&placing), async {
-        app.is_disturbed(fault).await;
-        let id = app.id_of(&placing).await;
-        assert_eq!(app.cancel(&id).await.document(200).status(), "CANCELLED");
-        id
-    });
+    let (placed, id) = tokio::join!(app.place(&placing), cancelled_meanwhile(&app, fault, &placing));
     assert_eq!(placed.document(201).status(), "CANCELLED");
     assert_eq!(app.calls("payment.charge").await, 0);
     stays_cancelled(app, &id, Outcome::cancelled(None)).await;
@@ -99,12 +102,7 @@ async fn an_order_that_is_cancelled_while_its_charge_is_under_way_gets_its_money
     let app = Spawn::new().payment_mode(Mode::Silent).start().await;
     let fault = app.fault(stall(CallName::Charge, 1500, Moment::After)).await;
     let placing = order(&[1]);
-    let (placed, id) = tokio::join!(app.place(&placing), async {
-        app.is_disturbed(fault).await;
-        let id = app.id_of(&placing).await;
-        assert_eq!(app.cancel(&id).await.document(200).status(), "CANCELLED");
-        id
-    });
+    let (placed, id) = tokio::join!(app.place(&placing), cancelled_meanwhile(&app, fault, &placing));
     assert_eq!(placed.document(201).status(), "CANCELLED");
     stays_cancelled(app, &id, cancelled_and_paid_back()).await;
 }

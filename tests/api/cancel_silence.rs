@@ -9,6 +9,15 @@ fn paid_back() -> Outcome {
     Outcome::cancelled(Some(PaymentStatus::Refunded)).after_telling("ORDER_REFUNDED")
 }
 
+/// The money comes, and goes back. The buyer is told once that the order is over.
+async fn is_paid_and_paid_back(app: App, document: &Document) {
+    app.settle(document, PaymentStatus::Success).await;
+    app.come_to_rest().await;
+    assert_eq!(app.outcome(document.id()).await, paid_back());
+    assert_eq!(app.calls("seating.reserve").await, 1, "the seats are not asked for again");
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_payment_is_down_an_order_is_cancelled_at_once_and_the_seats_are_freed_later() {
     let app = Spawn::new().payment_mode(Mode::Pending).start().await;
@@ -87,11 +96,7 @@ async fn money_that_comes_after_a_cancel_goes_back() {
     let app = Spawn::new().payment_mode(Mode::Pending).start().await;
     let document = pending(&app, &[1]).await;
     app.cancel(document.id()).await.document(200).assert_is("CANCELLED", "done");
-    app.settle(&document, PaymentStatus::Success).await;
-    app.come_to_rest().await;
-    assert_eq!(app.outcome(document.id()).await, paid_back());
-    assert_eq!(app.calls("seating.reserve").await, 1, "the seats are not asked for again");
-    app.finish().await;
+    is_paid_and_paid_back(app, &document).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -105,12 +110,7 @@ async fn money_that_comes_after_the_time_was_over_goes_back_when_the_order_was_c
     for _ in 0..2 {
         app.cancel(document.id()).await.document(200).assert_is("CANCELLED", "done");
     }
-    app.settle(&document, PaymentStatus::Success).await;
-    app.come_to_rest().await;
-    // And the buyer was told once that the order is over.
-    assert_eq!(app.outcome(document.id()).await, paid_back());
-    assert_eq!(app.calls("seating.reserve").await, 1, "the seats are not asked for again");
-    app.finish().await;
+    is_paid_and_paid_back(app, &document).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

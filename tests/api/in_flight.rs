@@ -47,6 +47,16 @@ async fn can_be_sold(app: App, id: &str, seat: i64, outcome: Outcome) {
     app.finish().await;
 }
 
+/// A release that is late has no answer, and the second one works while it is still under way.
+async fn is_released_once_more(app: &App, id: &str, late: u64) {
+    had_no_answer(app, id).await;
+    waits_for_what_may_land(app, id).await;
+    app.mend(late).await;
+    swept(app, id).await;
+    assert_eq!(app.seat(1).await.status, SeatStatus::Available);
+    is_kept(app, id, 1).await;
+}
+
 /// Waits until a reserve that was late takes its effect.
 async fn reserve_lands(app: &App, seat: i64) {
     let reserved = async || (app.seat(seat).await.status == SeatStatus::Reserved).then_some(());
@@ -65,13 +75,7 @@ async fn a_late_release_does_not_free_the_next_buyers_hold() {
     let document = pending(&app, &[1]).await;
     let late = app.fault(stall(CallName::Release, LATE_MS, Moment::After)).await;
     assert_eq!(app.cancel(document.id()).await.document(200).status(), "CANCELLED");
-    had_no_answer(&app, document.id()).await;
-    waits_for_what_may_land(&app, document.id()).await;
-    // The second release works; the first is still under way.
-    app.mend(late).await;
-    swept(&app, document.id()).await;
-    assert_eq!(app.seat(1).await.status, SeatStatus::Available);
-    is_kept(&app, document.id(), 1).await;
+    is_released_once_more(&app, document.id(), late).await;
     let outcome = Outcome::cancelled(Some(PaymentStatus::Pending));
     can_be_sold(app, document.id(), 1, outcome).await;
 }
@@ -82,12 +86,7 @@ async fn a_late_release_of_a_refunded_order_does_not_take_the_next_buyers_seat()
     let document = confirmed(&app, &[1]).await;
     let late = app.fault(stall(CallName::Release, LATE_MS, Moment::After)).await;
     assert_eq!(app.refund(document.id()).await.document(200).status(), "REFUNDED");
-    had_no_answer(&app, document.id()).await;
-    waits_for_what_may_land(&app, document.id()).await;
-    app.mend(late).await;
-    swept(&app, document.id()).await;
-    assert_eq!(app.seat(1).await.status, SeatStatus::Available);
-    is_kept(&app, document.id(), 1).await;
+    is_released_once_more(&app, document.id(), late).await;
     can_be_sold(app, document.id(), 1, Outcome::refunded()).await;
 }
 

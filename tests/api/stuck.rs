@@ -157,20 +157,13 @@ async fn an_order_that_nobody_sweeps_is_listed() {
     let app = with_operator(Mode::Succeed).await;
     app.take_peer_down(Peer::Payment).await;
     let id = app.place(&order(&[1])).await.under_way().id().to_owned();
-    // Due for a while, and nobody can claim it.
-    app.store
-        .run(
-            "CREATE FUNCTION nobody_claims() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
-             UPDATE orders SET due_at = timezone('utc', clock_timestamp()) - interval '11 minutes';
-             CREATE TRIGGER nobody_claims BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION nobody_claims();",
-        )
-        .await;
+    app.store.let_nobody_claim("11 minutes").await;
     let stuck = app.stuck().await;
     assert_eq!(stuck.orders.len(), 1, "{stuck:?}");
     let listed = &stuck.orders[0];
     assert_eq!((&listed["order_id"], &listed["why"]), (&json!(id), &json!("overdue")));
     assert_eq!((&listed["status"], &listed["phase"]), (&json!("PENDING"), &json!("charging")));
-    app.store.run("DROP TRIGGER nobody_claims ON orders").await;
+    app.store.let_all_claim().await;
     app.take_peer_up(Peer::Payment).await;
     app.finish().await;
 }

@@ -83,15 +83,9 @@ async fn an_order_that_nobody_sweeps_shows_after_a_minute() {
     app.take_peer_down(Peer::Payment).await;
     app.place(&order(&[1])).await.under_way();
     violated(&app, &[]).await;
-    app.store
-        .run(
-            "CREATE FUNCTION nobody_claims() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
-             UPDATE orders SET due_at = timezone('utc', clock_timestamp()) - interval '61 seconds';
-             CREATE TRIGGER nobody_claims BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION nobody_claims();",
-        )
-        .await;
+    app.store.let_nobody_claim("61 seconds").await;
     violated(&app, &["overdue"]).await;
-    app.store.run("DROP TRIGGER nobody_claims ON orders").await;
+    app.store.let_all_claim().await;
     app.take_peer_up(Peer::Payment).await;
     app.come_to_rest().await;
     violated(&app, &[]).await;

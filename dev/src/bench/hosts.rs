@@ -1,6 +1,5 @@
 //! The same loads on hosts with different runtime configurations.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -8,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use super::run::{Contender, Plan, Round, rounds};
 use super::scenario::Scenario;
 use super::summary::Medians;
+use super::table::{compared, grouped};
 use super::target::{Kind, Target};
 use super::world::World;
 use crate::repo_root;
@@ -135,31 +135,14 @@ fn name(file: &Path) -> String {
 
 /// For people.
 pub fn shown(rows: &[Row]) -> String {
-    let mut text = String::from(
-        "                                      requests     of the     p50     p99   CPU ms, each    connections\n\
-         scenario clients runtime configuration      /s   defaults      ms      ms     host  postgres  in the end",
-    );
-    let mut last = None;
-    for row in rows {
-        if last.replace((row.scenario, row.clients)).is_some_and(|last| last != (row.scenario, row.clients)) {
-            text.push('\n');
-        }
-        let _ = write!(
-            text,
-            "\n{:<8} {:>7} {:<21} {:>7.0} {:>10.2} {:>7.2} {:>7.2} {:>8.3} {:>9.3} {:>11}",
-            row.scenario.name(),
-            row.clients,
-            row.host,
-            row.medians.throughput,
-            row.ratio,
-            row.medians.p50_ms,
-            row.medians.p99_ms,
-            row.medians.cpu_ms.host,
-            row.medians.cpu_ms.postgres,
-            row.connections,
-        );
-    }
-    text
+    let head = "                                       requests    of the     p50     p99   CPU ms, each    connections\n\
+         scenario clients runtime configuration       /s  defaults      ms      ms     host  postgres  in the end";
+    let line = |row: &Row| {
+        let name = format!("{:<21}", row.host);
+        let line = compared(row.scenario, row.clients, &name, row.ratio, &row.medians);
+        ((row.scenario, row.clients), format!("{line} {:>11}", row.connections))
+    };
+    grouped(head, rows.iter().map(line))
 }
 
 #[cfg(test)]

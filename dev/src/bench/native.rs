@@ -18,17 +18,17 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioExecutor;
 use order_dev_floor::calls::{Answer, Call, HEADERS, Peer, Sequence, Statement, Step};
 use order_dev_floor::templates;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_postgres::{Client, NoTls};
 
 use crate::postgres::Database;
+use crate::serve::serve;
 
 mod parameters;
 
@@ -41,11 +41,8 @@ pub async fn run(listen: SocketAddr, database: Database, peers_url: &str) -> Res
     let floor = Arc::new(Floor::start(&database, peers_url).await?);
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
     println!("Serving http://{}", listener.local_addr()?);
-    loop {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        tokio::spawn(floor.clone().serve(stream));
-    }
+    serve(listener, floor, Floor::answer).await;
+    Ok(())
 }
 
 struct Floor {
@@ -95,14 +92,10 @@ impl Floor {
         })
     }
 
-    async fn serve(self: Arc<Self>, stream: TcpStream) {
-        let service = service_fn(|request| self.answer(request));
-        // Clients that go away are no news.
-        let _ =
-            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-    }
-
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Full<Bytes>>, Infallible> {
         let next_order =
             || self.sequence.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next_order();
         let work = templates::work(request.uri().path(), next_order);

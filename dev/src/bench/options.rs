@@ -118,7 +118,8 @@ impl Options {
         };
         let seconds = self.seconds.unwrap_or(seconds);
         let time = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::ZERO);
-        Plan { rounds: self.rounds.unwrap_or(rounds), time, settle: self.against.is_some() }
+        let warm_up = if self.against.is_some() { against::WARM_UP } else { Duration::from_secs(2) };
+        Plan { rounds: self.rounds.unwrap_or(rounds), time, warm_up: warm_up.min(time) }
     }
 
     /// How many orders are counted one by one.
@@ -188,7 +189,6 @@ mod tests {
         assert!(options.check().is_ok());
         assert_eq!((options.scenarios(), options.clients()), (against::SCENARIOS.to_vec(), vec![1, 16, 64]));
         assert_eq!((options.targets(), options.plan().rounds), (vec![Kind::Service], 7));
-        assert!(options.plan().settle && !parse(&[]).plan().settle);
         assert!(parse(&["--against", "HEAD", "--rounds", "6"]).check().is_err());
         assert!(parse(&["--against", "HEAD", "--rounds", "9"]).check().is_ok());
         assert!(parse(&["--against", "HEAD", "--quick"]).check().is_ok());

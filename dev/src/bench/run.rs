@@ -19,8 +19,8 @@ pub struct Plan {
     pub rounds: usize,
     /// For how long each time.
     pub time: Duration,
-    /// Whether every database is vacuumed and analyzed before each round, so that all of them are equally fresh.
-    pub settle: bool,
+    /// For how long each target is under the load before that.
+    pub warm_up: Duration,
 }
 
 /// CPU milliseconds that a request took.
@@ -78,32 +78,17 @@ pub async fn measure(
 ) -> Result<Vec<Measured>> {
     let mut targets = Vec::new();
     for kind in kinds {
-        let target = Target::start(*kind, world, world.fresh_database().await?, &[]).await?;
-        targets.push((kind.name(), target));
+        targets.push(Target::start(*kind, world, world.fresh_database().await?, &[]).await?);
     }
-    measure_targets(world, scenario, clients, targets, plan).await
-}
-
-/// The same for servers that have been started on databases without orders, given with their names. They are ended.
-///
-/// # Errors
-/// When an answer is wrong.
-pub async fn measure_targets(
-    world: &World,
-    scenario: Scenario,
-    clients: usize,
-    targets: Vec<(&str, Target)>,
-    plan: Plan,
-) -> Result<Vec<Measured>> {
     let mut contenders = Vec::new();
-    for (name, target) in &targets {
+    for target in &targets {
         let orders = target.place_orders(scenario.needs_orders(), 4, None).await?;
-        contenders.push(Contender::new(*name, target, target.workload(scenario, &orders)));
+        contenders.push(Contender::new(target.kind.name(), target, target.workload(scenario, &orders)));
     }
     let found = rounds(world, clients, contenders, plan).await?;
     let processes = Processes::now()?;
     let mut all = Vec::new();
-    for ((_, target), (rounds, latencies)) in targets.into_iter().zip(found) {
+    for (target, (rounds, latencies)) in targets.into_iter().zip(found) {
         let peak_memory_bytes = processes.peak_memory_bytes(target.pid());
         all.push(Measured { target: target.kind, rounds, latencies, peak_memory_bytes });
         target.end(world).await?;
@@ -126,17 +111,12 @@ pub async fn rounds(
     plan: Plan,
 ) -> Result<Vec<Found>> {
     for contender in &contenders {
-        contender.load(clients, Limit::Time(plan.time.min(Duration::from_secs(2)))).await?;
+        contender.load(clients, Limit::Time(plan.warm_up)).await?;
     }
     world.checkpoint().await?;
     for round in 0..plan.rounds {
-        if plan.settle {
-            for contender in &contenders {
-                world.settle(&contender.target.database).await?;
-            }
-        }
         for place in turn(round, contenders.len()) {
-            contenders[place].round(world, clients, plan.time, round).await?;
+            contenders[place].round(world, clients, plan.time, round + 1).await?;
         }
     }
     Ok(contenders.into_iter().map(|contender| contender.found).collect())
@@ -171,7 +151,7 @@ impl<'a> Contender<'a> {
         eprintln!(
             "{:>8} {clients:>3} clients, round {}: {:<7} {:>8.0} requests/s, p50 {:.2} ms, p99 {:.2} ms",
             self.workload.scenario().name(),
-            number + 1,
+            number,
             self.name,
             round.throughput,
             round.p50_ms,

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::counting::Counted;
-use super::summary::{Ratio, Row};
+use super::scenario::Scenario;
+use super::summary::{Medians, Ratio, Row};
 use super::target::Kind;
 
 /// The rows as a table.
@@ -29,6 +30,34 @@ pub fn rows(rows: &[Row]) -> String {
             cpu.load,
             medians.wal_bytes,
         );
+    }
+    text
+}
+
+/// One line of a table that compares: of something with this name, whose throughput is such a part of the first one's.
+pub fn compared(scenario: Scenario, clients: usize, name: &str, ratio: f64, medians: &Medians) -> String {
+    format!(
+        "{:<8} {clients:>7} {name} {:>8.0} {ratio:>9.2} {:>7.2} {:>7.2} {:>8.3} {:>9.3}",
+        scenario.name(),
+        medians.throughput,
+        medians.p50_ms,
+        medians.p99_ms,
+        medians.cpu_ms.host,
+        medians.cpu_ms.postgres,
+    )
+}
+
+/// A head and lines, given with the load that each belongs to; an empty line between one load and the next.
+pub fn grouped<L: PartialEq>(head: &str, lines: impl Iterator<Item = (L, String)>) -> String {
+    let mut text = head.to_owned();
+    let mut last = None;
+    for (load, line) in lines {
+        if last.as_ref().is_some_and(|last| *last != load) {
+            text.push('\n');
+        }
+        text.push('\n');
+        text += &line;
+        last = Some(load);
     }
     text
 }
@@ -80,4 +109,15 @@ pub fn peak_memory(rows: &[Row]) -> Option<String> {
     let ours = rows.iter().filter(|row| row.target == Kind::Service);
     let peak = ours.map(|row| row.peak_memory_bytes).max()?;
     Some(format!("The service's host had at most {:.0} MB in use.", peak as f64 / 1e6))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_line_stands_between_loads() {
+        let lines = [(1, "a"), (1, "b"), (2, "c")].map(|(load, line)| (load, line.to_owned()));
+        assert_eq!(grouped("head", lines.into_iter()), "head\na\nb\n\nc");
+    }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 /// An answer before it is put on the wire.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     pub status: u16,
     pub content_type: Option<String>,
     pub body: Bytes,

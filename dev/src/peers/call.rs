@@ -5,37 +5,8 @@ use hyper::{HeaderMap, Method};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::contract::{CallName, Peer, route};
 use super::state::State;
-
-/// One of the four peer services.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
-pub enum Peer {
-    Catalog,
-    Seating,
-    Payment,
-    Notification,
-}
-
-/// One operation of a peer. [`CallName::Unknown`] is what none of them offers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
-pub enum CallName {
-    Event,
-    Reserve,
-    Allocate,
-    Release,
-    Seat,
-    OrderSeats,
-    Availability,
-    Charge,
-    Payment,
-    Refund,
-    Notify,
-    Unknown,
-}
 
 /// A call as it came in.
 #[derive(Clone, Debug)]
@@ -82,33 +53,9 @@ impl Matching {
 impl Call {
     /// `None` when the path belongs to no peer.
     pub fn identify(method: &Method, uri: &hyper::Uri, headers: &HeaderMap, body: Bytes) -> Option<Call> {
-        let mut segments = uri.path().trim_start_matches('/').split('/');
-        let peer = match segments.next()? {
-            "catalog" => Peer::Catalog,
-            "seating" => Peer::Seating,
-            "payment" => Peer::Payment,
-            "notification" => Peer::Notification,
-            _ => return None,
-        };
-        let rest: Vec<&str> = segments.collect();
-        let query = uri.query().unwrap_or_default();
-        let (name, id) = match (peer, method.as_str(), rest.as_slice()) {
-            (Peer::Catalog, "GET", ["v1", "events", id]) => (CallName::Event, *id),
-            (Peer::Seating, "POST", ["v1", "seats", "reserve"]) => (CallName::Reserve, ""),
-            (Peer::Seating, "POST", ["v1", "seats", "allocate"]) => (CallName::Allocate, ""),
-            (Peer::Seating, "POST", ["v1", "seats", "release"]) => (CallName::Release, ""),
-            (Peer::Seating, "GET", ["v1", "seats", "availability"]) => {
-                let event = query.split('&').find_map(|pair| pair.strip_prefix("eventId="));
-                (CallName::Availability, event.unwrap_or_default())
-            }
-            (Peer::Seating, "GET", ["v1", "seats", "order", id]) => (CallName::OrderSeats, *id),
-            (Peer::Seating, "GET", ["v1", "seats", id]) => (CallName::Seat, *id),
-            (Peer::Payment, "POST", ["v1", "charge"]) => (CallName::Charge, ""),
-            (Peer::Payment, "GET", ["v1", "payments", id]) => (CallName::Payment, *id),
-            (Peer::Payment, "POST", ["v1", "refund"]) => (CallName::Refund, ""),
-            (Peer::Notification, "POST", ["v1", "notify"]) => (CallName::Notify, ""),
-            _ => (CallName::Unknown, ""),
-        };
+        let (peer, name, id) = route(method, uri.path())?;
+        let event = || uri.query()?.split('&').find_map(|pair| pair.strip_prefix("eventId="));
+        let id = if name == CallName::Availability { event().unwrap_or_default() } else { id };
         let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         Some(Call {
             peer,

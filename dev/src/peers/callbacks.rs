@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Sandbox;
 use super::call::{About, Matching};
+use super::contract::shapes;
 use super::payment::{Payment, PaymentStatus};
 use super::state::now_ms;
 
@@ -98,7 +99,7 @@ impl Callbacks {
 
 /// What we are told of a payment.
 pub(super) fn body(payment: &Payment, status: PaymentStatus) -> Value {
-    json!({ "order_id": payment.order_id, "payment_id": payment.id, "status": status })
+    shapes::callback(&payment.order_id, &payment.id, status)
 }
 
 /// Sends any callback. `None` when there is no callback URL.

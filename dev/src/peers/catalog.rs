@@ -1,9 +1,9 @@
 //! Catalog: what events there are.
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::answer::Answer;
+use super::contract::shapes;
 use super::state::State;
 
 /// An event, as far as it differs from the others.
@@ -29,14 +29,7 @@ pub(super) fn event(state: &State, id: &str) -> Answer {
     let Some(event) = state.events.get(&id) else {
         return not_found();
     };
-    Answer::json(
-        200,
-        &json!({
-            "id": event.id, "venue_id": 1, "title": event.title, "type": "CONCERT",
-            "start_time": "2027-01-01T20:00:00.000Z", "end_time": null, "status": event.status,
-            "description": null, "venue": { "id": 1, "name": "Town Hall", "city": "Bengaluru" },
-        }),
-    )
+    Answer::json(200, &shapes::event(event.id, &event.title, &event.status))
 }
 
 /// What Catalog says of an event that it does not have.

@@ -8,8 +8,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::call::{CallName, Matching, Peer};
+use super::call::Matching;
 use super::callbacks::{CallbackRecord, CallbackRule};
+use super::contract::{CallName, Peer};
 use super::control::{EventSpec, SeatSpec};
 use super::faults::FaultRule;
 use super::payment::{Mode, Payment, PaymentStatus};

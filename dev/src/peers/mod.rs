@@ -1,23 +1,24 @@
 //! The sandbox: Catalog, Seating, Payment and Notification in one HTTP server on one port, under `/catalog`,
 //! `/seating`, `/payment` and `/notification`, with the behaviour of the real ones down to their peculiarities.
 //!
-//! One room a peer (`catalog`, `seating`, `payment`, `notification`) says what a call does; `call` recognises the
-//! call, `faults` decides whether it is disturbed, `record` remembers it, `state` is all that there is to know.
+//! One room a peer (`catalog`, `seating`, `payment`, `notification`) says what a call does; `contract` has the shapes and
+//! paths of all of them, `call` recognises the call, `faults` decides whether it is disturbed, `record` remembers it, `state` is all that there is to know.
 //! `/control` (see [`control`], and `GET /control` for its text) sets all of it; [`Control`] is its typed client.
 
-mod answer;
+pub(crate) mod answer;
 mod call;
 mod callbacks;
 mod catalog;
 mod client;
+pub(crate) mod contract;
 pub mod control;
 mod faults;
 mod notification;
-mod payment;
+pub(crate) mod payment;
 mod record;
 mod seating;
 mod server;
-mod state;
+pub(crate) mod state;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -28,15 +29,17 @@ use anyhow::{Context, Result};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-pub use call::{CallName, Matching, Peer};
+pub use call::Matching;
 pub use callbacks::{CallbackFault, CallbackRecord, CallbackRule};
 pub use client::{Calls, Control, NewPayment, RuleHits, SandboxState, SeatView, Settled};
+pub use contract::{CallName, Peer};
 pub use control::{EventSpec, SeatSpec};
 pub use faults::{Action, FaultRule, Moment};
 pub use payment::{Mode, Payment, PaymentStatus};
 pub use record::RecordedCall;
 pub use state::SeatStatus;
 
+use crate::serve::serve;
 use state::State;
 
 /// How to start the sandbox.
@@ -93,7 +96,7 @@ impl Peers {
             client: reqwest::Client::new(),
             state_file: options.state_file,
         });
-        let mut tasks = vec![tokio::spawn(server::accept(listener, sandbox.clone()))];
+        let mut tasks = vec![tokio::spawn(serve(listener, sandbox.clone(), server::answer))];
         if sandbox.state_file.is_some() {
             tasks.push(tokio::spawn(save_now_and_then(sandbox.clone())));
         }
@@ -107,13 +110,7 @@ impl Peers {
 
     /// The Spin variables that lead the component to these peers and allow it nobody else.
     pub fn spin_variables(&self) -> Vec<(String, String)> {
-        let peers = ["catalog", "seating", "payment", "notification"];
-        let urls = peers.map(|peer| (format!("{peer}_url"), format!("{}/{peer}", self.url())));
-        let hosts = [
-            ("peers_http".into(), format!("http://{}:*", self.address.ip())),
-            ("peers_https".into(), String::new()),
-        ];
-        urls.into_iter().chain(hosts).collect()
+        contract::spin_variables(self.address)
     }
 
     /// A client of the control endpoints.

@@ -1,12 +1,12 @@
 //! Payment: who has paid. It calls the order service back before it answers a charge.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use super::Sandbox;
 use super::answer::Answer;
 use super::call::{About, Call, Matching};
 use super::callbacks;
+use super::contract::shapes::{self, Charge, Paid, Refund};
 use super::state::State;
 
 /// How a payment stands. Payment itself never shows `CANCELLED`; only a callback can say so.
@@ -51,6 +51,17 @@ impl Payment {
         }
         self.status = status;
     }
+
+    fn paid(&self) -> Paid<'_> {
+        Paid {
+            id: &self.id,
+            order_id: &self.order_id,
+            provider_txn_id: &self.provider_txn_id,
+            status: self.status,
+            amount_cents: self.amount_cents,
+            currency: &self.currency,
+        }
+    }
 }
 
 /// What becomes of a charge.
@@ -91,18 +102,6 @@ impl Modes {
     }
 }
 
-#[derive(Deserialize)]
-struct Charge {
-    merchant_order_id: uuid::Uuid,
-    amount_cents: i64,
-    currency: String,
-}
-
-#[derive(Deserialize)]
-struct Refund {
-    payment_id: String,
-}
-
 /// `POST /v1/charge`. `forced` overrides the mode that is set.
 pub(super) async fn charge(sandbox: &Sandbox, call: &Call, forced: Option<Mode>) -> Answer {
     let Some(key) = call.idempotency_key.clone().filter(|key| !key.is_empty()) else {
@@ -114,7 +113,7 @@ pub(super) async fn charge(sandbox: &Sandbox, call: &Call, forced: Option<Mode>)
     let (payment, mode) = {
         let mut state = sandbox.state();
         if let Some(payment) = state.charge_keys.get(&key).and_then(|id| state.payments.get(id)) {
-            return Answer::json(200, &charged(payment));
+            return Answer::json(200, &payment.paid().charged());
         }
         let mode = forced.unwrap_or_else(|| state.modes.of(&call.about));
         (create(&mut state, key, request, mode), mode)
@@ -123,7 +122,7 @@ pub(super) async fn charge(sandbox: &Sandbox, call: &Call, forced: Option<Mode>)
     if callback_wanted && !callbacks::about(sandbox, &call.about, &payment).await {
         return Answer::error(500, "the merchant's callback failed");
     }
-    Answer::json(200, &charged(&payment))
+    Answer::json(200, &payment.paid().charged())
 }
 
 /// `GET /v1/payments/{id}`: in camel case, unlike the charge.
@@ -131,13 +130,7 @@ pub(super) fn payment(state: &State, id: &str) -> Answer {
     let Some(payment) = state.payments.get(id) else {
         return Answer::error(404, "payment not found");
     };
-    Answer::json(
-        200,
-        &json!({
-            "id": payment.id, "merchantOrderId": payment.order_id, "providerTxnId": payment.provider_txn_id,
-            "amountCents": payment.amount_cents, "currency": payment.currency, "status": payment.status,
-        }),
-    )
+    Answer::json(200, &payment.paid().shown())
 }
 
 /// `POST /v1/refund`: only of a payment that is `SUCCESS`, so not twice.
@@ -152,7 +145,7 @@ pub(super) fn refund(state: &mut State, call: &Call) -> Answer {
         return not_refundable();
     }
     payment.become_now(PaymentStatus::Refunded);
-    Answer::json(200, &json!({ "id": payment.id, "status": payment.status }))
+    Answer::json(200, &shapes::refunded(&payment.id, payment.status))
 }
 
 /// What Payment says when it will not refund.
@@ -199,11 +192,4 @@ fn create(state: &mut State, key: String, request: Charge, mode: Mode) -> Paymen
     state.charge_keys.insert(key, payment.id.clone());
     state.payments.insert(payment.id.clone(), payment.clone());
     payment
-}
-
-fn charged(payment: &Payment) -> Value {
-    json!({
-        "id": payment.id, "merchant_order_id": payment.order_id, "provider_txn_id": payment.provider_txn_id,
-        "status": payment.status, "amount_cents": payment.amount_cents, "currency": payment.currency,
-    })
 }

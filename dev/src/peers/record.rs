@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::call::{Call, CallName, Peer};
+use super::call::Call;
+use super::contract::{CallName, Peer};
 use super::state::now_ms;
 
 /// One call to a peer.

@@ -5,14 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 
 use super::answer::Answer;
-use super::call::{Call, CallName};
+use super::call::Call;
+use super::contract::CallName;
 use super::{Sandbox, catalog, control, faults, notification, payment, seating};
 
 /// Control may send many seats at once.
@@ -20,7 +17,7 @@ const BODY_LIMIT: usize = 64 << 20;
 
 /// The connection is closed without an answer.
 #[derive(Debug)]
-struct Closed;
+pub(super) struct Closed;
 
 impl std::fmt::Display for Closed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -30,31 +27,11 @@ impl std::fmt::Display for Closed {
 
 impl std::error::Error for Closed {}
 
-/// Serves connections until it is aborted, which closes them.
-pub(super) async fn accept(listener: TcpListener, sandbox: Arc<Sandbox>) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => {
-                // Out of file descriptors, for example: some will be free again.
-                let Ok((stream, _)) = accepted else {
-                    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-                    continue;
-                };
-                // As most HTTP servers do, so that an answer does not wait for the client's acknowledgement.
-                let _ = stream.set_nodelay(true);
-                let sandbox = sandbox.clone();
-                let service = service_fn(move |request| serve(sandbox.clone(), request));
-                let connection = hyper::server::conn::http1::Builder::new();
-                connections.spawn(connection.serve_connection(TokioIo::new(stream), service));
-            }
-            Some(_) = connections.join_next() => {}
-        }
-    }
-}
-
 /// An error makes hyper drop the connection, which is what [`faults`] asks for with `None`.
-async fn serve(sandbox: Arc<Sandbox>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Closed> {
+pub(super) async fn answer(
+    sandbox: Arc<Sandbox>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Closed> {
     let (head, body) = request.into_parts();
     let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(|_| Closed)?.to_bytes();
     // A service goes on with a call whose caller has gone away; hyper would drop it with the connection.
@@ -63,7 +40,7 @@ async fn serve(sandbox: Arc<Sandbox>, request: Request<Incoming>) -> Result<Resp
             return Some(control::answer(&sandbox, &head, &body).await);
         }
         match Call::identify(&head.method, &head.uri, &head.headers, body) {
-            Some(call) => answer(&sandbox, call).await,
+            Some(call) => disturbed(&sandbox, call).await,
             None => Some(catalog::not_found()),
         }
     });
@@ -71,7 +48,7 @@ async fn serve(sandbox: Arc<Sandbox>, request: Request<Incoming>) -> Result<Resp
 }
 
 /// Records the call and answers it, or does to it what a fault rule says.
-async fn answer(sandbox: &Sandbox, mut call: Call) -> Option<Answer> {
+async fn disturbed(sandbox: &Sandbox, mut call: Call) -> Option<Answer> {
     let (number, action, starts) = {
         let mut state = sandbox.state();
         call.look_up(&mut state);

@@ -210,6 +210,6 @@ pub(super) fn raw(json: &str) -> Box<RawValue> {
 }
 
 /// Milliseconds since 1970 in UTC.
-pub(super) fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     chrono::Utc::now().timestamp_millis()
 }

@@ -63,6 +63,21 @@ impl Store {
         self.end(&["expires_at", "hold_until", "due_at", "in_flight_until"], order_id).await;
     }
 
+    /// All orders have been due for so long, such as `11 minutes`, and whoever claims one gets nothing.
+    pub async fn let_nobody_claim(&self, due_for: &str) {
+        self.run(&format!(
+            "CREATE FUNCTION nobody_claims() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+             UPDATE orders SET due_at = timezone('utc', clock_timestamp()) - interval '{due_for}';
+             CREATE TRIGGER nobody_claims BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION nobody_claims();"
+        ))
+        .await;
+    }
+
+    /// Ends [`Store::let_nobody_claim`].
+    pub async fn let_all_claim(&self) {
+        self.run("DROP TRIGGER nobody_claims ON orders").await;
+    }
+
     async fn end(&self, times: &[&str], order_id: &str) {
         let over = "timezone('utc', clock_timestamp()) - interval '1 second'";
         let set: Vec<String> = times.iter().map(|time| format!("{time} = {over}")).collect();

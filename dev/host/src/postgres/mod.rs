@@ -8,6 +8,7 @@
 mod errors;
 mod host;
 mod interval;
+mod null;
 mod params;
 mod pool;
 mod ranges;

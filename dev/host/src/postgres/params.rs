@@ -4,13 +4,13 @@
 //! nothing is converted on the way: an `i32` is no parameter for a `bigint`.
 
 use anyhow::{Context as _, Result};
-use bytes::BytesMut;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 use rust_decimal::Decimal;
-use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::interval::PgInterval;
+use super::null::Null;
 use super::ranges::PgRange;
 use crate::bindings::postgres::ParameterValue;
 
@@ -82,25 +82,11 @@ pub fn decimal(text: &str) -> Result<Decimal> {
     Decimal::from_str_exact(text).with_context(|| format!("invalid decimal {text}"))
 }
 
-/// NULL, which fits every type.
-#[derive(Debug)]
-struct Null;
-
-impl ToSql for Null {
-    fn to_sql(&self, _: &Type, _: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        Ok(IsNull::Yes)
-    }
-
-    fn accepts(_: &Type) -> bool {
-        true
-    }
-
-    to_sql_checked!();
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::BytesMut;
+    use tokio_postgres::types::{IsNull, Type};
 
     fn sent(value: &ParameterValue, ty: &Type) -> Result<Option<BytesMut>, String> {
         let parameter = parameter(value).map_err(|error| format!("{error:#}"))?;

@@ -10,15 +10,18 @@ mod table;
 mod version;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::options::Options;
-use super::run::{Measured, Plan, Round, measure_targets};
-use super::scenario::Scenario;
+use super::run::{self, Plan, Round};
+use super::scenario::{Placed, Scenario};
 use super::summary::Medians;
 use super::target::Target;
 use super::world::World;
+use crate::postgres::Database;
 use crate::repo_root;
 
 pub use manifest::Manifest;
@@ -29,6 +32,8 @@ pub use version::Version;
 pub const PAIRS: usize = 7;
 /// What is compared when nothing is said.
 pub const SCENARIOS: [Scenario; 2] = [Scenario::Place, Scenario::Read];
+/// For how long each side is under the load before its round of a pair.
+pub const WARM_UP: Duration = Duration::from_secs(1);
 /// Settings of the server. Vacuums come between the pairs, for both databases: one that came during a round would be one
 /// side's alone.
 pub const SETTINGS: [(&str, &str); 1] = [("autovacuum", "off")];
@@ -95,13 +100,8 @@ pub async fn measure(world: &World, other: &Version, options: &Options) -> Resul
     let plan = options.plan();
     for scenario in options.scenarios() {
         for clients in options.clients() {
-            let mut targets = Vec::new();
-            for side in &sides {
-                targets.push((side.name.as_str(), side.start(world).await?));
-            }
-            let measured = measure_targets(world, scenario, clients, targets, plan).await?;
-            let [this, other] = <[Measured; 2]>::try_from(measured).ok().context("there are two sides")?;
-            rows.push(Row::new(scenario, clients, this.rounds, other.rounds));
+            let [this, other] = load(world, &sides, scenario, clients, plan).await?;
+            rows.push(Row::new(scenario, clients, this, other));
         }
     }
     let Plan { rounds: pairs, time, .. } = plan;
@@ -109,11 +109,59 @@ pub async fn measure(world: &World, other: &Version, options: &Options) -> Resul
     Ok(Comparison { this, changed, other, pairs, seconds: time.as_secs_f64(), rows })
 }
 
+/// The rounds of both sides under one load.
+///
+/// Every pair has hosts, peers and connections of its own. How many connections a host opens is a matter of chance, it keeps
+/// them, and they have their price: a host that served all pairs would make all of them wrong in the same way.
+async fn load(
+    world: &World,
+    sides: &[Contestant; 2],
+    scenario: Scenario,
+    clients: usize,
+    plan: Plan,
+) -> Result<[Vec<Round>; 2]> {
+    let [this, other] = sides;
+    let stands = [this.stand(world, scenario).await?, other.stand(world, scenario).await?];
+    let mut found = [Vec::new(), Vec::new()];
+    for pair in 0..plan.rounds {
+        for stand in &stands {
+            world.settle(&stand.database).await?;
+        }
+        let order = if pair % 2 == 0 { [0, 1] } else { [1, 0] };
+        let mut targets = Vec::new();
+        for side in order {
+            targets.push((side, stands[side].start(world).await?));
+        }
+        let mut contenders = Vec::new();
+        for (side, target) in &targets {
+            let workload = target.workload(scenario, &stands[*side].orders);
+            contenders.push(run::Contender::new(&sides[*side].name, target, workload));
+        }
+        eprintln!("Pair {} of {}:", pair + 1, plan.rounds);
+        let rounds = run::rounds(world, clients, contenders, Plan { rounds: 1, ..plan }).await?;
+        for ((side, target), (rounds, _)) in targets.into_iter().zip(rounds) {
+            found[side].extend(rounds);
+            target.stop();
+        }
+    }
+    for stand in stands {
+        world.server.drop_database(&stand.database.name).await?;
+    }
+    Ok(found)
+}
+
 /// One of the two applications that are compared.
 struct Contestant {
     name: String,
     manifest: Manifest,
     template: String,
+}
+
+/// Its database under one load, and the orders that were placed before.
+struct Stand<'a> {
+    manifest: &'a Manifest,
+    database: Database,
+    orders: Arc<[Placed]>,
 }
 
 impl Contestant {
@@ -124,8 +172,21 @@ impl Contestant {
         Ok(Contestant { name: name.to_owned(), manifest, template })
     }
 
+    async fn stand(&self, world: &World, scenario: Scenario) -> Result<Stand<'_>> {
+        let database = world.copy_of(&self.template).await?;
+        let mut stand = Stand { manifest: &self.manifest, database, orders: [].into() };
+        if scenario.needs_orders() > 0 {
+            let target = stand.start(world).await?;
+            stand.orders = target.place_orders(scenario.needs_orders(), 4, None).await?;
+            target.stop();
+        }
+        Ok(stand)
+    }
+}
+
+impl Stand<'_> {
     async fn start(&self, world: &World) -> Result<Target> {
-        Target::start_service(&self.manifest, world, world.copy_of(&self.template).await?).await
+        Target::start_service(self.manifest, world, self.database.clone()).await
     }
 }
 

@@ -4,36 +4,18 @@ use std::fmt::Write as _;
 
 use super::loads::Row;
 use super::statements::{Statements, Timing};
+use crate::bench::table::{compared, grouped};
 
 /// The loads, each size beside the first.
 pub fn rows(rows: &[Row]) -> String {
-    let mut text = String::from(
-        "                                    requests    of the     p50     p99   CPU ms, each\n\
-         scenario clients        size              /s     first      ms      ms     host  postgres",
-    );
-    let mut last = None;
-    for row in rows {
-        // A load's sizes stand together.
+    let head = "                                    requests    of the     p50     p99   CPU ms, each\n\
+                scenario clients        size              /s     first      ms      ms     host  postgres";
+    let line = |row: &Row| {
         let load = (row.scenario, row.clients, row.of.name());
-        if last.replace(load).is_some_and(|last| last != load) {
-            text.push('\n');
-        }
-        let _ = write!(
-            text,
-            "\n{:<8} {:>7} {:>11} {:<6} {:>8.0} {:>9.2} {:>7.2} {:>7.2} {:>8.3} {:>9.3}",
-            row.scenario.name(),
-            row.clients,
-            row.size,
-            row.of.name(),
-            row.medians.throughput,
-            row.ratio,
-            row.medians.p50_ms,
-            row.medians.p99_ms,
-            row.medians.cpu_ms.host,
-            row.medians.cpu_ms.postgres,
-        );
-    }
-    text
+        let name = format!("{:>11} {:<6}", row.size, row.of.name());
+        (load, compared(row.scenario, row.clients, &name, row.ratio, &row.medians))
+    };
+    grouped(head, rows.iter().map(line))
 }
 
 /// The statements, and the plans of those that are slow.

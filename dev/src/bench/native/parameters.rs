@@ -6,6 +6,12 @@ use order_dev_floor::calls::Parameter;
 use tokio_postgres::types::{IsNull, ToSql, Type, accepts, to_sql_checked};
 use uuid::Uuid;
 
+use null::Null;
+
+// The dev host's own: it cannot be a library, whose users would link its WebAssembly runtime.
+#[path = "../../../host/src/postgres/null.rs"]
+mod null;
+
 /// Converts all parameters.
 pub fn convert(parameters: Vec<Parameter>) -> Result<Vec<Box<dyn ToSql + Send + Sync>>> {
     let convert = |parameter| -> Result<Box<dyn ToSql + Send + Sync>> {
@@ -41,21 +47,5 @@ impl ToSql for Json {
     }
 
     accepts!(JSONB);
-    to_sql_checked!();
-}
-
-/// NULL, which fits every type.
-#[derive(Debug)]
-struct Null;
-
-impl ToSql for Null {
-    fn to_sql(&self, _: &Type, _: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        Ok(IsNull::Yes)
-    }
-
-    fn accepts(_: &Type) -> bool {
-        true
-    }
-
     to_sql_checked!();
 }

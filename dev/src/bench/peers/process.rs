@@ -1,13 +1,12 @@
 //! The fast peers in a process of their own, and what can be asked of it.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail};
 
-use super::Call;
 use crate::bench::child::ServerProcess;
 use crate::bench::http::{Answer, Connection, get, host_of, post};
+use crate::peers::contract::spin_variables;
 
 /// The running process. Dropping it kills it.
 pub struct PeersProcess(ServerProcess);
@@ -34,14 +33,7 @@ impl PeersProcess {
 
     /// The Spin variables that lead a component to these peers and allow it nobody else.
     pub fn spin_variables(&self) -> Vec<(String, String)> {
-        let address = self.address();
-        let urls = ["catalog", "seating", "payment", "notification"]
-            .map(|peer| (format!("{peer}_url"), format!("http://{address}/{peer}")));
-        let hosts = [
-            ("peers_http".into(), format!("http://{}:*", address.ip())),
-            ("peers_https".into(), String::new()),
-        ];
-        urls.into_iter().chain(hosts).collect()
+        spin_variables(self.address())
     }
 
     /// From here on payments are told to the service at this address.
@@ -53,21 +45,13 @@ impl PeersProcess {
         self.control(post(&host_of(self.address()), "/control/callback", url)).await.map(drop)
     }
 
-    /// How often each call came in so far, by name.
-    ///
-    /// # Errors
-    /// When the peers do not answer.
-    pub async fn counts(&self) -> Result<BTreeMap<String, u64>> {
-        let answer = self.control(get(&host_of(self.address()), "/control/counts")).await?;
-        serde_json::from_slice(&answer.body).context("reading the peers' counts")
-    }
-
     /// How many messages Notification has taken so far.
     ///
     /// # Errors
     /// When the peers do not answer.
     pub async fn notifications(&self) -> Result<u64> {
-        Ok(self.counts().await?.get(Call::Notify.name()).copied().unwrap_or(0))
+        let answer = self.control(get(&host_of(self.address()), "/control/notifications")).await?;
+        serde_json::from_slice(&answer.body).context("reading the peers' count")
     }
 
     async fn control(&self, request: crate::bench::http::Ask) -> Result<Answer> {

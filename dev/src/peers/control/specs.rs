@@ -3,7 +3,8 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use crate::peers::call::{Matching, Peer};
+use crate::peers::call::Matching;
+use crate::peers::contract::Peer;
 use crate::peers::payment::{Mode, PaymentStatus};
 use crate::peers::state::{SeatStatus, raw};
 

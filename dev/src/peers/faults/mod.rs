@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::answer::Answer;
-use super::call::{Call, CallName, Peer};
+use super::call::Call;
+use super::contract::{CallName, Peer};
 use super::{Sandbox, catalog, payment, seating, server};
 
 pub use rule::{Action, FaultRule, Moment};

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::peers::call::{CallName, Matching, Peer};
+use crate::peers::call::Matching;
+use crate::peers::contract::{CallName, Peer};
 
 /// What happens to the calls that a rule is for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,75 +1,23 @@
-//! What Seating reads and writes.
+//! Seats and errors, as Seating shows them.
 
-use chrono::{DateTime, FixedOffset};
+use std::borrow::Cow;
+
 use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::peers::answer::Answer;
-use crate::peers::state::{Seat, SeatStatus, now_ms, raw};
-
-/// Seating runs in India, and its times are local and do not say so: whoever compares them with a clock in UTC is
-/// wrong by five and a half hours.
-const LOCAL_OFFSET_SECONDS: i32 = 5 * 3600 + 1800;
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Reserve {
-    pub event_id: i64,
-    pub seat_ids: Vec<i64>,
-    pub user_id: i64,
-    /// Accepted and not stored.
-    #[serde(rename = "orderId")]
-    pub _order_id: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Allocate {
-    pub order_id: String,
-    pub seat_ids: Vec<i64>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SeatDto<'a> {
-    pub id: i64,
-    pub event_id: i64,
-    pub seat_number: &'a str,
-    pub row_number: &'a str,
-    pub section: &'a str,
-    pub r#type: &'a str,
-    pub price: &'a RawValue,
-    #[serde(rename = "price_cents", skip_serializing_if = "Option::is_none")]
-    pub price_cents: Option<&'a RawValue>,
-    pub status: SeatStatus,
-    pub reserved_by: Option<i64>,
-    pub order_id: Option<&'a str>,
-    pub reserved_at: Option<String>,
-    pub reservation_expires_at: Option<String>,
-    pub created_at: String,
-    pub updated_at: String,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Reserved<'a> {
-    pub success: bool,
-    pub message: &'a str,
-    pub reserved_seats: Vec<SeatDto<'a>>,
-    pub total_price: Box<RawValue>,
-    pub expires_at: String,
-    pub reservation_id: String,
-}
+use crate::peers::contract::shapes::{self, local_time};
+use crate::peers::state::{Seat, now_ms, raw};
 
 /// A seat as Seating shows it.
-pub fn dto(seat: &Seat) -> SeatDto<'_> {
+pub fn dto(seat: &Seat) -> shapes::Seat<'_> {
+    let time = |ms: i64| Cow::Owned(local_time(ms));
     let row = seat.seat_number.trim_end_matches(|c: char| c.is_ascii_digit());
-    SeatDto {
+    shapes::Seat {
         id: seat.id,
-        event_id: seat.event_id,
-        seat_number: &seat.seat_number,
+        event_id: Some(seat.event_id),
+        seat_number: Cow::Borrowed(&seat.seat_number),
         row_number: row,
         section: "MAIN",
         r#type: "REGULAR",
@@ -78,10 +26,10 @@ pub fn dto(seat: &Seat) -> SeatDto<'_> {
         status: seat.status,
         reserved_by: seat.reserved_by,
         order_id: seat.order_id.as_deref(),
-        reserved_at: seat.reserved_at.map(local_time),
-        reservation_expires_at: seat.expires_at.map(local_time),
-        created_at: local_time(seat.created_at),
-        updated_at: local_time(seat.updated_at),
+        reserved_at: seat.reserved_at.map(time),
+        reservation_expires_at: seat.expires_at.map(time),
+        created_at: time(seat.created_at),
+        updated_at: time(seat.updated_at),
     }
 }
 
@@ -101,12 +49,4 @@ pub fn total<'a>(prices: impl Iterator<Item = &'a str>) -> String {
 /// How Seating reports an error.
 pub fn error(status: u16, message: &str) -> Answer {
     Answer::json(status, &json!({ "status": status, "message": message, "timestamp": local_time(now_ms()) }))
-}
-
-/// Local time without a zone.
-pub fn local_time(ms: i64) -> String {
-    let time = DateTime::from_timestamp_millis(ms).unwrap_or_default();
-    let zone = FixedOffset::east_opt(LOCAL_OFFSET_SECONDS);
-    let local = zone.map_or(time.naive_utc(), |zone| time.with_timezone(&zone).naive_local());
-    local.format("%Y-%m-%dT%H:%M:%S%.3f").to_string()
 }

@@ -8,8 +8,9 @@ use serde_json::json;
 
 use super::answer::Answer;
 use super::call::Call;
+use super::contract::shapes::{Allocate, Reserve, Reserved, local_time};
 use super::state::{Seat, SeatStatus, State, now_ms, raw};
-use messages::{Allocate, Reserve, Reserved, dto, error, local_time, total};
+use messages::{dto, error, total};
 
 pub(super) use messages::shown;
 
@@ -39,17 +40,8 @@ pub(super) fn reserve(state: &mut State, call: &Call) -> Answer {
         (seat.reserved_at, seat.expires_at, seat.updated_at) = (Some(now), Some(expires_at), now);
     }
     let seats = || ids.iter().map(|id| &state.seats[id]);
-    Answer::json(
-        200,
-        &Reserved {
-            success: true,
-            message: "Seats reserved successfully",
-            reserved_seats: seats().map(dto).collect(),
-            total_price: raw(&total(seats().map(|seat| seat.price.get()))),
-            expires_at: local_time(expires_at),
-            reservation_id: uuid::Uuid::new_v4().to_string(),
-        },
-    )
+    let total = raw(&total(seats().map(|seat| seat.price.get())));
+    Answer::json(200, &Reserved::new(seats().map(dto).collect(), total, local_time(expires_at).into()))
 }
 
 /// `POST /v1/seats/allocate`: all seats or none. Whose hold it is does not matter to it.
