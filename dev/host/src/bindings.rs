@@ -1,7 +1,8 @@
-//! Rust types and host traits for the Spin interfaces in `wit/`.
+//! Rust types and host traits for what Spin offers a component beside WASI: the world `spin-imports` of the repository's `wit/`.
+//! The WASI interfaces of the component's world come from wasmtime's own crates.
 
 wasmtime::component::bindgen!({
-    path: "wit",
+    path: "../../wit",
     world: "spin-imports",
     imports: { default: async | trappable },
     with: {

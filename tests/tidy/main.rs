@@ -1,0 +1,17 @@
+//! Keeps the house: rules that the compiler does not know, checked over the text of the repository.
+//!
+//! Each rule is one file: its check, a function over files that gives findings; the test that runs it over the
+//! repository; and tests that show that it can fail. [`files`] reads the repository, [`rust`] and [`sql`] know as much of
+//! the two languages as the rules need.
+
+mod files;
+mod rust;
+mod sql;
+
+mod domain;
+mod functions;
+mod length;
+mod links;
+mod rooms;
+mod statements;
+mod variables;

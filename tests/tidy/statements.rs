@@ -1,0 +1,124 @@
+//! No statement and no database function is left over.
+
+use crate::files::{self, File, Finding};
+use crate::{rust, sql};
+
+const STATEMENTS: &str = "src/db/sql/";
+const FUNCTIONS: &str = "migrations/functions/";
+
+#[test]
+fn every_statement_is_included_in_one_place_of_the_database_room() {
+    let files =
+        files::read(|path| path.starts_with(STATEMENTS) || path.starts_with("src/") && path.ends_with(".rs"));
+    files::assert_none(not_included_once(&files));
+}
+
+#[test]
+fn every_database_function_is_called() {
+    files::assert_none(uncalled(&files::read(|path| {
+        (path.starts_with(STATEMENTS) || path.starts_with("migrations/")) && path.ends_with(".sql")
+    })));
+}
+
+fn not_included_once(files: &[File]) -> Vec<Finding> {
+    let mut included: Vec<(String, &str, usize)> = Vec::new();
+    let mut findings = Vec::new();
+    for file in files.iter().filter(|file| file.path.ends_with(".rs")) {
+        let tokens = rust::tokens(file);
+        let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        for four in tokens.windows(4).filter(|four| four[0].ident() == Some("include_str")) {
+            let Some(statement) = four[3].string().filter(|name| name.ends_with(".sql")) else { continue };
+            let statement = resolved(folder, statement);
+            if !file.path.starts_with("src/db/") {
+                let what = "only src/db knows statements: ask one of its functions";
+                findings.push(Finding::new(&file.path, four[0].line, what));
+            } else if let Some((_, other, line)) = included.iter().find(|(known, ..)| *known == statement) {
+                let what =
+                    format!("{statement} is included in {other}:{line} already: call the function there");
+                findings.push(Finding::new(&file.path, four[0].line, what));
+            } else {
+                included.push((statement, &file.path, four[0].line));
+            }
+        }
+    }
+    for file in files.iter().filter(|file| file.path.starts_with(STATEMENTS)) {
+        if !included.iter().any(|(statement, ..)| *statement == file.path) {
+            findings.push(Finding::new(
+                &file.path,
+                1,
+                "nothing in src/db includes this statement: delete it",
+            ));
+        }
+    }
+    findings
+}
+
+/// The path of what a file in `folder` calls `relative`.
+fn resolved(folder: &str, relative: &str) -> String {
+    let mut parts: Vec<&str> = folder.split('/').collect();
+    for part in relative.split('/') {
+        if part == ".." {
+            parts.pop();
+        } else if part != "." {
+            parts.push(part);
+        }
+    }
+    parts.join("/")
+}
+
+fn uncalled(files: &[File]) -> Vec<Finding> {
+    let words: Vec<(&File, Vec<sql::Word>)> =
+        files.iter().map(|file| (file, sql::words(&file.text))).collect();
+    let functions = files.iter().filter(|file| file.path.starts_with(FUNCTIONS));
+    let unused = functions.filter(|function| {
+        !words.iter().any(|(file, words)| file.path != function.path && sql::calls(words, function.stem()))
+    });
+    let what = "no statement, function or table calls this function: delete it, and drop it in a migration";
+    unused.map(|function| Finding::new(&function.path, 1, what)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn included(rust: &[(&str, &str)]) -> Vec<String> {
+        let mut files: Vec<File> = rust.iter().map(|(path, text)| File::new(path, text)).collect();
+        files.push(File::new("src/db/sql/a.sql", "SELECT 1"));
+        not_included_once(&files).iter().map(Finding::to_string).collect()
+    }
+
+    #[test]
+    fn a_statement_that_is_included_never_twice_or_elsewhere_is_found() {
+        let include = r#"const A: &str = include_str!("sql/a.sql");"#;
+        assert_eq!(included(&[("src/db/a.rs", include)]), [""; 0]);
+        let below = r#"const A: &str = include_str!("../sql/a.sql");"#;
+        assert_eq!(included(&[("src/db/b/mod.rs", below)]), [""; 0]);
+        assert!(
+            included(&[("src/db/a.rs", &format!("// {include}"))])[0]
+                .starts_with("src/db/sql/a.sql:1: nothing")
+        );
+        let twice = included(&[("src/db/a.rs", include), ("src/db/b.rs", &format!("\n{include}"))]);
+        assert!(
+            twice.len() == 1
+                && twice[0].starts_with("src/db/b.rs:2: src/db/sql/a.sql is included in src/db/a.rs:1")
+        );
+        let elsewhere = ("src/http/a.rs", r#"const A: &str = include_str!("../db/sql/a.sql");"#);
+        assert_eq!(included(&[("src/db/a.rs", include), elsewhere]).len(), 1);
+    }
+
+    #[test]
+    fn a_function_that_only_it_itself_and_comments_call_is_found() {
+        let function = File::new("migrations/functions/f.sql", "CREATE FUNCTION f() AS $$ SELECT f() $$;");
+        let with = |path: &str, text: &str| {
+            uncalled(&[File::new(&function.path, &function.text), File::new(path, text)]).len()
+        };
+        assert_eq!(with("src/db/sql/a.sql", "SELECT f()"), 0);
+        assert_eq!(
+            with("migrations/functions/g.sql", "CREATE FUNCTION g() AS $$ SELECT f() $$;"),
+            1 /* g */
+        );
+        assert_eq!(with("migrations/0001_t.sql", "CREATE TABLE t (a int DEFAULT f());"), 0);
+        assert_eq!(with("src/db/sql/a.sql", "SELECT 1 -- f()"), 1);
+        assert_eq!(with("migrations/0001_t.sql", "DROP FUNCTION f();"), 1);
+    }
+}
