@@ -1,21 +1,45 @@
 -- What must hold of every order that is written from now on. NOT VALID, because inherited rows were written under no such
--- rules. An unknown answer (NULL) passes.
+-- rules.
 SET LOCAL lock_timeout = '2s';
 
-ALTER TABLE orders
-    ADD CONSTRAINT orders_status_known CHECK (status IN ('PENDING', 'CONFIRMED', 'CANCELLED', 'FAILED', 'REFUNDED')) NOT VALID,
-    ADD CONSTRAINT orders_phase_known CHECK (phase IN ('reserving', 'charging', 'awaiting_payment', 'allocating', 'refunding', 'releasing', 'done')) NOT VALID,
-    ADD CONSTRAINT orders_hold_known CHECK (hold IN ('none', 'reserved', 'allocated')) NOT VALID,
-    ADD CONSTRAINT orders_payment_known CHECK (payment_status IN ('PENDING', 'SUCCESS', 'FAILED', 'REFUNDED')) NOT VALID,
-    -- Nothing can be stuck: an order is due exactly as long as something is left to do.
-    ADD CONSTRAINT orders_due_until_done CHECK ((phase = 'done') = (due_at IS NULL)) NOT VALID,
-    ADD CONSTRAINT orders_watched_when_done CHECK (watch_at IS NULL OR phase = 'done') NOT VALID,
-    ADD CONSTRAINT orders_payment_whole CHECK ((payment_id IS NULL) = (payment_status IS NULL)) NOT VALID,
-    ADD CONSTRAINT orders_total_is_sum CHECK (subtotal_cents IS NULL OR total_cents = subtotal_cents + tax_cents) NOT VALID,
-    -- Not of inherited orders, which have no request_hash.
-    ADD CONSTRAINT orders_confirmed_is_paid CHECK (
-        status <> 'CONFIRMED' OR request_hash IS NULL OR (total_cents IS NOT NULL AND payment_id IS NOT NULL)) NOT VALID,
-    ADD CONSTRAINT orders_failed_has_reason CHECK (
-        status <> 'FAILED' OR request_hash IS NULL OR failure_code IS NOT NULL) NOT VALID;
+-- Whether an order's row is as it must be. It stands here and not in functions/, because a constraint calls it: a rule changes
+-- by a table file that replaces it. `ours` is false for inherited orders. An unknown answer (NULL) passes, as in any constraint.
+--
+-- One function and not ten constraints: PostgreSQL reads and prepares the text of every constraint anew for each statement
+-- that writes a row, which took an eighth of a placed order's time.
+CREATE FUNCTION check_order(
+    status TEXT,
+    phase TEXT,
+    hold TEXT,
+    ours BOOLEAN,
+    subtotal INT,
+    tax INT,
+    total INT,
+    payment_id UUID,
+    payment_status TEXT,
+    failure_code TEXT,
+    due_at TIMESTAMP,
+    watch_at TIMESTAMP
+) RETURNS BOOLEAN LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS
+$$
+BEGIN
+    RETURN status IN ('PENDING', 'CONFIRMED', 'CANCELLED', 'FAILED', 'REFUNDED')
+        AND phase IN ('reserving', 'charging', 'awaiting_payment', 'allocating', 'refunding', 'releasing', 'done')
+        AND hold IN ('none', 'reserved', 'allocated')
+        AND payment_status IN ('PENDING', 'SUCCESS', 'FAILED', 'REFUNDED')
+        -- Nothing can be stuck: an order is due exactly as long as something is left to do.
+        AND (phase = 'done') = (due_at IS NULL)
+        -- A payment is watched when the order is at rest.
+        AND (watch_at IS NULL OR phase = 'done')
+        AND (payment_id IS NULL) = (payment_status IS NULL)
+        AND (subtotal IS NULL OR total = subtotal + tax)
+        AND (status <> 'CONFIRMED' OR NOT ours OR (total IS NOT NULL AND payment_id IS NOT NULL))
+        AND (status <> 'FAILED' OR NOT ours OR failure_code IS NOT NULL);
+END
+$$;
+
+ALTER TABLE orders ADD CONSTRAINT orders_sound CHECK (check_order(
+    status, phase, hold, request_hash IS NOT NULL, subtotal_cents, tax_cents, total_cents, payment_id, payment_status,
+    failure_code, due_at, watch_at)) NOT VALID;
 
 INSERT INTO schema_migrations (version) VALUES ('0003_order_rules');
