@@ -29,7 +29,11 @@ enum Command {
     /// Deletes the data of `up`
     Reset,
     /// Applies the migrations to the database that DATABASE_HOST, … name
-    Migrate,
+    Migrate {
+        /// Writes the generated files of migrations/psql anew instead, after a change to migrations/
+        #[arg(long)]
+        refresh: bool,
+    },
     /// Builds the component
     Build,
     /// Breaks everything the service stands on, again and again, and checks that no order comes to harm
@@ -104,7 +108,8 @@ async fn run(command: Command) -> Result<()> {
     match command {
         Command::Up(options) => up::up(options).await,
         Command::Reset => reset(),
-        Command::Migrate => migrate().await,
+        Command::Migrate { refresh: true } => migrations::refresh(&repo_root().join("migrations")),
+        Command::Migrate { refresh: false } => migrate().await,
         Command::Build => component::build().await,
         Command::Chaos { orders, seed } => run_chaos(orders, seed).await,
         Command::Bench(options) => run_bench(options).await,

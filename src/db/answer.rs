@@ -1,7 +1,68 @@
-//! The answer of a function of `migrations/`: an array of text, read one element after the other.
+//! The call of a function of `migrations/functions`: its parameters, each with its name, and its answer, an array of text
+//! that is read one element after the other.
 
 use super::{DbError, Row};
 use std::str::FromStr;
+
+/// The parameters of a statement of `sql/`, each with the name that the function gives it. They must be as many as in the
+/// statement and in the order of its `$1`, `$2`, …: otherwise it does not compile.
+macro_rules! named {
+    ($statement:literal: $($name:ident = $value:expr),+ $(,)?) => {{
+        const {
+            assert!(
+                crate::db::answer::are_in_step(include_str!($statement), &[$(stringify!($name)),+]),
+                "these are not the parameters of the statement, in its order"
+            );
+        }
+        vec![$($value),+]
+    }};
+}
+pub(super) use named;
+
+/// Whether a statement names exactly these parameters, `name => $1` and so on, in this order.
+pub const fn are_in_step(statement: &str, names: &[&str]) -> bool {
+    let statement = statement.as_bytes();
+    let (mut at, mut found) = (0, 0);
+    while at + 4 < statement.len() {
+        // ` => $`
+        if statement[at] == b'=' && statement[at + 1] == b'>' && statement[at + 3] == b'$' {
+            if found == names.len() || !ends_with(statement, at - 1, names[found].as_bytes()) {
+                return false;
+            }
+            found += 1;
+            if number_at(statement, at + 4) != found {
+                return false;
+            }
+        }
+        at += 1;
+    }
+    found == names.len()
+}
+
+/// Whether a word of the text, which ends before `end`, is this one.
+const fn ends_with(text: &[u8], end: usize, word: &[u8]) -> bool {
+    if end < word.len() {
+        return false;
+    }
+    let begin = end - word.len();
+    let mut at = 0;
+    while at < word.len() {
+        if text[begin + at] != word[at] {
+            return false;
+        }
+        at += 1;
+    }
+    begin == 0 || matches!(text[begin - 1], b' ' | b'(')
+}
+
+const fn number_at(text: &[u8], mut at: usize) -> usize {
+    let mut number = 0;
+    while at < text.len() && text[at].is_ascii_digit() {
+        number = number * 10 + (text[at] - b'0') as usize;
+        at += 1;
+    }
+    number
+}
 
 /// The elements of the array that have not been read.
 pub struct Answer(std::vec::IntoIter<Option<String>>);
@@ -39,5 +100,29 @@ impl Answer {
         let text = self.text()?;
         let numbers = text.split(',').map(str::parse).collect::<Result<_, _>>();
         numbers.map_err(|_| DbError::Broken(format!("wanted numbers, got {text}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::are_in_step;
+
+    #[test]
+    fn parameters_and_statement_must_have_the_same_names_in_the_same_order() {
+        let statement = "SELECT f(\n    p_id => $1,\n    p_at => $2::text[]::uuid[], p_ten => $3)";
+        assert!(are_in_step(statement, &["p_id", "p_at", "p_ten"]));
+        for wrong in [
+            &["p_id", "p_ten", "p_at"][..],
+            &["p_id", "p_at"],
+            &["p_id", "p_at", "p_ten", "p_more"],
+            &["id", "p_at", "p_ten"],
+            &["pp_id", "p_at", "p_ten"],
+            &[],
+        ] {
+            assert!(!are_in_step(statement, wrong), "{wrong:?}");
+        }
+        assert!(!are_in_step("SELECT f(p_id => $2, p_at => $1)", &["p_id", "p_at"]));
+        assert!(!are_in_step("SELECT f(p_id => $11)", &["p_id"]));
+        assert!(are_in_step("SELECT f()", &[]));
     }
 }

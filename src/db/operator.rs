@@ -1,5 +1,6 @@
 //! The statements of those who run the service.
 
+use super::answer::named;
 use super::{DbError, query, there};
 use crate::config::Config;
 use spin_sdk::pg::ParameterValue;
@@ -13,8 +14,17 @@ const LIST_LIMIT: i32 = 1_000;
 /// # Errors
 /// [`DbError`].
 pub async fn stuck(config: &Config) -> Result<String, DbError> {
-    let parameters = || vec![ParameterValue::Int32(LIST_LIMIT)];
-    there(query(config, include_str!("sql/stuck.sql"), parameters).await?)?.text()
+    let parameters = || named!("sql/list_stuck.sql": p_limit = ParameterValue::Int32(LIST_LIMIT));
+    there(query(config, include_str!("sql/list_stuck.sql"), parameters).await?)?.text()
+}
+
+/// What keeps a database that answers from all that is asked of it: `read-only`, or `old schema`, which lacks a table file
+/// or a function that this version needs. None when it can do everything.
+///
+/// # Errors
+/// [`DbError`]; `Broken` where it has no schema of ours at all.
+pub async fn check_schema(config: &Config) -> Result<Option<String>, DbError> {
+    there(query(config, include_str!("sql/check_schema.sql"), Vec::new).await?)?.optional_text()
 }
 
 /// Makes parked orders and dead letters due: those named, or all where a list is `None`; how many orders and messages.
@@ -27,8 +37,14 @@ pub async fn redrive(
     messages: Option<&[Uuid]>,
     limit: usize,
 ) -> Result<(i32, i32), DbError> {
-    let parameters = || vec![ids(orders), ids(messages), ParameterValue::Int32(limit as i32)];
-    let mut row = there(query(config, include_str!("sql/redrive.sql"), parameters).await?)?;
+    let parameters = || {
+        named! { "sql/redrive_stuck.sql":
+            p_orders = ids(orders),
+            p_messages = ids(messages),
+            p_limit = ParameterValue::Int32(limit as i32),
+        }
+    };
+    let mut row = there(query(config, include_str!("sql/redrive_stuck.sql"), parameters).await?)?;
     Ok((row.int()?, row.int()?))
 }
 

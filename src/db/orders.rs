@@ -1,6 +1,6 @@
 //! The statements about orders.
 
-use super::answer::{Answer, answer, optional_answer};
+use super::answer::{Answer, answer, named, optional_answer};
 use super::{Columns, DbError, ints, json, query, query_all, text, uuid};
 use crate::config::Config;
 use crate::domain::ids::{OrderId, PaymentId};
@@ -59,13 +59,13 @@ pub enum Inserted {
 /// [`DbError`].
 pub async fn find(config: &Config, request: &Request) -> Result<Stored, DbError> {
     let parameters = || {
-        vec![
-            text(request.key.as_str()),
-            text(&*request.hash),
-            ParameterValue::Int32(request.user_id),
-            ParameterValue::Int32(request.event_id),
-            ints(request.seats.ids()),
-        ]
+        named! { "sql/find_order.sql":
+            p_key = text(request.key.as_str()),
+            p_hash = text(&*request.hash),
+            p_user = ParameterValue::Int32(request.user_id),
+            p_event = ParameterValue::Int32(request.event_id),
+            p_seats = ints(request.seats.ids()),
+        }
     };
     let mut answer = answer(query(config, include_str!("sql/find_order.sql"), parameters).await?)?;
     let outcome = answer.text()?;
@@ -78,18 +78,18 @@ pub async fn find(config: &Config, request: &Request) -> Result<Stored, DbError>
 /// [`DbError`].
 pub async fn place(config: &Config, id: OrderId, request: &Request) -> Result<Inserted, DbError> {
     let parameters = || {
-        vec![
-            uuid(id.0),
-            text(request.key.as_str()),
-            text(&*request.hash),
-            ParameterValue::Int32(request.user_id),
-            ParameterValue::Int32(request.event_id),
-            ints(request.seats.ids()),
-            text(&*config.currency),
-            ParameterValue::Int32(config.order_ttl_seconds as i32),
-            ParameterValue::Int32(retry::HOLD_WINDOW_SECONDS as i32),
-            ParameterValue::Int32(retry::lease_ms(Phase::Reserving) as i32),
-        ]
+        named! { "sql/place_order.sql":
+            p_id = uuid(id.0),
+            p_key = text(request.key.as_str()),
+            p_hash = text(&*request.hash),
+            p_user = ParameterValue::Int32(request.user_id),
+            p_event = ParameterValue::Int32(request.event_id),
+            p_seats = ints(request.seats.ids()),
+            p_currency = text(&*config.currency),
+            p_ttl_seconds = ParameterValue::Int32(config.order_ttl_seconds as i32),
+            p_hold_seconds = ParameterValue::Int32(retry::HOLD_WINDOW_SECONDS as i32),
+            p_lease_ms = ParameterValue::Int32(retry::lease_ms(Phase::Reserving) as i32),
+        }
     };
     let mut answer = answer(query(config, include_str!("sql/place_order.sql"), parameters).await?)?;
     let outcome = answer.text()?;
@@ -118,7 +118,9 @@ fn stored(outcome: &str, answer: &mut Answer) -> Result<Stored, DbError> {
 /// # Errors
 /// [`DbError`].
 pub async fn load(config: &Config, id: OrderId) -> Result<Option<(Order, Document)>, DbError> {
-    let row = query(config, include_str!("sql/load_order.sql"), || vec![uuid(id.0)]).await?;
+    let row =
+        query(config, include_str!("sql/load_order.sql"), || named!("sql/load_order.sql": p_id = uuid(id.0)))
+            .await?;
     let Some(mut answer) = optional_answer(row)? else {
         return Ok(None);
     };
@@ -130,7 +132,9 @@ pub async fn load(config: &Config, id: OrderId) -> Result<Option<(Order, Documen
 /// # Errors
 /// [`DbError`].
 pub async fn read(config: &Config, id: OrderId) -> Result<Option<(String, Document)>, DbError> {
-    let row = query(config, include_str!("sql/read_order.sql"), || vec![uuid(id.0)]).await?;
+    let row =
+        query(config, include_str!("sql/read_order.sql"), || named!("sql/read_order.sql": p_id = uuid(id.0)))
+            .await?;
     let Some(mut answer) = optional_answer(row)? else {
         return Ok(None);
     };
@@ -142,7 +146,12 @@ pub async fn read(config: &Config, id: OrderId) -> Result<Option<(String, Docume
 /// # Errors
 /// [`DbError`].
 pub async fn journal(config: &Config, id: OrderId) -> Result<Option<String>, DbError> {
-    let row = query(config, include_str!("sql/order_journal.sql"), || vec![uuid(id.0)]).await?;
+    let row = query(
+        config,
+        include_str!("sql/read_journal.sql"),
+        || named!("sql/read_journal.sql": p_id = uuid(id.0)),
+    )
+    .await?;
     row.map(|row| Columns::of(row).text()).transpose()
 }
 
@@ -156,12 +165,14 @@ pub async fn claim_due(config: &Config, limit: i32) -> Result<Vec<Result<Order, 
         Phase::ALL.iter().map(|phase| (phase.as_str().to_owned(), json!(retry::lease_ms(*phase)))).collect();
     leases.insert("in_flight".into(), json!(retry::IN_FLIGHT_MS));
     let leases = Value::Object(leases);
-    let parameters = || vec![ParameterValue::Int32(limit), json(&leases)];
-    let rows = query_all(config, include_str!("sql/order_claim_due.sql"), parameters).await?;
+    let parameters = || {
+        named! { "sql/claim_due_orders.sql": p_limit = ParameterValue::Int32(limit), p_leases = json(&leases) }
+    };
+    let rows = query_all(config, include_str!("sql/claim_due_orders.sql"), parameters).await?;
     Ok(rows.into_iter().map(|row| order(&Columns::of(row).text()?)).collect())
 }
 
-/// The JSON of the function `order_state`.
+/// The JSON of the function `render_state`.
 #[derive(Deserialize)]
 struct State {
     id: OrderId,

@@ -1,5 +1,6 @@
 //! The statements about outbox messages.
 
+use super::answer::named;
 use super::{Columns, DbError, query, query_all, text, uuid};
 use crate::config::Config;
 use crate::domain::ids::OrderId;
@@ -13,9 +14,13 @@ use uuid::Uuid;
 /// # Errors
 /// [`DbError`].
 pub async fn claim_due(config: &Config, limit: i32) -> Result<Vec<Message>, DbError> {
-    let parameters =
-        || vec![ParameterValue::Int32(limit), ParameterValue::Int32(retry::MESSAGE_LEASE_MS as i32)];
-    let rows = query_all(config, include_str!("sql/outbox_claim_due.sql"), parameters).await?;
+    let parameters = || {
+        named! { "sql/claim_due_messages.sql":
+            p_limit = ParameterValue::Int32(limit),
+            p_lease_ms = ParameterValue::Int32(retry::MESSAGE_LEASE_MS as i32),
+        }
+    };
+    let rows = query_all(config, include_str!("sql/claim_due_messages.sql"), parameters).await?;
     rows.into_iter().map(|row| message(Columns::of(row))).collect()
 }
 
@@ -35,7 +40,8 @@ fn message(mut row: Columns) -> Result<Message, DbError> {
 /// # Errors
 /// [`DbError`].
 pub async fn delivered(config: &Config, id: Uuid) -> Result<(), DbError> {
-    query(config, include_str!("sql/outbox_delivered.sql"), || vec![uuid(id)]).await.map(drop)
+    let parameters = || named!("sql/delete_message.sql": p_id = uuid(id));
+    query(config, include_str!("sql/delete_message.sql"), parameters).await.map(drop)
 }
 
 /// Keeps a message that was not delivered: due again after `delay_ms`, or a dead letter when that is none.
@@ -47,7 +53,7 @@ pub async fn postpone(config: &Config, id: Uuid, error: &str, delay_ms: Option<u
         delay_ms
             .map_or(ParameterValue::DbNull, |ms| ParameterValue::Int32(i32::try_from(ms).unwrap_or(i32::MAX)))
     };
-    query(config, include_str!("sql/outbox_postpone.sql"), || vec![uuid(id), text(error), delay()])
-        .await
-        .map(drop)
+    let parameters =
+        || named!("sql/postpone_message.sql": p_id = uuid(id), p_error = text(error), p_delay_ms = delay());
+    query(config, include_str!("sql/postpone_message.sql"), parameters).await.map(drop)
 }

@@ -1,6 +1,6 @@
 //! The statement that stores a transition.
 
-use super::answer::{Answer, answer};
+use super::answer::{Answer, answer, named};
 use super::orders::{Document, order};
 use super::{DbError, json, query, text, uuid};
 use crate::config::Config;
@@ -88,7 +88,7 @@ fn after(decided: Order, answer: &mut Answer) -> Result<Order, DbError> {
     })
 }
 
-/// The parameters of the function `store_transition`, in its order.
+/// The parameters of the function `store_transition`.
 fn parameters(
     config: &Config,
     before: &Order,
@@ -102,37 +102,37 @@ fn parameters(
     let (due, due_ms) = due(transition, made);
     let [subtotal, tax, total, codes, prices] = priced(transition);
     let [ticket_ids, ticket_codes] = tickets(made);
-    vec![
-        uuid(order.id.0),
-        Int32(order.version),
-        made.lease.map_or(ParameterValue::DbNull, Int32),
-        text(before.status.as_str()),
-        text(before.phase.as_str()),
-        text(order.status.as_str()),
-        text(order.phase.as_str()),
-        text(order.hold.as_str()),
-        Int32(i32::try_from(order.attempts).unwrap_or(i32::MAX)),
-        order.payment.map_or(ParameterValue::DbNull, |payment| uuid(payment.id.0)),
-        order.payment.map_or(ParameterValue::DbNull, |payment| text(payment.status.as_str())),
-        Boolean(order.payment_unsure),
-        Boolean(order.given_up),
-        Boolean(order.parked),
-        text(due),
-        Int64(i64::try_from(due_ms).unwrap_or(i64::MAX)),
-        Boolean(transition.due == Due::Held),
-        subtotal,
-        tax,
-        total,
-        codes,
-        prices,
-        ticket_ids,
-        ticket_codes,
-        text(entry.event),
-        text(entry.actor),
-        json(entry.data),
-        more(config, before, transition, made),
-        Boolean(with_document),
-    ]
+    named! { "sql/store_transition.sql":
+        p_id = uuid(order.id.0),
+        p_version = Int32(order.version),
+        p_lease = made.lease.map_or(ParameterValue::DbNull, Int32),
+        p_was_status = text(before.status.as_str()),
+        p_was_phase = text(before.phase.as_str()),
+        p_status = text(order.status.as_str()),
+        p_phase = text(order.phase.as_str()),
+        p_hold = text(order.hold.as_str()),
+        p_attempts = Int32(i32::try_from(order.attempts).unwrap_or(i32::MAX)),
+        p_payment_id = order.payment.map_or(ParameterValue::DbNull, |payment| uuid(payment.id.0)),
+        p_payment_status = order.payment.map_or(ParameterValue::DbNull, |payment| text(payment.status.as_str())),
+        p_payment_unsure = Boolean(order.payment_unsure),
+        p_given_up = Boolean(order.given_up),
+        p_parked = Boolean(order.parked),
+        p_due = text(due),
+        p_due_ms = Int64(i64::try_from(due_ms).unwrap_or(i64::MAX)),
+        p_leased = Boolean(transition.due == Due::Held),
+        p_subtotal = subtotal,
+        p_tax = tax,
+        p_total = total,
+        p_seat_codes = codes,
+        p_seat_prices = prices,
+        p_ticket_ids = ticket_ids,
+        p_ticket_codes = ticket_codes,
+        p_event = text(entry.event),
+        p_actor = text(entry.actor),
+        p_data = json(entry.data),
+        p_more = more(config, before, transition, made),
+        p_document = Boolean(with_document),
+    }
 }
 
 /// The kind of due, and its milliseconds where it has some.

@@ -1,5 +1,6 @@
 //! The statements about the service's own work: counts and their summary.
 
+use super::answer::named;
 use super::{DbError, json, query, there};
 use crate::config::Config;
 use serde_json::Value;
@@ -18,7 +19,8 @@ pub struct Due {
 /// # Errors
 /// [`DbError`].
 pub async fn flush(config: &Config, counts: &Value) -> Result<Due, DbError> {
-    let mut row = there(query(config, include_str!("sql/flush_work.sql"), || vec![json(counts)]).await?)?;
+    let parameters = || named!("sql/flush_work.sql": p_counts = json(counts));
+    let mut row = there(query(config, include_str!("sql/flush_work.sql"), parameters).await?)?;
     let due = row.optional_texts()?.unwrap_or_default();
     let has = |name: &str| due.iter().any(|due| due.as_deref() == Some(name));
     Ok(Due { orders: has("orders"), messages: has("messages") })
@@ -29,6 +31,6 @@ pub async fn flush(config: &Config, counts: &Value) -> Result<Due, DbError> {
 /// # Errors
 /// [`DbError`].
 pub async fn summary(config: &Config) -> Result<Value, DbError> {
-    let summary = there(query(config, include_str!("sql/metrics_summary.sql"), Vec::new).await?)?.text()?;
+    let summary = there(query(config, include_str!("sql/read_metrics.sql"), Vec::new).await?)?.text()?;
     serde_json::from_str(&summary).map_err(|error| DbError::Broken(format!("metrics summary: {error}")))
 }

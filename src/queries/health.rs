@@ -1,17 +1,24 @@
 //! Tells whether the service can work.
 
 use crate::config::Config;
-use crate::db;
+use crate::db::{DbError, operator};
 use serde_json::{Value, json};
 use std::time::Instant;
 
-/// Whether PostgreSQL answers, and the report to send.
+/// Whether PostgreSQL answers and can do all that the component asks of it, and the report to send.
 pub async fn health(config: &Config) -> (bool, Value) {
     let begun = Instant::now();
-    let ok = db::ping(config).await.is_ok();
+    let error = match operator::check_schema(config).await {
+        Ok(trouble) => trouble,
+        Err(DbError::Unavailable(_)) => Some("no answer".into()),
+        Err(DbError::Broken(_)) => Some("no schema".into()),
+    };
     let latency_ms = (begun.elapsed().as_secs_f64() * 10_000.0).round() / 10.0;
-    let database = if ok { json!({ "ok": true, "latency_ms": latency_ms }) } else { json!({ "ok": false }) };
-    (ok, report(ok, json!({ "database": database })))
+    let database = match &error {
+        None => json!({ "ok": true, "latency_ms": latency_ms }),
+        Some(error) => json!({ "ok": false, "error": error }),
+    };
+    (error.is_none(), report(error.is_none(), json!({ "database": database })))
 }
 
 /// The report of the liveness probe, which touches nothing.

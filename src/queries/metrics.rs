@@ -87,6 +87,14 @@ fn orders(page: &mut Page, summary: &Value) {
         page.sample("order_service_invariant_violations", &label, number(count));
     }
 
+    page.metric(
+        "order_service_order_items_id_used_ratio",
+        "gauge",
+        "Share of the numbers for order_items.id that is used, 0 to 1; at 1 no order can be priced any more: make the column a \
+         BIGINT long before.",
+    );
+    page.sample("order_service_order_items_id_used_ratio", "", number(&summary["order_items_id_used"]));
+
     page.metric("order_service_tickets_issued_total", "counter", "Tickets issued since the beginning.");
     page.sample("order_service_tickets_issued_total", "", number(&orders["tickets"]));
 }

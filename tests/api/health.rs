@@ -33,12 +33,95 @@ async fn a_health_check_asks_no_peer() {
 async fn a_database_that_does_not_exist_is_no_health_but_life() {
     let app = Spawn::new().variable("database_name", "nobody_made_this").start().await;
     let health = app.get("/health").await.json(503);
-    assert_eq!((&health["ok"], &health["checks"]["database"]["ok"]), (&json!(false), &json!(false)));
-    assert!(!health.to_string().contains("nobody_made_this"), "{health}");
+    assert_unhealthy(&health, "no answer");
     app.get("/health/live").await.json(200);
     let answer = app.place(&order(&[1])).await;
     let problem = answer.problem(503, "database_unavailable");
     answer.retry_after();
     assert!(!problem.to_string().contains("nobody_made_this"), "{problem}");
     app.abandon().await;
+}
+
+/// The report of a service that cannot do its work.
+#[track_caller]
+fn assert_unhealthy(health: &Value, error: &str) {
+    let expected = json!({
+        "ok": false, "service": "order-service", "version": env!("CARGO_PKG_VERSION"),
+        "checks": { "database": { "ok": false, "error": error } },
+    });
+    assert_eq!(*health, expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schema_that_lacks_a_table_file_or_a_function_is_no_health_and_orders_can_be_read() {
+    let app = spawn().await;
+    let document = app.place(&order(&[1])).await.created();
+    app.come_to_rest().await;
+    for (older, newer) in [
+        (
+            "DELETE FROM schema_migrations WHERE version = (SELECT max(version) FROM schema_migrations)",
+            "INSERT INTO schema_migrations (version) VALUES ('0003_order_rules')",
+        ),
+        (
+            "ALTER FUNCTION claim_due_messages RENAME TO gone",
+            "ALTER FUNCTION gone RENAME TO claim_due_messages",
+        ),
+    ] {
+        app.store.run(older).await;
+        assert_unhealthy(&app.get("/health").await.json(503), "old schema");
+        app.get("/health/live").await.json(200);
+        assert_eq!(app.read(document.id()).await, document);
+        app.store.run(newer).await;
+        app.get("/health").await.json(200);
+    }
+    // One that a later version has migrated is fine.
+    app.store.run("INSERT INTO schema_migrations (version) VALUES ('9999_later')").await;
+    app.get("/health").await.json(200);
+    app.store.run("ALTER TABLE schema_migrations RENAME TO nobody_migrated").await;
+    assert_unhealthy(&app.get("/health").await.json(503), "no schema");
+    app.store.run("ALTER TABLE nobody_migrated RENAME TO schema_migrations").await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_cannot_be_written_is_no_health_and_orders_can_be_read() {
+    let app = spawn().await;
+    let document = app.place(&order(&[1])).await.created();
+    app.come_to_rest().await;
+    let name = app.store.database().name.clone();
+    app.store.run(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on")).await;
+    // A connection that was opened before may be kept for a moment.
+    let health = eventually("new connections cannot write", async || {
+        let answer = app.get("/health").await;
+        (answer.status == 503).then(|| answer.json(503))
+    })
+    .await;
+    assert_unhealthy(&health, "read-only");
+    assert_eq!(app.read(document.id()).await, document);
+    app.get(&format!("/v1/orders/{}/events", document.id())).await.json(200);
+    let again = "SET default_transaction_read_only = off";
+    app.store.run(&format!("{again}; ALTER DATABASE {name} RESET default_transaction_read_only")).await;
+    eventually("new connections can write", async || (app.get("/health").await.status == 200).then_some(()))
+        .await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_is_no_health_and_orders_can_be_read() {
+    let mut app = Spawn::new().own_postgres().start().await;
+    let document = app.place(&order(&[1])).await.created();
+    app.come_to_rest().await;
+    app.postgres().stop_orderly().await;
+    let signal = app.postgres().data_dir().join("standby.signal");
+    std::fs::write(&signal, "").unwrap();
+    app.postgres().start_again().await.unwrap();
+    let health = app.get("/health").await.json(503);
+    assert_unhealthy(&health, "read-only");
+    assert_eq!(app.read(document.id()).await, document);
+
+    app.postgres().stop_orderly().await;
+    std::fs::remove_file(&signal).unwrap();
+    app.postgres().start_again().await.unwrap();
+    app.get("/health").await.json(200);
+    app.finish().await;
 }

@@ -3,7 +3,7 @@
 use crate::support::*;
 
 /// Its tables as its ORM made them, and what was in them.
-const DATABASE: &str = "
+pub const DATABASE: &str = "
     CREATE TABLE orders (
         id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
         idempotency_key text UNIQUE,

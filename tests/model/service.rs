@@ -10,7 +10,7 @@ use order_service::domain::retry;
 use order_service::domain::saga::{self, Action, Claims, Transition};
 
 impl Model {
-    /// `order_claim_due` gives a due order to a sweep.
+    /// `claim_due_orders` gives a due order to a sweep.
     pub fn claim(&self, world: &mut World, order: No) {
         let row = &mut world.rows[order];
         row.tried = true;
@@ -29,7 +29,7 @@ impl Model {
         }
     }
 
-    /// `redrive` makes an order due before its time, and a sweep claims it.
+    /// `redrive_stuck` makes an order due before its time, and a sweep claims it.
     pub fn redrive(&self, world: &mut World, order: No) {
         for one in world.holders.iter_mut().flatten().filter(|one| one.order == order) {
             one.fresh = false;

@@ -1,1 +1,1 @@
-SELECT flush_work($1)
+SELECT flush_work(p_counts => $1)

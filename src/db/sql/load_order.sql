@@ -1,1 +1,1 @@
-SELECT load_order($1)
+SELECT load_order(p_id => $1)

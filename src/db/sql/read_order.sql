@@ -1,1 +1,1 @@
-SELECT read_order($1)
+SELECT read_order(p_id => $1)

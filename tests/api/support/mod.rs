@@ -37,7 +37,7 @@ pub use peers::{fail, garbage, garbage_with, seat_of_somebody, seat_sold_to, sta
 pub use placing::{Placing, order};
 pub use poll::{Patience, eventually};
 pub use request::Request;
-pub use shared::{build, empty_database};
+pub use shared::{build, empty_database, server};
 pub use spawn::{Spawn, spawn};
 
 pub use order_dev::peers::{

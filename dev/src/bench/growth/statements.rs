@@ -14,12 +14,12 @@ const BATCH: usize = 16;
 const LEASES: &str = r#"{"reserving": 10000, "charging": 12000, "awaiting_payment": 12000, "allocating": 13000,
     "refunding": 28000, "releasing": 13000, "done": 12000, "in_flight": 10000}"#;
 /// What a scrape of the metrics asks.
-const METRICS: &str = "SELECT metrics_summary()";
+const METRICS: &str = "SELECT read_metrics()";
 /// A median above this is slow, and its plan is kept.
 const SLOW_MS: f64 = 10.0;
 
 fn claim(leases: &str) -> String {
-    format!("SELECT state FROM order_claim_due({BATCH}, '{leases}') AS state")
+    format!("SELECT state FROM claim_due_orders({BATCH}, '{leases}') AS state")
 }
 
 /// How a statement did when it was repeated.

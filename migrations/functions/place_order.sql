@@ -1,11 +1,22 @@
--- A plan is made when a backend first needs it, and kept. Made while the tables were small, the one that looks for the seats of
--- an order read all claims of the event, and went on to do so when there were thousands: with each order of a large event
--- the orders became slower, on this backend, until the next ANALYZE. Now it is one look into the index for each seat. Only
--- that changes; PostgreSQL replaces functions whole.
-
--- See 0004 for what it does and returns.
-CREATE OR REPLACE FUNCTION place_order(p_id UUID, p_key TEXT, p_hash TEXT, p_user INT, p_event INT, p_seats INT[],
-                            p_currency TEXT, p_ttl_seconds INT, p_hold_seconds INT, p_lease_ms INT) RETURNS TEXT[] LANGUAGE plpgsql AS
+-- Stores a new order in phase 'reserving' with its claims, its first journal entry and the counts; or nothing at all.
+--
+-- Returns {placed}; {taken, seats} when other live orders have seats of it (separated by commas); or as find_order when the
+-- key is in use. Raises serialization_failure when a seat was claimed meanwhile: asked again, it says which.
+-- Locks: the new rows; the seats' claims in ascending order; a row of order_counts as the last.
+-- Commit: may be asynchronous, and is. Losing it in a crash of PostgreSQL loses a hold that expires by itself, and no money was
+-- asked for yet. The next transition, before the charge, is durable and everything before it with it.
+CREATE OR REPLACE FUNCTION place_order(
+    p_id UUID,
+    p_key TEXT,
+    p_hash TEXT,
+    p_user INT,
+    p_event INT,
+    p_seats INT[],
+    p_currency TEXT,
+    p_ttl_seconds INT,
+    p_hold_seconds INT,
+    p_lease_ms INT
+) RETURNS TEXT[] LANGUAGE plpgsql AS
 $$
 DECLARE
     at TIMESTAMP := timezone('utc', clock_timestamp());
@@ -54,5 +65,3 @@ BEGIN
     RETURN ARRAY['placed'];
 END
 $$;
-
-INSERT INTO schema_migrations (version) VALUES ('0005_seat_by_seat');

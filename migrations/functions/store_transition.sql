@@ -1,67 +1,51 @@
--- As 0005, for the seats of orders that are given up, or paid after all: made while a table had a few rows, the plan that looked
--- for them read all claims of the event. Now it is one look into the index for each seat.
-
--- The order that has claimed a seat; NULL when none has.
-CREATE FUNCTION seat_holder(p_event INT, p_seat INT) RETURNS UUID LANGUAGE plpgsql VOLATILE AS
-$$
-BEGIN
-    RETURN (SELECT c.order_id FROM seat_claims c WHERE c.event_id = p_event AND c.seat_id = p_seat);
-END
-$$;
-
--- Claims those seats of an order that it has not; how many those were, or NULL, and nothing is claimed, when another order has
--- one of its seats. The order must be locked.
-CREATE FUNCTION take_claims(o orders) RETURNS INT LANGUAGE plpgsql AS
-$$
-DECLARE
-    ours INT;
-BEGIN
-    IF EXISTS (SELECT FROM unnest(o.seats) AS s (id) WHERE seat_holder(o.event_id, s.id) <> o.id) THEN
-        RETURN NULL;
-    END IF;
-    -- In ascending order, so that two orders for the same seats wait for each other and do not deadlock.
-    INSERT INTO seat_claims (event_id, seat_id, order_id)
-    SELECT o.event_id, s, o.id FROM unnest(o.seats) s ORDER BY s
-    ON CONFLICT DO NOTHING;
-    SELECT count(*) INTO ours FROM unnest(o.seats) AS s (id) WHERE seat_holder(o.event_id, s.id) = o.id;
-    IF ours <> cardinality(o.seats) THEN
-        RAISE EXCEPTION 'a seat was claimed meanwhile' USING ERRCODE = 'serialization_failure';
-    END IF;
-    RETURN ours - o.claimed;
-END
-$$;
-
--- Gives up the claims that an order has; how many those were. The order must be locked.
-CREATE FUNCTION drop_claims(o orders) RETURNS INT LANGUAGE plpgsql AS
-$$
-DECLARE
-    seat INT;
-    n INT;
-    dropped INT := 0;
-BEGIN
-    FOREACH seat IN ARRAY o.seats LOOP
-        DELETE FROM seat_claims c WHERE c.event_id = o.event_id AND c.seat_id = seat AND c.order_id = o.id;
-        GET DIAGNOSTICS n = ROW_COUNT;
-        dropped := dropped + n;
-    END LOOP;
-    RETURN dropped;
-END
-$$;
-
--- What somebody hears whose version of an order is not the latest.
-CREATE FUNCTION conflict_with(o orders, p_document BOOLEAN) RETURNS TEXT[] LANGUAGE plpgsql STABLE AS
-$$
-BEGIN
-    RETURN ARRAY['conflict', order_state(o), CASE WHEN p_document THEN order_document(o) END];
-END
-$$;
-
--- See 0004 for what it does and returns.
+-- Stores a transition: order row, items, tickets, claims, journal, refund and outbox together, if the order still has the
+-- version and (unless p_lease is NULL) the lease on which it was decided.
+--
+-- Returns
+--   {applied, version, lease, expires_in_ms, hold_in_ms, in_flight_ms, document}: it is stored;
+--   {conflict, state, document}: somebody else made a transition, decide again;
+--   {claimed, state}: another live order has one of the seats;
+--   {gone}: there is no such order.
+-- The document is NULL unless p_document asks for it. Raises serialization_failure when a seat was claimed meanwhile.
+--
+-- Locks: the order's row first; its claims in ascending order; then, as the last, a row of order_counts and one of
+-- failure_counts, always in this order, so that transitions cannot deadlock.
+-- Commit: durable. But what the charge answered may be lost while the payment is pending, so that one is asynchronous: a crash
+-- of PostgreSQL leaves the order in phase 'charging', whose charge is repeated under the same key and gives the same payment.
+--
+-- p_due: 'never', 'unchanged', 'expiry', 'settled', 'watch' (p_due_ms: the shortest wait), 'in' (p_due_ms from now).
+-- p_more has what is rare: failure_code, failure_detail, failure_is_new, in_flight_ms, renew_seconds, renew_hold_seconds,
+-- watch_cap_ms, void_tickets, claims ('take', 'drop'), message {id, kind, payload, lease_ms}, refund_was (the status of the
+-- payment before, where the order's refund is to be followed).
 CREATE OR REPLACE FUNCTION store_transition(
-    p_id UUID, p_version INT, p_lease INT, p_was_status TEXT, p_was_phase TEXT, p_status TEXT, p_phase TEXT, p_hold TEXT,
-    p_attempts INT, p_payment_id UUID, p_payment_status TEXT, p_payment_unsure BOOLEAN, p_given_up BOOLEAN, p_parked BOOLEAN,
-    p_due TEXT, p_due_ms BIGINT, p_leased BOOLEAN, p_subtotal INT, p_tax INT, p_total INT, p_seat_codes TEXT[],
-    p_seat_prices INT[], p_ticket_ids TEXT[], p_ticket_codes TEXT[], p_event TEXT, p_actor TEXT, p_data JSONB, p_more JSONB,
+    p_id UUID,
+    p_version INT,
+    p_lease INT,
+    p_was_status TEXT,
+    p_was_phase TEXT,
+    p_status TEXT,
+    p_phase TEXT,
+    p_hold TEXT,
+    p_attempts INT,
+    p_payment_id UUID,
+    p_payment_status TEXT,
+    p_payment_unsure BOOLEAN,
+    p_given_up BOOLEAN,
+    p_parked BOOLEAN,
+    p_due TEXT,
+    p_due_ms BIGINT,
+    p_leased BOOLEAN,
+    p_subtotal INT,
+    p_tax INT,
+    p_total INT,
+    p_seat_codes TEXT[],
+    p_seat_prices INT[],
+    p_ticket_ids TEXT[],
+    p_ticket_codes TEXT[],
+    p_event TEXT,
+    p_actor TEXT,
+    p_data JSONB,
+    p_more JSONB,
     p_document BOOLEAN
 ) RETURNS TEXT[] LANGUAGE plpgsql AS
 $$
@@ -72,8 +56,7 @@ DECLARE
     voided INT := 0;
     claims INT := 0;
 BEGIN
-    -- What the charge answered need not be on disk while the payment is pending: losing it in a crash of PostgreSQL leaves the
-    -- order in phase 'charging', whose charge is repeated under the same key and gives the same payment.
+    -- What the charge answered: see above.
     IF p_phase = 'awaiting_payment' AND p_was_phase = 'charging' AND p_payment_status = 'PENDING' THEN
         PERFORM set_config('synchronous_commit', 'off', true);
     END IF;
@@ -84,12 +67,12 @@ BEGIN
         IF NOT FOUND THEN
             RETURN ARRAY['gone'];
         ELSIF o.version <> p_version OR o.lease <> p_lease THEN
-            RETURN conflict_with(o, p_document);
+            RETURN report_conflict(o, p_document);
         END IF;
         IF p_more->>'claims' = 'take' THEN
             claims := take_claims(o);
             IF claims IS NULL THEN
-                RETURN ARRAY['claimed', order_state(o)];
+                RETURN ARRAY['claimed', render_state(o)];
             END IF;
         ELSIF p_more->>'claims' = 'drop' THEN
             claims := -drop_claims(o);
@@ -149,7 +132,7 @@ BEGIN
         IF NOT FOUND THEN
             RETURN ARRAY['gone'];
         END IF;
-        RETURN conflict_with(o, p_document);
+        RETURN report_conflict(o, p_document);
     END IF;
 
     IF p_seat_prices IS NOT NULL THEN
@@ -160,7 +143,7 @@ BEGIN
     VALUES (p_id, o.version, p_event, at, p_actor, p_data);
     IF p_more IS NOT NULL THEN
         IF p_more ? 'refund_was' THEN
-            PERFORM refund_follow(o, p_was_phase, p_more->>'refund_was', p_event, at);
+            PERFORM follow_refund(o, p_was_phase, p_more->>'refund_was', p_event, at);
         END IF;
         IF p_more ? 'message' THEN
             INSERT INTO outbox (id, order_id, kind, payload, due_at)
@@ -169,8 +152,7 @@ BEGIN
         END IF;
     END IF;
 
-    -- Counts are the last that a transaction locks, always in the same order (order_counts, then failure_counts), so that
-    -- they cannot deadlock.
+    -- As the last, and in this order: see above.
     IF p_status <> p_was_status OR p_phase <> p_was_phase OR issued > 0 OR p_more ? 'message' THEN
         UPDATE order_counts SET
             tickets          = tickets + issued,
@@ -193,10 +175,8 @@ BEGIN
         ON CONFLICT (shard, code) DO UPDATE SET value = f.value + 1;
     END IF;
 
-    RETURN ARRAY['applied', o.version::text, o.lease::text, milliseconds(o.expires_at - at)::text,
-        milliseconds(o.hold_until - at)::text, milliseconds(o.in_flight_until - at)::text,
-        CASE WHEN p_document THEN order_document(o) END];
+    RETURN ARRAY['applied', o.version::text, o.lease::text, count_milliseconds(o.expires_at - at)::text,
+        count_milliseconds(o.hold_until - at)::text, count_milliseconds(o.in_flight_until - at)::text,
+        CASE WHEN p_document THEN render_document(o) END];
 END
 $$;
-
-INSERT INTO schema_migrations (version) VALUES ('0006_claims_by_seat');

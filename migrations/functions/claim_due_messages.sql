@@ -1,0 +1,17 @@
+-- Claims due messages of the outbox for the sweep, the longest due first: each is leased to the caller, with one attempt more.
+--
+-- Returns the messages. Locks: their rows, skipping those that somebody else has locked.
+-- Commit: durable; losing it would mean one more delivery, which the message's id makes harmless.
+CREATE OR REPLACE FUNCTION claim_due_messages(p_limit INT, p_lease_ms INT)
+RETURNS TABLE (id UUID, order_id UUID, kind TEXT, payload TEXT, attempts INT) LANGUAGE plpgsql AS
+$$
+DECLARE
+    at TIMESTAMP := timezone('utc', clock_timestamp());
+BEGIN
+    RETURN QUERY UPDATE outbox SET attempts = outbox.attempts + 1, due_at = at + p_lease_ms * interval '1 millisecond'
+    FROM (SELECT o.id FROM outbox o WHERE o.dead_at IS NULL AND o.due_at <= at
+          ORDER BY o.due_at LIMIT p_limit FOR UPDATE SKIP LOCKED) due
+    WHERE outbox.id = due.id
+    RETURNING outbox.id, outbox.order_id, outbox.kind, outbox.payload, outbox.attempts;
+END
+$$;

@@ -1,0 +1,39 @@
+-- Claims due orders for the sweep, the longest due first: each is leased to the caller, with one attempt more, because somebody
+-- may have begun its action before. Orders at rest whose payment is watched get a quarter, however many others there are. When
+-- the lease of somebody who never came back is over, what they may have sent to Seating counts as in flight.
+--
+-- p_leases has milliseconds by phase, and 'in_flight'.
+-- Returns the state of each. Locks: the orders, skipping those that somebody else has locked.
+-- Commit: durable. A claim that is lost would let somebody else act under the same lease.
+CREATE OR REPLACE FUNCTION claim_due_orders(p_limit INT, p_leases JSONB) RETURNS SETOF TEXT LANGUAGE plpgsql AS
+$$
+DECLARE
+    at TIMESTAMP := timezone('utc', clock_timestamp());
+    due UUID[];
+BEGIN
+    SELECT array_agg(id) INTO due FROM (
+        SELECT id FROM (SELECT id FROM orders WHERE watch_at <= at AND (p_leases->>'done')::int > 0
+                        ORDER BY watch_at LIMIT greatest(1, p_limit / 4) FOR UPDATE SKIP LOCKED) watched
+        UNION ALL
+        SELECT id FROM (SELECT id FROM orders WHERE due_at <= at
+                        ORDER BY due_at LIMIT p_limit FOR UPDATE SKIP LOCKED) unfinished
+        LIMIT p_limit) x;
+    IF due IS NULL THEN
+        RETURN;
+    END IF;
+    RETURN QUERY UPDATE orders SET
+        attempts = orders.attempts + 1,
+        lease = orders.lease + 1,
+        leased = true,
+        -- An attempt that stores nothing, again and again, is a fault of ours, or of the database's.
+        parked_at = CASE WHEN orders.attempts >= 20 THEN coalesce(orders.parked_at, at) ELSE orders.parked_at END,
+        parked_reason = CASE WHEN orders.attempts >= 20 THEN coalesce(orders.parked_reason, 'no outcome was stored') ELSE orders.parked_reason END,
+        in_flight_until = CASE WHEN orders.leased AND orders.phase IN ('reserving', 'allocating', 'releasing')
+            THEN greatest(orders.in_flight_until, at + coalesce((p_leases->>'in_flight')::int, 0) * interval '1 millisecond')
+            ELSE orders.in_flight_until END,
+        due_at = CASE WHEN orders.phase <> 'done' THEN at + (p_leases->>orders.phase)::int * interval '1 millisecond' END,
+        watch_at = CASE WHEN orders.phase = 'done' THEN at + (p_leases->>orders.phase)::int * interval '1 millisecond' END
+    WHERE orders.id = ANY (due)
+    RETURNING render_state(orders);
+END
+$$;

@@ -1,0 +1,14 @@
+-- Removes a message of the outbox that was delivered.
+--
+-- Returns nothing; a message that is not there is no error. Locks: the message, then a row of order_counts.
+-- Commit: may be asynchronous, and is: losing it means one more delivery, which the message's id makes harmless.
+CREATE OR REPLACE FUNCTION delete_message(p_id UUID) RETURNS VOID LANGUAGE plpgsql AS
+$$
+BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
+    DELETE FROM outbox WHERE id = p_id AND dead_at IS NULL;
+    IF FOUND THEN
+        UPDATE order_counts SET outbox = outbox - 1 WHERE shard = pg_backend_pid() % 64;
+    END IF;
+END
+$$;

@@ -1,0 +1,27 @@
+-- Looks an idempotency key up.
+--
+-- Returns {none}: nobody used it; {other}: another request did; {same, state, document}: this request placed that order.
+-- Locks: the order FOR KEY SHARE, while it has its first version only.
+-- Commit: durable. An order that is told of must be on disk, and place_order commits asynchronously.
+CREATE OR REPLACE FUNCTION find_order(p_key TEXT, p_hash TEXT, p_user INT, p_event INT, p_seats INT[]) RETURNS TEXT[]
+LANGUAGE plpgsql AS
+$$
+DECLARE
+    o orders;
+BEGIN
+    SELECT * INTO o FROM orders WHERE idempotency_key = p_key;
+    IF NOT FOUND THEN
+        RETURN ARRAY['none'];
+    END IF;
+    -- Inherited orders have no hash: their row is compared.
+    IF (CASE WHEN o.request_hash IS NOT NULL THEN o.request_hash = p_hash
+             ELSE o.user_id = p_user AND o.event_id = p_event AND o.seats IN (p_seats, '{}') END) IS NOT TRUE THEN
+        RETURN ARRAY['other'];
+    END IF;
+    IF o.version = 1 THEN
+        -- A row lock is written to the log, so that this statement's commit waits for the log, the order with it.
+        PERFORM FROM orders WHERE id = o.id FOR KEY SHARE;
+    END IF;
+    RETURN ARRAY['same', render_state(o), render_document(o)];
+END
+$$;

@@ -1,0 +1,23 @@
+-- Keeps the row of an order's refund: opened when the order begins to give the money back, settled when Payment has said what
+-- became of it. For store_transition, with the order as it is now and what its phase and payment were.
+--
+-- Locks: the row of refunds. Commit: the caller's.
+CREATE OR REPLACE FUNCTION follow_refund(o orders, p_old_phase TEXT, p_old_payment TEXT, p_event TEXT, p_at TIMESTAMP)
+RETURNS VOID LANGUAGE plpgsql AS
+$$
+BEGIN
+    IF o.phase = 'refunding' AND p_old_phase <> 'refunding' THEN
+        INSERT INTO refunds AS r (order_id, payment_id, amount_cents, reason, requested_at)
+        VALUES (o.id, o.payment_id, o.total_cents, p_event, p_at)
+        -- Payment said that there was nothing to give back, and says otherwise now.
+        ON CONFLICT (order_id) DO UPDATE SET reason = p_event, requested_at = p_at, settled_at = NULL, outcome = NULL
+        WHERE r.outcome = 'FAILED';
+    ELSIF o.payment_status = 'REFUNDED' AND p_old_payment IS DISTINCT FROM 'REFUNDED' THEN
+        INSERT INTO refunds AS r (order_id, payment_id, amount_cents, reason, requested_at, settled_at, outcome)
+        VALUES (o.id, o.payment_id, o.total_cents, p_event, p_at, p_at, 'REFUNDED')
+        ON CONFLICT (order_id) DO UPDATE SET settled_at = p_at, outcome = 'REFUNDED' WHERE r.outcome IS DISTINCT FROM 'REFUNDED';
+    ELSIF p_old_phase = 'refunding' AND o.phase <> 'refunding' AND o.payment_status = 'FAILED' THEN
+        UPDATE refunds SET settled_at = p_at, outcome = 'FAILED' WHERE order_id = o.id AND settled_at IS NULL;
+    END IF;
+END
+$$;

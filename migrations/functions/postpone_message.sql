@@ -1,0 +1,26 @@
+-- Keeps a message of the outbox that was not delivered: it is due again after p_delay_ms; when that is NULL it is a dead letter,
+-- and its order's journal tells so.
+--
+-- Returns nothing. Locks: the message, then its order, then a row of order_counts. Commit: durable.
+CREATE OR REPLACE FUNCTION postpone_message(p_id UUID, p_error TEXT, p_delay_ms INT) RETURNS VOID LANGUAGE plpgsql AS
+$$
+DECLARE
+    at TIMESTAMP := timezone('utc', clock_timestamp());
+    m outbox;
+    seq INT;
+BEGIN
+    UPDATE outbox SET
+        attempts = greatest(attempts, 1),
+        last_error = p_error,
+        due_at = at + coalesce(p_delay_ms, 0) * interval '1 millisecond',
+        dead_at = CASE WHEN p_delay_ms IS NULL THEN at END
+    WHERE id = p_id AND dead_at IS NULL RETURNING * INTO m;
+    IF FOUND AND p_delay_ms IS NULL THEN
+        UPDATE orders SET version = version + 1 WHERE id = m.order_id RETURNING version INTO seq;
+        INSERT INTO order_events (order_id, seq, type, actor, data)
+        VALUES (m.order_id, seq, 'message_dead', 'sweep',
+                jsonb_build_object('message_id', m.id, 'kind', m.kind, 'attempts', m.attempts, 'reason', p_error));
+        UPDATE order_counts SET outbox = outbox - 1, dead_letters = dead_letters + 1 WHERE shard = pg_backend_pid() % 64;
+    END IF;
+END
+$$;

@@ -1,0 +1,1 @@
+SELECT 1 FROM delete_message(p_id => $1::uuid)

@@ -1,0 +1,1 @@
+SELECT list_stuck(p_limit => $1::int4)

@@ -1,1 +1,0 @@
-SELECT metrics_summary()

@@ -1,1 +1,0 @@
-SELECT journal FROM order_journal($1::uuid)

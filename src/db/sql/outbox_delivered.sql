@@ -1,1 +1,0 @@
-SELECT 1 FROM outbox_delivered($1::uuid)

@@ -1,0 +1,1 @@
+SELECT journal FROM read_journal(p_id => $1::uuid)

@@ -1,1 +1,0 @@
-SELECT stuck($1::int4)
