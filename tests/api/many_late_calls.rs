@@ -2,58 +2,107 @@
 //! instance that finds none traps, and answers every request in it with an empty 500.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use futures::future::join_all;
 
+use crate::slow_clients::HalfSent;
 use crate::support::*;
 
-/// More than the fibers that the host has.
-const MANY: usize = 1_200;
+/// More reads than the host has fibers.
+const READS: usize = 1_200;
+const ORDERS: i64 = 150;
+const BODIES: usize = 300;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_frozen_database_and_many_reads_at_once_are_only_503() {
+    frozen_database(READS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_swallows_everything_and_many_reads_at_once_are_only_503() {
+    swallowing_database(READS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_seating_hangs_many_orders_at_once_are_only_under_way() {
+    hanging_seating(ORDERS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_half_sent_bodies_are_only_408() {
+    half_sent_bodies(BODIES).await;
+}
+
+/// One after the other, because each takes all that the machine has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes a minute and many thousand sockets: cargo test --test api -- --ignored full_size"]
+async fn the_same_at_full_size() {
+    frozen_database(3_000).await;
+    swallowing_database(3_000).await;
+    hanging_seating(400).await;
+    half_sent_bodies(900).await;
+}
+
+async fn frozen_database(many: usize) {
     let mut app = Spawn::new().own_postgres().start().await;
     let document = app.place(&order(&[1])).await.created();
     app.come_to_rest().await;
     let path = format!("/v1/orders/{}", document.id());
 
     let frozen = app.freeze_postgres().await;
-    assert_eq!(statuses(&read_many(&app, &path).await), BTreeMap::from([(503, MANY)]));
+    assert_eq!(statuses(&read_many(&app, &path, many).await), BTreeMap::from([(503, many)]));
     drop(frozen);
     all_is_well_again(&app, &document).await;
     app.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_swallows_everything_and_many_reads_at_once_are_only_503() {
+async fn swallowing_database(many: usize) {
     let app = Spawn::new().behind_black_hole().start().await;
     let document = app.place(&order(&[1])).await.created();
     app.come_to_rest().await;
     let path = format!("/v1/orders/{}", document.id());
 
     app.black_hole().swallow(true);
-    assert_eq!(statuses(&read_many(&app, &path).await), BTreeMap::from([(503, MANY)]));
+    assert_eq!(statuses(&read_many(&app, &path, many).await), BTreeMap::from([(503, many)]));
     app.black_hole().swallow(false);
     all_is_well_again(&app, &document).await;
     app.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn when_seating_hangs_many_orders_at_once_are_only_under_way() {
+async fn hanging_seating(many: i64) {
     let app = spawn().await;
-    app.place(&order(&[160])).await.created();
+    let seats: Vec<SeatSpec> = (1..=many + 2).map(|id| SeatSpec::priced(id, "150.00")).collect();
+    app.peers.put_seats(101, &seats).await.expect("the seats are taken");
+    app.place(&order(&[many + 1])).await.created();
     let seating = app.fault(stall(CallName::Reserve, 20_000, Moment::Before).always()).await;
-    let placings: Vec<Placing> = (1..=150).map(|seat| order(&[seat])).collect();
+    let placings: Vec<Placing> = (1..=many).map(|seat| order(&[seat])).collect();
     for answer in join_all(placings.iter().map(|placing| app.place(placing))).await {
         answer.under_way();
     }
     app.mend(seating).await;
-    app.place(&order(&[161])).await.created();
+    let begun = Instant::now();
+    app.place(&order(&[many + 2])).await.created();
+    println!("the next order took {:?}", begun.elapsed());
     app.finish().await;
 }
 
-async fn read_many(app: &App, path: &str) -> Vec<Answer> {
-    join_all((0..MANY).map(|_| app.get(path))).await
+async fn half_sent_bodies(many: usize) {
+    let app = spawn().await;
+    let half_sent = join_all((0..many).map(|_| HalfSent::to(&app))).await;
+    // The others are served meanwhile.
+    app.place(&order(&[1])).await.created();
+    for answer in join_all(half_sent.into_iter().map(HalfSent::answer)).await {
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    }
+    let begun = Instant::now();
+    app.place(&order(&[2])).await.created();
+    println!("the next order took {:?}", begun.elapsed());
+    app.finish().await;
+}
+
+async fn read_many(app: &App, path: &str, many: usize) -> Vec<Answer> {
+    join_all((0..many).map(|_| app.get(path))).await
 }
 
 fn statuses(answers: &[Answer]) -> BTreeMap<u16, usize> {
@@ -66,6 +115,7 @@ fn statuses(answers: &[Answer]) -> BTreeMap<u16, usize> {
 /// A moment later every read succeeds, and orders can be placed.
 async fn all_is_well_again(app: &App, document: &Document) {
     let path = format!("/v1/orders/{}", document.id());
+    let begun = Instant::now();
     eventually("every read succeeds", async || {
         let reads = join_all((0..40).map(|_| app.get(&path))).await;
         assert!(reads.iter().all(|read| matches!(read.status, 200 | 503)), "{:?}", statuses(&reads));
@@ -73,4 +123,5 @@ async fn all_is_well_again(app: &App, document: &Document) {
     })
     .await;
     app.place_when_possible(&order(&[2])).await;
+    println!("all was well after {:?}", begun.elapsed());
 }

@@ -1,8 +1,8 @@
 //! Clients that send no more, or read no more. Each would keep an instance, of which the host has so many and no more.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
-use futures::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -14,33 +14,44 @@ const HALF: &str = "POST /v1/orders HTTP/1.1\r\nHost: order-service\r\nIdempoten
 
 const LIVE: &str = "GET /health/live HTTP/1.1\r\nHost: order-service\r\nConnection: close\r\n\r\n";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_that_does_not_arrive_is_a_request_timeout() {
-    let app = spawn().await;
-    let mut half_sent = connect(&app).await;
-    half_sent.write_all(HALF.as_bytes()).await.unwrap();
-    let answer = read_answer(&mut half_sent).await;
-    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
-    assert!(answer.contains(r#""code":"request_timeout""#), "{answer}");
-    app.finish().await;
+/// A request of which only the beginning was sent.
+pub struct HalfSent(TcpStream);
+
+impl HalfSent {
+    /// Sends the beginning.
+    pub async fn to(app: &App) -> HalfSent {
+        let mut stream = connect(app).await;
+        stream.write_all(HALF.as_bytes()).await.expect("the host reads");
+        HalfSent(stream)
+    }
+
+    /// What comes until the answer is complete or the connection is closed.
+    pub async fn answer(mut self) -> String {
+        let mut received = Vec::new();
+        let mut buffer = [0; 4096];
+        loop {
+            let reading = tokio::time::timeout(Duration::from_secs(60), self.0.read(&mut buffer));
+            let Ok(n @ 1..) = reading.await.expect("an answer in time") else { break };
+            received.extend_from_slice(&buffer[..n]);
+            if received.ends_with(b"}") {
+                break;
+            }
+        }
+        String::from_utf8_lossy(&received).into_owned()
+    }
+
+    /// Whether an answer has begun to come.
+    fn is_answered(&self) -> bool {
+        !matches!(self.0.try_read(&mut [0; 1]), Err(error) if error.kind() == ErrorKind::WouldBlock)
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_half_sent_bodies_keep_no_instance_and_trap_none() {
+async fn a_body_that_does_not_arrive_is_a_request_timeout() {
     let app = spawn().await;
-    let half_sent = join_all((0..300).map(|_| async {
-        let mut stream = connect(&app).await;
-        stream.write_all(HALF.as_bytes()).await.unwrap();
-        stream
-    }))
-    .await;
-    // The others are served meanwhile.
-    app.place(&order(&[1])).await.created();
-    let answers =
-        join_all(half_sent.into_iter().map(async |mut stream| read_answer(&mut stream).await)).await;
-    for answer in answers {
-        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
-    }
+    let answer = HalfSent::to(&app).await.answer().await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.contains(r#""code":"request_timeout""#), "{answer}");
     app.finish().await;
 }
 
@@ -51,21 +62,19 @@ async fn an_instance_is_free_again_when_bodies_were_given_up() {
     let mut half_sent = Vec::new();
     let patience = Patience::until("sixteen requests are under way");
     while half_sent.len() < 16 {
-        let mut stream = connect(&app).await;
-        stream.write_all(HALF.as_bytes()).await.unwrap();
+        let request = HalfSent::to(&app).await;
         // The host answers at once when the instance is busy just then.
         patience.wait().await;
-        match stream.try_read(&mut [0; 512]) {
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => half_sent.push(stream),
-            answered => drop(answered),
+        if !request.is_answered() {
+            half_sent.push(request);
         }
     }
     let live = async || raw::exchange(&app.hosts[0], LIVE).await.status;
     assert_eq!(live().await, 500, "there is no room for others");
     // Their connections stay open: the clients have not gone away.
     eventually("the instance serves others", async || (live().await == 200).then_some(())).await;
-    for stream in &mut half_sent {
-        assert!(read_answer(stream).await.starts_with("HTTP/1.1 408 "));
+    for request in half_sent {
+        assert!(request.answer().await.starts_with("HTTP/1.1 408 "));
     }
     app.finish().await;
 }
@@ -73,21 +82,6 @@ async fn an_instance_is_free_again_when_bodies_were_given_up() {
 async fn connect(app: &App) -> TcpStream {
     let address = app.hosts[0].base_url.trim_start_matches("http://").to_owned();
     TcpStream::connect(address).await.expect("the host accepts")
-}
-
-/// What comes until the answer is complete or the connection is closed.
-async fn read_answer(stream: &mut TcpStream) -> String {
-    let mut received = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        let reading = tokio::time::timeout(Duration::from_secs(60), stream.read(&mut buffer));
-        let Ok(n @ 1..) = reading.await.expect("an answer in time") else { break };
-        received.extend_from_slice(&buffer[..n]);
-        if received.ends_with(b"}") {
-            break;
-        }
-    }
-    String::from_utf8_lossy(&received).into_owned()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
