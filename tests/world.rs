@@ -78,7 +78,7 @@ async fn a_signature_that_differs_from_the_component_s_is_found() -> Result<()> 
     let component = component().await?;
     for (interface, function) in [
         ("spin:variables/variables@3.0.0", "get"),
-        ("spin:postgres/postgres@4.2.0", "[async method]connection.query"),
+        ("spin:postgres/postgres@4.2.0", "[method]connection.query-async"),
         ("wasi:http/client@0.3.0", "send"),
         ("wasi:http/handler@0.3.0", "handle"),
     ] {
