@@ -24,8 +24,7 @@ pub async fn sweep(context: &Context, head: &RequestHead) -> Result<Reply, ApiEr
         require_token(context, head)?;
     }
     let swept = sweep::sweep(context).await?;
-    let body = json!({ "orders": swept.orders, "messages": swept.messages });
-    Ok(Reply::json(StatusCode::OK, body.to_string()))
+    Ok(Reply::json(StatusCode::OK, &json!({ "orders": swept.orders, "messages": swept.messages })))
 }
 
 /// `GET /internal/stuck`.
@@ -34,7 +33,7 @@ pub async fn sweep(context: &Context, head: &RequestHead) -> Result<Reply, ApiEr
 /// 403 while no token is configured, 401 without it; 503 when PostgreSQL does not answer.
 pub async fn stuck(context: &Context, head: &RequestHead) -> Result<Reply, ApiError> {
     require_token(context, head)?;
-    Ok(Reply::json(StatusCode::OK, stuck_query::stuck(&context.config).await?))
+    Ok(Reply::json_text(StatusCode::OK, stuck_query::stuck(&context.config).await?))
 }
 
 /// `POST /internal/redrive`.
@@ -45,8 +44,7 @@ pub async fn redrive(context: &Context, head: &RequestHead, body: RequestBody) -
     require_token(context, head)?;
     let selection = parse_redrive(&body::read_optional_object(head, body).await?)?;
     let redriven = redrive::redrive(context, &selection).await?;
-    let body = json!({ "orders": redriven.orders, "messages": redriven.messages });
-    Ok(Reply::json(StatusCode::OK, body.to_string()))
+    Ok(Reply::json(StatusCode::OK, &json!({ "orders": redriven.orders, "messages": redriven.messages })))
 }
 
 /// Lets only requests with the internal token in.

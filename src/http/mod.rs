@@ -2,10 +2,11 @@
 //!
 //! Start at [`router`], the table of all routes. Each endpoint is in a file that is named by it or by its group, with the
 //! fields of its body: [`place_order`], [`orders`], [`payment_callback`], [`monitoring`], [`internal`]. What they share:
-//! [`request`], [`body`], [`validation`] and [`problem`] for what comes in, [`response`] for what goes out.
+//! [`request`], [`body`], [`validation`] and [`problem`] for what comes in, [`response`] and [`compact_json`] for what goes out.
 
 pub mod bearer_token;
 pub mod body;
+pub mod compact_json;
 pub mod internal;
 pub mod monitoring;
 pub mod orders;
@@ -27,7 +28,9 @@ use crate::telemetry::log::{self, Log};
 use crate::telemetry::work::{self, Count};
 use ::http::Method;
 use problem::ApiError;
+use response::Reply;
 use router::Endpoint;
+use serde_json::json;
 use spin_sdk::wasip3::http::types::{Request, Response};
 
 /// Answers one request. What can wait is done after the response, in a background task.
@@ -45,9 +48,7 @@ pub async fn serve(request: Request) -> Response {
             let context = Context::new(config, log.clone(), matched.actor());
             (router::dispatch(&context, matched, &head, body).await, Some(context))
         }
-        // The liveness probe asks for the process, which is alive whatever its configuration says.
-        Err(_) if matched.endpoint() == Some(Endpoint::Live) => (Ok(monitoring::live()), None),
-        Err(error) => (Err(ApiError::misconfigured(&error)), None),
+        Err(error) => (answer_misconfigured(matched.endpoint(), error, &log), None),
     };
     let reply = result.unwrap_or_else(|error| {
         error.log(&log);
@@ -64,6 +65,23 @@ pub async fn serve(request: Request) -> Response {
         task::spawn(work_in_background(context));
     }
     response
+}
+
+/// The answer while a variable is wrong, by endpoint.
+fn answer_misconfigured(
+    endpoint: Option<Endpoint>,
+    error: anyhow::Error,
+    log: &Log,
+) -> Result<Reply, ApiError> {
+    match endpoint {
+        // The liveness probe asks for the process, which is alive whatever its configuration says.
+        Some(Endpoint::Live) => Ok(monitoring::live()),
+        Some(Endpoint::Health) => {
+            log.error("the configuration is wrong", json!({ "cause": format!("{error:#}") }));
+            Ok(monitoring::misconfigured(&error))
+        }
+        _ => Err(ApiError::misconfigured(error)),
+    }
 }
 
 /// Whether anything is to be done after the response. For most requests of a busy instance nothing is, and a background task

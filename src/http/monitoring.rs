@@ -10,12 +10,17 @@ use ::http::StatusCode;
 pub async fn health(context: &Context) -> Reply {
     let (is_ok, report) = health_query::health(&context.config).await;
     let status = if is_ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    Reply::json(status, report.to_string())
+    Reply::json(status, &report)
+}
+
+/// `GET /health` while a variable is wrong: 503 with the sentence that names it. Its causes are for the log.
+pub fn misconfigured(error: &anyhow::Error) -> Reply {
+    Reply::json(StatusCode::SERVICE_UNAVAILABLE, &health_query::misconfigured(&error.to_string()))
 }
 
 /// `GET /health/live`.
 pub fn live() -> Reply {
-    Reply::json(StatusCode::OK, health_query::live().to_string())
+    Reply::json(StatusCode::OK, &health_query::live())
 }
 
 /// `GET /metrics`.

@@ -19,7 +19,7 @@ use ::http::header::{ETAG, IF_NONE_MATCH, RETRY_AFTER};
 pub async fn get(context: &Context, head: &RequestHead, id: &str) -> Result<Reply, ApiError> {
     let id = order_id(id)?;
     let read = get_order::get(&context.config, id).await?.ok_or_else(ApiError::order_not_found)?;
-    let reply = Reply::json(StatusCode::OK, read.document);
+    let reply = Reply::json_text(StatusCode::OK, read.document);
     let is_known = if_none_match_has(&head.header_values(&IF_NONE_MATCH), &read.etag);
     let reply = if is_known { reply.not_modified() } else { reply };
     Ok(reply.with_header(ETAG, read.etag))
@@ -35,7 +35,7 @@ fn order_id(id: &str) -> Result<OrderId, ApiError> {
 /// 400 when the id is not a UUID, 404 when there is no such order.
 pub async fn events(context: &Context, id: &str) -> Result<Reply, ApiError> {
     let journal = order_events::events(&context.config, order_id(id)?).await?;
-    journal.map(|journal| Reply::json(StatusCode::OK, journal)).ok_or_else(ApiError::order_not_found)
+    journal.map(|journal| Reply::json_text(StatusCode::OK, journal)).ok_or_else(ApiError::order_not_found)
 }
 
 /// `POST /v1/orders/{id}/cancel`.
@@ -51,7 +51,7 @@ pub async fn cancel(
     let id = order_id(id)?;
     body::require_no_members(head, body).await?;
     match cancel_order::cancel(context, id).await? {
-        Handled::Granted(_, document) => Ok(Reply::json(StatusCode::OK, document)),
+        Handled::Granted(_, document) => Ok(Reply::json_text(StatusCode::OK, document)),
         Handled::Refused(order) => Err(ApiError::order_not_cancellable(&order)),
         Handled::OrderNotFound => Err(ApiError::order_not_found()),
     }
@@ -71,11 +71,11 @@ pub async fn refund(
     body::require_no_members(head, body).await?;
     match refund_order::refund(context, id).await? {
         Handled::Granted(order, document) if order.status == Status::Refunded => {
-            Ok(Reply::json(StatusCode::OK, document))
+            Ok(Reply::json_text(StatusCode::OK, document))
         }
         // Payment has not answered; the service goes on asking.
         Handled::Granted(_, document) => {
-            Ok(Reply::json(StatusCode::ACCEPTED, document).with_header(RETRY_AFTER, POLL_AFTER_SECONDS))
+            Ok(Reply::json_text(StatusCode::ACCEPTED, document).with_header(RETRY_AFTER, POLL_AFTER_SECONDS))
         }
         Handled::Refused(order) => Err(ApiError::order_not_refundable(&order)),
         Handled::OrderNotFound => Err(ApiError::order_not_found()),

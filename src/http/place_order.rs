@@ -48,11 +48,11 @@ fn answer(order: &Order, document: String, replayed: bool) -> Result<Reply, ApiE
         // Paid, but the seats were gone; an order that was confirmed and then refunded has no failure.
         (Status::Refunded, _) if order.failure.is_some() => return Err(failed(order, replayed)),
         (Status::Pending, Phase::Reserving | Phase::Charging | Phase::Refunding | Phase::Releasing) => {
-            Reply::json(StatusCode::ACCEPTED, document).with_header(RETRY_AFTER, POLL_AFTER_SECONDS)
+            Reply::json_text(StatusCode::ACCEPTED, document).with_header(RETRY_AFTER, POLL_AFTER_SECONDS)
         }
         (Status::Pending, Phase::AwaitingPayment | Phase::Allocating | Phase::Done)
         | (Status::Confirmed | Status::Cancelled | Status::Refunded, _) => {
-            Reply::json(StatusCode::CREATED, document)
+            Reply::json_text(StatusCode::CREATED, document)
         }
     };
     let reply = reply.with_header(LOCATION, location);

@@ -8,6 +8,7 @@ use crate::domain::order::{Failure, FailureCode, Order, Status};
 use crate::telemetry::log::Log;
 use ::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use ::http::{HeaderName, StatusCode};
+use anyhow::{Error, anyhow};
 use serde_json::json;
 
 /// One wrong field of a request.
@@ -31,7 +32,7 @@ struct Problem {
     errors: Vec<FieldError>,
     headers: Vec<(HeaderName, String)>,
     /// For logs only.
-    cause: Option<String>,
+    cause: Option<Error>,
 }
 
 /// What all problems of one code have in common.
@@ -130,12 +131,12 @@ impl ApiError {
     }
 
     /// 403: a callback that is not what Payment says. Why, is for the log.
-    pub fn callback_rejected(cause: impl Into<String>) -> Self {
+    pub fn callback_rejected(cause: &'static str) -> Self {
         let mut error = Self::new(
             &CALLBACK_REJECTED,
             "The callback does not come from Payment or does not match the order.",
         );
-        error.0.cause = Some(cause.into());
+        error.0.cause = Some(anyhow!(cause));
         error
     }
 
@@ -222,18 +223,18 @@ impl ApiError {
     }
 
     /// 503: a peer that had to answer did not.
-    pub fn peer_unavailable(peer: &str, cause: impl Into<String>) -> Self {
+    pub fn peer_unavailable(peer: &str, cause: String) -> Self {
         let mut error =
             Self::new(&PEER_UNAVAILABLE, format!("{peer} does not answer. Try again with the same request."));
         error.0.headers.push((RETRY_AFTER, RETRY_AFTER_SECONDS.into()));
-        error.0.cause = Some(cause.into());
+        error.0.cause = Some(anyhow!(cause));
         error
     }
 
     /// 500: the service is misconfigured; the error's sentence names the variable and shows no value. Its causes are for the log.
-    pub fn misconfigured(cause: &anyhow::Error) -> Self {
+    pub fn misconfigured(cause: Error) -> Self {
         let mut error = Self::new(&INTERNAL_ERROR, cause.to_string());
-        error.0.cause = Some(format!("{cause:#}"));
+        error.0.cause = Some(cause);
         error
     }
 
@@ -274,7 +275,8 @@ impl ApiError {
     pub fn log(&self, log: &Log) {
         let log = self.0.order_id.map_or_else(|| log.clone(), |id| log.order(id));
         let ProblemType { code, status, .. } = self.0.problem_type;
-        let fields = json!({ "code": code, "status": status.as_u16(), "cause": self.0.cause });
+        let cause = self.0.cause.as_ref().map(|cause| format!("{cause:#}"));
+        let fields = json!({ "code": code, "status": status.as_u16(), "cause": cause });
         match *status {
             StatusCode::INTERNAL_SERVER_ERROR => log.error("request failed", fields),
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => {

@@ -1,9 +1,11 @@
 //! Answers, and how they are handed to the host.
 
+use super::compact_json::compact;
 use super::request::X_REQUEST_ID;
 use crate::runtime::body;
 use ::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use ::http::{HeaderName, StatusCode};
+use serde_json::Value;
 use spin_sdk::wasip3::http::types::Response;
 
 /// `Retry-After`, in seconds, for an order that is being worked on.
@@ -26,9 +28,14 @@ impl Reply {
         Self { status, headers: Vec::new(), content_type, body: body.into() }
     }
 
-    /// An answer with a JSON body, given as text.
-    pub fn json(status: StatusCode, body: impl Into<Vec<u8>>) -> Self {
-        Self::new(status, "application/json", body)
+    /// An answer with a JSON body.
+    pub fn json(status: StatusCode, body: &Value) -> Self {
+        Self::new(status, "application/json", body.to_string())
+    }
+
+    /// An answer with JSON text from the database, which is made compact and otherwise passed on as it is.
+    pub fn json_text(status: StatusCode, text: String) -> Self {
+        Self::new(status, "application/json", compact(text))
     }
 
     /// 304: the client has it already. Like the answer to a `HEAD` it has the length of the body that it leaves out.
