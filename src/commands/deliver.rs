@@ -36,7 +36,7 @@ pub async fn deliver(context: &Context, message: &Message) {
     if let Err(error) = stored {
         log.warn(
             "a message's outcome was not stored; it will be sent again",
-            json!({ "cause": format!("{error:?}") }),
+            json!({ "cause": error.to_string() }),
         );
     }
 }

@@ -13,6 +13,7 @@ use crate::domain::saga::{self, Due, Event, Rejected, Tickets, Transition};
 use crate::domain::ticket::ticket_code;
 use crate::runtime::random::random;
 use crate::telemetry::log::{Level, Log};
+use anyhow::anyhow;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -82,13 +83,13 @@ async fn put(
             Applied::Conflict(now, fresh) => (order, document) = (*now, fresh),
             Applied::Claimed(now) => {
                 let Event::PaymentIs(payment) = event else {
-                    return Err(DbError::Broken("claims were refused to an order without money".into()));
+                    return Err(DbError::Broken(anyhow!("claims were refused to an order without money")));
                 };
                 event = Event::PaidWithoutSeats(payment);
                 (order, document) = (*now, None);
             }
             Applied::Gone => {
-                return Err(DbError::Unavailable("the order was lost in a crash of the database".into()));
+                return Err(DbError::Unavailable(anyhow!("the order was lost in a crash of the database")));
             }
         }
     }

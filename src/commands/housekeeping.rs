@@ -69,6 +69,6 @@ async fn flush(context: &Context) {
             let context = Context::new(context.config.clone(), context.log.clone(), "sweep");
             sweep_a_little(&context, due).await;
         }
-        Err(error) => context.log.debug("counts were lost", json!({ "cause": format!("{error:?}") })),
+        Err(error) => context.log.debug("counts were lost", json!({ "cause": error.to_string() })),
     }
 }

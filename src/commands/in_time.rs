@@ -24,7 +24,7 @@ pub async fn within<T: 'static>(
     let context = context.clone();
     task::spawn(async move {
         if let Err(error) = work.await {
-            let cause = format!("{error:?}");
+            let cause = error.to_string();
             context.log.warn("work behind an answer is left to the sweep", json!({ "cause": cause }));
         }
         deliver_all(&context).await;

@@ -12,6 +12,7 @@ use crate::domain::ids::{OrderId, PaymentId};
 use crate::domain::order::{Order, Payment, PaymentStatus, Phase};
 use crate::domain::saga::{Event, Rejected};
 use crate::peers::{Outcome, payment};
+use anyhow::anyhow;
 use futures::future::join;
 use serde_json::json;
 use std::cell::RefCell;
@@ -62,7 +63,7 @@ pub async fn hear(context: &Context, callback: Callback, believed: bool) -> Resu
         return Ok(heard);
     }
     match progress.take() {
-        Progress::Loading => Err(DbError::Unavailable("the callback's time is over".into())),
+        Progress::Loading => Err(DbError::Unavailable(anyhow!("the callback's time is over"))),
         Progress::Loaded => Ok(Heard::PaymentSilent("the callback's time is over".into())),
         Progress::Stored(document) => Ok(Heard::Applied(document)),
     }

@@ -9,6 +9,7 @@ use crate::domain::order::{Hold, Order, Phase, Status};
 use crate::domain::retry;
 use crate::peers::Outcome;
 use crate::peers::catalog::{self, EventStatus};
+use anyhow::anyhow;
 use uuid::Uuid;
 
 /// What a placing request came to.
@@ -59,7 +60,7 @@ pub async fn place(context: &Context, request: &Request) -> Result<Placed, DbErr
         Inserted::Taken(seats) => return Ok(Placed::Taken(seats)),
         Inserted::Exists(stored) => {
             return earlier(stored)
-                .ok_or_else(|| DbError::Unavailable("the key's order is not visible yet".into()));
+                .ok_or_else(|| DbError::Unavailable(anyhow!("the key's order is not visible yet")));
         }
     }
     let stored = drive(context, new_order(context, id, request)).await?;
@@ -81,7 +82,7 @@ fn earlier(stored: Stored) -> Option<Placed> {
 async fn reload(context: &Context, id: OrderId) -> Result<(Order, Document), DbError> {
     orders::load(&context.config, id)
         .await?
-        .ok_or_else(|| DbError::Unavailable("the order was lost in a crash of the database".into()))
+        .ok_or_else(|| DbError::Unavailable(anyhow!("the order was lost in a crash of the database")))
 }
 
 /// The order as the insert has just stored it.

@@ -65,7 +65,7 @@ async fn sweep_orders(context: &Context, limit: i32) -> Result<usize, DbError> {
         };
         if let Err(error) = result {
             let log = id.map_or_else(|| context.log.clone(), |id| context.log.order(id));
-            log.warn("an order is left for a later sweep", json!({ "cause": format!("{error:?}") }));
+            log.warn("an order is left for a later sweep", json!({ "cause": error.to_string() }));
         }
         // Notification may be slow, and the next batch must not wait for it.
         let messages = Context { messages: Rc::new(context.messages.take().into()), ..context.clone() };
@@ -87,9 +87,8 @@ pub async fn sweep_a_little(context: &Context, due: Due) {
     let messages = async { if due.messages { sweep_messages(context, 4).await } else { Ok(0) } };
     let (orders, messages) = join(orders, messages).await;
     if let Err(error) = orders.and(messages) {
-        context.log.debug(
-            "the sweep after a response could not claim work",
-            json!({ "cause": format!("{error:?}") }),
-        );
+        context
+            .log
+            .debug("the sweep after a response could not claim work", json!({ "cause": error.to_string() }));
     }
 }

@@ -14,27 +14,56 @@ pub mod work;
 
 use crate::config::Config;
 use crate::runtime::deadline::within;
+use anyhow::{Error, anyhow};
 use connection::Lease;
 use spin_sdk::pg::{DbValue, Error as SpinError, ParameterValue, PgError, QueryError};
+use std::fmt;
 use std::time::Duration;
 
 pub use connection::give_back as give_connection_back;
 
-/// Why a statement gave no result.
+/// Why a statement gave no result. The cause is for the log alone: it names the statement, and may quote PostgreSQL.
 #[derive(Debug)]
 pub enum DbError {
     /// PostgreSQL does not answer, is starting or stopping, or has no room: the same call may go through later.
-    Unavailable(String),
+    Unavailable(Error),
     /// The statement itself is wrong, or its result is: a fault of ours.
-    Broken(String),
+    Broken(Error),
+}
+
+impl DbError {
+    /// Adds what was being done to the cause.
+    fn context(self, context: impl fmt::Display + Send + Sync + 'static) -> Self {
+        match self {
+            Self::Unavailable(cause) => Self::Unavailable(cause.context(context)),
+            Self::Broken(cause) => Self::Broken(cause.context(context)),
+        }
+    }
+}
+
+impl fmt::Display for DbError {
+    /// The whole chain of causes, in one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Unavailable(cause) | Self::Broken(cause)) = self;
+        write!(f, "{cause:#}")
+    }
 }
 
 /// The longest wait for one statement; longer than the server's own limit of 3 seconds, which covers a server that is
 /// alive. This one covers a server that is not.
 const STATEMENT_DEADLINE: Duration = Duration::from_secs(4);
 
-/// One row's values, in the order of the statement's columns.
-type Row = Vec<DbValue>;
+/// One row of a statement's result.
+struct Row {
+    statement: &'static str,
+    /// In the order of the statement's columns.
+    values: Vec<DbValue>,
+}
+
+/// A statement without its parameters, for the log: `SELECT place_order`.
+fn name(statement: &str) -> &str {
+    statement.split('(').next().unwrap_or_default().trim_end()
+}
 
 /// Runs a statement that gives one row at most.
 async fn query(
@@ -42,7 +71,9 @@ async fn query(
     statement: &'static str,
     parameters: impl Fn() -> Vec<ParameterValue>,
 ) -> Result<Option<Row>, DbError> {
-    attempt(config, |lease| only(lease, statement, parameters())).await
+    let values = attempt(config, |lease| only(lease, statement, parameters())).await;
+    let values = values.map_err(|error| error.context(name(statement)))?;
+    Ok(values.map(|values| Row { statement, values }))
 }
 
 /// Runs a statement that gives any number of rows.
@@ -51,7 +82,9 @@ async fn query_all(
     statement: &'static str,
     parameters: impl Fn() -> Vec<ParameterValue>,
 ) -> Result<Vec<Row>, DbError> {
-    attempt(config, |lease| all(lease, statement, parameters())).await
+    let rows = attempt(config, |lease| all(lease, statement, parameters())).await;
+    let rows = rows.map_err(|error| error.context(name(statement)))?;
+    Ok(rows.into_iter().map(|values| Row { statement, values }).collect())
 }
 
 /// Runs a statement on the instance's connection. One that turns out to be closed is reopened once.
@@ -85,7 +118,7 @@ async fn only(
     lease: Lease,
     statement: &str,
     parameters: Vec<ParameterValue>,
-) -> Result<Option<Row>, Failure> {
+) -> Result<Option<Vec<DbValue>>, Failure> {
     let (_, mut rows, end) = lease.connection().query(statement, parameters).await?.into_inner();
     // Errors of execution, such as a violated constraint, arrive only here.
     end.await.map_err(SpinError::PgError)?;
@@ -93,7 +126,11 @@ async fn only(
 }
 
 /// Drains the rows first, because the host lets only a few of them wait.
-async fn all(lease: Lease, statement: &str, parameters: Vec<ParameterValue>) -> Result<Vec<Row>, Failure> {
+async fn all(
+    lease: Lease,
+    statement: &str,
+    parameters: Vec<ParameterValue>,
+) -> Result<Vec<Vec<DbValue>>, Failure> {
     let (_, mut stream, end) = lease.connection().query(statement, parameters).await?.into_inner();
     let mut rows = Vec::new();
     while let Some(row) = stream.next().await {
@@ -162,7 +199,8 @@ impl From<SpinError> for Failure {
                     Self::Refused(error.code, error.message)
                 }
                 code if code.starts_with("40") => Self::Conflict(error.message),
-                _ => Self::Other(error.as_text),
+                // Without the detail, which quotes the values of the row.
+                _ => Self::Other(format!("{} ({})", error.message, error.code)),
             },
             SpinError::PgError(other) => Self::Other(other.to_string()),
             SpinError::Decode(message) => Self::Other(message),
@@ -173,44 +211,56 @@ impl From<SpinError> for Failure {
 impl From<Failure> for DbError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Connect(message) | Failure::Closed(message) | Failure::Conflict(message) => {
-                Self::Unavailable(message)
-            }
-            Failure::Refused(code, message) => Self::Unavailable(format!("{message} ({code})")),
-            Failure::TimedOut => Self::Unavailable("no answer in time".into()),
-            Failure::Other(message) => Self::Broken(message),
+            Failure::Connect(message) => Self::Unavailable(anyhow!(message).context("no connection")),
+            Failure::Closed(message) => Self::Unavailable(anyhow!(message).context("the connection broke")),
+            Failure::Conflict(message) => Self::Unavailable(anyhow!(message).context("conflict")),
+            Failure::Refused(code, message) => Self::Unavailable(anyhow!("{message} ({code})")),
+            Failure::TimedOut => Self::Unavailable(anyhow!("no answer in time")),
+            Failure::Other(message) => Self::Broken(anyhow!(message)),
         }
     }
 }
 
-/// Reads columns of a row one after the other, by type.
-struct Columns(std::vec::IntoIter<DbValue>);
+/// Reads the columns of a row one after the other, by type.
+struct Columns {
+    statement: &'static str,
+    values: std::vec::IntoIter<DbValue>,
+    /// The number of the column that was read last, from 1.
+    column: usize,
+}
 
 impl Columns {
     fn of(row: Row) -> Self {
-        Self(row.into_iter())
+        Self { statement: row.statement, values: row.values.into_iter(), column: 0 }
+    }
+
+    /// An error that names the statement and the column that was read last. Without the value, which may be personal data.
+    fn error(&self, what: &str) -> DbError {
+        let cause = anyhow!("column {} {what}", self.column);
+        DbError::Broken(cause.context(name(self.statement)))
     }
 
     fn next(&mut self) -> Result<DbValue, DbError> {
-        self.0.next().ok_or_else(|| DbError::Broken("a column is missing".into()))
+        self.column += 1;
+        self.values.next().ok_or_else(|| self.error("is missing"))
     }
 
     fn optional_text(&mut self) -> Result<Option<String>, DbError> {
         match self.next()? {
             DbValue::Str(text) | DbValue::Uuid(text) => Ok(Some(text)),
             DbValue::DbNull => Ok(None),
-            other => Err(unexpected("text", &other)),
+            _ => Err(self.error("is not text")),
         }
     }
 
     fn text(&mut self) -> Result<String, DbError> {
-        self.optional_text()?.ok_or_else(|| DbError::Broken("a text column is null".into()))
+        self.optional_text()?.ok_or_else(|| self.error("is null"))
     }
 
     fn int(&mut self) -> Result<i32, DbError> {
         match self.next()? {
             DbValue::Int32(number) => Ok(number),
-            other => Err(unexpected("an integer", &other)),
+            _ => Err(self.error("is not an integer")),
         }
     }
 
@@ -218,17 +268,14 @@ impl Columns {
         match self.next()? {
             DbValue::ArrayStr(texts) => Ok(Some(texts)),
             DbValue::DbNull => Ok(None),
-            other => Err(unexpected("an array of text", &other)),
+            _ => Err(self.error("is not an array of text")),
         }
     }
 }
 
-fn unexpected(wanted: &str, got: &DbValue) -> DbError {
-    DbError::Broken(format!("wanted {wanted}, got {got:?}"))
-}
-
+/// The columns of a row that must be there.
 fn there(row: Option<Row>) -> Result<Columns, DbError> {
-    row.map(Columns::of).ok_or_else(|| DbError::Broken("a row is missing".into()))
+    row.map(Columns::of).ok_or_else(|| DbError::Broken(anyhow!("a statement gave no row")))
 }
 
 fn uuid(id: uuid::Uuid) -> ParameterValue {

@@ -9,6 +9,7 @@ use crate::domain::money::Amounts;
 use crate::domain::order::{Failure, FailureCode, Hold, Order, Payment, PaymentStatus, Phase, Status};
 use crate::domain::retry;
 use crate::domain::seats::SeatSet;
+use anyhow::{Error, anyhow};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use spin_sdk::pg::ParameterValue;
@@ -109,7 +110,7 @@ fn stored(outcome: &str, answer: &mut Answer) -> Result<Stored, DbError> {
         "none" => Stored::Nothing,
         "other" => Stored::Other,
         "same" => Stored::Same(Box::new(order(&answer.text()?)?), answer.text()?),
-        unknown => return Err(DbError::Broken(format!("outcome {unknown}"))),
+        unknown => return Err(DbError::Broken(anyhow!("unknown outcome {unknown}"))),
     })
 }
 
@@ -202,8 +203,8 @@ struct State {
 }
 
 pub(super) fn order(json: &str) -> Result<Order, DbError> {
-    let state: State =
-        serde_json::from_str(json).map_err(|error| DbError::Broken(format!("order state: {error}")))?;
+    let state: State = serde_json::from_str(json)
+        .map_err(|error| DbError::Broken(Error::new(error).context("the JSON of order_state")))?;
     let amounts = match (state.subtotal_cents, state.tax_cents, state.total_cents) {
         (Some(subtotal_cents), Some(tax_cents), Some(total_cents)) => {
             Some(Amounts { subtotal_cents, tax_cents, total_cents })

@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::domain::ids::OrderId;
 use crate::domain::message::Message;
 use crate::domain::retry;
+use anyhow::Error;
 use spin_sdk::pg::ParameterValue;
 use uuid::Uuid;
 
@@ -25,7 +26,10 @@ pub async fn claim_due(config: &Config, limit: i32) -> Result<Vec<Message>, DbEr
 }
 
 fn message(mut row: Columns) -> Result<Message, DbError> {
-    let id = |text: String| text.parse::<Uuid>().map_err(|error| DbError::Broken(error.to_string()));
+    let id = |text: String| {
+        text.parse::<Uuid>()
+            .map_err(|error| DbError::Broken(Error::new(error).context("an id of outbox_claim_due")))
+    };
     Ok(Message {
         id: id(row.text()?)?,
         order_id: OrderId(id(row.text()?)?),

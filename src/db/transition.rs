@@ -8,6 +8,7 @@ use crate::domain::message::Message;
 use crate::domain::order::{Order, PaymentStatus, Phase};
 use crate::domain::retry;
 use crate::domain::saga::{Claims, Due, Tickets, Transition};
+use anyhow::anyhow;
 use serde_json::{Map, Value, json};
 use spin_sdk::pg::ParameterValue;
 use uuid::Uuid;
@@ -72,7 +73,7 @@ pub async fn store(
         "conflict" => Applied::Conflict(Box::new(order(&answer.text()?)?), answer.optional_text()),
         "claimed" => Applied::Claimed(Box::new(order(&answer.text()?)?)),
         "gone" => Applied::Gone,
-        unknown => return Err(DbError::Broken(format!("outcome {unknown}"))),
+        unknown => return Err(DbError::Broken(anyhow!("store_transition: unknown outcome {unknown}"))),
     })
 }
 

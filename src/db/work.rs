@@ -3,6 +3,7 @@
 use super::answer::named;
 use super::{DbError, json, query, there};
 use crate::config::Config;
+use anyhow::Error;
 use serde_json::Value;
 
 /// What is due just now.
@@ -32,5 +33,6 @@ pub async fn flush(config: &Config, counts: &Value) -> Result<Due, DbError> {
 /// [`DbError`].
 pub async fn summary(config: &Config) -> Result<Value, DbError> {
     let summary = there(query(config, include_str!("sql/read_metrics.sql"), Vec::new).await?)?.text()?;
-    serde_json::from_str(&summary).map_err(|error| DbError::Broken(format!("metrics summary: {error}")))
+    serde_json::from_str(&summary)
+        .map_err(|error| DbError::Broken(Error::new(error).context("the JSON of read_metrics")))
 }

@@ -1,12 +1,23 @@
 //! The HTTP contract: routes, requests, answers, problems.
+//!
+//! Start at [`router`], the table of all routes. Each endpoint is in a file that is named by it or by its group, with the
+//! fields of its body: [`place_order`], [`orders`], [`payment_callback`], [`monitoring`], [`internal`]. What they share:
+//! [`request`], [`body`], [`validation`] and [`problem`] for what comes in, [`response`] and [`compact_json`] for what goes out.
 
-pub mod callback;
-pub mod extract;
-pub mod ops;
+pub mod bearer_token;
+pub mod body;
+pub mod compact_json;
+pub mod internal;
+pub mod monitoring;
 pub mod orders;
+pub mod payment_callback;
+pub mod place_order;
 pub mod problem;
-pub mod respond;
+pub mod request;
+pub mod response;
 pub mod router;
+pub mod validation;
+pub mod webhook_signature;
 
 use crate::commands::Context;
 use crate::commands::deliver::deliver_all;
@@ -15,14 +26,17 @@ use crate::config;
 use crate::runtime::task;
 use crate::telemetry::log::{self, Log};
 use crate::telemetry::work::{self, Count};
-use extract::Head;
+use ::http::Method;
 use problem::ApiError;
+use response::Reply;
+use router::Endpoint;
+use serde_json::json;
 use spin_sdk::wasip3::http::types::{Request, Response};
 
-/// Answers one request. What can wait is done after the answer.
+/// Answers one request. What can wait is done after the response, in a background task.
 pub async fn serve(request: Request) -> Response {
     let (begun, serving) = (task::now(), Serving::begin());
-    let (head, body) = Head::of(request);
+    let (head, body) = request::split(request);
     let request_id = head.request_id();
     let log = Log::new(&request_id);
 
@@ -34,9 +48,7 @@ pub async fn serve(request: Request) -> Response {
             let context = Context::new(config, log.clone(), matched.actor());
             (router::dispatch(&context, matched, &head, body).await, Some(context))
         }
-        // A liveness probe asks for the process, which is alive whatever its configuration says.
-        Err(_) if matched.is_live() => (Ok(ops::live()), None),
-        Err(error) => (Err(ApiError::misconfigured(&error)), None),
+        Err(error) => (answer_misconfigured(matched.endpoint(), error, &log), None),
     };
     let reply = result.unwrap_or_else(|error| {
         error.log(&log);
@@ -45,24 +57,41 @@ pub async fn serve(request: Request) -> Response {
 
     work::add(Count::Request { route, status: reply.status }, 1.0);
     work::add(Count::RequestSeconds { route }, begun.elapsed().as_secs_f64());
-    let response = reply.send(&request_id, head.method == "HEAD").await;
+    let response = reply.send(&request_id, head.method == Method::HEAD).await;
     drop(serving);
     if let Some(context) = context
-        && has_work_behind(&context)
+        && has_background_work(&context)
     {
-        task::spawn(afterwards(context));
+        task::spawn(work_in_background(context));
     }
     response
 }
 
-/// Whether anything is to be done after the response. Most requests of a busy instance have nothing, and a task of its own
+/// The answer while a variable is wrong, by endpoint.
+fn answer_misconfigured(
+    endpoint: Option<Endpoint>,
+    error: anyhow::Error,
+    log: &Log,
+) -> Result<Reply, ApiError> {
+    match endpoint {
+        // The liveness probe asks for the process, which is alive whatever its configuration says.
+        Some(Endpoint::Live) => Ok(monitoring::live()),
+        Some(Endpoint::Health) => {
+            log.error("the configuration is wrong", json!({ "cause": format!("{error:#}") }));
+            Ok(monitoring::misconfigured(&error))
+        }
+        _ => Err(ApiError::misconfigured(error)),
+    }
+}
+
+/// Whether anything is to be done after the response. For most requests of a busy instance nothing is, and a background task
 /// costs calls of the host.
-fn has_work_behind(context: &Context) -> bool {
+fn has_background_work(context: &Context) -> bool {
     !context.messages.borrow().is_empty() || housekeeping::is_due()
 }
 
 /// After the response: the notifications of this request's order, and the instance's housekeeping.
-async fn afterwards(context: Context) {
+async fn work_in_background(context: Context) {
     deliver_all(&context).await;
     housekeeping::keep_house(&context).await;
 }

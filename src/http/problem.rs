@@ -1,11 +1,14 @@
 //! Every error that a client can see, as RFC 9457 `application/problem+json`. The only room that knows status codes of
 //! errors. Nothing in here shows SQL, a stack, a secret or another user's data.
 
-use super::respond::Reply;
+use super::response::Reply;
 use crate::db::DbError;
 use crate::domain::ids::OrderId;
 use crate::domain::order::{Failure, FailureCode, Order, Status};
 use crate::telemetry::log::Log;
+use ::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
+use ::http::{HeaderName, StatusCode};
+use anyhow::{Error, anyhow};
 use serde_json::json;
 
 /// One wrong field of a request.
@@ -23,67 +26,67 @@ pub struct ApiError(Box<Problem>);
 
 #[derive(Debug)]
 struct Problem {
-    kind: &'static Kind,
+    problem_type: &'static ProblemType,
     detail: String,
     order_id: Option<OrderId>,
     errors: Vec<FieldError>,
-    headers: Vec<(&'static str, String)>,
+    headers: Vec<(HeaderName, String)>,
     /// For logs only.
-    cause: Option<String>,
+    cause: Option<Error>,
 }
 
 /// What all problems of one code have in common.
 #[derive(Debug)]
-struct Kind {
+struct ProblemType {
     code: &'static str,
-    status: u16,
+    status: StatusCode,
     title: &'static str,
 }
 
-macro_rules! kinds {
-    ($($name:ident = $code:literal $status:literal $title:literal;)+) => {
-        $(static $name: Kind = Kind { code: $code, status: $status, title: $title };)+
+macro_rules! problem_types {
+    ($($name:ident = $code:literal $status:ident $title:literal;)+) => {
+        $(static $name: ProblemType = ProblemType { code: $code, status: StatusCode::$status, title: $title };)+
     };
 }
 
-kinds! {
-    MALFORMED_JSON = "malformed_json" 400 "The body is not valid JSON";
-    KEY_REQUIRED = "idempotency_key_required" 400 "An Idempotency-Key header is required";
-    KEY_INVALID = "invalid_idempotency_key" 400 "The Idempotency-Key header is not valid";
-    ORDER_ID_INVALID = "invalid_order_id" 400 "The order id is not a UUID";
-    UNAUTHORIZED = "unauthorized" 401 "A valid bearer token is required";
-    PAYMENT_DECLINED = "payment_declined" 402 "The payment was declined";
-    FORBIDDEN = "forbidden" 403 "This endpoint is switched off";
-    CALLBACK_REJECTED = "callback_rejected" 403 "The callback could not be verified";
-    ROUTE_NOT_FOUND = "route_not_found" 404 "There is nothing at this path";
-    ORDER_NOT_FOUND = "order_not_found" 404 "There is no such order";
-    METHOD_NOT_ALLOWED = "method_not_allowed" 405 "This path does not take this method";
-    REQUEST_TIMEOUT = "request_timeout" 408 "The request did not arrive in time";
-    SEATS_UNAVAILABLE = "seats_unavailable" 409 "Seats are no longer available";
-    EVENT_NOT_ON_SALE = "event_not_on_sale" 409 "The event is not on sale";
-    ORDER_NOT_CANCELLABLE = "order_not_cancellable" 409 "The order can no longer be cancelled";
-    ORDER_NOT_REFUNDABLE = "order_not_refundable" 409 "The order cannot be refunded";
-    ORDER_FAILED = "order_failed" 409 "The order failed";
-    BODY_TOO_LARGE = "body_too_large" 413 "The body is too large";
-    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type" 415 "The body must be JSON";
-    VALIDATION_FAILED = "validation_failed" 422 "The request is not valid";
-    KEY_REUSED = "idempotency_key_reused" 422 "The Idempotency-Key was used for another request";
-    EVENT_NOT_FOUND = "event_not_found" 422 "There is no such event";
-    SEAT_NOT_FOUND = "seat_not_found" 422 "There is no such seat in this event";
-    AMOUNT_OUT_OF_RANGE = "amount_out_of_range" 422 "The total cannot be charged";
-    INTERNAL_ERROR = "internal_error" 500 "Something went wrong on our side";
-    PEER_UNAVAILABLE = "peer_unavailable" 503 "A service that is needed does not answer";
-    DATABASE_UNAVAILABLE = "database_unavailable" 503 "The database does not answer";
+problem_types! {
+    MALFORMED_JSON = "malformed_json" BAD_REQUEST "The body is not valid JSON";
+    KEY_REQUIRED = "idempotency_key_required" BAD_REQUEST "An Idempotency-Key header is required";
+    KEY_INVALID = "invalid_idempotency_key" BAD_REQUEST "The Idempotency-Key header is not valid";
+    ORDER_ID_INVALID = "invalid_order_id" BAD_REQUEST "The order id is not a UUID";
+    UNAUTHORIZED = "unauthorized" UNAUTHORIZED "A valid bearer token is required";
+    PAYMENT_DECLINED = "payment_declined" PAYMENT_REQUIRED "The payment was declined";
+    FORBIDDEN = "forbidden" FORBIDDEN "This endpoint is switched off";
+    CALLBACK_REJECTED = "callback_rejected" FORBIDDEN "The callback could not be verified";
+    ROUTE_NOT_FOUND = "route_not_found" NOT_FOUND "There is nothing at this path";
+    ORDER_NOT_FOUND = "order_not_found" NOT_FOUND "There is no such order";
+    METHOD_NOT_ALLOWED = "method_not_allowed" METHOD_NOT_ALLOWED "This path does not take this method";
+    REQUEST_TIMEOUT = "request_timeout" REQUEST_TIMEOUT "The request did not arrive in time";
+    SEATS_UNAVAILABLE = "seats_unavailable" CONFLICT "Seats are no longer available";
+    EVENT_NOT_ON_SALE = "event_not_on_sale" CONFLICT "The event is not on sale";
+    ORDER_NOT_CANCELLABLE = "order_not_cancellable" CONFLICT "The order can no longer be cancelled";
+    ORDER_NOT_REFUNDABLE = "order_not_refundable" CONFLICT "The order cannot be refunded";
+    ORDER_FAILED = "order_failed" CONFLICT "The order failed";
+    BODY_TOO_LARGE = "body_too_large" PAYLOAD_TOO_LARGE "The body is too large";
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "The body must be JSON";
+    VALIDATION_FAILED = "validation_failed" UNPROCESSABLE_ENTITY "The request is not valid";
+    KEY_REUSED = "idempotency_key_reused" UNPROCESSABLE_ENTITY "The Idempotency-Key was used for another request";
+    EVENT_NOT_FOUND = "event_not_found" UNPROCESSABLE_ENTITY "There is no such event";
+    SEAT_NOT_FOUND = "seat_not_found" UNPROCESSABLE_ENTITY "There is no such seat in this event";
+    AMOUNT_OUT_OF_RANGE = "amount_out_of_range" UNPROCESSABLE_ENTITY "The total cannot be charged";
+    INTERNAL_ERROR = "internal_error" INTERNAL_SERVER_ERROR "Something went wrong on our side";
+    PEER_UNAVAILABLE = "peer_unavailable" SERVICE_UNAVAILABLE "A service that is needed does not answer";
+    DATABASE_UNAVAILABLE = "database_unavailable" SERVICE_UNAVAILABLE "The database does not answer";
 }
 
 /// Seconds after which a client may try again when something was down.
 const RETRY_AFTER_SECONDS: &str = "2";
 
 impl ApiError {
-    fn new(kind: &'static Kind, detail: impl Into<String>) -> Self {
+    fn new(problem_type: &'static ProblemType, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         Self(Box::new(Problem {
-            kind,
+            problem_type,
             detail,
             order_id: None,
             errors: Vec::new(),
@@ -118,7 +121,7 @@ impl ApiError {
     /// 401: the bearer token is missing or wrong.
     pub fn unauthorized() -> Self {
         let mut error = Self::new(&UNAUTHORIZED, "Send the internal token as Authorization: Bearer <token>.");
-        error.0.headers.push(("www-authenticate", "Bearer".into()));
+        error.0.headers.push((WWW_AUTHENTICATE, "Bearer".into()));
         error
     }
 
@@ -128,12 +131,12 @@ impl ApiError {
     }
 
     /// 403: a callback that is not what Payment says. Why, is for the log.
-    pub fn callback_rejected(cause: impl Into<String>) -> Self {
+    pub fn callback_rejected(cause: &'static str) -> Self {
         let mut error = Self::new(
             &CALLBACK_REJECTED,
             "The callback does not come from Payment or does not match the order.",
         );
-        error.0.cause = Some(cause.into());
+        error.0.cause = Some(anyhow!(cause));
         error
     }
 
@@ -150,7 +153,7 @@ impl ApiError {
     /// 405: a known path with another method.
     pub fn method_not_allowed(allow: String) -> Self {
         let mut error = Self::new(&METHOD_NOT_ALLOWED, format!("Allowed here: {allow}."));
-        error.0.headers.push(("allow", allow));
+        error.0.headers.push((ALLOW, allow));
         error
     }
 
@@ -220,18 +223,18 @@ impl ApiError {
     }
 
     /// 503: a peer that had to answer did not.
-    pub fn peer_unavailable(peer: &str, cause: impl Into<String>) -> Self {
+    pub fn peer_unavailable(peer: &str, cause: String) -> Self {
         let mut error =
             Self::new(&PEER_UNAVAILABLE, format!("{peer} does not answer. Try again with the same request."));
-        error.0.headers.push(("retry-after", RETRY_AFTER_SECONDS.into()));
-        error.0.cause = Some(cause.into());
+        error.0.headers.push((RETRY_AFTER, RETRY_AFTER_SECONDS.into()));
+        error.0.cause = Some(anyhow!(cause));
         error
     }
 
     /// 500: the service is misconfigured; the error's sentence names the variable and shows no value. Its causes are for the log.
-    pub fn misconfigured(cause: &anyhow::Error) -> Self {
+    pub fn misconfigured(cause: Error) -> Self {
         let mut error = Self::new(&INTERNAL_ERROR, cause.to_string());
-        error.0.cause = Some(format!("{cause:#}"));
+        error.0.cause = Some(cause);
         error
     }
 
@@ -242,7 +245,7 @@ impl ApiError {
             error.0.order_id = Some(order_id);
             return error;
         };
-        let kind = match failure.code {
+        let problem_type = match failure.code {
             FailureCode::SeatsUnavailable => &SEATS_UNAVAILABLE,
             FailureCode::SeatNotFound => &SEAT_NOT_FOUND,
             FailureCode::AmountOutOfRange => &AMOUNT_OUT_OF_RANGE,
@@ -250,7 +253,7 @@ impl ApiError {
             // An order that expired is cancelled, not failed.
             FailureCode::Expired | FailureCode::OrderFailed => &ORDER_FAILED,
         };
-        let mut error = Self::new(kind, &*failure.detail);
+        let mut error = Self::new(problem_type, &*failure.detail);
         error.0.order_id = Some(order_id);
         error
     }
@@ -262,7 +265,7 @@ impl ApiError {
     }
 
     /// Adds a header to the answer.
-    pub fn with_header(mut self, name: &'static str, value: &str) -> Self {
+    pub fn with_header(mut self, name: HeaderName, value: &str) -> Self {
         self.0.headers.push((name, value.to_owned()));
         self
     }
@@ -271,10 +274,14 @@ impl ApiError {
     /// errors.
     pub fn log(&self, log: &Log) {
         let log = self.0.order_id.map_or_else(|| log.clone(), |id| log.order(id));
-        let fields = json!({ "code": self.0.kind.code, "status": self.0.kind.status, "cause": self.0.cause });
-        match self.0.kind.status {
-            500 => log.error("request failed", fields),
-            503 | 403 | 401 => log.warn("request refused", fields),
+        let ProblemType { code, status, .. } = self.0.problem_type;
+        let cause = self.0.cause.as_ref().map(|cause| format!("{cause:#}"));
+        let fields = json!({ "code": code, "status": status.as_u16(), "cause": cause });
+        match *status {
+            StatusCode::INTERNAL_SERVER_ERROR => log.error("request failed", fields),
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => {
+                log.warn("request refused", fields)
+            }
             _ => log.debug("request refused", fields),
         }
     }
@@ -287,14 +294,14 @@ impl ApiError {
 
     /// The answer. `instance` is the request's path.
     pub fn into_reply(self, instance: &str) -> Reply {
-        let kind = self.0.kind;
+        let ProblemType { code, status, title } = self.0.problem_type;
         let mut body = json!({
-            "type": format!("urn:order-service:problem:{}", kind.code.replace('_', "-")),
-            "title": kind.title,
-            "status": kind.status,
+            "type": format!("urn:order-service:problem:{}", code.replace('_', "-")),
+            "title": title,
+            "status": status.as_u16(),
             "detail": self.0.detail,
             "instance": instance,
-            "code": kind.code,
+            "code": code,
         });
         if let Some(order_id) = self.0.order_id {
             body["order_id"] = json!(order_id);
@@ -307,7 +314,7 @@ impl ApiError {
                 .map(|error| json!({ "pointer": error.pointer, "detail": error.detail }))
                 .collect();
         }
-        let mut reply = Reply::new(kind.status, "application/problem+json", body.to_string());
+        let mut reply = Reply::new(*status, "application/problem+json", body.to_string());
         reply.headers.extend(self.0.headers);
         reply
     }
@@ -318,7 +325,7 @@ impl From<DbError> for ApiError {
         match error {
             DbError::Unavailable(cause) => {
                 let mut error = Self::new(&DATABASE_UNAVAILABLE, "Try again with the same request.");
-                error.0.headers.push(("retry-after", RETRY_AFTER_SECONDS.into()));
+                error.0.headers.push((RETRY_AFTER, RETRY_AFTER_SECONDS.into()));
                 error.0.cause = Some(cause);
                 error
             }

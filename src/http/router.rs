@@ -1,12 +1,13 @@
 //! One table of every route.
 
-use super::extract::{Content, Head};
 use super::problem::ApiError;
-use super::respond::Reply;
-use super::{callback, ops, orders};
+use super::request::{RequestBody, RequestHead};
+use super::response::Reply;
+use super::{internal, monitoring, orders, payment_callback, place_order};
 use crate::commands::Context;
+use ::http::Method;
 
-/// What an endpoint is.
+/// An endpoint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Endpoint {
     /// Places an order.
@@ -15,86 +16,94 @@ pub enum Endpoint {
     GetOrder,
     /// Reads an order's journal.
     OrderEvents,
-    /// Gives an order up.
+    /// Cancels an order.
     CancelOrder,
-    /// Gives an order's money back.
+    /// Refunds an order.
     RefundOrder,
-    /// Hears Payment's news.
+    /// Takes the result of a payment from Payment.
     PaymentCallback,
-    /// Tells whether the service can work.
+    /// The health check.
     Health,
-    /// Tells that the process is alive.
+    /// The liveness probe.
     Live,
-    /// Tells what there is to measure.
+    /// The metrics.
     Metrics,
     /// Does the work that is due.
     Sweep,
     /// Lists what needs a person.
     Stuck,
-    /// Tries again what was given to a person.
+    /// Retries what was given to a person.
     Redrive,
 }
 
 /// Method, path (`{id}` stands for one segment), endpoint. `HEAD` works where `GET` does.
-const ROUTES: &[(&str, &str, Endpoint)] = &[
-    ("POST", "/v1/orders", Endpoint::PlaceOrder),
-    ("GET", "/v1/orders/{id}", Endpoint::GetOrder),
-    ("GET", "/v1/orders/{id}/events", Endpoint::OrderEvents),
-    ("POST", "/v1/orders/{id}/cancel", Endpoint::CancelOrder),
-    ("POST", "/v1/orders/{id}/refund", Endpoint::RefundOrder),
-    ("POST", "/v1/payments/callback", Endpoint::PaymentCallback),
-    ("GET", "/health", Endpoint::Health),
-    ("GET", "/health/live", Endpoint::Live),
-    ("GET", "/metrics", Endpoint::Metrics),
-    ("POST", "/internal/sweep", Endpoint::Sweep),
-    ("GET", "/internal/stuck", Endpoint::Stuck),
-    ("POST", "/internal/redrive", Endpoint::Redrive),
+const ROUTES: &[(Method, &str, Endpoint)] = &[
+    (Method::POST, "/v1/orders", Endpoint::PlaceOrder),
+    (Method::GET, "/v1/orders/{id}", Endpoint::GetOrder),
+    (Method::GET, "/v1/orders/{id}/events", Endpoint::OrderEvents),
+    (Method::POST, "/v1/orders/{id}/cancel", Endpoint::CancelOrder),
+    (Method::POST, "/v1/orders/{id}/refund", Endpoint::RefundOrder),
+    (Method::POST, "/v1/payments/callback", Endpoint::PaymentCallback),
+    (Method::GET, "/health", Endpoint::Health),
+    (Method::GET, "/health/live", Endpoint::Live),
+    (Method::GET, "/metrics", Endpoint::Metrics),
+    (Method::POST, "/internal/sweep", Endpoint::Sweep),
+    (Method::GET, "/internal/stuck", Endpoint::Stuck),
+    (Method::POST, "/internal/redrive", Endpoint::Redrive),
 ];
 
-/// What a request's method and path match.
+/// What the table has for a request's method and path.
 #[derive(Debug)]
 pub enum Match<'a> {
-    /// An endpoint, with its path's parameter.
+    /// A route.
     Found {
         /// The path as in the table.
         path: &'static str,
-        /// What answers.
+        /// Its endpoint.
         endpoint: Endpoint,
         /// What stands for `{id}`.
         id: Option<&'a str>,
     },
-    /// A path of the table with another method; what it allows.
-    OtherMethod(String, bool),
-    /// Nothing; whether it is below `/internal/`.
-    Nothing(bool),
+    /// Routes with this path and other methods.
+    MethodNotAllowed {
+        /// The value of `Allow`.
+        allow: String,
+        /// Whether the path is below `/internal/`.
+        is_internal: bool,
+    },
+    /// No route.
+    NotFound {
+        /// Whether the path is below `/internal/`.
+        is_internal: bool,
+    },
 }
 
-/// Finds the endpoint of a request.
-pub fn find<'a>(method: &str, path: &'a str) -> Match<'a> {
-    let method = if method == "HEAD" { "GET" } else { method };
+/// Finds the route of a request.
+pub fn find<'a>(method: &Method, path: &'a str) -> Match<'a> {
+    let method = if method == Method::HEAD { &Method::GET } else { method };
     let mut allowed = Vec::new();
     for (route_method, pattern, endpoint) in ROUTES {
-        let Some(id) = matches(pattern, path) else {
+        let Some(id) = match_path(pattern, path) else {
             continue;
         };
-        if *route_method == method {
+        if route_method == method {
             return Match::Found { path: pattern, endpoint: *endpoint, id };
         }
-        allowed.push(*route_method);
-        if *route_method == "GET" {
+        allowed.push(route_method.as_str());
+        if route_method == Method::GET {
             allowed.push("HEAD");
         }
     }
-    let internal = path.starts_with("/internal/");
+    let is_internal = path.starts_with("/internal/");
     if allowed.is_empty() {
-        Match::Nothing(internal)
+        Match::NotFound { is_internal }
     } else {
-        Match::OtherMethod(allowed.join(", "), internal)
+        Match::MethodNotAllowed { allow: allowed.join(", "), is_internal }
     }
 }
 
 /// `None`: no match. `Some(id)`: a match, with what stands for `{id}` if the pattern has one.
-fn matches<'a>(pattern: &str, path: &'a str) -> Option<Option<&'a str>> {
+fn match_path<'a>(pattern: &str, path: &'a str) -> Option<Option<&'a str>> {
     // Split at single characters, which takes less than to prepare a search for `{id}`.
     let Some((prefix, rest)) = pattern.split_once('{') else {
         return (pattern == path).then_some(None);
@@ -105,64 +114,67 @@ fn matches<'a>(pattern: &str, path: &'a str) -> Option<Option<&'a str>> {
 }
 
 impl Match<'_> {
-    /// The route for metrics: one of a fixed few, whatever clients ask for.
-    pub fn label(&self) -> &'static str {
+    /// The endpoint, if there is one.
+    pub fn endpoint(&self) -> Option<Endpoint> {
         match self {
-            Self::Found { path, .. } => path,
-            Self::OtherMethod(..) | Self::Nothing(_) => "none",
+            Self::Found { endpoint, .. } => Some(*endpoint),
+            Self::MethodNotAllowed { .. } | Self::NotFound { .. } => None,
         }
     }
 
-    /// Whether it is the liveness probe.
-    pub fn is_live(&self) -> bool {
-        matches!(self, Self::Found { endpoint: Endpoint::Live, .. })
+    /// The route as a label of metrics: one of a fixed few, whatever path a client asks for.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Found { path, .. } => path,
+            Self::MethodNotAllowed { .. } | Self::NotFound { .. } => "none",
+        }
     }
 
     /// Who causes what this request changes, for the journal.
     pub fn actor(&self) -> &'static str {
-        match self {
-            Self::Found { endpoint: Endpoint::PaymentCallback, .. } => "payment",
-            Self::Found { endpoint: Endpoint::Sweep, .. } => "sweep",
-            Self::Found { endpoint: Endpoint::Redrive, .. } => "operator",
+        match self.endpoint() {
+            Some(Endpoint::PaymentCallback) => "payment",
+            Some(Endpoint::Sweep) => "sweep",
+            Some(Endpoint::Redrive) => "operator",
             _ => "client",
         }
     }
 }
 
-/// Runs what a request matched.
+/// Runs the endpoint.
 ///
 /// # Errors
 /// The problem to answer with.
 pub async fn dispatch(
     context: &Context,
     matched: Match<'_>,
-    head: &Head,
-    body: Content,
+    head: &RequestHead,
+    body: RequestBody,
 ) -> Result<Reply, ApiError> {
     match matched {
         Match::Found { endpoint, id, .. } => match endpoint {
-            Endpoint::PlaceOrder => orders::place(context, head, body).await,
+            Endpoint::PlaceOrder => place_order::handle(context, head, body).await,
             Endpoint::GetOrder => orders::get(context, head, id.unwrap_or_default()).await,
             Endpoint::OrderEvents => orders::events(context, id.unwrap_or_default()).await,
             Endpoint::CancelOrder => orders::cancel(context, head, id.unwrap_or_default(), body).await,
             Endpoint::RefundOrder => orders::refund(context, head, id.unwrap_or_default(), body).await,
-            Endpoint::PaymentCallback => callback::hear(context, head, body).await,
-            Endpoint::Health => ops::health(context).await,
-            Endpoint::Live => Ok(ops::live()),
-            Endpoint::Metrics => ops::metrics(context).await,
-            Endpoint::Sweep => ops::sweep(context, head).await,
-            Endpoint::Stuck => ops::stuck(context, head).await,
-            Endpoint::Redrive => ops::redrive(context, head, body).await,
+            Endpoint::PaymentCallback => payment_callback::handle(context, head, body).await,
+            Endpoint::Health => Ok(monitoring::health(context).await),
+            Endpoint::Live => Ok(monitoring::live()),
+            Endpoint::Metrics => monitoring::metrics(context).await,
+            Endpoint::Sweep => internal::sweep(context, head).await,
+            Endpoint::Stuck => internal::stuck(context, head).await,
+            Endpoint::Redrive => internal::redrive(context, head, body).await,
         },
-        Match::OtherMethod(allow, internal) => {
-            if internal && context.config.internal_token.is_some() {
-                ops::require_internal(context, head)?;
+        Match::MethodNotAllowed { allow, is_internal } => {
+            if is_internal && context.config.internal_token.is_some() {
+                internal::require_token(context, head)?;
             }
             Err(ApiError::method_not_allowed(allow))
         }
-        Match::Nothing(internal) => {
-            if internal {
-                ops::require_internal(context, head)?;
+        Match::NotFound { is_internal } => {
+            if is_internal {
+                internal::require_token(context, head)?;
             }
             Err(ApiError::route_not_found())
         }
@@ -191,12 +203,15 @@ mod tests {
             ("GET", "", "none"),
             ("POST", "/health", "none"),
         ] {
-            assert_eq!(find(method, path).label(), expected, "{method} {path}");
+            let method: Method = method.parse().unwrap();
+            assert_eq!(find(&method, path).label(), expected, "{method} {path}");
         }
-        assert!(matches!(find("GET", "/v1/orders"), Match::OtherMethod(allow, false) if allow == "POST"));
-        assert!(
-            matches!(find("PUT", "/v1/orders/x"), Match::OtherMethod(allow, false) if allow == "GET, HEAD")
-        );
-        assert!(matches!(find("GET", "/internal/x"), Match::Nothing(true)));
+        for (method, path, expected) in
+            [(Method::GET, "/v1/orders", "POST"), (Method::PUT, "/v1/orders/x", "GET, HEAD")]
+        {
+            let matched = find(&method, path);
+            assert!(matches!(matched, Match::MethodNotAllowed { allow, .. } if allow == expected), "{path}");
+        }
+        assert!(matches!(find(&Method::GET, "/internal/x"), Match::NotFound { is_internal: true }));
     }
 }

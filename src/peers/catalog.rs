@@ -3,6 +3,7 @@
 use super::{Call, Outcome, send};
 use crate::config::Config;
 use crate::domain::retry;
+use http::StatusCode;
 use serde::Deserialize;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -50,12 +51,12 @@ pub async fn event(config: &Config, event_id: i32) -> Outcome<EventStatus> {
         Err(silence) => return Outcome::NoAnswer(silence),
     };
     let status = match answer.status {
-        200 => match answer.json::<Event>(NAME) {
+        StatusCode::OK => match answer.json::<Event>(NAME) {
             Ok(event) if event.status == "ON_SALE" => EventStatus::OnSale,
             Ok(_) => EventStatus::NotOnSale,
             Err(reason) => return Outcome::NoAnswer(reason.into()),
         },
-        404 => EventStatus::Unknown,
+        StatusCode::NOT_FOUND => EventStatus::Unknown,
         _ => return answer.unusable(NAME),
     };
     if status == EventStatus::OnSale && config.catalog_cache_seconds > 0 {

@@ -11,10 +11,13 @@ use crate::runtime::body::{self, Body};
 use crate::runtime::deadline::within;
 use crate::runtime::task;
 use crate::telemetry::work::{self, Count};
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use http::{HeaderName, Method, StatusCode};
 use spin_sdk::wasip3::http::{client, types};
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The longest answer that is read from a peer, in bytes.
 const ANSWER_LIMIT: usize = 1024 * 1024;
 
@@ -37,8 +40,8 @@ pub struct Call<'a> {
 /// A peer's answer, whatever its status.
 #[derive(Debug)]
 pub struct Answer {
-    /// HTTP status.
-    pub status: u16,
+    /// The status code.
+    pub status: StatusCode,
     /// Seconds that the peer asks us to wait.
     pub retry_after_seconds: Option<u64>,
     /// The body.
@@ -133,19 +136,19 @@ impl Prepared {
 async fn exchange(call: Prepared) -> Result<Answer, Silence> {
     let is_post = !call.body.is_empty();
     let length = call.body.len().to_string();
-    let mut headers = vec![("accept", "application/json"), ("user-agent", "order-service")];
+    let mut headers = vec![(ACCEPT, "application/json"), (USER_AGENT, "order-service")];
     if is_post {
-        headers.extend([("content-type", "application/json"), ("content-length", &length)]);
+        headers.extend([(CONTENT_TYPE, "application/json"), (CONTENT_LENGTH, &length)]);
     }
     if let Some(key) = &call.key {
-        headers.push(("idempotency-key", key));
+        headers.push((IDEMPOTENCY_KEY, key));
     }
 
     let ((contents, trailers), write) = body::outgoing(call.body);
     let options = Some(limits(call.host_limit));
     let (request, _sent) = types::Request::new(body::fields(&headers), contents, trailers, options);
-    let method = if is_post { types::Method::Post } else { types::Method::Get };
-    request.set_method(&method).map_err(|()| "bad method".to_owned())?;
+    let method = if is_post { Method::POST } else { Method::GET };
+    request.set_method(&method.into()).map_err(|()| "bad method".to_owned())?;
     request.set_scheme(Some(&call.scheme)).map_err(|()| "bad scheme".to_owned())?;
     request.set_authority(Some(&call.authority)).map_err(|()| "bad authority".to_owned())?;
     request.set_path_with_query(Some(&call.path)).map_err(|()| "bad path".to_owned())?;
@@ -156,14 +159,20 @@ async fn exchange(call: Prepared) -> Result<Answer, Silence> {
     }
     let response = client::send(request).await.map_err(|code| Silence::of(&code))?;
 
-    let status = response.get_status_code();
-    // Only an answer that refuses says when to come again.
-    let retry_after_seconds = if status < 400 { None } else { retry_after(&response.get_headers()) };
+    let status = StatusCode::from_u16(response.get_status_code())
+        .map_err(|_| "a status code outside of 100 to 999".to_owned())?;
+    // Only an error response says when to retry.
+    let is_error = status.is_client_error() || status.is_server_error();
+    let retry_after_seconds = if is_error { retry_after(&response.get_headers()) } else { None };
     let consume = |result| types::Response::consume_body(response, result);
     match body::receive(consume, ANSWER_LIMIT, 0).await {
         Ok(Body::Whole(body)) => Ok(Answer { status, retry_after_seconds, body }),
-        Ok(Body::TooLarge) => Err(format!("status {status} with more than {ANSWER_LIMIT} bytes").into()),
-        Err(code) => Err(Silence::unanswered(format!("status {status}, body broken off: {code:?}"))),
+        Ok(Body::TooLarge) => {
+            Err(format!("status {} with more than {ANSWER_LIMIT} bytes", status.as_u16()).into())
+        }
+        Err(code) => {
+            Err(Silence::unanswered(format!("status {}, body broken off: {code:?}", status.as_u16())))
+        }
     }
 }
 
@@ -191,7 +200,7 @@ fn limits(limit: Duration) -> types::RequestOptions {
 }
 
 fn retry_after(headers: &types::Headers) -> Option<u64> {
-    std::str::from_utf8(headers.get("retry-after").first()?).ok()?.trim().parse().ok()
+    std::str::from_utf8(headers.get(RETRY_AFTER.as_str()).first()?).ok()?.trim().parse().ok()
 }
 
 impl Answer {
@@ -204,14 +213,15 @@ impl Answer {
             let (kind, line, column) = (error.classify(), error.line(), error.column());
             format!(
                 "{name}: status {}, unusable body ({kind:?} error at line {line}, column {column})",
-                self.status
+                self.status.as_u16()
             )
         })
     }
 
     /// Why this answer says nothing.
     pub fn unusable<T>(&self, name: &str) -> Outcome<T> {
-        let reason = format!("{name}: status {}", self.status);
-        Outcome::NoAnswer(Silence { reason, may_land: matches!(self.status, 502 | 504) })
+        let reason = format!("{name}: status {}", self.status.as_u16());
+        let may_land = matches!(self.status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT);
+        Outcome::NoAnswer(Silence { reason, may_land })
     }
 }

@@ -27,9 +27,9 @@ pub async fn notify(config: &Config, message: &Message) -> Result<(), NotTaken> 
         deadline_ms: retry::NOTIFICATION_DEADLINE_MS,
     };
     match send(call).await {
-        Ok(answer) if (200..300).contains(&answer.status) => Ok(()),
+        Ok(answer) if answer.status.is_success() => Ok(()),
         Ok(answer) => Err(NotTaken {
-            reason: format!("notification.notify: status {}", answer.status),
+            reason: format!("notification.notify: status {}", answer.status.as_u16()),
             retry_after_seconds: answer.retry_after_seconds,
         }),
         Err(silence) => Err(NotTaken { reason: silence.reason, retry_after_seconds: None }),

@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::domain::ids::PaymentId;
 use crate::domain::order::{Order, Payment, PaymentStatus};
 use crate::domain::retry;
+use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -60,7 +61,7 @@ pub async fn charge(config: &Config, order: &Order) -> Outcome<Charge> {
     };
     match send(call).await {
         Ok(answer) => match answer.status {
-            200 | 201 => match shown(&answer, NAME).map(|shown| shown.of(order)) {
+            StatusCode::OK | StatusCode::CREATED => match shown(&answer, NAME).map(|shown| shown.of(order)) {
                 Ok(Some(payment)) => Outcome::Answered(Charge::Made(payment)),
                 Ok(None) => {
                     let reason = format!("{NAME}: the payment is of another order, amount or currency");
@@ -68,7 +69,7 @@ pub async fn charge(config: &Config, order: &Order) -> Outcome<Charge> {
                 }
                 Err(reason) => Outcome::NoAnswer(reason.into()),
             },
-            402 => Outcome::Answered(Charge::Refused),
+            StatusCode::PAYMENT_REQUIRED => Outcome::Answered(Charge::Refused),
             _ => answer.unusable(NAME),
         },
         Err(silence) => Outcome::NoAnswer(silence),
@@ -92,12 +93,12 @@ pub async fn ask(config: &Config, id: PaymentId, deadline_ms: u64) -> Outcome<Op
     };
     match send(call).await {
         Ok(answer) => match answer.status {
-            200 => match shown(&answer, NAME) {
+            StatusCode::OK => match shown(&answer, NAME) {
                 Ok(shown) if shown.id == id => Outcome::Answered(Some(shown)),
                 Ok(_) => Outcome::NoAnswer(format!("{NAME}: another payment than asked for").into()),
                 Err(reason) => Outcome::NoAnswer(reason.into()),
             },
-            404 => Outcome::Answered(None),
+            StatusCode::NOT_FOUND => Outcome::Answered(None),
             _ => answer.unusable(NAME),
         },
         Err(silence) => Outcome::NoAnswer(silence),
@@ -121,12 +122,14 @@ pub async fn refund(config: &Config, id: PaymentId) -> Outcome<bool> {
     }
     match send(call).await {
         Ok(answer) => match answer.status {
-            200 => match answer.json::<Refunded>(NAME) {
+            StatusCode::OK => match answer.json::<Refunded>(NAME) {
                 Ok(Refunded { status: PaymentStatus::Refunded }) => Outcome::Answered(true),
                 Ok(_) => Outcome::Answered(false),
                 Err(reason) => Outcome::NoAnswer(reason.into()),
             },
-            400 | 404 | 409 => Outcome::Answered(false),
+            StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::CONFLICT => {
+                Outcome::Answered(false)
+            }
             _ => answer.unusable(NAME),
         },
         Err(silence) => Outcome::NoAnswer(silence),

@@ -11,6 +11,7 @@ use crate::domain::money::{MAX_CENTS, PriceError, cents_from_major};
 use crate::domain::order::Order;
 use crate::domain::retry;
 use crate::domain::seats::Item;
+use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -127,12 +128,12 @@ pub async fn reserve(config: &Config, order: &Order) -> Outcome<Reserve> {
             Err(silence) => return Outcome::NoAnswer(silence),
         };
     match answer.status {
-        200 | 201 => match held(&answer, order) {
+        StatusCode::OK | StatusCode::CREATED => match held(&answer, order) {
             Ok(priced) => Outcome::Answered(Reserve::Held(priced)),
             Err(reason) => Outcome::NoAnswer(format!("{NAME}: {reason}").into()),
         },
-        409 => Outcome::Answered(Reserve::Taken(named_in(&answer))),
-        404 | 400 => Outcome::Answered(Reserve::NotFound),
+        StatusCode::CONFLICT => Outcome::Answered(Reserve::Taken(named_in(&answer))),
+        StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => Outcome::Answered(Reserve::NotFound),
         _ => answer.unusable(NAME),
     }
 }
@@ -172,7 +173,7 @@ pub async fn look(config: &Config, order: &Order) -> Outcome<Vec<Option<Seat>>> 
     let looks = order.seats.iter().map(|id| async move {
         let answer = send(call(&config.seating, NAME, format!("/v1/seats/{id}"), None)).await?;
         match answer.status {
-            200 => {
+            StatusCode::OK => {
                 let seat: Seat = answer.json(NAME)?;
                 if seat.id != Int((*id).into()) {
                     return Err(format!("{NAME}: another seat than {id}").into());
@@ -181,8 +182,8 @@ pub async fn look(config: &Config, order: &Order) -> Outcome<Vec<Option<Seat>>> 
                 let elsewhere = seat.event_id.is_some_and(|event| event != Int(order.event_id.into()));
                 Ok((!elsewhere).then_some(seat))
             }
-            404 => Ok(None),
-            status => Err(Silence::from(format!("{NAME}: status {status}"))),
+            StatusCode::NOT_FOUND => Ok(None),
+            status => Err(Silence::from(format!("{NAME}: status {}", status.as_u16()))),
         }
     });
     // All of them, also when one has failed: to drop the others would cancel them.
@@ -198,8 +199,10 @@ pub async fn allocate(config: &Config, order: &Order) -> Outcome<bool> {
     let body = json!({ "orderId": order.id, "seatIds": order.seats });
     match send(call(&config.seating, NAME, "/v1/seats/allocate".into(), Some(body.to_string()))).await {
         Ok(answer) => match answer.status {
-            200..=299 => Outcome::Answered(true),
-            400 | 404 | 409 => Outcome::Answered(false),
+            status if status.is_success() => Outcome::Answered(true),
+            StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::CONFLICT => {
+                Outcome::Answered(false)
+            }
             _ => answer.unusable(NAME),
         },
         Err(silence) => Outcome::NoAnswer(silence),
@@ -211,13 +214,13 @@ pub async fn of_order(config: &Config, id: OrderId) -> Outcome<Vec<i32>> {
     const NAME: &str = "seating.of_order";
     match send(call(&config.seating, NAME, format!("/v1/seats/order/{id}"), None)).await {
         Ok(answer) => match answer.status {
-            200 => match answer.json::<Vec<Seat>>(NAME) {
+            StatusCode::OK => match answer.json::<Vec<Seat>>(NAME) {
                 Ok(seats) => {
                     Outcome::Answered(seats.iter().filter_map(|seat| i32::try_from(seat.id.0).ok()).collect())
                 }
                 Err(reason) => Outcome::NoAnswer(reason.into()),
             },
-            404 => Outcome::Answered(Vec::new()),
+            StatusCode::NOT_FOUND => Outcome::Answered(Vec::new()),
             _ => answer.unusable(NAME),
         },
         Err(silence) => Outcome::NoAnswer(silence),
@@ -230,7 +233,7 @@ pub async fn release(config: &Config, seats: &[i32]) -> Outcome<()> {
     match send(call(&config.seating, NAME, "/v1/seats/release".into(), Some(json!(seats).to_string()))).await
     {
         Ok(answer) => match answer.status {
-            200..=299 => Outcome::Answered(()),
+            status if status.is_success() => Outcome::Answered(()),
             _ => answer.unusable(NAME),
         },
         Err(silence) => Outcome::NoAnswer(silence),

@@ -26,6 +26,11 @@ pub fn live() -> Value {
     report(true, json!({}))
 }
 
+/// The report while the configuration is wrong. `error` names the variable.
+pub fn misconfigured(error: &str) -> Value {
+    report(false, json!({ "configuration": { "ok": false, "error": error } }))
+}
+
 fn report(ok: bool, checks: Value) -> Value {
     json!({ "ok": ok, "service": "order-service", "version": env!("CARGO_PKG_VERSION"), "checks": checks })
 }

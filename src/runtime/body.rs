@@ -88,10 +88,10 @@ impl BodyWrite {
 }
 
 /// Builds header fields; a value that HTTP does not allow is left out (none of ours is).
-pub fn fields(entries: &[(&str, &str)]) -> Fields {
+pub fn fields(entries: &[(impl AsRef<str>, &str)]) -> Fields {
     // One call of the host instead of one a field.
     let list: Vec<_> =
-        entries.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+        entries.iter().map(|(name, value)| (name.as_ref().to_owned(), value.as_bytes().to_vec())).collect();
     Fields::from_list(&list).unwrap_or_else(|_| {
         let fields = Fields::new();
         for (name, value) in &list {

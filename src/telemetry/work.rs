@@ -4,6 +4,7 @@
 //! within a second, and any instance then answers `/metrics` for all. Only a trap or a kill loses the last second.
 
 use crate::runtime::task::take_busy_seconds;
+use http::StatusCode;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 
@@ -29,7 +30,7 @@ pub enum Count {
         /// Its route, as the table of routes has it.
         route: &'static str,
         /// The answer's status code.
-        status: u16,
+        status: StatusCode,
     },
     /// Seconds that a request took.
     RequestSeconds {
@@ -41,7 +42,7 @@ pub enum Count {
         /// As `seating.reserve`.
         call: &'static str,
         /// The answer's status code; none when there was no answer.
-        status: Option<u16>,
+        status: Option<StatusCode>,
     },
 }
 
@@ -57,9 +58,13 @@ impl Count {
     /// As Prometheus writes labels.
     fn label(self) -> String {
         match self {
-            Self::Request { route, status } => format!("route=\"{route}\",status=\"{status}\""),
+            Self::Request { route, status } => {
+                format!("route=\"{route}\",status=\"{}\"", status.as_str())
+            }
             Self::RequestSeconds { route } => format!("route=\"{route}\""),
-            Self::PeerCall { call, status: Some(status) } => format!("call=\"{call}\",outcome=\"{status}\""),
+            Self::PeerCall { call, status: Some(status) } => {
+                format!("call=\"{call}\",outcome=\"{}\"", status.as_str())
+            }
             Self::PeerCall { call, status: None } => format!("call=\"{call}\",outcome=\"none\""),
         }
     }
@@ -95,9 +100,9 @@ mod tests {
     #[test]
     fn counts_of_the_same_are_summed_and_taken_once() {
         let route = "/v1/orders";
-        add(Count::Request { route, status: 201 }, 1.0);
-        add(Count::Request { route, status: 409 }, 1.0);
-        add(Count::Request { route, status: 201 }, 1.0);
+        add(Count::Request { route, status: StatusCode::CREATED }, 1.0);
+        add(Count::Request { route, status: StatusCode::CONFLICT }, 1.0);
+        add(Count::Request { route, status: StatusCode::CREATED }, 1.0);
         add(Count::PeerCall { call: "seating.reserve", status: None }, 1.0);
         let expected = json!([
             { "name": "requests", "label": "route=\"/v1/orders\",status=\"201\"", "value": 2.0 },

@@ -125,3 +125,25 @@ async fn a_standby_is_no_health_and_orders_can_be_read() {
     app.get("/health").await.json(200);
     app.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invalid_variable_is_no_health_but_life() {
+    let mut app = Spawn::new().variable("tax_percent", "five-percent").start().await;
+    app.expect_errors_in_the_log();
+    app.get("/health/live").await.json(200);
+    assert!(app.hosts[0].log_lines().is_empty());
+    let health = app.get("/health").await.json(503);
+    let error = "The variable tax_percent is wrong: it must be a decimal number from 0 to 1000.";
+    let expected = json!({
+        "ok": false, "service": "order-service", "version": env!("CARGO_PKG_VERSION"),
+        "checks": { "configuration": { "ok": false, "error": error } },
+    });
+    assert_eq!(health, expected);
+    let lines = app.hosts[0].log_lines();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!((&lines[0]["level"], &lines[0]["cause"]), (&json!("error"), &json!(error)));
+    let head = app.request(Method::HEAD, "/health").send().await;
+    assert_eq!((head.status, head.body.len()), (503, 0));
+    app.place(&order(&[1])).await.problem(500, "internal_error");
+    app.abandon().await;
+}

@@ -58,6 +58,25 @@ async fn lines_hold_no_secrets_and_no_personal_data() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_has_the_whole_cause_of_a_fault_and_the_answer_has_none_of_it() {
+    let mut app = spawn().await;
+    let id = app.place(&order(&[1])).await.created().id().to_owned();
+    app.store.run("ALTER FUNCTION read_order(UUID) RENAME TO no_longer_there").await;
+    let answer = app.get(&format!("/v1/orders/{id}")).await;
+    let problem = answer.problem(500, "internal_error").to_string();
+    for part in ["SELECT", "read_order", "function", "42883"] {
+        assert!(!problem.contains(part), "{problem}");
+    }
+    let lines = app.hosts[0].log_lines();
+    let cause = logs::errors(&lines)[0]["cause"].as_str().expect("a cause").to_owned();
+    assert!(cause.starts_with("SELECT read_order: function read_order("), "{cause}");
+    assert!(cause.ends_with("does not exist (42883)"), "{cause}");
+    app.store.run("ALTER FUNCTION no_longer_there(UUID) RENAME TO read_order").await;
+    app.expect_errors_in_the_log();
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_level_is_a_variable() {
     let app = Spawn::new().variable("log_level", "error").start().await;
     app.place(&order(&[1])).await.created();

@@ -5,6 +5,7 @@
 mod support;
 
 mod bad_bodies;
+mod compact_json;
 mod concurrency;
 mod idempotency;
 mod order_refused;

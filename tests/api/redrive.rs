@@ -9,7 +9,7 @@ use crate::validation::pointers;
 const UNKNOWN: &str = "01980000-0000-7000-8000-000000000000";
 
 /// An order that was parked while Payment was down. Payment is up again, and nobody has noticed.
-async fn parked(app: &App, seat: i64) -> String {
+pub async fn parked(app: &App, seat: i64) -> String {
     let down = FaultRule::on(CallName::Charge, Action::LoseRequest).always().seat(seat);
     let fault = app.fault(down).await;
     let id = app.place(&order(&[seat])).await.under_way().id().to_owned();

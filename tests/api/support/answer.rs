@@ -159,7 +159,7 @@ impl Answer {
         problem
     }
 
-    /// The length is stated and the request has an id, whatever the answer is.
+    /// The length is stated, the request has an id, and JSON is compact, whatever the answer is.
     #[track_caller]
     fn check_frame(&self) {
         let shown = format!("{} {}: {} {:?}", self.method, self.path, self.status, self.headers);
@@ -172,7 +172,17 @@ impl Answer {
         }
         let id = self.header("x-request-id").unwrap_or_else(|| panic!("an X-Request-Id in {shown}"));
         assert!(!id.is_empty() && id.len() <= 200, "{shown}");
+        if self.header("content-type").is_some_and(|content_type| content_type.ends_with("json")) {
+            assert!(is_compact(&self.body), "{shown}: {}", self.text());
+        }
     }
+}
+
+/// Whether a JSON text has no whitespace between its tokens.
+fn is_compact(json: &[u8]) -> bool {
+    // What is left of a text when its escapes and then its strings are taken out.
+    let text = String::from_utf8_lossy(json).replace("\\\\", "").replace("\\\"", "");
+    !text.split('"').step_by(2).any(|between_strings| between_strings.contains(char::is_whitespace))
 }
 
 /// A code's title never varies.

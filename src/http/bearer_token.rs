@@ -1,0 +1,47 @@
+//! Bearer tokens (RFC 6750).
+
+use super::problem::ApiError;
+use super::request::RequestHead;
+use ::http::header::AUTHORIZATION;
+use sha2::{Digest, Sha256};
+
+/// Checks that the request has this bearer token.
+///
+/// # Errors
+/// 401.
+pub fn require(token: &str, head: &RequestHead) -> Result<(), ApiError> {
+    let authorization = head.header(&AUTHORIZATION).unwrap_or_default();
+    if is_equal(credentials(&authorization), token) { Ok(()) } else { Err(ApiError::unauthorized()) }
+}
+
+/// The token in the value of `Authorization`; empty when there is none.
+fn credentials(authorization: &str) -> &str {
+    match authorization.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+        _ => "",
+    }
+}
+
+/// Compares secrets by their hashes: the time that it takes tells nothing of where they differ.
+fn is_equal(a: &str, b: &str) -> bool {
+    Sha256::digest(a) == Sha256::digest(b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scheme_is_bearer_in_whatever_case() {
+        for (authorization, expected) in [
+            ("Bearer abc", "abc"),
+            ("bearer  abc ", "abc"),
+            ("Basic abc", ""),
+            ("Bearer", ""),
+            ("abc", ""),
+            ("", ""),
+        ] {
+            assert_eq!(credentials(authorization), expected, "{authorization}");
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The endpoints of monitoring: health check, liveness probe, metrics.
+
+use super::problem::ApiError;
+use super::response::Reply;
+use crate::commands::Context;
+use crate::queries::{health as health_query, metrics as metrics_query};
+use ::http::StatusCode;
+
+/// `GET /health`: 503 with the same shape when PostgreSQL does not answer.
+pub async fn health(context: &Context) -> Reply {
+    let (is_ok, report) = health_query::health(&context.config).await;
+    let status = if is_ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    Reply::json(status, &report)
+}
+
+/// `GET /health` while a variable is wrong: 503 with the sentence that names it. Its causes are for the log.
+pub fn misconfigured(error: &anyhow::Error) -> Reply {
+    Reply::json(StatusCode::SERVICE_UNAVAILABLE, &health_query::misconfigured(&error.to_string()))
+}
+
+/// `GET /health/live`.
+pub fn live() -> Reply {
+    Reply::json(StatusCode::OK, &health_query::live())
+}
+
+/// `GET /metrics`.
+///
+/// # Errors
+/// 503 when PostgreSQL does not answer.
+pub async fn metrics(context: &Context) -> Result<Reply, ApiError> {
+    let page = metrics_query::metrics(&context.config).await?;
+    Ok(Reply::new(StatusCode::OK, metrics_query::CONTENT_TYPE, page))
+}

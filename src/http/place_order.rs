@@ -1,0 +1,152 @@
+//! `POST /v1/orders`.
+
+use super::body;
+use super::problem::ApiError;
+use super::request::{RequestBody, RequestHead};
+use super::response::{POLL_AFTER_SECONDS, Reply};
+use super::validation::{FieldErrors, POSITIVE_INT};
+use crate::commands::Context;
+use crate::commands::place_order::{self, Placed};
+use crate::db::orders::Request;
+use crate::domain::ids::parse_positive_int;
+use crate::domain::key::IdempotencyKey;
+use crate::domain::order::{Order, Phase, Status};
+use crate::domain::seats::{SeatSet, request_hash};
+use ::http::header::{LOCATION, RETRY_AFTER};
+use ::http::{HeaderName, StatusCode};
+use serde_json::{Map, Value};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Tells that the answer is about an order that an earlier request with the same key placed.
+const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// Handles a request to place an order.
+///
+/// # Errors
+/// 400 for the idempotency key, 402, 409 and 422 for an order that cannot be placed, 503 when Catalog or PostgreSQL does not
+/// answer; those of an invalid body.
+pub async fn handle(context: &Context, head: &RequestHead, body: RequestBody) -> Result<Reply, ApiError> {
+    let key = idempotency_key(head)?;
+    body::require_json_content_type(head)?;
+    let body = body::read(body).await?;
+    let request = parse(key, &body::parse_object(&body)?, context.config.max_seats_per_order)?;
+    match place_order::place(context, &request).await? {
+        Placed::Order { order, document, replayed } => answer(&order, document, replayed),
+        Placed::KeyReused => Err(ApiError::key_reused()),
+        Placed::Taken(seats) => Err(ApiError::seats_taken(&seats)),
+        Placed::EventNotOnSale => Err(ApiError::event_not_on_sale(request.event_id)),
+        Placed::EventNotFound => Err(ApiError::event_not_found(request.event_id)),
+        Placed::CatalogSilent(reason) => Err(ApiError::peer_unavailable("Catalog", reason)),
+    }
+}
+
+/// The answer that an order's state gives to the request that placed it.
+fn answer(order: &Order, document: String, replayed: bool) -> Result<Reply, ApiError> {
+    let location = format!("/v1/orders/{}", order.id);
+    let reply = match (order.status, order.phase) {
+        (Status::Failed, _) => return Err(failed(order, replayed)),
+        // Paid, but the seats were gone; an order that was confirmed and then refunded has no failure.
+        (Status::Refunded, _) if order.failure.is_some() => return Err(failed(order, replayed)),
+        (Status::Pending, Phase::Reserving | Phase::Charging | Phase::Refunding | Phase::Releasing) => {
+            Reply::json_text(StatusCode::ACCEPTED, document).with_header(RETRY_AFTER, POLL_AFTER_SECONDS)
+        }
+        (Status::Pending, Phase::AwaitingPayment | Phase::Allocating | Phase::Done)
+        | (Status::Confirmed | Status::Cancelled | Status::Refunded, _) => {
+            Reply::json_text(StatusCode::CREATED, document)
+        }
+    };
+    let reply = reply.with_header(LOCATION, location);
+    Ok(if replayed { reply.with_header(IDEMPOTENT_REPLAYED, "true") } else { reply })
+}
+
+fn failed(order: &Order, replayed: bool) -> ApiError {
+    let error = ApiError::failed_order(order.id, order.failure.as_ref());
+    if replayed { error.with_header(IDEMPOTENT_REPLAYED, "true") } else { error }
+}
+
+/// The idempotency key.
+///
+/// # Errors
+/// 400 when it is missing or cannot be used.
+fn idempotency_key(head: &RequestHead) -> Result<IdempotencyKey, ApiError> {
+    match head.header_values(&IDEMPOTENCY_KEY).as_slice() {
+        [] => Err(ApiError::key_required()),
+        [value] => IdempotencyKey::parse(value).ok_or_else(ApiError::key_invalid),
+        _ => Err(ApiError::key_invalid()),
+    }
+}
+
+/// The request from the fields of its body.
+///
+/// # Errors
+/// 422 with every invalid field.
+fn parse(key: IdempotencyKey, fields: &Map<String, Value>, max_seats: usize) -> Result<Request, ApiError> {
+    let mut errors = FieldErrors::default();
+    let mut number = |name: &str| {
+        let value = fields.get(name);
+        let number = value.and_then(parse_positive_int);
+        if number.is_none() {
+            let detail = if value.is_none() { "is required" } else { POSITIVE_INT };
+            errors.add(format!("#/{name}"), detail);
+        }
+        number
+    };
+    let (user_id, event_id) = (number("user_id"), number("event_id"));
+    let seats = seats(fields.get("seats"), max_seats, &mut errors);
+    match (user_id, event_id, seats) {
+        (Some(user_id), Some(event_id), Some(seats)) if errors.is_empty() => {
+            Ok(Request { key, hash: request_hash(user_id, event_id, &seats), user_id, event_id, seats })
+        }
+        _ => Err(errors.into()),
+    }
+}
+
+fn seats(value: Option<&Value>, max_seats: usize, errors: &mut FieldErrors) -> Option<SeatSet> {
+    let Some(value) = value else {
+        errors.add("#/seats", "is required");
+        return None;
+    };
+    let Some(list) = value.as_array().filter(|list| (1..=max_seats).contains(&list.len())) else {
+        errors.add("#/seats", format!("must be a list of 1 to {max_seats} seats"));
+        return None;
+    };
+    let mut ids = Vec::with_capacity(list.len());
+    for (index, value) in list.iter().enumerate() {
+        match parse_positive_int(value) {
+            None => errors.add(format!("#/seats/{index}"), POSITIVE_INT),
+            Some(id) if ids.contains(&id) => errors.add(format!("#/seats/{index}"), "must not occur twice"),
+            Some(id) => ids.push(id),
+        }
+    }
+    SeatSet::new(ids)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_invalid_field_of_a_placing_request_is_told() {
+        let check = |body: Value| {
+            let key = IdempotencyKey::parse(b"k").unwrap();
+            parse(key, body.as_object().unwrap(), 10).map_err(|error| error.pointers())
+        };
+        assert!(
+            check(json!({"user_id": "101", "event_id": 101, "seats": [3, "1", 2], "else": null})).is_ok()
+        );
+        for (body, expected) in [
+            (json!({}), vec!["#/user_id", "#/event_id", "#/seats"]),
+            (json!({"user_id": 0, "event_id": -1, "seats": []}), vec!["#/user_id", "#/event_id", "#/seats"]),
+            (json!({"user_id": 1, "event_id": 1, "seats": [1, 1]}), vec!["#/seats/1"]),
+            (json!({"user_id": 1, "event_id": 1, "seats": [1, "x", 0]}), vec!["#/seats/1", "#/seats/2"]),
+            (json!({"user_id": 1, "event_id": 1, "seats": (1..=11).collect::<Vec<_>>()}), vec!["#/seats"]),
+            (
+                json!({"user_id": [], "event_id": {}, "seats": "1"}),
+                vec!["#/user_id", "#/event_id", "#/seats"],
+            ),
+        ] {
+            assert_eq!(check(body.clone()).unwrap_err(), expected, "{body}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! A request: its method, path and headers, and its body, which [`super::body`] reads.
+
+use crate::runtime::random::random;
+use ::http::{HeaderName, Method};
+use spin_sdk::wasip3::http::types;
+use std::cell::Cell;
+
+/// The id of a request, chosen by the caller or by the service; every answer and every log line has it.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A request without its body. Header fields are fetched from the host one by one, when somebody asks for them: most
+/// requests have many that nobody reads, and each costs memory and a copy.
+pub struct RequestHead {
+    /// Its method.
+    pub method: Method,
+    /// Its path, without the query.
+    pub path: String,
+    headers: types::Headers,
+}
+
+/// The body of a request, not read yet.
+pub struct RequestBody(pub(super) types::Request);
+
+/// Separates a request's head from its body.
+pub fn split(request: types::Request) -> (RequestHead, RequestBody) {
+    // The host lets only valid methods through; one that is not has no route, as TRACE has none.
+    let method = request.get_method().try_into().unwrap_or(Method::TRACE);
+    let mut path = request.get_path_with_query().unwrap_or_default();
+    path.truncate(path.find('?').unwrap_or(path.len()));
+    (RequestHead { method, path, headers: request.get_headers() }, RequestBody(request))
+}
+
+impl RequestHead {
+    /// All values of a header field, in the order in which they came.
+    pub fn header_values(&self, name: &HeaderName) -> Vec<Vec<u8>> {
+        self.headers.get(name.as_str())
+    }
+
+    /// The value of a header field that came exactly once and is UTF-8.
+    pub fn header(&self, name: &HeaderName) -> Option<String> {
+        let mut values = self.header_values(name).into_iter();
+        match (values.next(), values.next()) {
+            (Some(value), None) => String::from_utf8(value).ok(),
+            _ => None,
+        }
+    }
+
+    /// The caller's request id if it is valid (1 to 128 letters, digits, `-`, `_`, `.`, `:`), else a new one.
+    pub fn request_id(&self) -> String {
+        let is_valid = |id: &String| {
+            (1..=128).contains(&id.len())
+                && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
+        };
+        self.header(&X_REQUEST_ID).filter(is_valid).unwrap_or_else(new_request_id)
+    }
+}
+
+thread_local! {
+    static LAST_REQUEST_ID: Cell<Option<u128>> = const { Cell::new(None) };
+}
+
+/// A unique id: a random UUID for the first request of the instance, then counted on, which needs no call of the host.
+fn new_request_id() -> String {
+    let id = LAST_REQUEST_ID.get().unwrap_or_else(|| u128::from_be_bytes(random())).wrapping_add(1);
+    LAST_REQUEST_ID.set(Some(id));
+    uuid::Builder::from_random_bytes(id.to_be_bytes()).into_uuid().to_string()
+}

@@ -1,0 +1,80 @@
+//! Answers, and how they are handed to the host.
+
+use super::compact_json::compact;
+use super::request::X_REQUEST_ID;
+use crate::runtime::body;
+use ::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use ::http::{HeaderName, StatusCode};
+use serde_json::Value;
+use spin_sdk::wasip3::http::types::Response;
+
+/// `Retry-After`, in seconds, for an order that is being worked on.
+pub const POLL_AFTER_SECONDS: &str = "1";
+
+/// An answer before it is handed to the host.
+#[derive(Debug)]
+pub struct Reply {
+    /// The status code.
+    pub status: StatusCode,
+    /// Header fields beside `Cache-Control`, `Content-Type`, `Content-Length` and `X-Request-Id`.
+    pub headers: Vec<(HeaderName, String)>,
+    content_type: &'static str,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    /// An answer with a body.
+    pub fn new(status: StatusCode, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
+        Self { status, headers: Vec::new(), content_type, body: body.into() }
+    }
+
+    /// An answer with a JSON body.
+    pub fn json(status: StatusCode, body: &Value) -> Self {
+        Self::new(status, "application/json", body.to_string())
+    }
+
+    /// An answer with JSON text from the database, which is made compact and otherwise passed on as it is.
+    pub fn json_text(status: StatusCode, text: String) -> Self {
+        Self::new(status, "application/json", compact(text))
+    }
+
+    /// 304: the client has it already. Like the answer to a `HEAD` it has the length of the body that it leaves out.
+    pub fn not_modified(self) -> Self {
+        Self { status: StatusCode::NOT_MODIFIED, ..self }
+    }
+
+    /// The body as text.
+    #[cfg(test)]
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("UTF-8")
+    }
+
+    /// Adds a header field.
+    pub fn with_header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Builds the host's response, with `Content-Length` and with its body already being written (see
+    /// [`crate::runtime::body`]). The answer to a `HEAD` has the length and no body.
+    pub async fn send(self, request_id: &str, is_head: bool) -> Response {
+        let length = self.body.len().to_string();
+        let mut headers = vec![
+            (X_REQUEST_ID, request_id),
+            (CACHE_CONTROL, "no-store"),
+            (CONTENT_TYPE, self.content_type),
+            (CONTENT_LENGTH, &length),
+        ];
+        headers.extend(self.headers.iter().map(|(name, value)| (name.clone(), value.as_str())));
+        let contents =
+            if is_head || self.status == StatusCode::NOT_MODIFIED { Vec::new() } else { self.body };
+        let ((contents, trailers), write) = body::outgoing(contents);
+        let (response, _sent) = Response::new(body::fields(&headers), contents, trailers);
+        // A response is 200 until it is told otherwise, which costs a call of the host.
+        if self.status != StatusCode::OK {
+            let _ = response.set_status_code(self.status.as_u16());
+        }
+        write.start().await;
+        response
+    }
+}
