@@ -1,8 +1,8 @@
 //! What a buyer asks of a placed order: the part that cancelling and refunding have in common.
 
 use super::Context;
-use super::drive::{drive, store};
-use super::in_time::within;
+use super::drive::{apply_event, drive};
+use super::time_budget::within_budget;
 use crate::db::DbError;
 use crate::db::orders::{self, Document};
 use crate::domain::ids::OrderId;
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// What became of it.
 #[derive(Debug)]
-pub enum Handled {
+pub enum RequestOutcome {
     /// No such order.
     OrderNotFound,
     /// The order's state forbids it; nothing changed. The order as it is.
@@ -29,32 +29,32 @@ const BUDGET: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// [`DbError`]; what was begun is finished by the sweep.
-pub async fn handle(context: &Context, id: OrderId, request: Event) -> Result<Handled, DbError> {
+pub async fn handle(context: &Context, id: OrderId, request: Event) -> Result<RequestOutcome, DbError> {
     let Some((order, document)) = orders::load(&context.config, id).await? else {
-        return Ok(Handled::OrderNotFound);
+        return Ok(RequestOutcome::OrderNotFound);
     };
-    let stored = store(context, &order, request, json!({})).await?;
+    let stored = apply_event(context, &order, request, json!({})).await?;
     match stored.rejected {
         Some(Rejected::NotCancellable | Rejected::NotRefundable | Rejected::OtherPayment) => {
-            return Ok(Handled::Refused(Box::new(stored.order)));
+            return Ok(RequestOutcome::Refused(Box::new(stored.order)));
         }
         None | Some(Rejected::Stale) => {}
     }
     let document = stored.document.unwrap_or(document);
     if !stored.held {
-        return Ok(Handled::Granted(Box::new(stored.order), document));
+        return Ok(RequestOutcome::Granted(Box::new(stored.order), document));
     }
 
     let driver = context.clone();
     let work = async move { drive(&driver, stored.order).await };
-    if let Some(driven) = within(context, BUDGET, work).await?
+    if let Some(driven) = within_budget(context, BUDGET, work).await?
         && let Some(document) = driven.document
     {
-        return Ok(Handled::Granted(Box::new(driven.order), document));
+        return Ok(RequestOutcome::Granted(Box::new(driven.order), document));
     }
     // Somebody drives it still: what it has come to.
     Ok(match orders::load(&context.config, id).await? {
-        Some((order, document)) => Handled::Granted(Box::new(order), document),
-        None => Handled::OrderNotFound,
+        Some((order, document)) => RequestOutcome::Granted(Box::new(order), document),
+        None => RequestOutcome::OrderNotFound,
     })
 }

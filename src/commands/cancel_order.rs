@@ -1,7 +1,7 @@
 //! The buyer gives an order up: `CANCELLED` at once, and what was taken is given back.
 
 use super::Context;
-use super::buyer_request::{self, Handled};
+use super::buyer_request::{self, RequestOutcome};
 use crate::db::DbError;
 use crate::domain::ids::OrderId;
 use crate::domain::saga::Event;
@@ -10,6 +10,6 @@ use crate::domain::saga::Event;
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn cancel(context: &Context, id: OrderId) -> Result<Handled, DbError> {
+pub async fn cancel(context: &Context, id: OrderId) -> Result<RequestOutcome, DbError> {
     buyer_request::handle(context, id, Event::CancelRequested).await
 }

@@ -19,18 +19,18 @@ pub async fn deliver(context: &Context, message: &Message) {
     let log = context.log.order(message.order_id);
     let stored = match notification::notify(&context.config, message).await {
         Ok(()) => outbox::delivered(&context.config, message.id).await,
-        Err(not_taken) => {
+        Err(not_delivered) => {
             let attempts = message.attempts.max(1);
             let delay = (attempts < retry::MESSAGE_MAX_ATTEMPTS).then(|| {
                 let backoff = retry::backoff_ms(attempts, retry::MESSAGE_BACKOFF_CAP_MS, random::<1>()[0]);
-                backoff.max(not_taken.retry_after_seconds.unwrap_or(0).min(3_600) * 1_000)
+                backoff.max(not_delivered.retry_after_seconds.unwrap_or(0).min(3_600) * 1_000)
             });
-            let fields = json!({ "message_id": message.id, "kind": message.kind, "attempts": attempts, "cause": not_taken.reason, "delay_ms": delay });
+            let fields = json!({ "message_id": message.id, "kind": message.kind, "attempts": attempts, "cause": not_delivered.reason, "delay_ms": delay });
             match delay {
                 Some(_) => log.warn("a message was not taken", fields),
                 None => log.error("a message is a dead letter", fields),
             }
-            outbox::postpone(&context.config, message.id, &not_taken.reason, delay).await
+            outbox::postpone(&context.config, message.id, &not_delivered.reason, delay).await
         }
     };
     if let Err(error) = stored {

@@ -3,10 +3,10 @@
 //! The request that places an order, the callback and the sweep all move orders by this one loop.
 
 use super::Context;
-use super::perform::{Performed, perform};
+use super::perform::{ActionOutcome, perform};
 use crate::db::DbError;
 use crate::db::orders::Document;
-use crate::db::transition::{self, Applied, Entry, Made};
+use crate::db::transition::{self, Generated, JournalEntry, StoreOutcome};
 use crate::domain::message::Message;
 use crate::domain::order::{MessageKind, Order, Phase};
 use crate::domain::saga::{self, Due, Event, Rejected, Tickets, Transition};
@@ -21,7 +21,7 @@ use uuid::Uuid;
 const PARKED: &str = "parked";
 
 /// Where an event left an order.
-pub struct Stored {
+pub struct TransitionOutcome {
     /// The order as it is now.
     pub order: Order,
     /// Its document, when the last statement gave it.
@@ -36,59 +36,65 @@ pub struct Stored {
 ///
 /// # Errors
 /// [`DbError`]. The order is then found again by the sweep when its lease is over.
-pub async fn store(context: &Context, order: &Order, event: Event, detail: Value) -> Result<Stored, DbError> {
-    put(context, order, event, detail, None).await
+pub async fn apply_event(
+    context: &Context,
+    order: &Order,
+    event: Event,
+    detail: Value,
+) -> Result<TransitionOutcome, DbError> {
+    apply_under_lease(context, order, event, detail, None).await
 }
 
 /// As [`store`]. With a `lease` it is what came of an action: when somebody else has meanwhile taken the order over, it
 /// says nothing, because they, or the next sweep, learn the same by asking.
-async fn put(
+async fn apply_under_lease(
     context: &Context,
     order: &Order,
     mut event: Event,
     detail: Value,
     lease: Option<i32>,
-) -> Result<Stored, DbError> {
+) -> Result<TransitionOutcome, DbError> {
     let mut order = order.clone();
     let mut document = None;
     loop {
         let transition = match saga::next(&order, &event, context.config.tax) {
             Ok(transition) => transition,
             Err(rejected) => {
-                return Ok(Stored { order, document, held: false, rejected: Some(rejected) });
+                return Ok(TransitionOutcome { order, document, held: false, rejected: Some(rejected) });
             }
         };
-        let made = Made { lease, ..make(&transition) };
+        let generated = Generated { lease, ..generate(&transition) };
         let parks = transition.order.parked && !order.parked;
         let name = if parks { PARKED } else { event.name() };
-        let entry = Entry { event: name, actor: context.actor, data: &detail };
+        let entry = JournalEntry { event: name, actor: context.actor, data: &detail };
         // Whoever goes on to the charge stores again: nobody reads this document.
         let with_document = transition.order.phase != Phase::Charging || transition.due != Due::Held;
         let held = transition.due == Due::Held;
-        match transition::store(&context.config, &order, transition, entry, &made, with_document).await? {
-            Applied::Yes(after, document) => {
-                tell(context, &order, &after, &event, &detail);
+        match transition::store(&context.config, &order, transition, entry, &generated, with_document).await?
+        {
+            StoreOutcome::Stored(after, document) => {
+                log_transition(context, &order, &after, &event, &detail);
                 if parks {
                     let fields =
                         json!({ "phase": after.phase, "attempts": after.attempts, "detail": detail });
                     context.log.order(after.id).error("an order needs a person", fields);
                 }
-                context.messages.borrow_mut().extend(made.message);
-                return Ok(Stored { order: *after, document, held, rejected: None });
+                context.messages.borrow_mut().extend(generated.message);
+                return Ok(TransitionOutcome { order: *after, document, held, rejected: None });
             }
-            Applied::Conflict(now, fresh) if lease.is_some_and(|lease| lease != now.lease) => {
+            StoreOutcome::Conflict(now, fresh) if lease.is_some_and(|lease| lease != now.lease) => {
                 let rejected = Some(Rejected::Stale);
-                return Ok(Stored { order: *now, document: fresh, held: false, rejected });
+                return Ok(TransitionOutcome { order: *now, document: fresh, held: false, rejected });
             }
-            Applied::Conflict(now, fresh) => (order, document) = (*now, fresh),
-            Applied::Claimed(now) => {
+            StoreOutcome::Conflict(now, fresh) => (order, document) = (*now, fresh),
+            StoreOutcome::SeatsClaimed(now) => {
                 let Event::PaymentIs(payment) = event else {
                     return Err(DbError::Broken(anyhow!("claims were refused to an order without money")));
                 };
                 event = Event::PaidWithoutSeats(payment);
                 (order, document) = (*now, None);
             }
-            Applied::Gone => {
+            StoreOutcome::Gone => {
                 return Err(DbError::Unavailable(anyhow!("the order was lost in a crash of the database")));
             }
         }
@@ -99,38 +105,40 @@ async fn put(
 ///
 /// # Errors
 /// [`DbError`]. The order is then found again by the sweep when its lease is over.
-pub async fn drive(context: &Context, order: Order) -> Result<Stored, DbError> {
-    let mut stored = Stored { order, document: None, held: true, rejected: None };
+pub async fn drive(context: &Context, order: Order) -> Result<TransitionOutcome, DbError> {
+    let mut stored = TransitionOutcome { order, document: None, held: true, rejected: None };
     while stored.held {
         let Some(action) = saga::action(&stored.order) else {
             break;
         };
-        let Performed { event, detail } = perform(context, action, &stored.order).await;
+        let ActionOutcome { event, detail } = perform(context, action, &stored.order).await;
         let (before, name) = ((stored.order.version, stored.order.lease), event.name());
         let lease = Some(stored.order.lease);
-        stored = put(context, &stored.order, event, detail, lease).await?;
+        stored = apply_under_lease(context, &stored.order, event, detail, lease).await?;
         if stored.rejected.is_some() && (stored.order.version, stored.order.lease) == before {
             // An answer for which the order has no use, such as a payment that is pending once it was paid: the peer is
             // asked again, and an operator is told in the end.
             let detail = json!({ "reason": format!("the answer was {name}") });
-            stored = put(context, &stored.order, Event::NoAnswer { may_land: false }, detail, lease).await?;
+            stored =
+                apply_under_lease(context, &stored.order, Event::NoAnswer { may_land: false }, detail, lease)
+                    .await?;
         }
     }
     Ok(stored)
 }
 
 /// Makes what a transition needs beyond what the domain can make.
-fn make(transition: &Transition) -> Made {
+fn generate(transition: &Transition) -> Generated {
     let order = &transition.order;
-    let mut made = Made::default();
+    let mut generated = Generated::default();
     if transition.due == Due::Backoff {
-        made.jitter = random::<1>()[0];
+        generated.jitter = random::<1>()[0];
     }
     if transition.tickets == Tickets::Issue {
-        made.tickets = order.seats.iter().map(|_| (Uuid::now_v7(), ticket_code(random()))).collect();
+        generated.tickets = order.seats.iter().map(|_| (Uuid::now_v7(), ticket_code(random()))).collect();
     }
-    made.message = transition.message.map(|kind| message(order, kind));
-    made
+    generated.message = transition.message.map(|kind| message(order, kind));
+    generated
 }
 
 fn message(order: &Order, kind: MessageKind) -> Message {
@@ -156,7 +164,7 @@ fn message(order: &Order, kind: MessageKind) -> Message {
     }
 }
 
-fn tell(context: &Context, before: &Order, after: &Order, event: &Event, detail: &Value) {
+fn log_transition(context: &Context, before: &Order, after: &Order, event: &Event, detail: &Value) {
     let level = match event {
         Event::NoAnswer { .. } => Level::Warn,
         _ if before.status != after.status => Level::Info,

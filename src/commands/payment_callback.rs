@@ -4,8 +4,8 @@
 //! belongs to has answered, and must be answered within two seconds whatever the peers do.
 
 use super::Context;
-use super::drive::{drive, store};
-use super::in_time::within;
+use super::drive::{apply_event, drive};
+use super::time_budget::within_budget;
 use crate::db::DbError;
 use crate::db::orders::{self, Document};
 use crate::domain::ids::{OrderId, PaymentId};
@@ -32,7 +32,7 @@ pub struct Callback {
 
 /// What a callback came to.
 #[derive(Debug)]
-pub enum Heard {
+pub enum CallbackOutcome {
     /// It moved the order on; the order's document.
     Applied(Document),
     /// Repeated, late, or overtaken by the order's state.
@@ -44,7 +44,7 @@ pub enum Heard {
     /// It is not what Payment says, and why.
     Rejected(&'static str),
     /// Payment cannot be asked; the sweep will.
-    PaymentSilent(String),
+    PaymentUnavailable(String),
 }
 
 /// Payment hangs up after two seconds; the rest is for the way.
@@ -52,20 +52,24 @@ const BUDGET: Duration = Duration::from_millis(1_600);
 /// Within it, the time to ask Payment.
 const ASK_DEADLINE_MS: u64 = 1_000;
 
-/// Hears a callback. `believed`: its signature was verified.
+/// Handles a callback. `is_signed`: its signature was verified.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn hear(context: &Context, callback: Callback, believed: bool) -> Result<Heard, DbError> {
+pub async fn handle(
+    context: &Context,
+    callback: Callback,
+    is_signed: bool,
+) -> Result<CallbackOutcome, DbError> {
     let progress = Rc::new(RefCell::new(Progress::Loading));
-    let work = process(context.clone(), callback, believed, progress.clone());
-    if let Some(heard) = within(context, BUDGET, work).await? {
+    let work = process(context.clone(), callback, is_signed, progress.clone());
+    if let Some(heard) = within_budget(context, BUDGET, work).await? {
         return Ok(heard);
     }
     match progress.take() {
         Progress::Loading => Err(DbError::Unavailable(anyhow!("the callback's time is over"))),
-        Progress::Loaded => Ok(Heard::PaymentSilent("the callback's time is over".into())),
-        Progress::Stored(document) => Ok(Heard::Applied(document)),
+        Progress::Loaded => Ok(CallbackOutcome::PaymentUnavailable("the callback's time is over".into())),
+        Progress::Stored(document) => Ok(CallbackOutcome::Applied(document)),
     }
 }
 
@@ -83,9 +87,9 @@ enum Progress {
 async fn process(
     context: Context,
     callback: Callback,
-    believed: bool,
+    is_signed: bool,
     progress: Rc<RefCell<Progress>>,
-) -> Result<Heard, DbError> {
+) -> Result<CallbackOutcome, DbError> {
     let load = async {
         let loaded = orders::load(&context.config, callback.order_id).await;
         if loaded.is_ok() {
@@ -93,7 +97,7 @@ async fn process(
         }
         loaded
     };
-    let (loaded, asked) = if believed {
+    let (loaded, asked) = if is_signed {
         (load.await?, None)
     } else {
         let (loaded, asked) =
@@ -101,7 +105,7 @@ async fn process(
         (loaded?, Some(asked))
     };
     let Some((order, document)) = loaded else {
-        return Ok(Heard::OrderNotFound);
+        return Ok(CallbackOutcome::OrderNotFound);
     };
     let asked = match asked {
         None if may_be_old(&order, callback) => {
@@ -112,31 +116,35 @@ async fn process(
 
     let news = match asked {
         None => Payment { id: callback.payment_id, status: callback.status },
-        Some(Outcome::Answered(None)) => return Ok(Heard::Rejected("Payment does not know the payment")),
-        Some(Outcome::Answered(Some(shown))) => match shown.of(&order) {
+        Some(Outcome::Answered(None)) => {
+            return Ok(CallbackOutcome::Rejected("Payment does not know the payment"));
+        }
+        Some(Outcome::Answered(Some(record))) => match record.matching(&order) {
             Some(payment) => payment,
             None => {
-                return Ok(Heard::Rejected("the payment is of another order, amount or currency"));
+                return Ok(CallbackOutcome::Rejected("the payment is of another order, amount or currency"));
             }
         },
-        Some(Outcome::NoAnswer(silence)) => {
-            return unsure(&context, &order, callback.payment_id, silence.reason).await;
+        Some(Outcome::NoAnswer(failure)) => {
+            return mark_payment_unsure(&context, &order, callback.payment_id, failure.reason).await;
         }
     };
     if order.payment.is_some_and(|known| known.id != news.id) {
-        return Ok(Heard::Rejected("the order has another payment"));
+        return Ok(CallbackOutcome::Rejected("the order has another payment"));
     }
     if news.status == PaymentStatus::Pending {
-        return Ok(Heard::StillPending(document));
+        return Ok(CallbackOutcome::StillPending(document));
     }
 
-    let detail = json!({ "payment_id": news.id, "told": callback.status, "signed": believed });
-    let stored = store(&context, &order, Event::PaymentIs(news), detail).await?;
+    let detail = json!({ "payment_id": news.id, "told": callback.status, "signed": is_signed });
+    let stored = apply_event(&context, &order, Event::PaymentIs(news), detail).await?;
     match stored.rejected {
         None => {}
-        Some(Rejected::OtherPayment) => return Ok(Heard::Rejected("the order has another payment")),
+        Some(Rejected::OtherPayment) => {
+            return Ok(CallbackOutcome::Rejected("the order has another payment"));
+        }
         Some(Rejected::Stale | Rejected::NotCancellable | Rejected::NotRefundable) => {
-            return Ok(Heard::AlreadyProcessed(stored.document.unwrap_or(document)));
+            return Ok(CallbackOutcome::AlreadyProcessed(stored.document.unwrap_or(document)));
         }
     }
     let mut document = stored.document.unwrap_or(document);
@@ -144,7 +152,7 @@ async fn process(
     if stored.held {
         document = drive(&context, stored.order).await?.document.unwrap_or(document);
     }
-    Ok(Heard::Applied(document))
+    Ok(CallbackOutcome::Applied(document))
 }
 
 /// Whether a signed callback may be older than what is known of the payment, and would make a difference: a failure of
@@ -155,14 +163,14 @@ fn may_be_old(order: &Order, callback: Callback) -> bool {
 }
 
 /// Payment could not be asked: the order is put on the list, so that the sweep asks.
-async fn unsure(
+async fn mark_payment_unsure(
     context: &Context,
     order: &Order,
     payment: PaymentId,
     reason: String,
-) -> Result<Heard, DbError> {
+) -> Result<CallbackOutcome, DbError> {
     if order.payment.is_some_and(|known| known.id == payment) {
-        store(context, order, Event::PaymentUnsure, json!({ "reason": reason })).await?;
+        apply_event(context, order, Event::PaymentUnsure, json!({ "reason": reason })).await?;
     }
-    Ok(Heard::PaymentSilent(reason))
+    Ok(CallbackOutcome::PaymentUnavailable(reason))
 }

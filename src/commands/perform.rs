@@ -6,37 +6,37 @@ use crate::domain::retry;
 use crate::domain::saga::{Action, Event};
 use crate::peers::payment::Charge;
 use crate::peers::seating::{self, Owner, Priced, Reserve, Seat};
-use crate::peers::{Outcome, Silence, payment};
+use crate::peers::{CallFailure, Outcome, payment};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// What came of an action, and what the journal should know of it.
-pub struct Performed {
+pub struct ActionOutcome {
     /// For the saga.
     pub event: Event,
     /// For the journal and the log: reasons, no personal data.
     pub detail: Value,
 }
 
-impl From<Event> for Performed {
+impl From<Event> for ActionOutcome {
     fn from(event: Event) -> Self {
         Self { event, detail: json!({}) }
     }
 }
 
 /// Nothing that was sent can change anything any more.
-fn no_answer(reason: impl Into<String>) -> Performed {
-    unanswered(Silence::from(reason.into()))
+fn no_answer(reason: impl Into<String>) -> ActionOutcome {
+    unanswered(CallFailure::from(reason.into()))
 }
 
 /// No answer to a request that changes something at Seating.
-fn unanswered(silence: Silence) -> Performed {
-    let Silence { reason, may_land } = silence;
-    Performed { event: Event::NoAnswer { may_land }, detail: json!({ "reason": reason }) }
+fn unanswered(failure: CallFailure) -> ActionOutcome {
+    let CallFailure { reason, may_land } = failure;
+    ActionOutcome { event: Event::NoAnswer { may_land }, detail: json!({ "reason": reason }) }
 }
 
 /// Performs `action` for `order`. A peer that gives no answer is one of the outcomes, not an error.
-pub async fn perform(context: &Context, action: Action, order: &Order) -> Performed {
+pub async fn perform(context: &Context, action: Action, order: &Order) -> ActionOutcome {
     match action {
         Action::Reserve => match reserve(context, order).await {
             Ok(performed) => performed,
@@ -64,86 +64,90 @@ pub async fn perform(context: &Context, action: Action, order: &Order) -> Perfor
 /// Seating says that some seat is not free; the seats' names when it told them.
 struct Refused(Option<String>);
 
-async fn reserve(context: &Context, order: &Order) -> Result<Performed, Refused> {
+async fn reserve(context: &Context, order: &Order) -> Result<ActionOutcome, Refused> {
     match seating::reserve(&context.config, order).await {
         Outcome::Answered(Reserve::Held(priced)) => Ok(reserved(priced)),
         Outcome::Answered(Reserve::NotFound) => Ok(seat_not_found()),
         Outcome::Answered(Reserve::Taken(names)) => Err(Refused(names)),
-        Outcome::NoAnswer(silence) => Ok(unanswered(silence)),
+        Outcome::NoAnswer(failure) => Ok(unanswered(failure)),
     }
 }
 
 /// Whose an order's seats are, all together.
-enum Whose {
+enum SeatOwnership {
     /// All are held for us; what a reserve would have told.
-    Ours(Performed),
+    HeldForUs(ActionOutcome),
     /// Nobody has any.
-    Nobodys,
+    Free,
     /// Somebody else has one.
-    Others,
+    Taken,
     /// Some are held for us and the others are free.
-    Partly,
+    PartlyHeld,
 }
 
 /// Looks at the seats. `Err`: there is nothing more to ask, because a seat is unknown or there was no answer.
-async fn whose(context: &Context, order: &Order) -> Result<Whose, Performed> {
-    let seats = match seating::look(&context.config, order).await {
+async fn seat_ownership(context: &Context, order: &Order) -> Result<SeatOwnership, ActionOutcome> {
+    let seats = match seating::read_seats(&context.config, order).await {
         Outcome::Answered(seats) => seats,
-        Outcome::NoAnswer(silence) => return Err(no_answer(silence.reason)),
+        Outcome::NoAnswer(failure) => return Err(no_answer(failure.reason)),
     };
     let seats = seats.into_iter().collect::<Option<Vec<Seat>>>().ok_or_else(seat_not_found)?;
     let owners: Vec<Owner> = seats.iter().map(|seat| seat.owner(order)).collect();
     Ok(if owners.iter().all(|owner| *owner == Owner::Held) {
-        Whose::Ours(seating::priced(&seats, order).map_or_else(no_answer, reserved))
+        SeatOwnership::HeldForUs(seating::priced(&seats, order).map_or_else(no_answer, reserved))
     } else if owners.iter().any(|owner| matches!(owner, Owner::Other | Owner::Allocated)) {
-        Whose::Others
+        SeatOwnership::Taken
     } else if owners.iter().all(|owner| *owner == Owner::Free) {
-        Whose::Nobodys
+        SeatOwnership::Free
     } else {
-        Whose::Partly
+        SeatOwnership::PartlyHeld
     })
 }
 
 /// A first reserve was refused. A hold of ours may be in the way: that of the order before it expired, or that of an
 /// order which a crash of PostgreSQL has lost, and which the buyer now places again.
-async fn look_at_refusal(context: &Context, order: &Order, names: Option<String>) -> Performed {
-    match whose(context, order).await {
-        Err(performed) | Ok(Whose::Ours(performed)) => performed,
+async fn look_at_refusal(context: &Context, order: &Order, names: Option<String>) -> ActionOutcome {
+    match seat_ownership(context, order).await {
+        Err(performed) | Ok(SeatOwnership::HeldForUs(performed)) => performed,
         // Free by now: who has paid is worth another question.
-        Ok(Whose::Nobodys | Whose::Partly) if order.is_paid() => no_answer("the seats have just become free"),
-        Ok(Whose::Nobodys | Whose::Partly | Whose::Others) => taken(names),
+        Ok(SeatOwnership::Free | SeatOwnership::PartlyHeld) if order.is_paid() => {
+            no_answer("the seats have just become free")
+        }
+        Ok(SeatOwnership::Free | SeatOwnership::PartlyHeld | SeatOwnership::Taken) => seats_taken(names),
     }
 }
 
 /// A reserve may have happened. Seating cannot be asked for it by order, so the seats are looked at.
-async fn look_then_reserve(context: &Context, order: &Order) -> Performed {
-    match whose(context, order).await {
-        Err(performed) | Ok(Whose::Ours(performed)) => performed,
-        Ok(Whose::Others) => taken(None),
+async fn look_then_reserve(context: &Context, order: &Order) -> ActionOutcome {
+    match seat_ownership(context, order).await {
+        Err(performed) | Ok(SeatOwnership::HeldForUs(performed)) => performed,
+        Ok(SeatOwnership::Taken) => seats_taken(None),
         // Cancelled meanwhile: nothing is held, so nothing needs undoing.
-        Ok(Whose::Nobodys) if order.status != Status::Pending && !order.is_paid() => taken(None),
-        Ok(Whose::Nobodys) if order.expired() => no_answer("the seats are free, and the time to pay is over"),
-        Ok(Whose::Nobodys) => reserve(context, order)
+        Ok(SeatOwnership::Free) if order.status != Status::Pending && !order.is_paid() => seats_taken(None),
+        Ok(SeatOwnership::Free) if order.expired() => {
+            no_answer("the seats are free, and the time to pay is over")
+        }
+        Ok(SeatOwnership::Free) => reserve(context, order)
             .await
             .unwrap_or_else(|Refused(_)| no_answer("a repeated reserve was refused; the hold may be ours")),
         // Reserve takes all seats in one step, so this is the middle of it, or the rest of an older hold.
-        Ok(Whose::Partly) => no_answer("some seats are held and some are free"),
+        Ok(SeatOwnership::PartlyHeld) => no_answer("some seats are held and some are free"),
     }
 }
 
-fn reserved(priced: Priced) -> Performed {
+fn reserved(priced: Priced) -> ActionOutcome {
     match priced {
         Priced::Items(items) => Event::Reserved(items).into(),
         Priced::OutOfRange => Event::ReservedBeyondRange.into(),
     }
 }
 
-fn seat_not_found() -> Performed {
+fn seat_not_found() -> ActionOutcome {
     let detail = "A seat does not exist or is of another event.";
     Event::ReserveRefused(Failure::new(FailureCode::SeatNotFound, detail)).into()
 }
 
-fn taken(names: Option<String>) -> Performed {
+fn seats_taken(names: Option<String>) -> ActionOutcome {
     let detail = match names {
         Some(names) if names.contains(' ') => format!("Seats {names} are taken."),
         Some(name) => format!("Seat {name} is taken."),
@@ -152,26 +156,26 @@ fn taken(names: Option<String>) -> Performed {
     Event::ReserveRefused(Failure::new(FailureCode::SeatsUnavailable, detail)).into()
 }
 
-async fn charge(context: &Context, order: &Order) -> Performed {
+async fn charge(context: &Context, order: &Order) -> ActionOutcome {
     match payment::charge(&context.config, order).await {
-        Outcome::Answered(Charge::Made(payment)) => Event::PaymentIs(payment).into(),
+        Outcome::Answered(Charge::Payment(payment)) => Event::PaymentIs(payment).into(),
         Outcome::Answered(Charge::Refused) => Event::ChargeRefused.into(),
-        Outcome::NoAnswer(silence) => no_answer(silence.reason),
+        Outcome::NoAnswer(failure) => no_answer(failure.reason),
     }
 }
 
-async fn ask_payment(context: &Context, order: &Order, known: Payment) -> Performed {
+async fn ask_payment(context: &Context, order: &Order, known: Payment) -> ActionOutcome {
     match payment::ask(&context.config, known.id, retry::PAYMENT_DEADLINE_MS).await {
-        Outcome::Answered(Some(shown)) => match shown.of(order) {
+        Outcome::Answered(Some(record)) => match record.matching(order) {
             Some(payment) => Event::PaymentIs(payment).into(),
             None => no_answer("Payment shows the payment for another order, amount or currency"),
         },
         Outcome::Answered(None) => no_answer("Payment does not know the payment"),
-        Outcome::NoAnswer(silence) => no_answer(silence.reason),
+        Outcome::NoAnswer(failure) => no_answer(failure.reason),
     }
 }
 
-async fn allocate(context: &Context, order: &Order) -> Performed {
+async fn allocate(context: &Context, order: &Order) -> ActionOutcome {
     match seating::allocate(&context.config, order).await {
         Outcome::Answered(true) => Event::Allocated.into(),
         // A repeat is refused like a loss: only Seating's list tells them apart.
@@ -180,7 +184,7 @@ async fn allocate(context: &Context, order: &Order) -> Performed {
             Allocation::NotOurs => Event::SeatsLost.into(),
             Allocation::Unknown(reason) => no_answer(reason),
         },
-        Outcome::NoAnswer(silence) => unanswered(silence),
+        Outcome::NoAnswer(failure) => unanswered(failure),
     }
 }
 
@@ -191,34 +195,34 @@ enum Allocation {
 }
 
 async fn ask_allocation(context: &Context, order: &Order) -> Allocation {
-    match seating::of_order(&context.config, order.id).await {
+    match seating::allocated_to(&context.config, order.id).await {
         Outcome::Answered(seats) if order.seats.iter().all(|seat| seats.contains(seat)) => Allocation::Ours,
         Outcome::Answered(_) => Allocation::NotOurs,
-        Outcome::NoAnswer(silence) => Allocation::Unknown(silence.reason),
+        Outcome::NoAnswer(failure) => Allocation::Unknown(failure.reason),
     }
 }
 
-async fn refund(context: &Context, order: &Order, payment: Payment) -> Performed {
+async fn refund(context: &Context, order: &Order, payment: Payment) -> ActionOutcome {
     match payment::refund(&context.config, payment.id).await {
         Outcome::Answered(true) => {
             Event::PaymentIs(Payment { status: PaymentStatus::Refunded, ..payment }).into()
         }
         // As it refuses what already went back, it is asked what is true.
         Outcome::Answered(false) => match ask_payment(context, order, payment).await {
-            Performed {
+            ActionOutcome {
                 event:
                     Event::PaymentIs(Payment { status: PaymentStatus::Success | PaymentStatus::Pending, .. }),
                 ..
             } => no_answer("Payment refuses the refund, and the money is still taken"),
             other => other,
         },
-        Outcome::NoAnswer(silence) => no_answer(silence.reason),
+        Outcome::NoAnswer(failure) => no_answer(failure.reason),
     }
 }
 
-async fn ask_then_refund(context: &Context, order: &Order, payment: Payment) -> Performed {
+async fn ask_then_refund(context: &Context, order: &Order, payment: Payment) -> ActionOutcome {
     match ask_payment(context, order, payment).await {
-        Performed { event: Event::PaymentIs(Payment { status: PaymentStatus::Success, .. }), .. } => {
+        ActionOutcome { event: Event::PaymentIs(Payment { status: PaymentStatus::Success, .. }), .. } => {
             refund(context, order, payment).await
         }
         other => other,
@@ -230,25 +234,25 @@ fn released(order: &Order) -> Event {
     Event::Released { settled: !order.in_flight() }
 }
 
-async fn release(context: &Context, order: &Order, seats: &[i32]) -> Performed {
+async fn release(context: &Context, order: &Order, seats: &[i32]) -> ActionOutcome {
     match seating::release(&context.config, seats).await {
-        Outcome::Answered(()) => Performed { event: released(order), detail: json!({ "seats": seats }) },
-        Outcome::NoAnswer(silence) => unanswered(silence),
+        Outcome::Answered(()) => ActionOutcome { event: released(order), detail: json!({ "seats": seats }) },
+        Outcome::NoAnswer(failure) => unanswered(failure),
     }
 }
 
 /// Releases what is surely ours: seats that Seating lists under our order and, within our hold window, seats that it
 /// holds for our user.
-async fn look_then_release(context: &Context, order: &Order) -> Performed {
+async fn look_then_release(context: &Context, order: &Order) -> ActionOutcome {
     let mut ours = Vec::new();
     if order.hold == Hold::Allocated {
-        match seating::of_order(&context.config, order.id).await {
+        match seating::allocated_to(&context.config, order.id).await {
             Outcome::Answered(seats) => ours.extend(order.seats.iter().filter(|seat| seats.contains(seat))),
-            Outcome::NoAnswer(silence) => return no_answer(silence.reason),
+            Outcome::NoAnswer(failure) => return no_answer(failure.reason),
         }
     }
     if !order.hold_lapsed() && ours.len() < order.seats.len() {
-        match seating::look(&context.config, order).await {
+        match seating::read_seats(&context.config, order).await {
             Outcome::Answered(seats) => {
                 let looked = order.seats.iter().zip(seats);
                 let held = looked.filter_map(|(id, seat)| {
@@ -256,7 +260,7 @@ async fn look_then_release(context: &Context, order: &Order) -> Performed {
                 });
                 ours = held.chain(ours).collect::<BTreeSet<i32>>().into_iter().collect();
             }
-            Outcome::NoAnswer(silence) => return no_answer(silence.reason),
+            Outcome::NoAnswer(failure) => return no_answer(failure.reason),
         }
     }
     if ours.is_empty() { released(order).into() } else { release(context, order, &ours).await }

@@ -3,7 +3,7 @@
 use super::Context;
 use super::drive::drive;
 use crate::db::DbError;
-use crate::db::orders::{self, Document, Inserted, Request, Stored};
+use crate::db::orders::{self, Document, ExistingOrder, InsertOutcome, PlacingRequest};
 use crate::domain::ids::OrderId;
 use crate::domain::order::{Hold, Order, Phase, Status};
 use crate::domain::retry;
@@ -13,7 +13,7 @@ use anyhow::anyhow;
 use uuid::Uuid;
 
 /// What a placing request came to.
-pub enum Placed {
+pub enum PlaceOutcome {
     /// There is an order, of this request or of an earlier same one.
     Order {
         /// The order as it is now.
@@ -26,40 +26,40 @@ pub enum Placed {
     /// The key was used for another request.
     KeyReused,
     /// Other live orders have these seats; nothing is stored.
-    Taken(Vec<i32>),
+    SeatsTaken(Vec<i32>),
     /// The event may not be ordered; nothing is stored.
     EventNotOnSale,
     /// Catalog does not know the event; nothing is stored.
     EventNotFound,
     /// Catalog does not answer; nothing is stored.
-    CatalogSilent(String),
+    CatalogUnavailable(String),
 }
 
 /// Places an order, or finds the one that the same request placed before. A replay calls no peer.
 ///
 /// # Errors
 /// [`DbError`]; what was begun is finished or undone by the sweep.
-pub async fn place(context: &Context, request: &Request) -> Result<Placed, DbError> {
+pub async fn place(context: &Context, request: &PlacingRequest) -> Result<PlaceOutcome, DbError> {
     let config = &context.config;
     // With the event known to be on sale the insert comes first, and finds the key itself.
     if catalog::cached(config, request.event_id) != Some(EventStatus::OnSale) {
-        if let Some(placed) = earlier(orders::find(config, request).await?) {
+        if let Some(placed) = existing_order(orders::find_by_key(config, request).await?) {
             return Ok(placed);
         }
         match catalog::event(config, request.event_id).await {
             Outcome::Answered(EventStatus::OnSale) => {}
-            Outcome::Answered(EventStatus::NotOnSale) => return Ok(Placed::EventNotOnSale),
-            Outcome::Answered(EventStatus::Unknown) => return Ok(Placed::EventNotFound),
-            Outcome::NoAnswer(silence) => return Ok(Placed::CatalogSilent(silence.reason)),
+            Outcome::Answered(EventStatus::NotOnSale) => return Ok(PlaceOutcome::EventNotOnSale),
+            Outcome::Answered(EventStatus::Unknown) => return Ok(PlaceOutcome::EventNotFound),
+            Outcome::NoAnswer(failure) => return Ok(PlaceOutcome::CatalogUnavailable(failure.reason)),
         }
     }
 
     let id = OrderId(Uuid::now_v7());
     match orders::place(config, id, request).await? {
-        Inserted::Placed => {}
-        Inserted::Taken(seats) => return Ok(Placed::Taken(seats)),
-        Inserted::Exists(stored) => {
-            return earlier(stored)
+        InsertOutcome::Placed => {}
+        InsertOutcome::SeatsTaken(seats) => return Ok(PlaceOutcome::SeatsTaken(seats)),
+        InsertOutcome::Exists(stored) => {
+            return existing_order(stored)
                 .ok_or_else(|| DbError::Unavailable(anyhow!("the key's order is not visible yet")));
         }
     }
@@ -68,14 +68,16 @@ pub async fn place(context: &Context, request: &Request) -> Result<Placed, DbErr
         Some(document) => (stored.order, document),
         None => reload(context, id).await?,
     };
-    Ok(Placed::Order { order: Box::new(order), document, replayed: false })
+    Ok(PlaceOutcome::Order { order: Box::new(order), document, replayed: false })
 }
 
-fn earlier(stored: Stored) -> Option<Placed> {
+fn existing_order(stored: ExistingOrder) -> Option<PlaceOutcome> {
     match stored {
-        Stored::Nothing => None,
-        Stored::Same(order, document) => Some(Placed::Order { order, document, replayed: true }),
-        Stored::Other => Some(Placed::KeyReused),
+        ExistingOrder::None => None,
+        ExistingOrder::SameRequest(order, document) => {
+            Some(PlaceOutcome::Order { order, document, replayed: true })
+        }
+        ExistingOrder::OtherRequest => Some(PlaceOutcome::KeyReused),
     }
 }
 
@@ -86,7 +88,7 @@ async fn reload(context: &Context, id: OrderId) -> Result<(Order, Document), DbE
 }
 
 /// The order as the insert has just stored it.
-fn new_order(context: &Context, id: OrderId, request: &Request) -> Order {
+fn new_order(context: &Context, id: OrderId, request: &PlacingRequest) -> Order {
     Order {
         id,
         version: 1,

@@ -12,7 +12,7 @@ pub const LIMIT: usize = 1_000;
 
 /// Which parked orders and dead letters are meant. `None`: all of them.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct Chosen {
+pub struct RedriveSelection {
     /// Ids of orders.
     pub orders: Option<Vec<Uuid>>,
     /// Ids of messages.
@@ -21,7 +21,7 @@ pub struct Chosen {
 
 /// How many were made due.
 #[derive(Clone, Copy, Debug)]
-pub struct Redriven {
+pub struct RedriveCounts {
     /// Orders that were parked.
     pub orders: i32,
     /// Messages that were dead letters.
@@ -32,11 +32,11 @@ pub struct Redriven {
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn redrive(context: &Context, chosen: &Chosen) -> Result<Redriven, DbError> {
+pub async fn redrive(context: &Context, chosen: &RedriveSelection) -> Result<RedriveCounts, DbError> {
     let (orders, messages) =
         operator::redrive(&context.config, chosen.orders.as_deref(), chosen.messages.as_deref(), LIMIT)
             .await?;
     let fields = json!({ "orders": orders, "messages": messages });
     context.log.line(Level::Info, "redriven by an operator", fields);
-    Ok(Redriven { orders, messages })
+    Ok(RedriveCounts { orders, messages })
 }

@@ -1,7 +1,7 @@
 //! The buyer wants the money back: the tickets are void at once, the money goes back, the seats are freed.
 
 use super::Context;
-use super::buyer_request::{self, Handled};
+use super::buyer_request::{self, RequestOutcome};
 use crate::db::DbError;
 use crate::domain::ids::OrderId;
 use crate::domain::saga::Event;
@@ -11,6 +11,6 @@ use crate::domain::saga::Event;
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn refund(context: &Context, id: OrderId) -> Result<Handled, DbError> {
+pub async fn refund(context: &Context, id: OrderId) -> Result<RequestOutcome, DbError> {
     buyer_request::handle(context, id, Event::RefundRequested).await
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 /// What a sweep did.
 #[derive(Clone, Copy, Default, Debug)]
-pub struct Swept {
+pub struct SweepCounts {
     /// Orders that were due and were moved on.
     pub orders: usize,
     /// Messages that were due and were sent.
@@ -32,13 +32,13 @@ const BUDGET: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// [`DbError`] when due work cannot be claimed.
-pub async fn sweep(context: &Context) -> Result<Swept, DbError> {
+pub async fn sweep(context: &Context) -> Result<SweepCounts, DbError> {
     let (orders, messages) = join(
         until_none_is_due(async || sweep_orders(context, BATCH).await),
         until_none_is_due(async || sweep_messages(context, BATCH).await),
     )
     .await;
-    Ok(Swept { orders: orders?, messages: messages? })
+    Ok(SweepCounts { orders: orders?, messages: messages? })
 }
 
 /// Repeats a batch until it finds nothing or the time is over; how much it did.
@@ -82,7 +82,7 @@ async fn sweep_messages(context: &Context, limit: i32) -> Result<usize, DbError>
 }
 
 /// A little of the sweep: of what is due, a few.
-pub async fn sweep_a_little(context: &Context, due: Due) {
+pub async fn sweep_some(context: &Context, due: Due) {
     let orders = async { if due.orders { sweep_orders(context, 4).await } else { Ok(0) } };
     let messages = async { if due.messages { sweep_messages(context, 4).await } else { Ok(0) } };
     let (orders, messages) = join(orders, messages).await;

@@ -81,7 +81,7 @@ pub fn answer(row: Option<Row>) -> Result<Answer, DbError> {
 
 /// The same; none when the function returned NULL.
 pub fn optional_answer(row: Option<Row>) -> Result<Option<Answer>, DbError> {
-    let mut columns = super::there(row)?;
+    let mut columns = super::require_row(row)?;
     let elements = columns.optional_texts()?.map(Vec::into_iter);
     Ok(elements.map(|elements| Answer { statement: columns.statement, elements, element: 0 }))
 }

@@ -9,7 +9,7 @@
 //!
 //! While the database does not answer, a circuit breaker keeps requests from waiting for it one after the other.
 
-use super::Failure;
+use super::StatementFailure;
 use crate::config::Config;
 use crate::runtime::deadline::timeout;
 use crate::runtime::wakeup::Notify;
@@ -33,7 +33,7 @@ const TIMED_OUT_AFTER: Duration = Duration::from_secs(1);
 const BREAKER_OPEN: Duration = Duration::from_secs(1);
 
 /// A connection with what is known of it.
-pub struct Held {
+pub struct SharedConnection {
     connection: Connection,
     /// How long it took to open, until that has been compared with the time of a statement.
     opened_in: Cell<Option<Duration>>,
@@ -47,7 +47,7 @@ pub struct Held {
 
 #[derive(Default)]
 struct Slot {
-    held: Option<Rc<Held>>,
+    held: Option<Rc<SharedConnection>>,
     /// Somebody is opening one; the others wait for it.
     is_opening: bool,
     /// How many must yet be opened quickly, one after the other, before one is kept.
@@ -64,12 +64,12 @@ thread_local! {
 
 /// The right to use the connection for one statement.
 pub struct Lease {
-    held: Rc<Held>,
+    held: Rc<SharedConnection>,
     begun: Option<Instant>,
 }
 
 impl Lease {
-    fn of(held: Rc<Held>) -> Self {
+    fn of(held: Rc<SharedConnection>) -> Self {
         held.uses.set(held.uses.get().wrapping_add(1));
         held.under_way.set(held.under_way.get() + 1);
         let begun = held.opened_in.get().map(|_| Instant::now());
@@ -82,7 +82,7 @@ impl Lease {
     }
 
     /// The connection, to be discarded if need be when the lease is gone.
-    pub fn held(&self) -> Rc<Held> {
+    pub fn held(&self) -> Rc<SharedConnection> {
         self.held.clone()
     }
 
@@ -113,14 +113,14 @@ impl Drop for Lease {
 }
 
 /// Forgets a connection, because it is closed or in an unknown state: the next statement opens another.
-pub fn discard(held: &Rc<Held>) {
+pub fn discard(held: &Rc<SharedConnection>) {
     // How long the statement took says nothing then.
     held.opened_in.set(None);
     forget(held);
 }
 
 /// Takes a connection out of the slot. It goes back to the host when the statements on it have ended.
-fn forget(held: &Rc<Held>) {
+fn forget(held: &Rc<SharedConnection>) {
     // Dropped outside of the slot: that is a call of the host.
     drop(SLOT.with_borrow_mut(|slot| slot.held.take_if(|kept| Rc::ptr_eq(kept, held))));
 }
@@ -133,7 +133,7 @@ pub fn give_back() {
 
 /// What somebody does who wants a connection.
 enum Step {
-    Use(Rc<Held>),
+    Use(Rc<SharedConnection>),
     Open(Opening),
     Wait,
     Refuse,
@@ -157,14 +157,16 @@ fn step() -> Step {
 }
 
 /// Gets the connection, opening it if there is none.
-pub async fn lease(config: &Config) -> Result<Lease, Failure> {
+pub async fn lease(config: &Config) -> Result<Lease, StatementFailure> {
     loop {
         match step() {
             Step::Use(held) => return Ok(Lease::of(held)),
-            Step::Refuse => return Err(Failure::Connect("no connection in time, a moment ago".into())),
+            Step::Refuse => {
+                return Err(StatementFailure::Connect("no connection in time, a moment ago".into()));
+            }
             Step::Open(_opening) => {
                 let opened = open(config.database.expose().clone()).await;
-                let timed_out = matches!(opened, Err(Failure::TimedOut));
+                let timed_out = matches!(opened, Err(StatementFailure::TimedOut));
                 SLOT.with_borrow_mut(|slot| {
                     slot.retry_at = timed_out.then(|| task::now() + BREAKER_OPEN);
                     slot.held = opened.as_ref().ok().cloned();
@@ -189,12 +191,14 @@ impl Drop for Opening {
     }
 }
 
-async fn open(address: String) -> Result<Rc<Held>, Failure> {
+async fn open(address: String) -> Result<Rc<SharedConnection>, StatementFailure> {
     let begun = Instant::now();
     let mut opening = Box::pin(connect(address, begun));
     match timeout(OPEN_LIMIT, opening.as_mut()).await {
         // The host's own limit ended it, or a network that swallows everything.
-        Some(Err(Failure::Connect(_))) if begun.elapsed() >= TIMED_OUT_AFTER => Err(Failure::TimedOut),
+        Some(Err(StatementFailure::Connect(_))) if begun.elapsed() >= TIMED_OUT_AFTER => {
+            Err(StatementFailure::TimedOut)
+        }
         Some(opened) => opened,
         None => {
             // It goes on in the background. If a connection comes of it all the same, the outage is over.
@@ -203,20 +207,20 @@ async fn open(address: String) -> Result<Rc<Held>, Failure> {
                     SLOT.with_borrow_mut(|slot| slot.retry_at = None);
                 }
             })));
-            Err(Failure::TimedOut)
+            Err(StatementFailure::TimedOut)
         }
     }
 }
 
-async fn connect(address: String, begun: Instant) -> Result<Rc<Held>, Failure> {
+async fn connect(address: String, begun: Instant) -> Result<Rc<SharedConnection>, StatementFailure> {
     let connection = Connection::open(address).await?;
     let opened_in = Cell::new(Some(begun.elapsed()));
     let (is_kept, uses, under_way) = (Cell::new(false), Cell::new(0), Cell::new(0));
-    Ok(Rc::new(Held { connection, opened_in, is_kept, uses, under_way }))
+    Ok(Rc::new(SharedConnection { connection, opened_in, is_kept, uses, under_way }))
 }
 
 /// Takes the connection out of the slot when it is not used any more, or its time is over.
-async fn give_back_in_time(kept: Weak<Held>, end: Instant) {
+async fn give_back_in_time(kept: Weak<SharedConnection>, end: Instant) {
     let mut uses = None;
     while let Some(held) = kept.upgrade() {
         let is_idle = held.under_way.get() == 0 && uses == Some(held.uses.get());

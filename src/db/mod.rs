@@ -71,7 +71,7 @@ async fn query(
     statement: &'static str,
     parameters: impl Fn() -> Vec<ParameterValue>,
 ) -> Result<Option<Row>, DbError> {
-    let values = attempt(config, |lease| only(lease, statement, parameters())).await;
+    let values = run_with_retry(config, |lease| fetch_optional(lease, statement, parameters())).await;
     let values = values.map_err(|error| error.context(name(statement)))?;
     Ok(values.map(|values| Row { statement, values }))
 }
@@ -82,21 +82,21 @@ async fn query_all(
     statement: &'static str,
     parameters: impl Fn() -> Vec<ParameterValue>,
 ) -> Result<Vec<Row>, DbError> {
-    let rows = attempt(config, |lease| all(lease, statement, parameters())).await;
+    let rows = run_with_retry(config, |lease| fetch_all(lease, statement, parameters())).await;
     let rows = rows.map_err(|error| error.context(name(statement)))?;
     Ok(rows.into_iter().map(|values| Row { statement, values }).collect())
 }
 
 /// Runs a statement on the instance's connection. One that turns out to be closed is reopened once.
-async fn attempt<T: 'static, F>(config: &Config, run: impl Fn(Lease) -> F) -> Result<T, DbError>
+async fn run_with_retry<T: 'static, F>(config: &Config, run: impl Fn(Lease) -> F) -> Result<T, DbError>
 where
-    F: Future<Output = Result<T, Failure>> + 'static,
+    F: Future<Output = Result<T, StatementFailure>> + 'static,
 {
     let mut retried = false;
     loop {
         let lease = connection::lease(config).await?;
         let held = lease.held();
-        let result = within(STATEMENT_DEADLINE, run(lease)).await.unwrap_or(Err(Failure::TimedOut));
+        let result = within(STATEMENT_DEADLINE, run(lease)).await.unwrap_or(Err(StatementFailure::TimedOut));
         match result {
             Ok(result) => return Ok(result),
             Err(failure) => {
@@ -114,11 +114,11 @@ where
 
 /// The statement's end comes first: then the row is there, and the host need not wake us once more for it. For one row, that
 /// is: of more than four, which the host lets wait, the end would never come.
-async fn only(
+async fn fetch_optional(
     lease: Lease,
     statement: &str,
     parameters: Vec<ParameterValue>,
-) -> Result<Option<Vec<DbValue>>, Failure> {
+) -> Result<Option<Vec<DbValue>>, StatementFailure> {
     let (_, mut rows, end) = lease.connection().query(statement, parameters).await?.into_inner();
     // Errors of execution, such as a violated constraint, arrive only here.
     end.await.map_err(SpinError::PgError)?;
@@ -126,11 +126,11 @@ async fn only(
 }
 
 /// Drains the rows first, because the host lets only a few of them wait.
-async fn all(
+async fn fetch_all(
     lease: Lease,
     statement: &str,
     parameters: Vec<ParameterValue>,
-) -> Result<Vec<Vec<DbValue>>, Failure> {
+) -> Result<Vec<Vec<DbValue>>, StatementFailure> {
     let (_, mut stream, end) = lease.connection().query(statement, parameters).await?.into_inner();
     let mut rows = Vec::new();
     while let Some(row) = stream.next().await {
@@ -142,7 +142,7 @@ async fn all(
 
 /// A failed attempt at a statement.
 #[derive(Clone, Debug)]
-enum Failure {
+enum StatementFailure {
     /// The connection could not be opened.
     Connect(String),
     /// The connection is closed: the server went away since it was opened.
@@ -157,7 +157,7 @@ enum Failure {
     Other(String),
 }
 
-impl Failure {
+impl StatementFailure {
     fn discards_connection(&self) -> bool {
         match self {
             Self::Closed(_) | Self::Refused(..) | Self::TimedOut => true,
@@ -177,7 +177,7 @@ impl Failure {
     }
 }
 
-impl From<SpinError> for Failure {
+impl From<SpinError> for StatementFailure {
     fn from(error: SpinError) -> Self {
         match error {
             SpinError::PgError(PgError::ConnectionFailed(message)) => Self::Connect(message),
@@ -208,15 +208,19 @@ impl From<SpinError> for Failure {
     }
 }
 
-impl From<Failure> for DbError {
-    fn from(failure: Failure) -> Self {
+impl From<StatementFailure> for DbError {
+    fn from(failure: StatementFailure) -> Self {
         match failure {
-            Failure::Connect(message) => Self::Unavailable(anyhow!(message).context("no connection")),
-            Failure::Closed(message) => Self::Unavailable(anyhow!(message).context("the connection broke")),
-            Failure::Conflict(message) => Self::Unavailable(anyhow!(message).context("conflict")),
-            Failure::Refused(code, message) => Self::Unavailable(anyhow!("{message} ({code})")),
-            Failure::TimedOut => Self::Unavailable(anyhow!("no answer in time")),
-            Failure::Other(message) => Self::Broken(anyhow!(message)),
+            StatementFailure::Connect(message) => {
+                Self::Unavailable(anyhow!(message).context("no connection"))
+            }
+            StatementFailure::Closed(message) => {
+                Self::Unavailable(anyhow!(message).context("the connection broke"))
+            }
+            StatementFailure::Conflict(message) => Self::Unavailable(anyhow!(message).context("conflict")),
+            StatementFailure::Refused(code, message) => Self::Unavailable(anyhow!("{message} ({code})")),
+            StatementFailure::TimedOut => Self::Unavailable(anyhow!("no answer in time")),
+            StatementFailure::Other(message) => Self::Broken(anyhow!(message)),
         }
     }
 }
@@ -274,7 +278,7 @@ impl Columns {
 }
 
 /// The columns of a row that must be there.
-fn there(row: Option<Row>) -> Result<Columns, DbError> {
+fn require_row(row: Option<Row>) -> Result<Columns, DbError> {
     row.map(Columns::of).ok_or_else(|| DbError::Broken(anyhow!("a statement gave no row")))
 }
 

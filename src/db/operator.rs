@@ -1,7 +1,7 @@
 //! The statements of those who run the service.
 
 use super::answer::named;
-use super::{DbError, query, there};
+use super::{DbError, query, require_row};
 use crate::config::Config;
 use spin_sdk::pg::ParameterValue;
 use uuid::Uuid;
@@ -15,7 +15,7 @@ const LIST_LIMIT: i32 = 1_000;
 /// [`DbError`].
 pub async fn stuck(config: &Config) -> Result<String, DbError> {
     let parameters = || named!("sql/list_stuck.sql": p_limit = ParameterValue::Int32(LIST_LIMIT));
-    there(query(config, include_str!("sql/list_stuck.sql"), parameters).await?)?.text()
+    require_row(query(config, include_str!("sql/list_stuck.sql"), parameters).await?)?.text()
 }
 
 /// What keeps a database that answers from all that is asked of it: `read-only`, or `old schema`, which lacks a table file
@@ -24,7 +24,7 @@ pub async fn stuck(config: &Config) -> Result<String, DbError> {
 /// # Errors
 /// [`DbError`]; `Broken` where it has no schema of ours at all.
 pub async fn check_schema(config: &Config) -> Result<Option<String>, DbError> {
-    there(query(config, include_str!("sql/check_schema.sql"), Vec::new).await?)?.optional_text()
+    require_row(query(config, include_str!("sql/check_schema.sql"), Vec::new).await?)?.optional_text()
 }
 
 /// Makes parked orders and dead letters due: those named, or all where a list is `None`; how many orders and messages.
@@ -44,7 +44,7 @@ pub async fn redrive(
             p_limit = ParameterValue::Int32(limit as i32),
         }
     };
-    let mut row = there(query(config, include_str!("sql/redrive_stuck.sql"), parameters).await?)?;
+    let mut row = require_row(query(config, include_str!("sql/redrive_stuck.sql"), parameters).await?)?;
     Ok((row.int()?, row.int()?))
 }
 

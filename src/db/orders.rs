@@ -19,7 +19,7 @@ pub type Document = String;
 
 /// A placing request that passed validation.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct PlacingRequest {
     /// The client's key.
     pub key: IdempotencyKey,
     /// See [`crate::domain::seats::request_hash`].
@@ -34,31 +34,31 @@ pub struct Request {
 
 /// What is stored under an idempotency key.
 #[derive(Debug)]
-pub enum Stored {
+pub enum ExistingOrder {
     /// Nothing.
-    Nothing,
+    None,
     /// The order that the same request placed.
-    Same(Box<Order>, Document),
+    SameRequest(Box<Order>, Document),
     /// Something that another request placed.
-    Other,
+    OtherRequest,
 }
 
 /// What became of a new order.
 #[derive(Debug)]
-pub enum Inserted {
+pub enum InsertOutcome {
     /// It is stored.
     Placed,
     /// Nothing is stored: other live orders have these seats.
-    Taken(Vec<i32>),
+    SeatsTaken(Vec<i32>),
     /// Nothing is stored: the key is in use.
-    Exists(Stored),
+    Exists(ExistingOrder),
 }
 
 /// Looks an idempotency key up.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn find(config: &Config, request: &Request) -> Result<Stored, DbError> {
+pub async fn find_by_key(config: &Config, request: &PlacingRequest) -> Result<ExistingOrder, DbError> {
     let parameters = || {
         named! { "sql/find_order.sql":
             p_key = text(request.key.as_str()),
@@ -70,14 +70,14 @@ pub async fn find(config: &Config, request: &Request) -> Result<Stored, DbError>
     };
     let mut answer = answer(query(config, include_str!("sql/find_order.sql"), parameters).await?)?;
     let outcome = answer.text()?;
-    stored(&outcome, &mut answer)
+    existing(&outcome, &mut answer)
 }
 
 /// Stores a new order in phase `reserving`, its claims and its journal's first entry; or nothing at all.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn place(config: &Config, id: OrderId, request: &Request) -> Result<Inserted, DbError> {
+pub async fn place(config: &Config, id: OrderId, request: &PlacingRequest) -> Result<InsertOutcome, DbError> {
     let parameters = || {
         named! { "sql/place_order.sql":
             p_id = uuid(id.0),
@@ -95,21 +95,21 @@ pub async fn place(config: &Config, id: OrderId, request: &Request) -> Result<In
     let mut answer = answer(query(config, include_str!("sql/place_order.sql"), parameters).await?)?;
     let outcome = answer.text()?;
     Ok(match &outcome[..] {
-        "placed" => Inserted::Placed,
-        "taken" => Inserted::Taken(answer.ints()?),
-        other => match stored(other, &mut answer)? {
+        "placed" => InsertOutcome::Placed,
+        "taken" => InsertOutcome::SeatsTaken(answer.ints()?),
+        other => match existing(other, &mut answer)? {
             // The statement was repeated on a new connection, and had succeeded on the old one.
-            Stored::Same(order, _) if order.id == id => Inserted::Placed,
-            stored => Inserted::Exists(stored),
+            ExistingOrder::SameRequest(order, _) if order.id == id => InsertOutcome::Placed,
+            stored => InsertOutcome::Exists(stored),
         },
     })
 }
 
-fn stored(outcome: &str, answer: &mut Answer) -> Result<Stored, DbError> {
+fn existing(outcome: &str, answer: &mut Answer) -> Result<ExistingOrder, DbError> {
     Ok(match outcome {
-        "none" => Stored::Nothing,
-        "other" => Stored::Other,
-        "same" => Stored::Same(Box::new(order(&answer.text()?)?), answer.text()?),
+        "none" => ExistingOrder::None,
+        "other" => ExistingOrder::OtherRequest,
+        "same" => ExistingOrder::SameRequest(Box::new(order(&answer.text()?)?), answer.text()?),
         unknown => return Err(DbError::Broken(anyhow!("unknown outcome {unknown}"))),
     })
 }

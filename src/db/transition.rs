@@ -15,20 +15,20 @@ use uuid::Uuid;
 
 /// What became of a transition.
 #[derive(Debug)]
-pub enum Applied {
+pub enum StoreOutcome {
     /// It is stored; the order as it is now, and its document if it was asked for.
-    Yes(Box<Order>, Option<Document>),
+    Stored(Box<Order>, Option<Document>),
     /// Somebody else made a transition meanwhile; the order as it is now.
     Conflict(Box<Order>, Option<Document>),
     /// Its claims cannot be taken: another live order has one of the seats.
-    Claimed(Box<Order>),
+    SeatsClaimed(Box<Order>),
     /// There is no such order (a crash of PostgreSQL may lose one that was just placed).
     Gone,
 }
 
 /// What the journal says of a transition beside what changed.
 #[derive(Clone, Copy, Debug)]
-pub struct Entry<'a> {
+pub struct JournalEntry<'a> {
     /// The event's name.
     pub event: &'a str,
     /// Who caused it: `client`, `payment`, `sweep` or `operator`.
@@ -39,7 +39,7 @@ pub struct Entry<'a> {
 
 /// What a transition needs that the pure domain cannot make: randomness and the outbox message.
 #[derive(Debug, Default)]
-pub struct Made {
+pub struct Generated {
     /// One id and code per seat, when tickets are issued, in the order of the order's seats.
     pub tickets: Vec<(Uuid, String)>,
     /// The message that goes out with it.
@@ -58,21 +58,21 @@ pub async fn store(
     config: &Config,
     before: &Order,
     transition: Transition,
-    entry: Entry<'_>,
-    made: &Made,
+    entry: JournalEntry<'_>,
+    generated: &Generated,
     with_document: bool,
-) -> Result<Applied, DbError> {
-    let parameters = || parameters(config, before, &transition, entry, made, with_document);
+) -> Result<StoreOutcome, DbError> {
+    let parameters = || parameters(config, before, &transition, entry, generated, with_document);
     let mut answer = answer(query(config, include_str!("sql/store_transition.sql"), parameters).await?)?;
     let outcome = answer.text()?;
     Ok(match &outcome[..] {
         "applied" => {
             let order = after(transition.order, &mut answer)?;
-            Applied::Yes(Box::new(order), answer.optional_text())
+            StoreOutcome::Stored(Box::new(order), answer.optional_text())
         }
-        "conflict" => Applied::Conflict(Box::new(order(&answer.text()?)?), answer.optional_text()),
-        "claimed" => Applied::Claimed(Box::new(order(&answer.text()?)?)),
-        "gone" => Applied::Gone,
+        "conflict" => StoreOutcome::Conflict(Box::new(order(&answer.text()?)?), answer.optional_text()),
+        "claimed" => StoreOutcome::SeatsClaimed(Box::new(order(&answer.text()?)?)),
+        "gone" => StoreOutcome::Gone,
         unknown => return Err(DbError::Broken(anyhow!("store_transition: unknown outcome {unknown}"))),
     })
 }
@@ -94,19 +94,19 @@ fn parameters(
     config: &Config,
     before: &Order,
     transition: &Transition,
-    entry: Entry<'_>,
-    made: &Made,
+    entry: JournalEntry<'_>,
+    generated: &Generated,
     with_document: bool,
 ) -> Vec<ParameterValue> {
     use ParameterValue::{Boolean, Int32, Int64};
     let order = &transition.order;
-    let (due, due_ms) = due(transition, made);
+    let (due, due_ms) = due(transition, generated);
     let [subtotal, tax, total, codes, prices] = priced(transition);
-    let [ticket_ids, ticket_codes] = tickets(made);
+    let [ticket_ids, ticket_codes] = tickets(generated);
     named! { "sql/store_transition.sql":
         p_id = uuid(order.id.0),
         p_version = Int32(order.version),
-        p_lease = made.lease.map_or(ParameterValue::DbNull, Int32),
+        p_lease = generated.lease.map_or(ParameterValue::DbNull, Int32),
         p_was_status = text(before.status.as_str()),
         p_was_phase = text(before.phase.as_str()),
         p_status = text(order.status.as_str()),
@@ -131,13 +131,13 @@ fn parameters(
         p_event = text(entry.event),
         p_actor = text(entry.actor),
         p_data = json(entry.data),
-        p_more = more(config, before, transition, made),
+        p_more = more(config, before, transition, generated),
         p_document = Boolean(with_document),
     }
 }
 
 /// The kind of due, and its milliseconds where it has some.
-fn due(transition: &Transition, made: &Made) -> (&'static str, u64) {
+fn due(transition: &Transition, generated: &Generated) -> (&'static str, u64) {
     let order = &transition.order;
     match transition.due {
         Due::Never => ("never", 0),
@@ -149,7 +149,7 @@ fn due(transition: &Transition, made: &Made) -> (&'static str, u64) {
         Due::Held => ("in", retry::lease_ms(order.phase)),
         Due::Backoff => {
             let cap_ms = retry::order_backoff_cap_ms(order.attempts);
-            ("in", retry::backoff_ms(order.attempts, cap_ms, made.jitter))
+            ("in", retry::backoff_ms(order.attempts, cap_ms, generated.jitter))
         }
     }
 }
@@ -172,18 +172,18 @@ fn priced(transition: &Transition) -> [ParameterValue; 5] {
 }
 
 /// Ids and codes of the tickets, when they are issued.
-fn tickets(made: &Made) -> [ParameterValue; 2] {
-    if made.tickets.is_empty() {
+fn tickets(generated: &Generated) -> [ParameterValue; 2] {
+    if generated.tickets.is_empty() {
         return [const { ParameterValue::DbNull }; 2];
     }
     [
-        ParameterValue::ArrayStr(made.tickets.iter().map(|(id, _)| Some(id.to_string())).collect()),
-        ParameterValue::ArrayStr(made.tickets.iter().map(|(_, code)| Some(code.clone())).collect()),
+        ParameterValue::ArrayStr(generated.tickets.iter().map(|(id, _)| Some(id.to_string())).collect()),
+        ParameterValue::ArrayStr(generated.tickets.iter().map(|(_, code)| Some(code.clone())).collect()),
     ]
 }
 
 /// What is rare in an order's life; NULL when there is nothing of it.
-fn more(config: &Config, before: &Order, transition: &Transition, made: &Made) -> ParameterValue {
+fn more(config: &Config, before: &Order, transition: &Transition, generated: &Generated) -> ParameterValue {
     let order = &transition.order;
     let mut more = Map::new();
     let mut put = |name: &str, value: Value| drop(more.insert(name.to_owned(), value));
@@ -215,7 +215,7 @@ fn more(config: &Config, before: &Order, transition: &Transition, made: &Made) -
     if is_about_refund(before, order) {
         put("refund_was", json!(before.payment_status()));
     }
-    if let Some(message) = &made.message {
+    if let Some(message) = &generated.message {
         let message = json!({
             "id": message.id,
             "kind": message.kind,

@@ -1,7 +1,7 @@
 //! The statements about the service's own work: counts and their summary.
 
 use super::answer::named;
-use super::{DbError, json, query, there};
+use super::{DbError, json, query, require_row};
 use crate::config::Config;
 use anyhow::Error;
 use serde_json::Value;
@@ -21,7 +21,7 @@ pub struct Due {
 /// [`DbError`].
 pub async fn flush(config: &Config, counts: &Value) -> Result<Due, DbError> {
     let parameters = || named!("sql/flush_work.sql": p_counts = json(counts));
-    let mut row = there(query(config, include_str!("sql/flush_work.sql"), parameters).await?)?;
+    let mut row = require_row(query(config, include_str!("sql/flush_work.sql"), parameters).await?)?;
     let due = row.optional_texts()?.unwrap_or_default();
     let has = |name: &str| due.iter().any(|due| due.as_deref() == Some(name));
     Ok(Due { orders: has("orders"), messages: has("messages") })
@@ -32,7 +32,8 @@ pub async fn flush(config: &Config, counts: &Value) -> Result<Due, DbError> {
 /// # Errors
 /// [`DbError`].
 pub async fn summary(config: &Config) -> Result<Value, DbError> {
-    let summary = there(query(config, include_str!("sql/read_metrics.sql"), Vec::new).await?)?.text()?;
+    let summary =
+        require_row(query(config, include_str!("sql/read_metrics.sql"), Vec::new).await?)?.text()?;
     serde_json::from_str(&summary)
         .map_err(|error| DbError::Broken(Error::new(error).context("the JSON of read_metrics")))
 }

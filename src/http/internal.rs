@@ -7,7 +7,7 @@ use super::request::{RequestBody, RequestHead};
 use super::response::Reply;
 use super::validation::FieldErrors;
 use crate::commands::Context;
-use crate::commands::redrive::{self, Chosen};
+use crate::commands::redrive::{self, RedriveSelection};
 use crate::commands::sweep;
 use crate::domain::ids::parse_uuid;
 use crate::queries::stuck as stuck_query;
@@ -62,15 +62,15 @@ pub fn require_token(context: &Context, head: &RequestHead) -> Result<(), ApiErr
 ///
 /// # Errors
 /// 422 with every invalid field.
-fn parse_redrive(fields: &Map<String, Value>) -> Result<Chosen, ApiError> {
+fn parse_redrive(fields: &Map<String, Value>) -> Result<RedriveSelection, ApiError> {
     if fields.is_empty() {
-        return Ok(Chosen::default());
+        return Ok(RedriveSelection::default());
     }
     let mut errors = FieldErrors::default();
     errors.reject_unknown_members(fields, &["orders", "messages"]);
     let (orders, messages) = (ids(fields, "orders", &mut errors), ids(fields, "messages", &mut errors));
     errors.into_result()?;
-    Ok(Chosen { orders: Some(orders), messages: Some(messages) })
+    Ok(RedriveSelection { orders: Some(orders), messages: Some(messages) })
 }
 
 /// A list of ids; empty when it is not there.
@@ -100,7 +100,7 @@ mod tests {
     fn a_redrive_is_of_all_or_of_what_is_listed() {
         let id = "01980000-0000-7000-8000-000000000000";
         let parse = |body: Value| parse_redrive(body.as_object().unwrap()).map_err(|error| error.pointers());
-        assert_eq!(parse(json!({})).unwrap(), Chosen::default());
+        assert_eq!(parse(json!({})).unwrap(), RedriveSelection::default());
         let selection = parse(json!({"orders": [id]})).unwrap();
         assert_eq!((selection.orders.unwrap().len(), selection.messages), (1, Some(vec![])));
         assert_eq!(

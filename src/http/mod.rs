@@ -20,8 +20,8 @@ pub mod validation;
 pub mod webhook_signature;
 
 use crate::commands::Context;
+use crate::commands::background::{self, InFlightRequest};
 use crate::commands::deliver::deliver_all;
-use crate::commands::housekeeping::{self, Serving};
 use crate::config;
 use crate::runtime::task;
 use crate::telemetry::log::{self, Log};
@@ -35,7 +35,7 @@ use spin_sdk::wasip3::http::types::{Request, Response};
 
 /// Answers one request. What can wait is done after the response, in a background task.
 pub async fn serve(request: Request) -> Response {
-    let (begun, serving) = (task::now(), Serving::begin());
+    let (begun, serving) = (task::now(), InFlightRequest::begin());
     let (head, body) = request::split(request);
     let request_id = head.request_id();
     let log = Log::new(&request_id);
@@ -87,11 +87,11 @@ fn answer_misconfigured(
 /// Whether anything is to be done after the response. For most requests of a busy instance nothing is, and a background task
 /// costs calls of the host.
 fn has_background_work(context: &Context) -> bool {
-    !context.messages.borrow().is_empty() || housekeeping::is_due()
+    !context.messages.borrow().is_empty() || background::is_due()
 }
 
 /// After the response: the notifications of this request's order, and the instance's housekeeping.
 async fn work_in_background(context: Context) {
     deliver_all(&context).await;
-    housekeeping::keep_house(&context).await;
+    background::flush_and_sweep(&context).await;
 }

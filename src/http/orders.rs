@@ -4,7 +4,7 @@ use super::body;
 use super::problem::ApiError;
 use super::request::{RequestBody, RequestHead};
 use super::response::{POLL_AFTER_SECONDS, Reply};
-use crate::commands::buyer_request::Handled;
+use crate::commands::buyer_request::RequestOutcome;
 use crate::commands::{Context, cancel_order, refund_order};
 use crate::domain::ids::{OrderId, parse_uuid};
 use crate::domain::order::Status;
@@ -51,9 +51,9 @@ pub async fn cancel(
     let id = order_id(id)?;
     body::require_no_members(head, body).await?;
     match cancel_order::cancel(context, id).await? {
-        Handled::Granted(_, document) => Ok(Reply::json_text(StatusCode::OK, document)),
-        Handled::Refused(order) => Err(ApiError::order_not_cancellable(&order)),
-        Handled::OrderNotFound => Err(ApiError::order_not_found()),
+        RequestOutcome::Granted(_, document) => Ok(Reply::json_text(StatusCode::OK, document)),
+        RequestOutcome::Refused(order) => Err(ApiError::order_not_cancellable(&order)),
+        RequestOutcome::OrderNotFound => Err(ApiError::order_not_found()),
     }
 }
 
@@ -70,15 +70,15 @@ pub async fn refund(
     let id = order_id(id)?;
     body::require_no_members(head, body).await?;
     match refund_order::refund(context, id).await? {
-        Handled::Granted(order, document) if order.status == Status::Refunded => {
+        RequestOutcome::Granted(order, document) if order.status == Status::Refunded => {
             Ok(Reply::json_text(StatusCode::OK, document))
         }
         // Payment has not answered; the service goes on asking.
-        Handled::Granted(_, document) => {
+        RequestOutcome::Granted(_, document) => {
             Ok(Reply::json_text(StatusCode::ACCEPTED, document).with_header(RETRY_AFTER, POLL_AFTER_SECONDS))
         }
-        Handled::Refused(order) => Err(ApiError::order_not_refundable(&order)),
-        Handled::OrderNotFound => Err(ApiError::order_not_found()),
+        RequestOutcome::Refused(order) => Err(ApiError::order_not_refundable(&order)),
+        RequestOutcome::OrderNotFound => Err(ApiError::order_not_found()),
     }
 }
 

@@ -7,7 +7,7 @@ use super::response::Reply;
 use super::validation::FieldErrors;
 use super::webhook_signature;
 use crate::commands::Context;
-use crate::commands::payment_callback::{self, Callback, Heard};
+use crate::commands::payment_callback::{self, Callback, CallbackOutcome};
 use crate::domain::ids::{OrderId, PaymentId, parse_uuid};
 use crate::domain::order::PaymentStatus;
 use ::http::StatusCode;
@@ -32,13 +32,18 @@ pub async fn handle(context: &Context, head: &RequestHead, body: RequestBody) ->
     };
     let callback = parse(&body::parse_object(&body)?)?;
     let about = |error: ApiError| error.about(callback.order_id);
-    match payment_callback::hear(context, callback, is_verified).await.map_err(|error| about(error.into()))? {
-        Heard::Applied(document) => Ok(ok(&document, None)),
-        Heard::AlreadyProcessed(document) => Ok(ok(&document, Some("already processed"))),
-        Heard::StillPending(document) => Ok(ok(&document, Some("payment still pending"))),
-        Heard::OrderNotFound => Err(ApiError::order_not_found()),
-        Heard::Rejected(why) => Err(about(ApiError::callback_rejected(why))),
-        Heard::PaymentSilent(reason) => Err(about(ApiError::peer_unavailable("Payment", reason))),
+    match payment_callback::handle(context, callback, is_verified)
+        .await
+        .map_err(|error| about(error.into()))?
+    {
+        CallbackOutcome::Applied(document) => Ok(ok(&document, None)),
+        CallbackOutcome::AlreadyProcessed(document) => Ok(ok(&document, Some("already processed"))),
+        CallbackOutcome::StillPending(document) => Ok(ok(&document, Some("payment still pending"))),
+        CallbackOutcome::OrderNotFound => Err(ApiError::order_not_found()),
+        CallbackOutcome::Rejected(why) => Err(about(ApiError::callback_rejected(why))),
+        CallbackOutcome::PaymentUnavailable(reason) => {
+            Err(about(ApiError::peer_unavailable("Payment", reason)))
+        }
     }
 }
 

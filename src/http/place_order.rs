@@ -6,8 +6,8 @@ use super::request::{RequestBody, RequestHead};
 use super::response::{POLL_AFTER_SECONDS, Reply};
 use super::validation::{FieldErrors, POSITIVE_INT};
 use crate::commands::Context;
-use crate::commands::place_order::{self, Placed};
-use crate::db::orders::Request;
+use crate::commands::place_order::{self, PlaceOutcome};
+use crate::db::orders::PlacingRequest;
 use crate::domain::ids::parse_positive_int;
 use crate::domain::key::IdempotencyKey;
 use crate::domain::order::{Order, Phase, Status};
@@ -31,12 +31,12 @@ pub async fn handle(context: &Context, head: &RequestHead, body: RequestBody) ->
     let body = body::read(body).await?;
     let request = parse(key, &body::parse_object(&body)?, context.config.max_seats_per_order)?;
     match place_order::place(context, &request).await? {
-        Placed::Order { order, document, replayed } => answer(&order, document, replayed),
-        Placed::KeyReused => Err(ApiError::key_reused()),
-        Placed::Taken(seats) => Err(ApiError::seats_taken(&seats)),
-        Placed::EventNotOnSale => Err(ApiError::event_not_on_sale(request.event_id)),
-        Placed::EventNotFound => Err(ApiError::event_not_found(request.event_id)),
-        Placed::CatalogSilent(reason) => Err(ApiError::peer_unavailable("Catalog", reason)),
+        PlaceOutcome::Order { order, document, replayed } => answer(&order, document, replayed),
+        PlaceOutcome::KeyReused => Err(ApiError::key_reused()),
+        PlaceOutcome::SeatsTaken(seats) => Err(ApiError::seats_taken(&seats)),
+        PlaceOutcome::EventNotOnSale => Err(ApiError::event_not_on_sale(request.event_id)),
+        PlaceOutcome::EventNotFound => Err(ApiError::event_not_found(request.event_id)),
+        PlaceOutcome::CatalogUnavailable(reason) => Err(ApiError::peer_unavailable("Catalog", reason)),
     }
 }
 
@@ -80,7 +80,11 @@ fn idempotency_key(head: &RequestHead) -> Result<IdempotencyKey, ApiError> {
 ///
 /// # Errors
 /// 422 with every invalid field.
-fn parse(key: IdempotencyKey, fields: &Map<String, Value>, max_seats: usize) -> Result<Request, ApiError> {
+fn parse(
+    key: IdempotencyKey,
+    fields: &Map<String, Value>,
+    max_seats: usize,
+) -> Result<PlacingRequest, ApiError> {
     let mut errors = FieldErrors::default();
     let mut number = |name: &str| {
         let value = fields.get(name);
@@ -94,9 +98,13 @@ fn parse(key: IdempotencyKey, fields: &Map<String, Value>, max_seats: usize) -> 
     let (user_id, event_id) = (number("user_id"), number("event_id"));
     let seats = seats(fields.get("seats"), max_seats, &mut errors);
     match (user_id, event_id, seats) {
-        (Some(user_id), Some(event_id), Some(seats)) if errors.is_empty() => {
-            Ok(Request { key, hash: request_hash(user_id, event_id, &seats), user_id, event_id, seats })
-        }
+        (Some(user_id), Some(event_id), Some(seats)) if errors.is_empty() => Ok(PlacingRequest {
+            key,
+            hash: request_hash(user_id, event_id, &seats),
+            user_id,
+            event_id,
+            seats,
+        }),
         _ => Err(errors.into()),
     }
 }

@@ -21,16 +21,16 @@ pub enum EventStatus {
 }
 
 thread_local! {
-    static KNOWN: RefCell<HashMap<i32, (EventStatus, Instant)>> = RefCell::new(HashMap::new());
+    static CACHE: RefCell<HashMap<i32, (EventStatus, Instant)>> = RefCell::new(HashMap::new());
 }
 
 /// Events kept at most; beyond it all are forgotten, which costs one question each.
-const KEPT: usize = 1_000;
+const CACHE_CAPACITY: usize = 1_000;
 
 /// The event's status as this instance learnt it within `catalog_cache_seconds`.
 pub fn cached(config: &Config, event_id: i32) -> Option<EventStatus> {
     let lifetime = Duration::from_secs(config.catalog_cache_seconds.into());
-    KNOWN.with_borrow(|known| {
+    CACHE.with_borrow(|known| {
         known.get(&event_id).filter(|(_, since)| since.elapsed() < lifetime).map(|(status, _)| *status)
     })
 }
@@ -48,7 +48,7 @@ pub async fn event(config: &Config, event_id: i32) -> Outcome<EventStatus> {
     };
     let answer = match send(call).await {
         Ok(answer) => answer,
-        Err(silence) => return Outcome::NoAnswer(silence),
+        Err(failure) => return Outcome::NoAnswer(failure),
     };
     let status = match answer.status {
         StatusCode::OK => match answer.json::<Event>(NAME) {
@@ -60,8 +60,8 @@ pub async fn event(config: &Config, event_id: i32) -> Outcome<EventStatus> {
         _ => return answer.unusable(NAME),
     };
     if status == EventStatus::OnSale && config.catalog_cache_seconds > 0 {
-        KNOWN.with_borrow_mut(|known| {
-            if known.len() >= KEPT {
+        CACHE.with_borrow_mut(|known| {
+            if known.len() >= CACHE_CAPACITY {
                 known.clear();
             }
             known.insert(event_id, (status, Instant::now()));

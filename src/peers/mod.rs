@@ -54,12 +54,12 @@ pub enum Outcome<T> {
     /// The peer answered, and the answer makes sense.
     Answered(T),
     /// No answer in time, or one that says nothing: its effect is unknown.
-    NoAnswer(Silence),
+    NoAnswer(CallFailure),
 }
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub struct Silence {
+pub struct CallFailure {
     /// For logs and the journal.
     pub reason: String,
     /// The request was sent and nobody answered it, so that it may still take effect: we hung up, the connection broke,
@@ -67,14 +67,14 @@ pub struct Silence {
     pub may_land: bool,
 }
 
-impl From<String> for Silence {
+impl From<String> for CallFailure {
     /// The peer answered, and the answer says nothing.
     fn from(reason: String) -> Self {
         Self { reason, may_land: false }
     }
 }
 
-impl Silence {
+impl CallFailure {
     fn unanswered(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), may_land: true }
     }
@@ -92,15 +92,15 @@ impl Silence {
 ///
 /// # Errors
 /// Why there is no answer. It says nothing about the call's effect.
-pub async fn send(call: Call<'_>) -> Result<Answer, Silence> {
+pub async fn send(call: Call<'_>) -> Result<Answer, CallFailure> {
     let name = call.name;
     let deadline = Duration::from_millis(call.deadline_ms);
-    let result = within(deadline, exchange(Prepared::of(call)))
-        .await
-        .unwrap_or_else(|| Err(Silence::unanswered(format!("no answer within {} ms", deadline.as_millis()))));
+    let result = within(deadline, exchange(Prepared::of(call))).await.unwrap_or_else(|| {
+        Err(CallFailure::unanswered(format!("no answer within {} ms", deadline.as_millis())))
+    });
     let status = result.as_ref().ok().map(|answer| answer.status);
     work::add(Count::PeerCall { call: name, status }, 1.0);
-    result.map_err(|silence| Silence { reason: format!("{name}: {}", silence.reason), ..silence })
+    result.map_err(|failure| CallFailure { reason: format!("{name}: {}", failure.reason), ..failure })
 }
 
 /// A call as the host takes it, which outlives whoever waits for it.
@@ -133,7 +133,7 @@ impl Prepared {
     }
 }
 
-async fn exchange(call: Prepared) -> Result<Answer, Silence> {
+async fn exchange(call: Prepared) -> Result<Answer, CallFailure> {
     let is_post = !call.body.is_empty();
     let length = call.body.len().to_string();
     let mut headers = vec![(ACCEPT, "application/json"), (USER_AGENT, "order-service")];
@@ -157,7 +157,7 @@ async fn exchange(call: Prepared) -> Result<Answer, Silence> {
     if task::now() > call.send_by {
         return Err("not sent, because the instance had no time for it".to_owned().into());
     }
-    let response = client::send(request).await.map_err(|code| Silence::of(&code))?;
+    let response = client::send(request).await.map_err(|code| CallFailure::of(&code))?;
 
     let status = StatusCode::from_u16(response.get_status_code())
         .map_err(|_| "a status code outside of 100 to 999".to_owned())?;
@@ -171,7 +171,7 @@ async fn exchange(call: Prepared) -> Result<Answer, Silence> {
             Err(format!("status {} with more than {ANSWER_LIMIT} bytes", status.as_u16()).into())
         }
         Err(code) => {
-            Err(Silence::unanswered(format!("status {}, body broken off: {code:?}", status.as_u16())))
+            Err(CallFailure::unanswered(format!("status {}, body broken off: {code:?}", status.as_u16())))
         }
     }
 }
@@ -222,6 +222,6 @@ impl Answer {
     pub fn unusable<T>(&self, name: &str) -> Outcome<T> {
         let reason = format!("{name}: status {}", self.status.as_u16());
         let may_land = matches!(self.status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT);
-        Outcome::NoAnswer(Silence { reason, may_land })
+        Outcome::NoAnswer(CallFailure { reason, may_land })
     }
 }

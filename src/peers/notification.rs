@@ -6,7 +6,7 @@ use crate::domain::message::Message;
 use crate::domain::retry;
 
 /// Why a message was not taken.
-pub struct NotTaken {
+pub struct NotDelivered {
     /// For logs and the outbox row.
     pub reason: String,
     /// Seconds that Notification asks us to wait.
@@ -16,8 +16,8 @@ pub struct NotTaken {
 /// Delivers a message. Its id goes along as `Idempotency-Key`, the same at every attempt.
 ///
 /// # Errors
-/// [`NotTaken`] unless Notification answers 2xx.
-pub async fn notify(config: &Config, message: &Message) -> Result<(), NotTaken> {
+/// [`NotDelivered`] unless Notification answers 2xx.
+pub async fn notify(config: &Config, message: &Message) -> Result<(), NotDelivered> {
     let call = Call {
         name: "notification.notify",
         base: &config.notification,
@@ -28,10 +28,10 @@ pub async fn notify(config: &Config, message: &Message) -> Result<(), NotTaken> 
     };
     match send(call).await {
         Ok(answer) if answer.status.is_success() => Ok(()),
-        Ok(answer) => Err(NotTaken {
+        Ok(answer) => Err(NotDelivered {
             reason: format!("notification.notify: status {}", answer.status.as_u16()),
             retry_after_seconds: answer.retry_after_seconds,
         }),
-        Err(silence) => Err(NotTaken { reason: silence.reason, retry_after_seconds: None }),
+        Err(failure) => Err(NotDelivered { reason: failure.reason, retry_after_seconds: None }),
     }
 }

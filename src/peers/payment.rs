@@ -12,7 +12,7 @@ use serde_json::json;
 
 /// A payment as Payment shows it: in `snake_case` when it was charged, in `camelCase` when it is asked for.
 #[derive(Debug, Deserialize)]
-pub struct Shown {
+pub struct PaymentRecord {
     id: PaymentId,
     status: PaymentStatus,
     #[serde(alias = "merchantOrderId")]
@@ -22,9 +22,9 @@ pub struct Shown {
     currency: String,
 }
 
-impl Shown {
+impl PaymentRecord {
     /// The payment, if it is for this order: its id, its total, its currency.
-    pub fn of(&self, order: &Order) -> Option<Payment> {
+    pub fn matching(&self, order: &Order) -> Option<Payment> {
         let total = order.amounts?.total_cents;
         let matches = self.merchant_order_id.eq_ignore_ascii_case(&order.id.to_string())
             && self.amount_cents == Int(total)
@@ -37,7 +37,7 @@ impl Shown {
 #[derive(Debug)]
 pub enum Charge {
     /// There is a payment; see its status.
-    Made(Payment),
+    Payment(Payment),
     /// Payment will not charge.
     Refused,
 }
@@ -61,27 +61,29 @@ pub async fn charge(config: &Config, order: &Order) -> Outcome<Charge> {
     };
     match send(call).await {
         Ok(answer) => match answer.status {
-            StatusCode::OK | StatusCode::CREATED => match shown(&answer, NAME).map(|shown| shown.of(order)) {
-                Ok(Some(payment)) => Outcome::Answered(Charge::Made(payment)),
-                Ok(None) => {
-                    let reason = format!("{NAME}: the payment is of another order, amount or currency");
-                    Outcome::NoAnswer(reason.into())
+            StatusCode::OK | StatusCode::CREATED => {
+                match shown(&answer, NAME).map(|record| record.matching(order)) {
+                    Ok(Some(payment)) => Outcome::Answered(Charge::Payment(payment)),
+                    Ok(None) => {
+                        let reason = format!("{NAME}: the payment is of another order, amount or currency");
+                        Outcome::NoAnswer(reason.into())
+                    }
+                    Err(reason) => Outcome::NoAnswer(reason.into()),
                 }
-                Err(reason) => Outcome::NoAnswer(reason.into()),
-            },
+            }
             StatusCode::PAYMENT_REQUIRED => Outcome::Answered(Charge::Refused),
             _ => answer.unusable(NAME),
         },
-        Err(silence) => Outcome::NoAnswer(silence),
+        Err(failure) => Outcome::NoAnswer(failure),
     }
 }
 
-fn shown(answer: &Answer, name: &str) -> Result<Shown, String> {
+fn shown(answer: &Answer, name: &str) -> Result<PaymentRecord, String> {
     answer.json(name)
 }
 
 /// Asks what is true of a payment; `None` when Payment does not know it.
-pub async fn ask(config: &Config, id: PaymentId, deadline_ms: u64) -> Outcome<Option<Shown>> {
+pub async fn ask(config: &Config, id: PaymentId, deadline_ms: u64) -> Outcome<Option<PaymentRecord>> {
     const NAME: &str = "payment.ask";
     let call = Call {
         name: NAME,
@@ -94,14 +96,14 @@ pub async fn ask(config: &Config, id: PaymentId, deadline_ms: u64) -> Outcome<Op
     match send(call).await {
         Ok(answer) => match answer.status {
             StatusCode::OK => match shown(&answer, NAME) {
-                Ok(shown) if shown.id == id => Outcome::Answered(Some(shown)),
+                Ok(record) if record.id == id => Outcome::Answered(Some(record)),
                 Ok(_) => Outcome::NoAnswer(format!("{NAME}: another payment than asked for").into()),
                 Err(reason) => Outcome::NoAnswer(reason.into()),
             },
             StatusCode::NOT_FOUND => Outcome::Answered(None),
             _ => answer.unusable(NAME),
         },
-        Err(silence) => Outcome::NoAnswer(silence),
+        Err(failure) => Outcome::NoAnswer(failure),
     }
 }
 
@@ -132,6 +134,6 @@ pub async fn refund(config: &Config, id: PaymentId) -> Outcome<bool> {
             }
             _ => answer.unusable(NAME),
         },
-        Err(silence) => Outcome::NoAnswer(silence),
+        Err(failure) => Outcome::NoAnswer(failure),
     }
 }

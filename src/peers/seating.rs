@@ -4,7 +4,7 @@
 //! by looking at the seats, and only seats that are surely ours are released.
 
 use super::lenient::{Int, NumberText};
-use super::{Answer, Call, Outcome, Silence, send};
+use super::{Answer, Call, CallFailure, Outcome, send};
 use crate::config::{BaseUrl, Config};
 use crate::domain::ids::OrderId;
 use crate::domain::money::{MAX_CENTS, PriceError, cents_from_major};
@@ -125,7 +125,7 @@ pub async fn reserve(config: &Config, order: &Order) -> Outcome<Reserve> {
     let answer =
         match send(call(&config.seating, NAME, "/v1/seats/reserve".into(), Some(body.to_string()))).await {
             Ok(answer) => answer,
-            Err(silence) => return Outcome::NoAnswer(silence),
+            Err(failure) => return Outcome::NoAnswer(failure),
         };
     match answer.status {
         StatusCode::OK | StatusCode::CREATED => match held(&answer, order) {
@@ -168,7 +168,7 @@ fn named_in(answer: &Answer) -> Option<String> {
 }
 
 /// Looks at every seat of the order. `None` in the list: Seating does not know the seat, or has it in another event.
-pub async fn look(config: &Config, order: &Order) -> Outcome<Vec<Option<Seat>>> {
+pub async fn read_seats(config: &Config, order: &Order) -> Outcome<Vec<Option<Seat>>> {
     const NAME: &str = "seating.seat";
     let looks = order.seats.iter().map(|id| async move {
         let answer = send(call(&config.seating, NAME, format!("/v1/seats/{id}"), None)).await?;
@@ -183,13 +183,13 @@ pub async fn look(config: &Config, order: &Order) -> Outcome<Vec<Option<Seat>>> 
                 Ok((!elsewhere).then_some(seat))
             }
             StatusCode::NOT_FOUND => Ok(None),
-            status => Err(Silence::from(format!("{NAME}: status {}", status.as_u16()))),
+            status => Err(CallFailure::from(format!("{NAME}: status {}", status.as_u16()))),
         }
     });
     // All of them, also when one has failed: to drop the others would cancel them.
     match futures::future::join_all(looks).await.into_iter().collect() {
         Ok(seats) => Outcome::Answered(seats),
-        Err(silence) => Outcome::NoAnswer(silence),
+        Err(failure) => Outcome::NoAnswer(failure),
     }
 }
 
@@ -205,12 +205,12 @@ pub async fn allocate(config: &Config, order: &Order) -> Outcome<bool> {
             }
             _ => answer.unusable(NAME),
         },
-        Err(silence) => Outcome::NoAnswer(silence),
+        Err(failure) => Outcome::NoAnswer(failure),
     }
 }
 
 /// The seats that Seating has allocated to an order.
-pub async fn of_order(config: &Config, id: OrderId) -> Outcome<Vec<i32>> {
+pub async fn allocated_to(config: &Config, id: OrderId) -> Outcome<Vec<i32>> {
     const NAME: &str = "seating.of_order";
     match send(call(&config.seating, NAME, format!("/v1/seats/order/{id}"), None)).await {
         Ok(answer) => match answer.status {
@@ -223,7 +223,7 @@ pub async fn of_order(config: &Config, id: OrderId) -> Outcome<Vec<i32>> {
             StatusCode::NOT_FOUND => Outcome::Answered(Vec::new()),
             _ => answer.unusable(NAME),
         },
-        Err(silence) => Outcome::NoAnswer(silence),
+        Err(failure) => Outcome::NoAnswer(failure),
     }
 }
 
@@ -236,6 +236,6 @@ pub async fn release(config: &Config, seats: &[i32]) -> Outcome<()> {
             status if status.is_success() => Outcome::Answered(()),
             _ => answer.unusable(NAME),
         },
-        Err(silence) => Outcome::NoAnswer(silence),
+        Err(failure) => Outcome::NoAnswer(failure),
     }
 }

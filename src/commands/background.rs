@@ -2,7 +2,7 @@
 //! deployment with nothing but health probes drives itself. At most once a second, and when the instance is used up.
 
 use super::Context;
-use super::sweep::sweep_a_little;
+use super::sweep::sweep_some;
 use crate::db;
 use crate::telemetry::work;
 use serde_json::json;
@@ -20,9 +20,9 @@ thread_local! {
 }
 
 /// A request that is being served, until this is dropped.
-pub struct Serving(());
+pub struct InFlightRequest(());
 
-impl Serving {
+impl InFlightRequest {
     /// Counts a request.
     pub fn begin() -> Self {
         BEGUN.set(BEGUN.get().wrapping_add(1));
@@ -31,7 +31,7 @@ impl Serving {
     }
 }
 
-impl Drop for Serving {
+impl Drop for InFlightRequest {
     fn drop(&mut self) {
         BEING_SERVED.set(BEING_SERVED.get() - 1);
     }
@@ -49,7 +49,7 @@ fn is_used_up() -> bool {
 
 /// Takes the counts that have gathered to the database, and sweeps if that says that something is due: one statement does
 /// both. Waits for a second before, unless the instance is used up.
-pub async fn keep_house(context: &Context) {
+pub async fn flush_and_sweep(context: &Context) {
     if is_used_up() {
         flush(context).await;
         db::give_connection_back();
@@ -67,7 +67,7 @@ async fn flush(context: &Context) {
     match db::work::flush(&context.config, &work::take()).await {
         Ok(due) => {
             let context = Context::new(context.config.clone(), context.log.clone(), "sweep");
-            sweep_a_little(&context, due).await;
+            sweep_some(&context, due).await;
         }
         Err(error) => context.log.debug("counts were lost", json!({ "cause": error.to_string() })),
     }

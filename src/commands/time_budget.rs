@@ -12,7 +12,7 @@ use std::time::Duration;
 ///
 /// # Errors
 /// Those of the work, if they come in time; later ones are logged.
-pub async fn within<T: 'static>(
+pub async fn within_budget<T: 'static>(
     context: &Context,
     budget: Duration,
     work: impl Future<Output = Result<T, DbError>> + 'static,
