@@ -14,7 +14,6 @@ use crate::telemetry::work::{self, Count};
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderName, Method, StatusCode};
 use spin_sdk::wasip3::http::{client, types};
-use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -110,14 +109,12 @@ struct Prepared {
     path: String,
     body: Vec<u8>,
     key: Option<String>,
-    /// When the host begins to send it at the latest, or not at all: its own limits count from there.
-    send_by: Instant,
-    /// How long the host may take to connect, and until the first byte of the answer.
-    host_limit: Duration,
+    /// When nobody waits for the answer any more.
+    deadline: Instant,
 }
 
-/// What the component may take to hand a call to the host.
-const HANDOVER: Duration = Duration::from_millis(100);
+/// The host's limits end so much before the deadline, so that nothing reaches the peer after it.
+const MARGIN: Duration = Duration::from_millis(50);
 
 impl Prepared {
     fn of(call: Call<'_>) -> Self {
@@ -127,8 +124,7 @@ impl Prepared {
             path: format!("{}{}", call.base.path, call.path),
             body: call.body.unwrap_or_default().into_bytes(),
             key: call.key,
-            send_by: task::now() + HANDOVER,
-            host_limit: Duration::from_millis(call.deadline_ms).saturating_sub(HANDOVER),
+            deadline: task::now() + Duration::from_millis(call.deadline_ms),
         }
     }
 }
@@ -145,7 +141,12 @@ async fn exchange(call: Prepared) -> Result<Answer, CallFailure> {
     }
 
     let ((contents, trailers), write) = body::outgoing(call.body);
-    let options = Some(limits(call.host_limit));
+    write.start().await;
+    let time_left = call.deadline.saturating_duration_since(task::now()).saturating_sub(MARGIN);
+    if time_left.is_zero() {
+        return Err("not sent, because the instance had no time for it".to_owned().into());
+    }
+    let options = Some(host_limits(time_left));
     let (request, _sent) = types::Request::new(body::fields(&headers), contents, trailers, options);
     let method = if is_post { Method::POST } else { Method::GET };
     request.set_method(&method.into()).map_err(|()| "bad method".to_owned())?;
@@ -153,10 +154,6 @@ async fn exchange(call: Prepared) -> Result<Answer, CallFailure> {
     request.set_authority(Some(&call.authority)).map_err(|()| "bad authority".to_owned())?;
     request.set_path_with_query(Some(&call.path)).map_err(|()| "bad path".to_owned())?;
 
-    write.start().await;
-    if task::now() > call.send_by {
-        return Err("not sent, because the instance had no time for it".to_owned().into());
-    }
     let response = client::send(request).await.map_err(|code| CallFailure::of(&code))?;
 
     let status = StatusCode::from_u16(response.get_status_code())
@@ -176,27 +173,15 @@ async fn exchange(call: Prepared) -> Result<Answer, CallFailure> {
     }
 }
 
-thread_local! {
-    /// Options by limit: to copy them is one call of the host, to make them four.
-    static LIMITS: RefCell<Vec<(Duration, types::RequestOptions)>> = const { RefCell::new(Vec::new()) };
-}
-
 /// The host's limits for a request: to connect, until the first byte of the answer, and between two of its bytes.
-fn limits(limit: Duration) -> types::RequestOptions {
-    LIMITS.with_borrow_mut(|known| {
-        if let Some((_, options)) = known.iter().find(|(known, _)| *known == limit) {
-            return options.clone();
-        }
-        let options = types::RequestOptions::new();
-        let nanoseconds = u64::try_from(limit.as_nanos()).ok();
-        // A host that has one of them not is held by our own deadline.
-        let _ = options.set_connect_timeout(nanoseconds);
-        let _ = options.set_first_byte_timeout(nanoseconds);
-        let _ = options.set_between_bytes_timeout(nanoseconds);
-        let copy = options.clone();
-        known.push((limit, options));
-        copy
-    })
+fn host_limits(limit: Duration) -> types::RequestOptions {
+    let options = types::RequestOptions::new();
+    let nanoseconds = u64::try_from(limit.as_nanos()).ok();
+    // A host that does not support one of them is held to the deadline by ours.
+    let _ = options.set_connect_timeout(nanoseconds);
+    let _ = options.set_first_byte_timeout(nanoseconds);
+    let _ = options.set_between_bytes_timeout(nanoseconds);
+    options
 }
 
 fn retry_after(headers: &types::Headers) -> Option<u64> {

@@ -6,15 +6,18 @@
 //! one at a time in each instance.
 
 use super::deadline::timeout;
+use super::random::random;
 use super::wakeup::Notify;
 use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Calls that are left end by themselves, by limits of the host's. Those that do not, as the log-in at a server that is
-/// frozen, would keep the instance for ever.
-const LEFT_LIMIT: Duration = Duration::from_secs(30);
+/// Calls that are left end by themselves, by limits of the host's. Those that do not, such as the log-in at a server that is
+/// frozen, would keep the instance for ever, and a place in the host's pool of connections.
+const LEFT_LIMIT: Duration = Duration::from_secs(2);
+/// At most so much longer, at random: what was left together in many instances is not cancelled together.
+const LEFT_JITTER: Duration = Duration::from_secs(2);
 
 thread_local! {
     static IS_CANCELLING: Cell<bool> = const { Cell::new(false) };
@@ -23,7 +26,8 @@ thread_local! {
 
 /// Waits for the end of a call whose result nobody wants; cancels it when it does not come.
 pub async fn leave<F: Future>(mut call: Pin<Box<F>>) {
-    if timeout(LEFT_LIMIT, call.as_mut()).await.is_none() {
+    let limit = LEFT_LIMIT + LEFT_JITTER * u32::from(random::<1>()[0]) / 256;
+    if timeout(limit, call.as_mut()).await.is_none() {
         cancel(call).await;
     }
 }
