@@ -24,13 +24,29 @@ static ALLOCATOR: telemetry::heap::Counting = telemetry::heap::Counting;
 /// crate's of everything that came, headers that nobody asks for included.
 #[cfg(target_arch = "wasm32")]
 mod entry {
-    use spin_sdk::wasip3::exports::http::handler::Guest;
-    use spin_sdk::wasip3::http::service;
+    use exports::wasi::http::handler::Guest;
     use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
+
+    // The component's world. The interfaces that we call have their bindings in the crates named here; what else the world
+    // imports is called by the standard library alone.
+    spin_sdk::wit_bindgen::generate!({
+        path: "wit",
+        world: "order-service",
+        runtime_path: "spin_sdk::wit_bindgen::rt",
+        with: {
+            "spin:postgres/postgres@4.2.0": spin_sdk::pg,
+            "spin:variables/variables@3.0.0": spin_sdk::variables,
+            "wasi:clocks/monotonic-clock@0.3.0": spin_sdk::wasip3::clocks::monotonic_clock,
+            "wasi:clocks/types@0.3.0": spin_sdk::wasip3::clocks::types,
+            "wasi:http/client@0.3.0": spin_sdk::wasip3::http::client,
+            "wasi:http/types@0.3.0": spin_sdk::wasip3::http::types,
+        },
+        generate_all,
+    });
 
     struct Component;
 
-    service::export!(Component);
+    export!(Component);
 
     impl Guest for Component {
         async fn handle(request: Request) -> Result<Response, ErrorCode> {
