@@ -24,13 +24,28 @@ static ALLOCATOR: runtime::heap::Counting = runtime::heap::Counting;
 mod entry {
     use crate::runtime::task::Task;
     use crate::runtime::yielding::IdleTask;
-    use spin_sdk::wasip3::exports::http::handler::Guest;
-    use spin_sdk::wasip3::http::service;
+    use exports::wasi::http::handler::Guest;
     use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
+
+    // The component's world. The interfaces that we call have their bindings in the crates named here; what else the world
+    // imports is called by the standard library alone.
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "order-service",
+        with: {
+            "spin:postgres/postgres@4.2.0": spin_sdk::pg,
+            "spin:variables/variables@3.0.0": spin_sdk::variables,
+            "wasi:clocks/monotonic-clock@0.3.0": spin_sdk::wasip3::clocks::monotonic_clock,
+            "wasi:clocks/types@0.3.0": spin_sdk::wasip3::clocks::types,
+            "wasi:http/client@0.3.0": spin_sdk::wasip3::http::client,
+            "wasi:http/types@0.3.0": spin_sdk::wasip3::http::types,
+        },
+        generate_all,
+    });
 
     struct Component;
 
-    service::export!(Component);
+    export!(Component);
 
     impl Guest for Component {
         async fn handle(request: Request) -> Result<Response, ErrorCode> {

@@ -74,11 +74,8 @@ fn without_code(line: &str) -> String {
 fn targets(line: &str) -> Vec<&str> {
     let mut targets: Vec<&str> =
         line.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next()).collect();
-    if let Some((name, target)) = line.split_once("]: ").filter(|(name, _)| name.starts_with('[')) {
-        if !name.contains(' ') {
-            targets.extend(target.split_whitespace().next());
-        }
-    }
+    let named = line.split_once("]: ").filter(|(name, _)| name.starts_with('[') && !name.contains(' '));
+    targets.extend(named.and_then(|(_, target)| target.split_whitespace().next()));
     targets
 }
 

@@ -180,7 +180,7 @@ impl Reader<'_> {
         while let Some(token) = self.tokens.get(at).filter(|token| !token.is('}')) {
             at = match &token.kind {
                 Kind::Ident(name) if name == "self" => self.leaf(at + 1, path.to_vec()),
-                Kind::Ident(name) => self.tree(at + 1, [path, &[name.clone()]].concat()),
+                Kind::Ident(name) => self.tree(at + 1, [path, std::slice::from_ref(name)].concat()),
                 Kind::Sign('*') => self.leaf(at + 1, [path, &["*".to_owned()]].concat()),
                 _ => at + 1,
             };
