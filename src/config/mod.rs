@@ -6,13 +6,13 @@ mod variables;
 
 use crate::domain::money::TaxRate;
 use crate::telemetry::log::Level;
-use anyhow::{Error, Result, anyhow};
+use anyhow::Result;
 use std::cell::RefCell;
 use std::rc::Rc;
 
 pub use base_url::BaseUrl;
 pub use secret::Secret;
-use variables::Variables;
+use variables::{Variables, wrong};
 
 /// Everything that is configurable. See README.md for the variables and their defaults.
 #[derive(Debug)]
@@ -124,11 +124,6 @@ fn database_address(variables: &Variables) -> String {
         // kept: none may depend on how full a table was when it was made.
         ("options", include_str!("session_options.txt")),
     ])
-}
-
-/// Never shows the value: it may be a secret.
-fn wrong(name: &str, expected: &str) -> Error {
-    anyhow!("The variable {name} is wrong: it must be {expected}.")
 }
 
 /// A Standard Webhooks secret: `whsec_` and base64.

@@ -1,8 +1,7 @@
 //! The Spin variables, as texts.
 
 use super::base_url::BaseUrl;
-use super::wrong;
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result, anyhow};
 use spin_sdk::variables;
 
 /// Every variable of `spin.toml` that the component reads.
@@ -68,4 +67,9 @@ impl Variables {
 
 async fn text(name: &str) -> Result<String> {
     variables::get(name).await.with_context(|| format!("The variable {name} cannot be read."))
+}
+
+/// What is told of a variable that cannot be used. Never shows the value: it may be a secret.
+pub fn wrong(name: &str, expected: &str) -> Error {
+    anyhow!("The variable {name} is wrong: it must be {expected}.")
 }

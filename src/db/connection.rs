@@ -9,11 +9,11 @@
 //!
 //! While the database does not answer, a circuit breaker keeps requests from waiting for it one after the other.
 
-use super::StatementFailure;
+use super::error::StatementFailure;
 use crate::config::Config;
 use crate::runtime::deadline::timeout;
 use crate::runtime::wakeup::Notify;
-use crate::runtime::{cancellation, task};
+use crate::runtime::{host_call, task};
 use spin_sdk::pg::Connection;
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -202,7 +202,7 @@ async fn open(address: String) -> Result<Rc<SharedConnection>, StatementFailure>
         Some(opened) => opened,
         None => {
             // It goes on in the background. If a connection comes of it all the same, the outage is over.
-            task::spawn(cancellation::leave(Box::pin(async move {
+            task::spawn(host_call::leave(Box::pin(async move {
                 if opening.await.is_ok() {
                     SLOT.with_borrow_mut(|slot| slot.retry_at = None);
                 }

@@ -8,7 +8,7 @@ pub mod seating;
 
 use crate::config::BaseUrl;
 use crate::runtime::body::{self, Body};
-use crate::runtime::deadline::within;
+use crate::runtime::host_call::within;
 use crate::runtime::task;
 use crate::telemetry::work::{self, Count};
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};

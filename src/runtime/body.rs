@@ -6,7 +6,7 @@
 
 use super::deadline::timeout;
 use super::yielding::yield_to_host;
-use super::{cancellation, task};
+use super::{host_call, task};
 use futures::poll;
 use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Trailers};
 use spin_sdk::wasip3::{wit_future, wit_stream};
@@ -70,7 +70,7 @@ async fn unless_stalled<W: Future>(write: W) -> Option<W::Output> {
     let mut write = Box::pin(write);
     let result = timeout(WRITE_STALL_LIMIT, write.as_mut()).await;
     if result.is_none() {
-        cancellation::cancel(write).await;
+        host_call::cancel(write).await;
     }
     result
 }
@@ -156,7 +156,7 @@ pub async fn receive_within(
     match timeout(time, reading.as_mut()).await {
         Some(result) => result.map_err(|_| ReadError::Broken),
         None => {
-            task::spawn(cancellation::cancel(reading));
+            task::spawn(host_call::cancel(reading));
             Err(ReadError::TimedOut)
         }
     }

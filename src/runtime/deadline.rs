@@ -4,7 +4,6 @@
 //! are met, so an instance has one timer for all of them: a background task that sleeps until the next deadline and wakes
 //! whoever waits for it, in whatever request that is.
 
-use super::cancellation;
 use super::task::{self, now};
 use super::wakeup::{Wakeup, WakeupHandle};
 use std::cell::{Cell, RefCell};
@@ -56,17 +55,6 @@ pub async fn timeout<F: Future + ?Sized>(limit: Duration, mut work: Pin<&mut F>)
         wakeup.as_mut().map_or(Poll::Pending, |wakeup| wakeup.poll(context).map(|()| None))
     })
     .await
-}
-
-/// Waits for a call of the host, for at most `limit`. `None`: the time is over, and the call is left to end in a background
-/// task, because to drop it is a synchronous cancel, which costs a fiber of the host's.
-pub async fn within<T: 'static>(limit: Duration, call: impl Future<Output = T> + 'static) -> Option<T> {
-    let mut call = Box::pin(call);
-    let result = timeout(limit, call.as_mut()).await;
-    if result.is_none() {
-        task::spawn(cancellation::leave(call));
-    }
-    result
 }
 
 /// Set while the timer runs. Taken back also when the host cancels the task that it is part of: the next wait starts another.

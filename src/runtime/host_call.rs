@@ -1,12 +1,13 @@
-//! Calls of the host that nobody waits for any more.
+//! Calls of the host with a limit, and what becomes of those that nobody waits for any more.
 //!
-//! To drop one is a synchronous `subtask.cancel` or `stream.cancel-read`: it suspends a fiber of the host's until the host has
+//! To drop a call is a synchronous `subtask.cancel` or `stream.cancel-read`: it suspends a fiber of the host's until the host has
 //! let go. The host has as many fibers as instances, so that an instance traps, with every request in it, when many calls are
 //! dropped at a time. So calls that end by themselves soon are left to do so, and what must be cancelled is cancelled in turn,
 //! one at a time in each instance.
 
 use super::deadline::timeout;
 use super::random::random;
+use super::task;
 use super::wakeup::Notify;
 use std::cell::Cell;
 use std::pin::Pin;
@@ -22,6 +23,17 @@ const LEFT_JITTER: Duration = Duration::from_secs(2);
 thread_local! {
     static IS_CANCELLING: Cell<bool> = const { Cell::new(false) };
     static CANCELLED: Rc<Notify> = Rc::default();
+}
+
+/// Waits for a call of the host, for at most `limit`. `None`: the time is over, and the call is left to end in a background
+/// task, because to drop it is a synchronous cancel, which costs a fiber of the host's.
+pub async fn within<T: 'static>(limit: Duration, call: impl Future<Output = T> + 'static) -> Option<T> {
+    let mut call = Box::pin(call);
+    let result = timeout(limit, call.as_mut()).await;
+    if result.is_none() {
+        task::spawn(leave(call));
+    }
+    result
 }
 
 /// Waits for the end of a call whose result nobody wants; cancels it when it does not come.
