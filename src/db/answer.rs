@@ -6,8 +6,8 @@ use anyhow::{Error, anyhow};
 use std::fmt::Display;
 use std::str::FromStr;
 
-/// The parameters of a statement of `sql/`, each with the name that the function gives it. They must be as many as in the
-/// statement and in the order of its `$1`, `$2`, …: otherwise it does not compile.
+/// The parameters of a statement of `sql/`, each with the name that the function gives it. It does not compile unless they are
+/// those of the statement, in the order of its `$1`, `$2`, ….
 macro_rules! named {
     ($statement:literal: $($name:ident = $value:expr),+ $(,)?) => {{
         const {
@@ -21,18 +21,22 @@ macro_rules! named {
 }
 pub(super) use named;
 
-/// Whether a statement names exactly these parameters, `name => $1` and so on, in this order.
+/// Whether a statement has exactly these parameters in this order, each with its name: `name => $1`, or `/* name */ $1` where
+/// there are so many that PostgreSQL takes long to sort them by name. The tests hold the latter to the function.
 pub const fn are_in_step(statement: &str, names: &[&str]) -> bool {
     let statement = statement.as_bytes();
-    let (mut at, mut found) = (0, 0);
-    while at + 4 < statement.len() {
-        // ` => $`
-        if statement[at] == b'=' && statement[at + 1] == b'>' && statement[at + 3] == b'$' {
-            if found == names.len() || !ends_with(statement, at - 1, names[found].as_bytes()) {
+    let (mut at, mut found) = (4, 0);
+    while at < statement.len() {
+        if statement[at] == b'$' {
+            let is_named = matches!(
+                (statement[at - 4], statement[at - 3], statement[at - 2], statement[at - 1]),
+                (b' ', b'=', b'>', b' ') | (b' ', b'*', b'/', b' ')
+            );
+            if !is_named || found == names.len() || !ends_with(statement, at - 4, names[found].as_bytes()) {
                 return false;
             }
             found += 1;
-            if number_at(statement, at + 4) != found {
+            if number_at(statement, at + 1) != found {
                 return false;
             }
         }
@@ -124,18 +128,23 @@ mod tests {
 
     #[test]
     fn parameters_and_statement_must_have_the_same_names_in_the_same_order() {
-        let statement = "SELECT f(\n    p_id => $1,\n    p_at => $2::text[]::uuid[], p_ten => $3)";
-        assert!(are_in_step(statement, &["p_id", "p_at", "p_ten"]));
-        for wrong in [
-            &["p_id", "p_ten", "p_at"][..],
-            &["p_id", "p_at"],
-            &["p_id", "p_at", "p_ten", "p_more"],
-            &["id", "p_at", "p_ten"],
-            &["pp_id", "p_at", "p_ten"],
-            &[],
+        for statement in [
+            "SELECT f(\n    p_id => $1,\n    p_at => $2::text[]::uuid[], p_ten => $3)",
+            "SELECT f(\n    /* p_id */ $1,\n    /* p_at */ $2,\n    /* p_ten */ $3)",
         ] {
-            assert!(!are_in_step(statement, wrong), "{wrong:?}");
+            assert!(are_in_step(statement, &["p_id", "p_at", "p_ten"]));
+            for wrong in [
+                &["p_id", "p_ten", "p_at"][..],
+                &["p_id", "p_at"],
+                &["p_id", "p_at", "p_ten", "p_more"],
+                &["id", "p_at", "p_ten"],
+                &["pp_id", "p_at", "p_ten"],
+                &[],
+            ] {
+                assert!(!are_in_step(statement, wrong), "{wrong:?}");
+            }
         }
+        assert!(!are_in_step("SELECT f(p_id => $1, $2)", &["p_id", "p_at"]));
         assert!(!are_in_step("SELECT f(p_id => $2, p_at => $1)", &["p_id", "p_at"]));
         assert!(!are_in_step("SELECT f(p_id => $11)", &["p_id"]));
         assert!(are_in_step("SELECT f()", &[]));

@@ -78,15 +78,39 @@ fn health_asks_for_all_table_files_and_for_every_function_that_a_statement_calls
     assert_eq!(asked, needed, "src/db/sql/check_schema.sql must list these");
 }
 
+/// The names of a function's parameters, in its order.
+fn parameters_of(function: &str) -> Vec<String> {
+    let list = std::fs::read_to_string(repo_root().join("migrations/functions/signatures.txt")).unwrap();
+    let line = list.lines().find_map(|line| line.strip_prefix(&format!("{function}(")));
+    let (parameters, _) =
+        line.unwrap_or_else(|| panic!("{function} is in the list")).split_once(") -> ").unwrap();
+    let parameters =
+        parameters.split(", ").filter(|parameter| !parameter.starts_with("OUT ") && !parameter.is_empty());
+    parameters.map(|parameter| parameter.split(' ').next().unwrap().to_owned()).collect()
+}
+
+/// What stands before `$1`, `$2`, …: `name => $1` or `/* name */ $1`.
+fn names_in(call: &str) -> Vec<String> {
+    let before = call.match_indices('$').map(|(at, _)| {
+        let text = &call[..at];
+        let text =
+            text.strip_suffix(" => ").or_else(|| text.strip_suffix(" */ ")).expect("a named parameter");
+        text.rsplit([' ', '(']).next().unwrap().to_owned()
+    });
+    before.collect()
+}
+
 #[test]
-fn statements_call_functions_by_the_names_of_their_parameters() {
+fn every_parameter_of_a_statement_has_the_name_that_the_function_gives_it() {
     let functions = sql_files("migrations/functions");
+    let mut calls = 0;
     for (name, statement) in sql_files("src/db/sql") {
         for function in called(&statement).into_iter().filter(|name| functions.contains_key(*name)) {
-            let (_, call) = statement.split_once(&format!("{function}(")).unwrap();
-            let parameters = call.split('$').count() - 1;
-            assert_eq!(call.matches(" => $").count(), parameters, "{name}: {function}");
             assert_eq!(name, function, "a statement has the name of its function");
+            let (_, call) = statement.split_once(function).unwrap();
+            assert_eq!(names_in(call), parameters_of(function), "{name}");
+            calls += 1;
         }
     }
+    assert!(calls >= 14, "{calls}");
 }
