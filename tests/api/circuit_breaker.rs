@@ -29,12 +29,8 @@ async fn after_an_attempt_to_connect_that_timed_out_requests_are_refused_at_once
     eventually("most are refused at once", async || (refused_at_once().await >= 8).then_some(())).await;
 
     app.black_hole().swallow(false);
-    let recovered = async || app.get(&path).await;
-    let answer = eventually("the order can be read again", async || {
-        Some(recovered().await).filter(|answer| answer.status == 200)
-    })
-    .await;
-    assert_eq!(answer.document(200), document);
-    app.place_when_possible(&order(&[2])).await;
+    app.until_reads_succeed(document.id()).await;
+    assert_eq!(app.read(document.id()).await, document);
+    app.place(&order(&[2])).await.created_or_under_way();
     app.finish().await;
 }

@@ -114,14 +114,9 @@ fn statuses(answers: &[Answer]) -> BTreeMap<u16, usize> {
 
 /// A moment later every read succeeds, and orders can be placed.
 async fn all_is_well_again(app: &App, document: &Document) {
-    let path = format!("/v1/orders/{}", document.id());
     let begun = Instant::now();
-    eventually("every read succeeds", async || {
-        let reads = join_all((0..40).map(|_| app.get(&path))).await;
-        assert!(reads.iter().all(|read| matches!(read.status, 200 | 503)), "{:?}", statuses(&reads));
-        reads.iter().all(|read| read.status == 200).then_some(())
-    })
-    .await;
-    app.place_when_possible(&order(&[2])).await;
+    app.until_reads_succeed(document.id()).await;
     println!("all was well after {:?}", begun.elapsed());
+    assert_eq!(app.read(document.id()).await, *document);
+    app.place(&order(&[2])).await.created_or_under_way();
 }

@@ -1,6 +1,9 @@
 //! The running service with all that it needs, and how a test talks to it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
+
+use futures::future::join_all;
 
 use order_dev::host::Host;
 use order_dev::peers::{Control, Peers};
@@ -67,10 +70,17 @@ impl App {
         Caller { client: self.client.clone(), base_url: self.hosts[copy].base_url.clone() }
     }
 
-    /// Places an order as soon as the database answers every instance again.
-    pub async fn place_when_possible(&self, placing: &Placing) -> Document {
-        let placed = async || Some(self.place(placing).await).filter(|answer| answer.status != 503);
-        eventually("the order can be placed", placed).await.created_or_under_way()
+    /// Waits until reads of this order are answered by every instance again, after the database was away: for a second at most
+    /// an instance refuses them because it did not answer a moment ago.
+    pub async fn until_reads_succeed(&self, order_id: &str) {
+        let path = format!("/v1/orders/{order_id}");
+        eventually("every read succeeds", async || {
+            let reads = join_all((0..40).map(|_| self.get(&path))).await;
+            let statuses: BTreeSet<u16> = reads.iter().map(|read| read.status).collect();
+            assert!(statuses.is_subset(&BTreeSet::from([200, 503])), "{statuses:?}");
+            (statuses == BTreeSet::from([200])).then_some(())
+        })
+        .await;
     }
 
     /// Reads an order that exists.
