@@ -1,8 +1,8 @@
 //! The service of this tree beside that of another commit, in interleaved pairs.
 //!
-//! [`version`] builds the other commit's component, [`manifest`] says what an application needs. Both run in the same host
+//! `version` builds the other commit's component, `manifest` says what an application needs. Both run in the same host
 //! program, each on its own database, made by its own migrations, and with its own peers; [`pairs`] compares their rounds,
-//! [`table`] tells what came of it.
+//! `table` tells what came of it.
 
 mod manifest;
 pub mod pairs;
