@@ -14,11 +14,8 @@ use std::pin::Pin;
 use std::time::Duration;
 use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter};
 
-/// A large body of which the other side reads nothing for so long is given up.
+/// A body of which the other side reads nothing for so long is given up.
 const WRITE_STALL_LIMIT: Duration = Duration::from_secs(30);
-/// A body of so many bytes goes to the host in one piece, into the buffer of the connection, whether the other side reads or not.
-/// It needs no limit, which would cost a read a sixth of its CPU time.
-const BUFFERED_BY_HOST: usize = 64 * 1024;
 
 /// What the constructors of `wasi:http` messages take: a body's stream (none for an empty body) and its trailers.
 type Parts = (Option<StreamReader<u8>>, FutureReader<Result<Option<Trailers>, ErrorCode>>);
@@ -34,23 +31,12 @@ pub fn outgoing(body: Vec<u8>) -> (Parts, BodyWrite) {
         return ((None, trailers), BodyWrite(None));
     }
     let (writer, contents) = wit_stream::new();
-    let write: Pin<Box<dyn Future<Output = ()>>> = if body.len() <= BUFFERED_BY_HOST {
-        Box::pin(async move {
-            write_buffered(writer, body).await;
-            let _ = trailers_writer.write(Ok(None)).await;
-        })
-    } else {
-        Box::pin(async move {
-            if write_all(writer, body).await {
-                let _ = unless_stalled(trailers_writer.write(Ok(None))).await;
-            }
-        })
+    let write = async move {
+        if write_all(writer, body).await {
+            let _ = unless_stalled(trailers_writer.write(Ok(None))).await;
+        }
     };
-    ((Some(contents), trailers), BodyWrite(Some(write)))
-}
-
-async fn write_buffered(mut writer: StreamWriter<u8>, body: Vec<u8>) {
-    writer.write_all(body).await;
+    ((Some(contents), trailers), BodyWrite(Some(Box::pin(write))))
 }
 
 /// Writes a body; `false` when it was given up. The other side then sees that it is shorter than its `Content-Length`.

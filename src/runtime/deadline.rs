@@ -5,7 +5,7 @@
 //! whoever waits for it, in whatever request that is.
 
 use super::task::{self, now};
-use super::wakeup::{Wakeup, WakeupHandle};
+use super::wakeup::{Wait, WakeupHandle};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -22,25 +22,22 @@ thread_local! {
 }
 
 /// A wait in the list of all, until this is dropped.
-struct Registered(Option<Wakeup>);
+struct Registered(Wait);
 
 impl Registered {
     fn new(limit: Duration) -> Self {
-        let wakeup = Wakeup::take();
-        WAITS.with_borrow_mut(|waits| waits.push((now() + limit, wakeup.handle().clone())));
+        let wait = Wait::new();
+        WAITS.with_borrow_mut(|waits| waits.push((now() + limit, wait.handle())));
         if !TIMER_RUNS.replace(true) {
             task::spawn(run_timer(TimerRuns));
         }
-        Self(Some(wakeup))
+        Self(wait)
     }
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        if let Some(wakeup) = self.0.take() {
-            WAITS.with_borrow_mut(|waits| waits.retain(|(_, wait)| !wait.is_same(wakeup.handle())));
-            wakeup.put_back();
-        }
+        WAITS.with_borrow_mut(|waits| waits.retain(|(_, handle)| !handle.is_of(&self.0)));
     }
 }
 
@@ -51,8 +48,8 @@ pub async fn timeout<F: Future + ?Sized>(limit: Duration, mut work: Pin<&mut F>)
         if let Poll::Ready(result) = work.as_mut().poll(context) {
             return Poll::Ready(Some(result));
         }
-        let Registered(wakeup) = registered.get_or_insert_with(|| Registered::new(limit));
-        wakeup.as_mut().map_or(Poll::Pending, |wakeup| wakeup.poll(context).map(|()| None))
+        let Registered(wait) = registered.get_or_insert_with(|| Registered::new(limit));
+        wait.poll(context).map(|()| None)
     })
     .await
 }

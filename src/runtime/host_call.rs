@@ -16,9 +16,9 @@ use std::time::Duration;
 
 /// Calls that are left end by themselves, by limits of the host's. Those that do not, such as the log-in at a server that is
 /// frozen, would keep the instance for ever, and a place in the host's pool of connections.
-const LEFT_LIMIT: Duration = Duration::from_secs(2);
+const LEFT_LIMIT: Duration = Duration::from_secs(1);
 /// At most so much longer, at random: what was left together in many instances is not cancelled together.
-const LEFT_JITTER: Duration = Duration::from_secs(2);
+const LEFT_JITTER: Duration = Duration::from_secs(1);
 
 thread_local! {
     static IS_CANCELLING: Cell<bool> = const { Cell::new(false) };

@@ -1,8 +1,9 @@
 //! Tasks: what the executor polls as a whole, which is a request, or background work behind one.
 
-use super::wakeup::{Wakeup, exchange_unused};
+use super::wakeup::RequestWakeup;
 use std::cell::Cell;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -22,14 +23,13 @@ const SAMPLED: u32 = 17;
 /// A future that is a task.
 pub struct Task<F> {
     future: Pin<Box<F>>,
-    /// What its waits are woken by, while none of them uses it.
-    wakeup: Option<Wakeup>,
+    wakeup: Rc<RequestWakeup>,
 }
 
 impl<F: Future> Task<F> {
-    /// Makes a task of a future.
+    /// The task of a request.
     pub fn new(future: F) -> Self {
-        Self { future: Box::pin(future), wakeup: None }
+        Self { future: Box::pin(future), wakeup: Rc::default() }
     }
 }
 
@@ -45,7 +45,7 @@ pub fn now() -> Instant {
 /// Runs a future as a background task behind the answer of the request that is being served. The host waits for it before it
 /// gives the instance up; a trap or a kill loses it.
 pub fn spawn(future: impl Future<Output = ()> + 'static) {
-    wit_bindgen::spawn(Task::new(future));
+    wit_bindgen::spawn(Task { future: Box::pin(future), wakeup: RequestWakeup::current() });
     SPAWNED.set(true);
 }
 
@@ -74,9 +74,9 @@ impl<F: Future> Future for Task<F> {
         NOW.set(None);
         let begun = is_sampled().then(now);
         // A task may be polled inside another one, so what was there comes back.
-        let outer = exchange_unused(self.wakeup.take());
+        let outer = RequestWakeup::exchange_current(Some(self.wakeup.clone()));
         let result = self.future.as_mut().poll(context);
-        self.wakeup = exchange_unused(outer);
+        RequestWakeup::exchange_current(outer);
         if SPAWNED.take() {
             // The executor takes a new task in after this poll, and polls it for the first time when it is woken again.
             context.waker().wake_by_ref();
