@@ -56,7 +56,7 @@ fn assert_unhealthy(health: &Value, error: &str) {
 async fn a_schema_that_lacks_a_table_file_or_a_function_is_no_health_and_orders_can_be_read() {
     let app = spawn().await;
     let document = app.place(&order(&[1])).await.created();
-    app.come_to_rest().await;
+    app.quiesce().await;
     for (older, newer) in [
         (
             "DELETE FROM schema_migrations WHERE version = (SELECT max(version) FROM schema_migrations)",
@@ -87,7 +87,7 @@ async fn a_schema_that_lacks_a_table_file_or_a_function_is_no_health_and_orders_
 async fn a_database_that_cannot_be_written_is_no_health_and_orders_can_be_read() {
     let app = spawn().await;
     let document = app.place(&order(&[1])).await.created();
-    app.come_to_rest().await;
+    app.quiesce().await;
     let name = app.store.database().name.clone();
     app.store.run(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on")).await;
     // A connection that was opened before may be kept for a moment.
@@ -110,7 +110,7 @@ async fn a_database_that_cannot_be_written_is_no_health_and_orders_can_be_read()
 async fn a_standby_is_no_health_and_orders_can_be_read() {
     let mut app = Spawn::new().own_postgres().start().await;
     let document = app.place(&order(&[1])).await.created();
-    app.come_to_rest().await;
+    app.quiesce().await;
     app.postgres().stop_orderly().await;
     let signal = app.postgres().data_dir().join("standby.signal");
     std::fs::write(&signal, "").unwrap();
