@@ -1,7 +1,8 @@
--- Claims due messages of the outbox for the sweep, the longest due first: each is leased to the caller, with one attempt more.
+-- Claims due outbox messages for the sweep, the longest due first: each is leased to the caller, and its attempts are counted up.
 --
--- Returns the messages. Locks: their rows, skipping those that somebody else has locked.
--- Commit: durable; losing it would mean one more delivery, which the message's id makes harmless.
+-- Returns the messages; no row when none is due.
+-- Locks: their rows. SKIP LOCKED: rows that another transaction has locked are left out.
+-- Commit: durable. Losing it would mean one more delivery, which the message's id (its idempotency key) makes harmless.
 CREATE OR REPLACE FUNCTION claim_due_messages(p_limit INT, p_lease_ms INT)
 RETURNS TABLE (id UUID, order_id UUID, kind TEXT, payload TEXT, attempts INT) LANGUAGE plpgsql AS
 $$

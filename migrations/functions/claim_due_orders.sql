@@ -1,10 +1,11 @@
--- Claims due orders for the sweep, the longest due first: each is leased to the caller, with one attempt more, because somebody
--- may have begun its action before. Orders at rest whose payment is watched get a quarter, however many others there are. When
--- the lease of somebody who never came back is over, what they may have sent to Seating counts as in flight.
+-- Claims due orders for the sweep, the longest due first: each is leased to the caller, and its attempts are counted up, because
+-- an earlier holder of the lease may have begun its action. A quarter of p_limit goes to orders at rest whose payment is watched,
+-- however many others are due. When a lease ended without an outcome, what its holder may have sent to Seating counts as in flight.
 --
 -- p_leases has milliseconds by phase, and 'in_flight'.
--- Returns the state of each. Locks: the orders, skipping those that somebody else has locked.
--- Commit: durable. A claim that is lost would let somebody else act under the same lease.
+-- Returns the state of each order; no row when none is due.
+-- Locks: the orders. SKIP LOCKED: rows that another transaction has locked are left out.
+-- Commit: durable. A lost claim would give the same lease number (the fencing token) to a second holder.
 CREATE OR REPLACE FUNCTION claim_due_orders(p_limit INT, p_leases JSONB) RETURNS SETOF TEXT LANGUAGE plpgsql AS
 $$
 DECLARE
@@ -25,7 +26,7 @@ BEGIN
         attempts = orders.attempts + 1,
         lease = orders.lease + 1,
         leased = true,
-        -- An attempt that stores nothing, again and again, is a fault of ours, or of the database's.
+        -- Twenty attempts without a stored outcome are a fault of the service or of the database.
         parked_at = CASE WHEN orders.attempts >= 20 THEN coalesce(orders.parked_at, at) ELSE orders.parked_at END,
         parked_reason = CASE WHEN orders.attempts >= 20 THEN coalesce(orders.parked_reason, 'no outcome was stored') ELSE orders.parked_reason END,
         in_flight_until = CASE WHEN orders.leased AND orders.phase IN ('reserving', 'allocating', 'releasing')

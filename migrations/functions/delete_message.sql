@@ -1,7 +1,9 @@
--- Removes a message of the outbox that was delivered.
+-- Deletes an outbox message that was delivered.
 --
--- Returns nothing; a message that is not there is no error. Locks: the message, then a row of order_counts.
--- Commit: may be asynchronous, and is: losing it means one more delivery, which the message's id makes harmless.
+-- Returns nothing; a message that is not there is no error.
+-- Locks: the message, then a row of order_counts.
+-- Commit: may be asynchronous, and is. Losing it means one more delivery, which the message's id (its idempotency key) makes
+-- harmless.
 CREATE OR REPLACE FUNCTION delete_message(p_id UUID) RETURNS VOID LANGUAGE plpgsql AS
 $$
 BEGIN

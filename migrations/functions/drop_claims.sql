@@ -1,6 +1,8 @@
--- Gives up the claims that an order has. For store_transition, which has locked the order.
+-- Deletes the seat claims of an order. Called by store_transition, which has locked the order.
 --
--- Returns how many those were. Locks: the claims that it deletes. Commit: the caller's.
+-- Returns how many claims were deleted.
+-- Locks: the claims that it deletes.
+-- Commit: the caller's.
 CREATE OR REPLACE FUNCTION drop_claims(o orders) RETURNS INT LANGUAGE plpgsql AS
 $$
 DECLARE

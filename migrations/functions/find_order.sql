@@ -1,8 +1,8 @@
 -- Looks an idempotency key up.
 --
--- Returns {none}: nobody used it; {other}: another request did; {same, state, document}: this request placed that order.
--- Locks: the order FOR KEY SHARE, while it has its first version only.
--- Commit: durable. An order that is told of must be on disk, and place_order commits asynchronously.
+-- Returns {none}: the key is not in use; {other}: another request used it; {same, state, document}: this request placed that order.
+-- Locks: the order FOR KEY SHARE while it has its first version; else nothing.
+-- Commit: durable. An order that a client is told of must be on disk, and place_order commits asynchronously.
 CREATE OR REPLACE FUNCTION find_order(p_key TEXT, p_hash TEXT, p_user INT, p_event INT, p_seats INT[]) RETURNS TEXT[]
 LANGUAGE plpgsql AS
 $$

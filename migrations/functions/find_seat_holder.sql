@@ -1,6 +1,9 @@
--- The order that has claimed a seat; NULL when none has. Locks nothing.
+-- Finds the order that has claimed a seat.
 --
--- VOLATILE and of its own, so that each seat is one look into the index: PostgreSQL keeps a plan for as long as a connection
+-- Returns the order's id; NULL when no order has claimed the seat.
+-- Locks nothing. Commit: none is needed, it writes nothing.
+--
+-- VOLATILE and a function of its own, so that each seat is one index look-up: PostgreSQL keeps a plan for as long as a connection
 -- lives, and one made while the table had a few rows would read all claims of the event.
 CREATE OR REPLACE FUNCTION find_seat_holder(p_event INT, p_seat INT) RETURNS UUID LANGUAGE plpgsql VOLATILE AS
 $$

@@ -1,7 +1,9 @@
--- Keeps the row of an order's refund: opened when the order begins to give the money back, settled when Payment has said what
--- became of it. For store_transition, with the order as it is now and what its phase and payment were.
+-- Keeps the row of an order's refund: inserts it when the order enters the phase 'refunding', and settles it when Payment has
+-- reported the outcome. Called by store_transition, with the order as it is now and its phase and payment status before.
 --
--- Locks: the row of refunds. Commit: the caller's.
+-- Returns nothing; when the transition does not concern a refund, nothing is written.
+-- Locks: the order's row of refunds.
+-- Commit: the caller's.
 CREATE OR REPLACE FUNCTION follow_refund(o orders, p_old_phase TEXT, p_old_payment TEXT, p_event TEXT, p_at TIMESTAMP)
 RETURNS VOID LANGUAGE plpgsql AS
 $$
@@ -9,7 +11,7 @@ BEGIN
     IF o.phase = 'refunding' AND p_old_phase <> 'refunding' THEN
         INSERT INTO refunds AS r (order_id, payment_id, amount_cents, reason, requested_at)
         VALUES (o.id, o.payment_id, o.total_cents, p_event, p_at)
-        -- Payment said that there was nothing to give back, and says otherwise now.
+        -- Payment reported earlier that there was nothing to refund, and reports otherwise now.
         ON CONFLICT (order_id) DO UPDATE SET reason = p_event, requested_at = p_at, settled_at = NULL, outcome = NULL
         WHERE r.outcome = 'FAILED';
     ELSIF o.payment_status = 'REFUNDED' AND p_old_payment IS DISTINCT FROM 'REFUNDED' THEN

@@ -1,8 +1,10 @@
--- What needs a person, and why, as JSON text: at most p_limit orders and as many dead letters. An order stands in the list once
--- for each reason. Locks nothing and writes nothing.
+-- Lists the orders and dead letters that need an operator, with the reason: at most p_limit of each.
 --
--- No sequential scan: the planner takes what must never be for frequent, and would rather read all orders than an empty index.
--- No compilation: the price that it puts on the small tables' scans makes it seem worth while.
+-- Returns JSON text {orders, messages, truncated}. An order is listed once for each of its reasons.
+-- Locks nothing. Commit: none is needed, it writes nothing.
+--
+-- enable_seqscan = off: the planner overestimates rows that should not exist, and would read all orders instead of an empty index.
+-- jit = off: the cost that the planner puts on sequential scans of the small tables would trigger a compilation.
 CREATE OR REPLACE FUNCTION list_stuck(p_limit INT) RETURNS TEXT LANGUAGE sql STABLE SET enable_seqscan = off SET jit = off AS
 $$
     WITH reasons AS (

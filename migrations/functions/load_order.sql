@@ -1,6 +1,8 @@
--- An order for those who decide on it.
+-- Loads an order for a decision on it.
 --
--- Returns {state, document}; NULL when there is none. Locks nothing and writes nothing.
+-- Returns {state, document}; NULL when there is no such order.
+-- Locks nothing: the version check of store_transition (optimistic concurrency) finds a concurrent change.
+-- Commit: none is needed, it writes nothing.
 CREATE OR REPLACE FUNCTION load_order(p_id UUID) RETURNS TEXT[] LANGUAGE plpgsql STABLE AS
 $$
 DECLARE

@@ -1,7 +1,7 @@
--- Stores a new order in phase 'reserving' with its claims, its first journal entry and the counts; or nothing at all.
+-- Stores a new order in phase 'reserving' with its seat claims, its first journal entry and the counts; or nothing at all.
 --
 -- Returns {placed}; {taken, seats} when other live orders have seats of it (separated by commas); or as find_order when the
--- key is in use. Raises serialization_failure when a seat was claimed meanwhile: asked again, it says which.
+-- idempotency key is in use. Raises serialization_failure when a seat was claimed concurrently: repeated, it says which.
 -- Locks: the new rows; the seats' claims in ascending order; a row of order_counts as the last.
 -- Commit: may be asynchronous, and is. Losing it in a crash of PostgreSQL loses a hold that expires by itself, and no money was
 -- asked for yet. The next transition, before the charge, is durable and everything before it with it.
@@ -25,12 +25,12 @@ DECLARE
     taken_by_us INT;
     stored TEXT[];
 BEGIN
-    -- Seat by seat, whatever PostgreSQL believes of the table.
+    -- One index look-up a seat, whatever the planner estimates of the table.
     SELECT string_agg(c.seat_id::text, ',' ORDER BY c.seat_id) INTO taken
     FROM unnest(p_seats) AS s (id)
     CROSS JOIN LATERAL (SELECT seat_id FROM seat_claims WHERE event_id = p_event AND seat_id = s.id OFFSET 0) c;
     IF taken IS NOT NULL THEN
-        -- The claims may be those of this very request.
+        -- The claims may be those of an earlier attempt of the same request.
         stored := find_order(p_key, p_hash, p_user, p_event, p_seats);
         RETURN CASE WHEN stored[1] = 'none' THEN ARRAY['taken', taken] ELSE stored END;
     END IF;
@@ -54,7 +54,7 @@ BEGIN
     ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS taken_by_us = ROW_COUNT;
     IF taken_by_us <> cardinality(p_seats) THEN
-        -- Somebody claimed a seat since it was looked up. Nothing of this statement stays; asked again, it says who.
+        -- A seat was claimed since it was looked up. The statement is rolled back; repeated, it says which seat.
         RAISE EXCEPTION 'a seat was claimed meanwhile' USING ERRCODE = 'serialization_failure';
     END IF;
 

@@ -1,7 +1,9 @@
--- Keeps a message of the outbox that was not delivered: it is due again after p_delay_ms; when that is NULL it is a dead letter,
--- and its order's journal tells so.
+-- Postpones an outbox message that was not delivered: it is due again after p_delay_ms; when that is NULL it becomes a dead
+-- letter, which is written to its order's journal.
 --
--- Returns nothing. Locks: the message, then its order, then a row of order_counts. Commit: durable.
+-- Returns nothing; a message that is not there is no error.
+-- Locks: the message; for a dead letter then its order, then a row of order_counts.
+-- Commit: durable. A dead letter must not be lost.
 CREATE OR REPLACE FUNCTION postpone_message(p_id UUID, p_error TEXT, p_delay_ms INT) RETURNS VOID LANGUAGE plpgsql AS
 $$
 DECLARE

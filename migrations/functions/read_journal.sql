@@ -1,4 +1,7 @@
--- An order's journal as JSON text; no row when there is no such order. Locks nothing and writes nothing.
+-- Reads an order's journal.
+--
+-- Returns one row with JSON text {events}; no row when there is no such order.
+-- Locks nothing. Commit: none is needed, it writes nothing.
 CREATE OR REPLACE FUNCTION read_journal(p_id UUID) RETURNS TABLE (journal TEXT) LANGUAGE sql STABLE AS
 $$
     SELECT json_build_object('events', coalesce((

@@ -1,6 +1,8 @@
--- Everything that /metrics tells of orders and of the work of all instances, as JSON text. What should read zero is counted up to
--- ten thousand, over an index that is empty while all is well: a few dozen rows and the ends of some indexes are read, however
--- many orders there are. Locks nothing and writes nothing.
+-- Reads everything that /metrics shows of orders and of the work of all instances.
+--
+-- Returns JSON text. What should be zero is counted up to ten thousand, over an index that is empty while all is well: a few dozen
+-- rows and the ends of some indexes are read, however many orders there are.
+-- Locks nothing. Commit: none is needed, it writes nothing.
 --
 -- For the settings see list_stuck.
 CREATE OR REPLACE FUNCTION read_metrics() RETURNS TEXT LANGUAGE sql STABLE SET enable_seqscan = off SET jit = off AS

@@ -1,7 +1,8 @@
--- An order for those who show it.
+-- Reads an order for an answer to a client.
 --
--- Returns {tag, document}; NULL when there is none. The tag differs whenever the document does: a version alone would not do,
--- because one that was not on disk may come again after a crash. Locks nothing and writes nothing.
+-- Returns {tag, document}; NULL when there is no such order. The tag is part of the ETag, and differs whenever the document does.
+-- It has the time of the change beside the version, because a version that was not on disk may come again after a crash.
+-- Locks nothing. Commit: none is needed, it writes nothing.
 CREATE OR REPLACE FUNCTION read_order(p_id UUID) RETURNS TEXT[] LANGUAGE plpgsql STABLE AS
 $$
 DECLARE

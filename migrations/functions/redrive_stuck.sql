@@ -1,7 +1,9 @@
--- Makes parked orders and dead letters due at once: those that are named, or all when a list is NULL; at most p_limit of each.
+-- Makes parked orders and dead letters due at once: those that are listed, or all when a list is NULL; at most p_limit of each.
 --
--- Returns how many. Locks: the orders, then the messages, skipping those that somebody else has locked; then a row of
--- order_counts. Commit: durable.
+-- Returns how many orders and how many messages.
+-- Locks: the orders, then the messages, then a row of order_counts. SKIP LOCKED: rows that another transaction has locked are left
+-- out.
+-- Commit: durable. What an operator was told must be on disk.
 CREATE OR REPLACE FUNCTION redrive_stuck(p_orders UUID[], p_messages UUID[], p_limit INT, OUT orders INT, OUT messages INT)
 LANGUAGE plpgsql AS
 $$
@@ -15,11 +17,11 @@ BEGIN
         UPDATE orders o SET
             version = o.version + 1,
             updated_at = at,
-            -- Not none: somebody has begun it before.
+            -- Not zero: the action may have been begun before.
             attempts = 1,
             parked_at = NULL,
             parked_reason = NULL,
-            -- Somebody who is at it goes on: what they may still send is waited for only when their lease is over.
+            -- A lease that is held goes on: what its holder may still send is waited for when the lease is over.
             due_at = CASE WHEN o.phase <> 'done' THEN CASE WHEN o.leased THEN o.due_at ELSE at END END,
             watch_at = CASE WHEN o.phase = 'done' THEN CASE WHEN o.leased THEN o.watch_at ELSE at END END
         FROM picked WHERE o.id = picked.id RETURNING o.id, o.version

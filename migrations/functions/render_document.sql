@@ -1,4 +1,7 @@
--- The order document of the HTTP contract, as JSON text. Reads items and tickets, and locks nothing.
+-- Renders the order document of the HTTP contract, from the order's row and its items and tickets.
+--
+-- Returns JSON text.
+-- Locks nothing. Commit: none is needed, it writes nothing.
 CREATE OR REPLACE FUNCTION render_document(o orders) RETURNS TEXT LANGUAGE plpgsql STABLE AS
 $$
 BEGIN

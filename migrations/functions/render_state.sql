@@ -1,4 +1,7 @@
--- What domain::order::Order holds of an order's row, as JSON text. Reads and locks nothing.
+-- Renders the part of an order's row on which decisions depend (domain::order::Order). Reads no table.
+--
+-- Returns JSON text.
+-- Locks nothing. Commit: none is needed, it writes nothing.
 CREATE OR REPLACE FUNCTION render_state(o orders) RETURNS TEXT LANGUAGE plpgsql STABLE AS
 $$
 DECLARE

@@ -1,5 +1,7 @@
--- What somebody hears whose version of an order is not the latest: {conflict, state, document}, the document only if it is asked
--- for. Locks nothing.
+-- Makes the answer to a failed version check: the order as it is now.
+--
+-- Returns {conflict, state, document}; the document is NULL unless p_document asks for it.
+-- Locks nothing. Commit: none is needed, it writes nothing.
 CREATE OR REPLACE FUNCTION report_conflict(o orders, p_document BOOLEAN) RETURNS TEXT[] LANGUAGE plpgsql STABLE AS
 $$
 BEGIN

@@ -1,12 +1,12 @@
--- Stores a transition: order row, items, tickets, claims, journal, refund and outbox together, if the order still has the
--- version and (unless p_lease is NULL) the lease on which it was decided.
+-- Stores a transition: order row, items, tickets, claims, journal, refund and outbox together. Optimistic concurrency: only if
+-- the order still has the version on which it was decided and, unless p_lease is NULL, the lease (the fencing token).
 --
 -- Returns
 --   {applied, version, lease, expires_in_ms, hold_in_ms, in_flight_ms, document}: it is stored;
---   {conflict, state, document}: somebody else made a transition, decide again;
+--   {conflict, state, document}: the version check failed, because of a concurrent transition; decide again;
 --   {claimed, state}: another live order has one of the seats;
 --   {gone}: there is no such order.
--- The document is NULL unless p_document asks for it. Raises serialization_failure when a seat was claimed meanwhile.
+-- The document is NULL unless p_document asks for it. Raises serialization_failure when a seat was claimed concurrently.
 --
 -- Locks: the order's row first; its claims in ascending order; then, as the last, a row of order_counts and one of
 -- failure_counts, always in this order, so that transitions cannot deadlock.

@@ -1,9 +1,10 @@
--- Claims those seats of an order that it has not. For store_transition, which has locked the order.
+-- Inserts those seat claims of an order that it does not have. Called by store_transition, which has locked the order.
 --
--- Returns how many those were; NULL, and nothing is claimed, when another order has one of the seats. Raises
--- serialization_failure when a seat was claimed meanwhile.
+-- Returns how many claims were inserted; NULL, and nothing is written, when another order has one of the seats. Raises
+-- serialization_failure when a seat was claimed concurrently.
 -- Locks: the claims, in ascending order of the seats, so that two orders for the same seats wait for each other and do not
--- deadlock. Commit: the caller's.
+-- deadlock.
+-- Commit: the caller's.
 CREATE OR REPLACE FUNCTION take_claims(o orders) RETURNS INT LANGUAGE plpgsql AS
 $$
 DECLARE

@@ -56,7 +56,7 @@ async fn sweep(testbed: &Testbed, replica: usize) -> Result<()> {
 /// for the lease of a host that was killed.
 ///
 /// # Errors
-/// When work is still pending after [`QUIESCE_LIMIT`]: the error lists it.
+/// When work is still pending after `QUIESCE_LIMIT`: the error lists it.
 pub async fn quiesce(testbed: &Testbed, provider: &PaymentProvider) -> Result<()> {
     drain(testbed).await?;
     provider.redeliver_unacknowledged().await?;

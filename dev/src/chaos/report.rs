@@ -110,7 +110,7 @@ impl Report {
         self.checks.iter().map(|check| check.violations.len()).sum()
     }
 
-    /// Injections below [`MIN_INJECTIONS`] in a whole campaign.
+    /// Injections below `MIN_INJECTIONS` in a whole campaign.
     pub fn too_few(&self) -> impl Iterator<Item = &'static str> {
         let whole = self.orders >= WHOLE_CAMPAIGN;
         self.injected

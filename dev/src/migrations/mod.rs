@@ -72,16 +72,38 @@ pub async fn apply_with(db: &Database, folder: &Path, options: Options) -> Resul
     let known = versions(&client).await?;
     refuse_versions_under_development(&files, &known)?;
     let mut applied = Vec::new();
-    for table in files.tables.iter().filter(|table| !known.contains(&table.version)) {
-        patiently(&table.version, options, async || apply_table(&mut client, table).await).await?;
-        applied.push(table.version.clone());
-    }
-    if !files.functions.is_empty()
-        && patiently(FUNCTIONS, options, async || replace_functions(&mut client, &files).await).await?
-    {
-        applied.push(FUNCTIONS.into());
+    let tables = files.tables.iter().filter(|table| !known.contains(&table.version)).map(Step::Table);
+    let functions = (!files.functions.is_empty()).then_some(Step::Functions(&files));
+    for step in tables.chain(functions) {
+        if patiently(&mut client, step, options).await? {
+            applied.push(step.name().to_owned());
+        }
     }
     Ok(applied)
+}
+
+/// What is applied in one transaction.
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Table(&'a TableFile),
+    Functions(&'a Files),
+}
+
+impl Step<'_> {
+    fn name(&self) -> &str {
+        match self {
+            Step::Table(table) => &table.version,
+            Step::Functions(_) => FUNCTIONS,
+        }
+    }
+
+    /// False when there was nothing to do.
+    async fn run(self, client: &mut Client) -> Result<bool, Failure> {
+        match self {
+            Step::Table(table) => apply_table(client, table).await.map(|()| true),
+            Step::Functions(files) => replace_functions(client, files).await,
+        }
+    }
 }
 
 /// The lock is the session's: it ends with the connection, however that ends.
@@ -112,14 +134,11 @@ fn refuse_versions_under_development(files: &Files, known: &[String]) -> Result<
 }
 
 /// Tries again, after ever longer pauses, what gave up because it waited too long for a lock, and so changed nothing.
-async fn patiently<T>(
-    what: &str,
-    options: Options,
-    mut run: impl AsyncFnMut() -> Result<T, Failure>,
-) -> Result<T> {
+async fn patiently(client: &mut Client, step: Step<'_>, options: Options) -> Result<bool> {
+    let what = step.name();
     let mut pause = options.pause;
     for attempt in 1.. {
-        match run().await {
+        match step.run(client).await {
             Ok(done) => return Ok(done),
             Err(Failure::Locked(why)) if attempt < options.attempts => {
                 eprintln!("{what}: {why} (attempt {attempt} of {}); again in {pause:?}", options.attempts);

@@ -95,9 +95,12 @@ async fn the_functions_are_replaced_together_when_one_has_changed_and_none_is_dr
     assert!(sandbox.apply().await?.is_empty());
 
     function("two", "SELECT 20")?;
-    function("zero", "SELEC 0")?;
+    sandbox.write("functions/zero.sql", "CREATE FUNCTON zero()")?;
     let error = sandbox.apply().await.unwrap_err().to_string();
-    assert!(error.contains("functions/zero.sql: syntax error at or near \"SELEC\""), "{error}");
+    assert!(
+        error.contains("functions/zero.sql: syntax error at or near \"FUNCTON\" (42601), line 1"),
+        "{error}"
+    );
     assert_eq!(sandbox.value("one()").await?, 11, "all or none");
 
     std::fs::remove_file(sandbox.folder.join("functions/zero.sql"))?;

@@ -1,8 +1,8 @@
 //! A/B comparison: the service of this tree against that of another commit, in interleaved pairs of rounds.
 //!
-//! [`version`] builds the other commit's component, [`manifest`] says what an application needs. Both run in the same host
+//! `version` builds the other commit's component, `manifest` says what an application needs. Both run in the same host
 //! program, each on its own database, made by its own migrations, and with its own peers; [`pairs`] compares their rounds,
-//! [`table`] prints the result.
+//! `table` prints the result.
 
 mod manifest;
 pub mod pairs;
