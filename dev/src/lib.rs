@@ -29,8 +29,8 @@ pub fn repo_root() -> PathBuf {
     root.unwrap_or(package)
 }
 
-/// A TCP port of the loopback interface that nobody listens on just now. Somebody else may take it before it is
-/// used, so whoever uses it must be ready to try another one.
+/// A free TCP port of the loopback interface. Another process may take it before it is used, so callers must be ready to
+/// try another one.
 pub fn free_port() -> std::io::Result<u16> {
     Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }

@@ -1,4 +1,4 @@
-//! What the environment says, in the names of the service that this one replaces: `DATABASE_HOST`, `PORT`, ….
+//! Settings from environment variables, with the names of the service that this one replaces: `DATABASE_HOST`, `PORT`, ….
 
 use std::collections::BTreeMap;
 
@@ -53,7 +53,7 @@ impl Settings {
         names.iter().any(|name| self.given.contains_key(*name))
     }
 
-    /// Whether every peer is an existing one, so that nobody needs the sandbox.
+    /// Whether every peer is an existing one, so that the sandbox is not needed.
     pub fn names_all_peers(&self) -> bool {
         PEER_URLS.iter().all(|name| self.given.contains_key(*name))
     }

@@ -74,7 +74,8 @@ async fn a_body_over_64_kib_is_too_large_and_one_of_64_kib_is_not() {
                 "POST {path} HTTP/1.1\r\nHost: order-service\r\nConnection: close\r\nIdempotency-Key: some-key\r\n\
                  Content-Type: application/json\r\nContent-Length: {size}\r\n\r\n"
             );
-            let answer = raw::exchange(&app.hosts[0], [head.into_bytes(), vec![b' '; size]].concat()).await;
+            let answer =
+                raw_http::exchange(&app.hosts[0], [head.into_bytes(), vec![b' '; size]].concat()).await;
             assert_eq!((answer.status, answer.code().as_str()), (413, "body_too_large"), "{answer:?}");
             assert!(answer.header("x-request-id").is_some() && answer.header("content-length").is_some());
         }
@@ -100,12 +101,12 @@ async fn a_body_that_does_not_say_its_length_is_read_all_the_same() {
         format!("{head}{chunks}0\r\n\r\n")
     };
     let space = " ".repeat(40_000);
-    let answer = raw::exchange(&app.hosts[0], chunked(vec![&space, &space])).await;
+    let answer = raw_http::exchange(&app.hosts[0], chunked(vec![&space, &space])).await;
     assert_eq!((answer.status, answer.code().as_str()), (413, "body_too_large"), "{answer:?}");
 
     let body = order(&[1]).body.to_string();
     let (first, second) = body.split_at(20);
-    let answer = raw::exchange(&app.hosts[0], chunked(vec![first, second])).await;
+    let answer = raw_http::exchange(&app.hosts[0], chunked(vec![first, second])).await;
     assert_eq!(answer.status, 201, "{answer:?}");
     assert_eq!(answer.header("content-length"), Some(answer.body.len().to_string().as_str()));
     app.finish().await;
@@ -116,8 +117,8 @@ async fn a_client_that_breaks_off_leaves_no_trace() {
     let app = spawn().await;
     for cut in [10, 30] {
         let body = order(&[1]).body.to_string();
-        let whole = raw::post_order(&["Content-Type: application/json", "Idempotency-Key: cut"], &body);
-        raw::send_and_close(&app.hosts[0], &whole[..whole.len() - cut]).await;
+        let whole = raw_http::post_order(&["Content-Type: application/json", "Idempotency-Key: cut"], &body);
+        raw_http::send_and_close(&app.hosts[0], &whole[..whole.len() - cut]).await;
     }
     app.get("/health/live").await.json(200);
     assert_no_trace(&app).await;

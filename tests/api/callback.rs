@@ -39,7 +39,7 @@ async fn a_failed_or_cancelled_payment_fails_the_order() {
     for (seat, status) in [(1, PaymentStatus::Failed), (2, PaymentStatus::Cancelled)] {
         let document = pending(&app, &[seat]).await;
         app.settle(&document, status).await;
-        app.come_to_rest().await;
+        app.quiesce().await;
         let failed = app.read(document.id()).await;
         failed.assert_is("FAILED", "done");
         assert_eq!(failed.failure(), Some("payment_declined"));
@@ -74,7 +74,7 @@ async fn a_repeated_or_contradictory_callback_changes_nothing() {
     let app = Spawn::new().payment_mode(Mode::Pending).start().await;
     let document = pending(&app, &[1]).await;
     app.settle(&document, PaymentStatus::Success).await;
-    app.come_to_rest().await;
+    app.quiesce().await;
     let confirmed = app.read(document.id()).await;
     for claimed in ["SUCCESS", "SUCCESS", "FAILED", "CANCELLED", "REFUNDED"] {
         let (note, same) = applied(&app.call_back(document.id(), document.payment_id(), claimed).await);
@@ -85,7 +85,7 @@ async fn a_repeated_or_contradictory_callback_changes_nothing() {
     let (note, same) = applied(&app.call_back(document.id(), document.payment_id(), "FAILED").await);
     assert_eq!((note.as_deref(), &same), (Some("already processed"), &confirmed));
     app.settle_silently(&document, PaymentStatus::Success).await;
-    app.come_to_rest().await;
+    app.quiesce().await;
     assert_eq!(app.read(document.id()).await, confirmed);
     let state = app.peers.state().await.unwrap();
     assert_eq!(state.notifications_of(document.id()).len(), 1);
@@ -97,7 +97,7 @@ async fn a_repeated_failure_changes_nothing() {
     let app = Spawn::new().payment_mode(Mode::Pending).start().await;
     let document = pending(&app, &[1]).await;
     app.settle(&document, PaymentStatus::Failed).await;
-    app.come_to_rest().await;
+    app.quiesce().await;
     let failed = app.read(document.id()).await;
     for claimed in ["FAILED", "SUCCESS"] {
         let (note, same) = applied(&app.call_back(document.id(), document.payment_id(), claimed).await);
@@ -110,10 +110,10 @@ async fn a_repeated_failure_changes_nothing() {
 async fn a_success_after_the_order_failed_is_paid_back() {
     let app = Spawn::new().payment_mode(Mode::Decline).start().await;
     let id = app.place(&order(&[1])).await.problem_of_order(402, "payment_declined");
-    app.come_to_rest().await;
+    app.quiesce().await;
     let record = app.peers.settle(&id, PaymentStatus::Success).await.unwrap().callback.unwrap();
     assert_eq!(record.status, Some(200), "{record:?}");
-    app.come_to_rest().await;
+    app.quiesce().await;
     let document = app.read(&id).await;
     document.assert_is("FAILED", "done");
     assert_eq!(document["payment"]["status"], "REFUNDED");
@@ -126,7 +126,7 @@ async fn a_charge_back_voids_the_tickets_and_frees_the_seats() {
     let app = spawn().await;
     let document = app.place(&order(&[1, 2])).await.created();
     app.settle(&document, PaymentStatus::Refunded).await;
-    app.come_to_rest().await;
+    app.quiesce().await;
     let refunded = app.read(document.id()).await;
     refunded.assert_is("REFUNDED", "done");
     assert_eq!(refunded["payment"]["status"], "REFUNDED");

@@ -17,7 +17,7 @@ async fn a_payment_that_is_not_the_orders_is_rejected() {
     let document = pending(&app, &[1]).await;
     let other = pending(&app, &[2]).await;
     app.settle(&other, PaymentStatus::Success).await;
-    app.come_to_rest().await;
+    app.quiesce().await;
     // A payment that nobody made, and one that was made for another order.
     for forged in [UNKNOWN, other.payment_id()] {
         let answer = app.call_back(document.id(), forged, "SUCCESS").await;
@@ -43,10 +43,10 @@ async fn a_forged_callback_during_the_charge_does_not_confirm_the_order() {
     let app = spawn().await;
     let stranger = app.place(&order(&[1])).await.created();
     let fault = app.fault(stall(CallName::Charge, 1000, Moment::After)).await;
-    let placing = order(&[2]);
-    let (placed, ()) = tokio::join!(app.place(&placing), async {
-        app.is_disturbed(fault).await;
-        let id = app.id_of(&placing).await;
+    let order_request = order(&[2]);
+    let (placed, ()) = tokio::join!(app.place(&order_request), async {
+        app.until_fault_hit(fault).await;
+        let id = app.id_of(&order_request).await;
         for forged in [UNKNOWN, stranger.payment_id()] {
             let answer = app.call_back(&id, forged, "SUCCESS").await;
             assert_eq!(answer.problem_of_order(403, "callback_rejected"), id);
@@ -84,13 +84,13 @@ async fn when_payment_cannot_be_asked_the_sweep_resolves_the_order() {
         let rule = FaultRule::on(CallName::Payment, action.clone()).always().order(document.id());
         let fault = app.fault(rule).await;
         let answer = told(&app, &document).await;
-        let waits = app.is_called(CallName::Payment).await;
+        let waits = app.has_open_call(CallName::Payment).await;
         assert!(waits == (seat == 6), "a slow Payment is not waited for");
         assert_eq!(answer.problem_of_order(503, "peer_unavailable"), document.id());
         answer.retry_after();
         app.read(document.id()).await.assert_is("PENDING", "awaiting_payment");
-        app.mend(fault).await;
-        app.come_to_rest().await;
+        app.remove_fault(fault).await;
+        app.quiesce().await;
         let confirmed = app.read(document.id()).await;
         assert_eq!((confirmed.status(), confirmed.phase()), ("CONFIRMED", "done"), "{action:?}");
     }
@@ -104,13 +104,13 @@ async fn the_answer_does_not_wait_for_a_slow_seating() {
     app.settle_silently(&document, PaymentStatus::Success).await;
     app.fault(stall(CallName::Allocate, 8000, Moment::Before)).await;
     let (note, answered) = applied(&told(&app, &document).await);
-    assert!(app.is_called(CallName::Allocate).await, "Seating is still at it");
+    assert!(app.has_open_call(CallName::Allocate).await, "Seating is still at it");
     // Nor had its deadline passed.
     let given_up = "SELECT count(*) FROM order_events WHERE type = 'no_answer'";
     assert_eq!(app.store.count(given_up).await, 0);
     answered.assert_is("PENDING", "allocating");
     assert_eq!((note, &answered["payment"]["status"]), (None, &json!("SUCCESS")));
-    app.come_to_rest().await;
+    app.quiesce().await;
     app.read(document.id()).await.assert_is("CONFIRMED", "done");
     app.finish().await;
 }

@@ -43,7 +43,7 @@ async fn a_verified_callback_is_believed_without_asking_payment() {
         let (note, changed) = applied(&signed(&app, &body(&document, status)).await);
         assert_eq!((note, changed.status()), (None, expected));
         assert_eq!(app.calls("payment.payment").await, 0);
-        app.come_to_rest().await;
+        app.quiesce().await;
         let now_it_is = app.read(document.id()).await;
         let (note, same) = applied(&signed(&app, &body(&document, status)).await);
         assert_eq!((note.as_deref(), same), (Some("already processed"), now_it_is));
@@ -138,8 +138,8 @@ async fn a_signed_callback_for_another_orders_payment_is_rejected() {
 async fn an_unsigned_callback_during_the_charge_leaves_the_order_to_the_sweep() {
     let app = with_secret().payment_mode(Mode::Succeed).start().await;
     // The sandbox's Payment does not sign, takes our 403 for a failure, and answers the charge with a 500.
-    let id = app.place(&order(&[1])).await.under_way().id().to_owned();
-    app.come_to_rest().await;
+    let id = app.place(&order(&[1])).await.accepted().id().to_owned();
+    app.quiesce().await;
     app.read(&id).await.assert_is("CONFIRMED", "done");
     app.finish().await;
 }
@@ -168,8 +168,8 @@ async fn an_old_failure_does_not_end_a_refund_that_is_under_way() {
         let (note, refunding) = applied(&signed(&app, &body(&document, "FAILED")).await);
         assert_eq!((note.as_deref(), refunding.phase()), (Some("already processed"), "refunding"));
     }
-    app.mend(silent).await;
-    app.come_to_rest().await;
+    app.remove_fault(silent).await;
+    app.quiesce().await;
     let refunded = app.read(document.id()).await;
     assert_eq!((refunded.status(), &refunded["payment"]["status"]), ("REFUNDED", &json!("REFUNDED")));
     app.finish().await;

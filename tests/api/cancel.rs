@@ -7,7 +7,7 @@ use crate::support::*;
 
 /// The order is cancelled for good, with this payment left, and repeating the request changes nothing.
 async fn stays_cancelled(app: App, id: &str, outcome: Outcome) {
-    app.come_to_rest().await;
+    app.quiesce().await;
     assert_eq!(app.outcome(id).await, outcome);
     let before = app.state_of(id).await;
     let again = app.cancel(id).await;
@@ -27,9 +27,9 @@ fn cancelled_and_paid_back() -> Outcome {
 }
 
 /// Cancels the order while a call about it is disturbed.
-async fn cancelled_meanwhile(app: &App, fault: u64, placing: &Placing) -> String {
-    app.is_disturbed(fault).await;
-    let id = app.id_of(placing).await;
+async fn cancelled_meanwhile(app: &App, fault: u64, order_request: &OrderRequest) -> String {
+    app.until_fault_hit(fault).await;
+    let id = app.id_of(order_request).await;
     assert_eq!(app.cancel(&id).await.document(200).status(), "CANCELLED");
     id
 }
@@ -54,12 +54,12 @@ async fn an_order_whose_seats_are_being_reserved_is_cancelled_and_never_charged(
         let app = spawn().await;
         let fault = app.fault(FaultRule::on(CallName::Reserve, lost).always()).await;
         let seat = app.fault(FaultRule::on(CallName::Seat, fail(500)).always()).await;
-        let document = app.place(&order(&[1])).await.under_way();
+        let document = app.place(&order(&[1])).await.accepted();
         document.assert_is("PENDING", "reserving");
         assert_eq!(app.cancel(document.id()).await.document(200).status(), "CANCELLED");
-        app.mend(fault).await;
-        app.mend(seat).await;
-        app.come_to_rest().await;
+        app.remove_fault(fault).await;
+        app.remove_fault(seat).await;
+        app.quiesce().await;
         assert_eq!(app.calls("payment.charge").await, 0);
         stays_cancelled(app, document.id(), Outcome::cancelled(None)).await;
     }
@@ -69,8 +69,9 @@ async fn an_order_whose_seats_are_being_reserved_is_cancelled_and_never_charged(
 async fn an_order_that_is_cancelled_while_its_reserve_is_under_way_is_not_charged() {
     let app = spawn().await;
     let fault = app.fault(stall(CallName::Reserve, 1500, Moment::After)).await;
-    let placing = order(&[1]);
-    let (placed, id) = tokio::join!(app.place(&placing), cancelled_meanwhile(&app, fault, &placing));
+    let order_request = order(&[1]);
+    let (placed, id) =
+        tokio::join!(app.place(&order_request), cancelled_meanwhile(&app, fault, &order_request));
     assert_eq!(placed.document(201).status(), "CANCELLED");
     assert_eq!(app.calls("payment.charge").await, 0);
     stays_cancelled(app, &id, Outcome::cancelled(None)).await;
@@ -89,7 +90,7 @@ async fn an_order_whose_charge_has_no_answer_is_cancelled_and_what_was_paid_goes
         // Payment cannot even be asked, so that a callback does not tell either.
         app.fault(FaultRule::on(CallName::Charge, lost).always()).await;
         app.fault(FaultRule::on(CallName::Payment, Action::LoseRequest).always()).await;
-        let document = app.place(&order(&[1])).await.under_way();
+        let document = app.place(&order(&[1])).await.accepted();
         document.assert_is("PENDING", "charging");
         assert_eq!(app.cancel(document.id()).await.document(200).status(), "CANCELLED");
         app.peers.clear_faults().await.unwrap();
@@ -101,8 +102,9 @@ async fn an_order_whose_charge_has_no_answer_is_cancelled_and_what_was_paid_goes
 async fn an_order_that_is_cancelled_while_its_charge_is_under_way_gets_its_money_back() {
     let app = Spawn::new().payment_mode(Mode::Silent).start().await;
     let fault = app.fault(stall(CallName::Charge, 1500, Moment::After)).await;
-    let placing = order(&[1]);
-    let (placed, id) = tokio::join!(app.place(&placing), cancelled_meanwhile(&app, fault, &placing));
+    let order_request = order(&[1]);
+    let (placed, id) =
+        tokio::join!(app.place(&order_request), cancelled_meanwhile(&app, fault, &order_request));
     assert_eq!(placed.document(201).status(), "CANCELLED");
     stays_cancelled(app, &id, cancelled_and_paid_back()).await;
 }
@@ -125,7 +127,7 @@ async fn an_order_that_lost_its_seats_is_cancelled_and_paid_back() {
     let app = Spawn::new().payment_mode(Mode::Silent).start().await;
     app.fault(FaultRule::on(CallName::Allocate, Action::Refuse).always()).await;
     app.fault(FaultRule::on(CallName::Refund, Action::LoseRequest).always()).await;
-    let document = app.place(&order(&[1])).await.under_way();
+    let document = app.place(&order(&[1])).await.accepted();
     document.assert_is("PENDING", "refunding");
     app.cancel(document.id()).await.document(200).assert_is("CANCELLED", "refunding");
     app.peers.clear_faults().await.unwrap();
@@ -148,7 +150,7 @@ async fn an_order_that_expired_is_cancelled_already() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_confirmed_failed_or_refunded_cannot_be_cancelled() {
     let app = spawn().await;
-    app.payments_of_user_will(13, Mode::Decline).await;
+    app.set_payment_mode_of_user(13, Mode::Decline).await;
     let confirmed = app.place(&order(&[1])).await.created().id().to_owned();
     let failed = app.place(&order(&[2]).user(13)).await.problem_of_order(402, "payment_declined");
     let refunded = app.place(&order(&[3])).await.created().id().to_owned();
@@ -181,13 +183,13 @@ async fn what_is_confirmed_failed_or_refunded_cannot_be_cancelled() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_cancels_at_once_cancel_once() {
-    let app = Spawn::new().payment_mode(Mode::Pending).copies(2).start().await;
+    let app = Spawn::new().payment_mode(Mode::Pending).replicas(2).start().await;
     let document = pending(&app, &[1]).await;
     let answers = join_all((0..20).map(|n| app.cancel_at(n % 2, document.id()))).await;
     for answer in answers {
         assert_eq!(answer.document(200).status(), "CANCELLED");
     }
-    app.come_to_rest().await;
+    app.quiesce().await;
     let entries = "SELECT count(*) FROM order_events WHERE type = 'cancel_requested'";
     assert_eq!(app.store.count(entries).await, 1);
     assert_eq!(app.notifications(document.id()).await.len(), 1);

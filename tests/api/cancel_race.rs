@@ -18,8 +18,8 @@ struct Race {
 
 /// Who begins differs from order to order: the money, the callback, the cancel.
 async fn race(app: &App, n: usize, document: Document) -> Race {
-    let copy = n % app.hosts.len();
-    let cancel = app.cancel_at(copy, document.id());
+    let replica = n % app.hosts.len();
+    let cancel = app.cancel_at(replica, document.id());
     let cancel = match n % 3 {
         0 => tokio::join!(cancel, taken(app, &document)).0,
         1 => tokio::join!(taken(app, &document), cancel).1,
@@ -49,15 +49,16 @@ async fn refunds(app: &App) -> BTreeMap<String, usize> {
     refunds
 }
 
-async fn all_race(copies: usize) {
-    let app = Spawn::new().payment_mode(Mode::Pending).copies(copies).start().await;
-    let placings: Vec<Placing> = (0..ORDERS).map(|n| order(&[3001 + n]).event(106)).collect();
-    let placed = stream::iter(&placings).map(|placing| app.place(placing)).buffer_unordered(20);
+async fn all_race(replicas: usize) {
+    let app = Spawn::new().payment_mode(Mode::Pending).replicas(replicas).start().await;
+    let order_requests: Vec<OrderRequest> = (0..ORDERS).map(|n| order(&[3001 + n]).event(106)).collect();
+    let placed =
+        stream::iter(&order_requests).map(|order_request| app.place(order_request)).buffer_unordered(20);
     let documents: Vec<Document> = placed.map(|answer| answer.created()).collect().await;
     let races = stream::iter(documents.into_iter().enumerate());
     let races = races.map(|(n, document)| race(&app, n, document)).buffer_unordered(20);
     let races: Vec<Race> = races.collect().await;
-    app.come_to_rest().await;
+    app.quiesce().await;
 
     let refunds = refunds(&app).await;
     let (mut confirmed, mut cancelled) = (0, 0);
@@ -94,8 +95,8 @@ async fn a_cancel_and_a_success_at_once_at_two_copies_end_in_the_same_way() {
 }
 
 /// Cancels an order as soon as it is stored.
-async fn cancel_soon(app: &App, placing: &Placing) -> (String, Answer) {
-    let sql = format!("SELECT id FROM orders WHERE idempotency_key = '{}'", placing.key);
+async fn cancel_soon(app: &App, order_request: &OrderRequest) -> (String, Answer) {
+    let sql = format!("SELECT id FROM orders WHERE idempotency_key = '{}'", order_request.key);
     let id = eventually("the order is stored", async || {
         let id = app.store.rows(&sql).await.pop()?["id"].as_str()?.to_owned();
         Some(id)
@@ -107,24 +108,26 @@ async fn cancel_soon(app: &App, placing: &Placing) -> (String, Answer) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancel_while_the_order_is_still_being_placed_ends_confirmed_or_without_money() {
-    let app = Spawn::new().copies(2).start().await;
+    let app = Spawn::new().replicas(2).start().await;
     for (user, mode) in [(11, Mode::Succeed), (12, Mode::Silent), (13, Mode::Pending), (14, Mode::Decline)] {
-        app.payments_of_user_will(user, mode).await;
+        app.set_payment_mode_of_user(user, mode).await;
     }
-    let mut placings = Vec::new();
+    let mut order_requests = Vec::new();
     for n in 0..100 {
         // So slow that the cancel meets it at every step, and before and after its effect.
         let call = [CallName::Reserve, CallName::Charge, CallName::Allocate, CallName::Seat][n % 4];
         let effect = if n / 4 % 2 == 0 { Moment::Before } else { Moment::After };
         let seat = 3001 + n as i64;
         app.fault(stall(call, 60, effect).seat(seat)).await;
-        placings.push(order(&[seat]).event(106).user(11 + (n / 8 % 4) as i64));
+        order_requests.push(order(&[seat]).event(106).user(11 + (n / 8 % 4) as i64));
     }
-    let races = stream::iter(&placings)
-        .map(|placing| async { tokio::join!(app.place(placing), cancel_soon(&app, placing)) })
+    let races = stream::iter(&order_requests)
+        .map(|order_request| async {
+            tokio::join!(app.place(order_request), cancel_soon(&app, order_request))
+        })
         .buffer_unordered(10);
     let races: Vec<(Answer, (String, Answer))> = races.collect().await;
-    app.come_to_rest().await;
+    app.quiesce().await;
 
     let mut ends = BTreeMap::<String, usize>::new();
     for (placed, (id, cancel)) in races {

@@ -1,6 +1,6 @@
 //! A short failure campaign: `cargo dev chaos` is the long one.
 
-use order_dev::chaos::kinds::Kind;
+use order_dev::chaos::injection::Injection;
 use order_dev::chaos::{Options, run};
 
 use crate::support::*;
@@ -13,13 +13,13 @@ async fn no_order_comes_to_harm_whatever_fails() {
     assert_eq!(report.violations(), 0, "see the report above");
     let happened = |kind| report.injected.iter().any(|(one, _, count)| *one == kind && *count > 0);
     for kind in [
-        Kind::HostKilled,
-        Kind::DatabaseCrashed,
-        Kind::DatabaseRestarted,
-        Kind::AnswerLost,
-        Kind::CallbackDropped,
-        Kind::Cancelled,
-        Kind::RefundAsked,
+        Injection::HostKilled,
+        Injection::DatabaseCrashed,
+        Injection::DatabaseRestarted,
+        Injection::AnswerLost,
+        Injection::CallbackDropped,
+        Injection::Cancelled,
+        Injection::RefundAsked,
     ] {
         assert!(happened(kind), "the plan has {kind:?}, and it did not happen");
     }

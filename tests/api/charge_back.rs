@@ -11,7 +11,7 @@ async fn a_charge_back_is_kept_as_a_refund_that_nobody_asked_for() {
     let app = spawn().await;
     let document = confirmed(&app, &[1]).await;
     app.settle(&document, PaymentStatus::Refunded).await;
-    app.come_to_rest().await;
+    app.quiesce().await;
     assert_eq!(app.outcome(document.id()).await, Outcome::refunded());
     assert_eq!(app.calls("payment.refund").await, 0);
     let row = row(&app, document.id()).await;
@@ -31,12 +31,12 @@ async fn a_charge_back_is_found_out_when_payment_can_be_asked_again() {
         assert_eq!(answer.problem_of_order(503, "peer_unavailable"), document.id());
         app.read(document.id()).await.assert_is("CONFIRMED", "done");
         for _ in 0..3 {
-            app.make_due().await;
+            app.expire_waits().await;
             app.sweep().await;
         }
         app.read(document.id()).await.assert_is("CONFIRMED", "done");
-        app.mend(fault).await;
-        app.come_to_rest().await;
+        app.remove_fault(fault).await;
+        app.quiesce().await;
         assert_eq!(app.read(document.id()).await.tickets("status"), ["VOID"]);
         assert_eq!(app.outcome(document.id()).await, Outcome::refunded());
         app.place(&order(&[1]).user(7)).await.created();
@@ -53,9 +53,9 @@ async fn a_charge_back_that_was_none_changes_nothing_when_payment_can_be_asked_a
         let answer = app.call_back(document.id(), document.payment_id(), "REFUNDED").await;
         assert_eq!(answer.problem_of_order(503, "peer_unavailable"), document.id());
     }
-    app.mend(fault).await;
+    app.remove_fault(fault).await;
     app.peers.clear_calls().await.unwrap();
-    app.come_to_rest().await;
+    app.quiesce().await;
     assert_eq!(app.calls("payment.payment").await, 1);
     let after = app.read(document.id()).await;
     after.assert_is("CONFIRMED", "done");
@@ -67,11 +67,11 @@ async fn a_charge_back_that_was_none_changes_nothing_when_payment_can_be_asked_a
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refund_and_a_charge_back_at_once_are_one_refund() {
-    let app = Spawn::new().copies(2).start().await;
-    let placings: Vec<Placing> = (1..=30).map(|seat| order(&[seat])).collect();
-    let placed = join_all(placings.iter().map(|placing| app.place(placing))).await;
+    let app = Spawn::new().replicas(2).start().await;
+    let order_requests: Vec<OrderRequest> = (1..=30).map(|seat| order(&[seat])).collect();
+    let placed = join_all(order_requests.iter().map(|order_request| app.place(order_request))).await;
     let documents: Vec<Document> = placed.iter().map(Answer::created).collect();
-    app.come_to_rest().await;
+    app.quiesce().await;
     let both = documents.iter().map(|document| async {
         let charge_back = app.peers.settle(document.id(), PaymentStatus::Refunded);
         tokio::join!(app.refund(document.id()), charge_back)
@@ -81,7 +81,7 @@ async fn a_refund_and_a_charge_back_at_once_are_one_refund() {
         let record = charge_back.unwrap().callback.unwrap();
         assert_eq!(record.status, Some(200), "{record:?}");
     }
-    app.come_to_rest().await;
+    app.quiesce().await;
     for document in documents {
         assert_eq!(app.outcome(document.id()).await, Outcome::refunded());
         assert_eq!(row(&app, document.id()).await["outcome"], "REFUNDED");
@@ -99,7 +99,7 @@ async fn a_charge_back_ends_a_refund_that_had_no_answer() {
     let (note, refunded) = applied(&app.call_back(document.id(), document.payment_id(), "REFUNDED").await);
     assert_eq!(note, None);
     assert_eq!(refunded.status(), "REFUNDED");
-    app.come_to_rest().await;
+    app.quiesce().await;
     assert_eq!(app.outcome(document.id()).await, Outcome::refunded());
     app.finish().await;
 }
@@ -112,8 +112,8 @@ async fn a_charge_back_of_an_order_that_is_being_allocated_ends_it() {
         let document = app.place(&order(&[seat])).await.created();
         document.assert_is("PENDING", "allocating");
         app.settle(&document, PaymentStatus::Refunded).await;
-        app.mend(fault).await;
-        app.come_to_rest().await;
+        app.remove_fault(fault).await;
+        app.quiesce().await;
         assert_eq!(app.outcome(document.id()).await, Outcome::paid_back());
     }
     app.finish().await;

@@ -10,9 +10,9 @@ use crate::support::*;
 async fn after_an_attempt_to_connect_that_timed_out_requests_are_refused_at_once() {
     let app = Spawn::new().behind_black_hole().start().await;
     let document = app.place(&order(&[1])).await.created();
-    app.come_to_rest().await;
+    app.quiesce().await;
     let path = format!("/v1/orders/{}", document.id());
-    app.black_hole().swallow(true);
+    app.black_hole().drop_bytes(true);
 
     // The first of them find out, at the price of a time-out each; from then on a wave has no wait in it, but for one probe.
     let refused_at_once = async || {
@@ -28,9 +28,9 @@ async fn after_an_attempt_to_connect_that_timed_out_requests_are_refused_at_once
     };
     eventually("most are refused at once", async || (refused_at_once().await >= 8).then_some(())).await;
 
-    app.black_hole().swallow(false);
+    app.black_hole().drop_bytes(false);
     app.until_reads_succeed(document.id()).await;
     assert_eq!(app.read(document.id()).await, document);
-    app.place(&order(&[2])).await.created_or_under_way();
+    app.place(&order(&[2])).await.created_or_accepted();
     app.finish().await;
 }

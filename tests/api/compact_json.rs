@@ -10,9 +10,9 @@ const ID: &str = "01980000-0000-7000-8000-000000000000";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_kind_of_answer_about_an_order_is_compact() {
     let app = Spawn::new().payment_mode(Mode::Pending).start().await;
-    let placing = order(&[1, 2]);
-    let document = app.place(&placing).await.created();
-    assert!(app.place(&placing).await.is_replayed());
+    let order_request = order(&[1, 2]);
+    let document = app.place(&order_request).await.created();
+    assert!(app.place(&order_request).await.is_replayed());
     let (id, payment) = (document.id().to_owned(), document.payment_id().to_owned());
 
     let pending = app.call_back(&id, &payment, "SUCCESS").await;

@@ -19,10 +19,10 @@ fn by_status(answers: &[Answer]) -> BTreeMap<u16, usize> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_at_once_with_the_same_key_are_one_order() {
-    for copies in [1, 2] {
-        let app = Spawn::new().copies(copies).start().await;
-        let placing = order(&[1, 2, 3]);
-        let answers = join_all((0..MANY).map(|n| app.place_at(n % copies, &placing))).await;
+    for replicas in [1, 2] {
+        let app = Spawn::new().replicas(replicas).start().await;
+        let order_request = order(&[1, 2, 3]);
+        let answers = join_all((0..MANY).map(|n| app.place_at(n % replicas, &order_request))).await;
         let counts = by_status(&answers);
         assert!(counts.keys().all(|status| [201, 202].contains(status)), "{counts:?}");
         assert!(counts.contains_key(&201), "{counts:?}");
@@ -30,10 +30,10 @@ async fn two_hundred_at_once_with_the_same_key_are_one_order() {
         assert_eq!(placed.len(), 1, "one request places the order, the others are told of it: {counts:?}");
         let id = placed[0].created().id().to_owned();
         for answer in &answers {
-            assert_eq!(answer.created_or_under_way().id(), id);
+            assert_eq!(answer.created_or_accepted().id(), id);
         }
 
-        app.come_to_rest().await;
+        app.quiesce().await;
         app.read(&id).await.assert_is("CONFIRMED", "done");
         let counts = app.peers.calls().await.unwrap().counts;
         for call in ["seating.reserve", "payment.charge", "seating.allocate"] {
@@ -46,10 +46,12 @@ async fn two_hundred_at_once_with_the_same_key_are_one_order() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_at_once_with_different_keys_for_the_same_seat_are_one_order_and_199_refusals() {
-    for copies in [1, 2] {
-        let app = Spawn::new().copies(copies).start().await;
-        let placings: Vec<Placing> = (0..MANY).map(|n| order(&[7]).user(1 + n as i64 % 3)).collect();
-        let answers = join_all(placings.iter().enumerate().map(|(n, p)| app.place_at(n % copies, p))).await;
+    for replicas in [1, 2] {
+        let app = Spawn::new().replicas(replicas).start().await;
+        let order_requests: Vec<OrderRequest> =
+            (0..MANY).map(|n| order(&[7]).user(1 + n as i64 % 3)).collect();
+        let answers =
+            join_all(order_requests.iter().enumerate().map(|(n, p)| app.place_at(n % replicas, p))).await;
         assert_eq!(by_status(&answers), BTreeMap::from([(201, 1), (409, MANY - 1)]));
         for answer in &answers {
             if answer.status == 409 {
@@ -67,17 +69,17 @@ async fn two_hundred_at_once_with_different_keys_for_the_same_seat_are_one_order
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn overlapping_orders_neither_deadlock_nor_share_a_seat() {
-    let app = Spawn::new().copies(2).start().await;
+    let app = Spawn::new().replicas(2).start().await;
     // Neighbours overlap, and every other one names its seats the other way round.
-    let placings: Vec<Placing> = (1..=60)
+    let order_requests: Vec<OrderRequest> = (1..=60)
         .map(|n| if n % 2 == 0 { order(&[n, n + 1, n + 2]) } else { order(&[n + 2, n + 1, n]) })
         .collect();
-    let answers = join_all(placings.iter().enumerate().map(|(n, p)| app.place_at(n % 2, p))).await;
+    let answers = join_all(order_requests.iter().enumerate().map(|(n, p)| app.place_at(n % 2, p))).await;
     let mut sold = Vec::new();
     for answer in &answers {
         match answer.status {
             409 => drop(answer.json_body()),
-            _ => sold.extend(answer.created_or_under_way()["items"].as_array().unwrap().clone()),
+            _ => sold.extend(answer.created_or_accepted()["items"].as_array().unwrap().clone()),
         }
     }
     let counts = by_status(&answers);
@@ -92,12 +94,13 @@ async fn overlapping_orders_neither_deadlock_nor_share_a_seat() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_orders_at_once_are_all_confirmed() {
-    let app = Spawn::new().copies(2).start().await;
-    let placings: Vec<Placing> = (0..100).map(|n| order(&[3001 + n]).event(106).user(1 + n % 7)).collect();
-    let answers = join_all(placings.iter().enumerate().map(|(n, p)| app.place_at(n % 2, p))).await;
+    let app = Spawn::new().replicas(2).start().await;
+    let order_requests: Vec<OrderRequest> =
+        (0..100).map(|n| order(&[3001 + n]).event(106).user(1 + n % 7)).collect();
+    let answers = join_all(order_requests.iter().enumerate().map(|(n, p)| app.place_at(n % 2, p))).await;
     let ids: Vec<String> =
-        answers.iter().map(|answer| answer.created_or_under_way().id().to_owned()).collect();
-    app.come_to_rest().await;
+        answers.iter().map(|answer| answer.created_or_accepted().id().to_owned()).collect();
+    app.quiesce().await;
     for id in ids {
         app.read(&id).await.assert_is("CONFIRMED", "done");
     }
@@ -106,7 +109,7 @@ async fn a_hundred_orders_at_once_are_all_confirmed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_callbacks_at_once_confirm_an_order_once() {
-    let app = Spawn::new().payment_mode(Mode::Pending).copies(2).start().await;
+    let app = Spawn::new().payment_mode(Mode::Pending).replicas(2).start().await;
     let document = app.place(&order(&[1, 2])).await.created();
     let settled = app.settle_silently(&document, PaymentStatus::Success).await;
     let body = json!({ "order_id": document.id(), "payment_id": settled.id, "status": "SUCCESS" });
@@ -115,7 +118,7 @@ async fn fifty_callbacks_at_once_confirm_an_order_once() {
     for answer in join_all(callbacks).await {
         assert_eq!(answer.json(200)["ok"], true);
     }
-    app.come_to_rest().await;
+    app.quiesce().await;
     app.read(document.id()).await.assert_is("CONFIRMED", "done");
     let state = app.peers.state().await.unwrap();
     assert_eq!(state.notifications_of(document.id()).len(), 1);
@@ -124,7 +127,7 @@ async fn fifty_callbacks_at_once_confirm_an_order_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn different_requests_at_once_with_the_same_key_are_one_order_and_refusals() {
-    let app = Spawn::new().copies(2).start().await;
+    let app = Spawn::new().replicas(2).start().await;
     for round in 0..5 {
         let first = order(&[100 + round]);
         let second = order(&[200 + round]).key(&first.key);
@@ -138,10 +141,10 @@ async fn different_requests_at_once_with_the_same_key_are_one_order_and_refusals
             answer.problem(422, "idempotency_key_reused");
         }
         for answer in accepted {
-            assert_eq!(answer.created_or_under_way().id(), id);
+            assert_eq!(answer.created_or_accepted().id(), id);
         }
     }
-    app.come_to_rest().await;
+    app.quiesce().await;
     assert_eq!(app.calls("payment.charge").await, 5);
     app.finish().await;
 }
@@ -162,7 +165,7 @@ async fn contradictory_callbacks_at_once_neither_keep_money_nor_give_tickets_awa
             (paid.json(200)["ok"].clone(), failed.json(200)["ok"].clone()),
             (json!(true), json!(true))
         );
-        app.come_to_rest().await;
+        app.quiesce().await;
         let document = app.read(document.id()).await;
         let outcome = (document.status(), document["payment"]["status"].as_str().unwrap_or_default());
         assert!([("CONFIRMED", "SUCCESS"), ("FAILED", "REFUNDED")].contains(&outcome), "{outcome:?}");

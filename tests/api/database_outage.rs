@@ -7,15 +7,15 @@ use crate::support::*;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_the_database_is_down_every_endpoint_says_so_and_then_works_at_once() {
     let mut app = Spawn::new().own_postgres().start().await;
-    let placing = order(&[1]);
-    let document = app.place(&placing).await.created();
-    app.come_to_rest().await;
+    let order_request = order(&[1]);
+    let document = app.place(&order_request).await.created();
+    app.quiesce().await;
     app.postgres().stop_immediately().await;
 
     for n in 0..5 {
         for answer in [
             app.place(&order(&[2 + n])).await,
-            app.place(&placing).await,
+            app.place(&order_request).await,
             app.get(&format!("/v1/orders/{}", document.id())).await,
             app.get(&format!("/v1/orders/{}/events", document.id())).await,
             app.cancel(document.id()).await,
@@ -44,9 +44,9 @@ async fn while_the_database_is_down_every_endpoint_says_so_and_then_works_at_onc
     let reads = join_all((0..40).map(|_| app.get("/health"))).await;
     assert!(reads.iter().all(|answer| answer.json(200)["ok"] == true));
     assert_eq!(app.read(document.id()).await, document);
-    let placings: Vec<Placing> = (50..70).map(|seat| order(&[seat])).collect();
-    for answer in join_all(placings.iter().map(|placing| app.place(placing))).await {
-        answer.created_or_under_way();
+    let order_requests: Vec<OrderRequest> = (50..70).map(|seat| order(&[seat])).collect();
+    for answer in join_all(order_requests.iter().map(|order_request| app.place(order_request))).await {
+        answer.created_or_accepted();
     }
     app.finish().await;
 }
@@ -59,7 +59,7 @@ const CUT: &str = "SELECT bool_and(pg_terminate_backend(pid, 10000)) FROM pg_sta
 async fn connections_that_were_cut_are_opened_again_without_anybody_noticing() {
     let app = spawn().await;
     let document = app.place(&order(&[1])).await.created();
-    app.come_to_rest().await;
+    app.quiesce().await;
     for seat in 2..=6 {
         app.store.value(CUT).await;
         assert_eq!(app.read(document.id()).await, document);
@@ -73,17 +73,17 @@ async fn connections_that_were_cut_are_opened_again_without_anybody_noticing() {
 async fn connections_that_are_cut_under_load_fail_no_request() {
     let app = spawn().await;
     let document = app.place(&order(&[500])).await.created();
-    app.come_to_rest().await;
+    app.quiesce().await;
     for round in 0..8 {
-        let placings: Vec<Placing> = (0..20).map(|n| order(&[1 + 20 * round + n])).collect();
+        let order_requests: Vec<OrderRequest> = (0..20).map(|n| order(&[1 + 20 * round + n])).collect();
         let reads = join_all((0..40).map(|_| app.read(document.id())));
-        let orders = join_all(placings.iter().map(|placing| app.place(placing)));
+        let orders = join_all(order_requests.iter().map(|order_request| app.place(order_request)));
         let (_, reads, orders) = tokio::join!(app.store.value(CUT), reads, orders);
         assert!(reads.iter().all(|read| *read == document));
         for answer in orders {
-            answer.created_or_under_way();
+            answer.created_or_accepted();
         }
-        app.come_to_rest().await;
+        app.quiesce().await;
     }
     app.finish().await;
 }
@@ -105,16 +105,16 @@ async fn a_host_that_starts_without_a_database_works_when_there_is_one() {
 async fn a_database_that_hangs_is_as_good_as_one_that_is_down() {
     let mut app = Spawn::new().own_postgres().start().await;
     let document = app.place(&order(&[1])).await.created();
-    app.come_to_rest().await;
-    let frozen = app.freeze_postgres().await;
+    app.quiesce().await;
+    let frozen = app.suspend_postgres().await;
 
     let path = format!("/v1/orders/{}", document.id());
-    let placing = order(&[2]);
+    let order_request = order(&[2]);
     // Several at a time, and once more when all that waited have heard that it was in vain.
     for _ in 0..2 {
         let reads = join_all((0..8).map(|_| app.get(&path)));
         let (reads, placed, health, live) =
-            tokio::join!(reads, app.place(&placing), app.get("/health"), app.get("/health/live"));
+            tokio::join!(reads, app.place(&order_request), app.get("/health"), app.get("/health/live"));
         live.json(200);
         assert_eq!(health.json(503)["ok"], false);
         for answer in reads.into_iter().chain([placed]) {
@@ -126,6 +126,6 @@ async fn a_database_that_hangs_is_as_good_as_one_that_is_down() {
     drop(frozen);
     app.until_reads_succeed(document.id()).await;
     assert_eq!(app.read(document.id()).await, document);
-    app.place(&placing).await.created_or_under_way();
+    app.place(&order_request).await.created_or_accepted();
     app.finish().await;
 }

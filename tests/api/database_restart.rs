@@ -19,9 +19,9 @@ async fn a_restart_under_load_loses_nothing_and_no_request_fails_after_it() {
     app.postgres().start_again().await.unwrap();
     let seen = load.go_on_and_stop().await;
 
-    app.come_to_rest().await;
-    for Seen { placing, document } in seen {
-        let again = app.place(&placing).await;
+    app.quiesce().await;
+    for Seen { order_request, document } in seen {
+        let again = app.place(&order_request).await;
         assert!(again.is_replayed(), "what was placed is not lost");
         let now_it_is = again.created();
         now_it_is.assert_is("CONFIRMED", "done");
@@ -40,10 +40,10 @@ async fn a_crash_under_load_loses_no_order_that_was_placed() {
     app.postgres().start_again().await.unwrap();
     let seen = load.go_on_and_stop().await;
 
-    app.come_to_rest().await;
-    for Seen { placing, document } in seen {
+    app.quiesce().await;
+    for Seen { order_request, document } in seen {
         // An order that was under way may have been lost with the crash, and is then placed anew.
-        let now_it_is = app.place(&placing).await.created();
+        let now_it_is = app.place(&order_request).await.created();
         now_it_is.assert_is("CONFIRMED", "done");
         assert!(document.status() != "CONFIRMED" || now_it_is == document);
     }
@@ -69,7 +69,7 @@ struct Counts {
 /// What became of one request.
 #[derive(Clone)]
 struct Seen {
-    placing: Placing,
+    order_request: OrderRequest,
     document: Document,
 }
 
@@ -79,7 +79,7 @@ impl Load {
         let counts = Arc::new(Counts::default());
         let mut clients = JoinSet::new();
         for client in 0..8 {
-            clients.spawn(keep_ordering(app.caller(0), counts.clone(), 3001 + client * 60));
+            clients.spawn(keep_ordering(app.detached_client(0), counts.clone(), 3001 + client * 60));
         }
         let load = Load { counts, clients };
         load.wait_for("orders before the outage", 20, |load| &load.placed).await;
@@ -102,31 +102,31 @@ impl Load {
 }
 
 /// Places one order after the other, each until it is placed, and reads it.
-async fn keep_ordering(caller: Caller, counts: Arc<Counts>, first_seat: i64) -> Vec<Seen> {
+async fn keep_ordering(detached_client: DetachedClient, counts: Arc<Counts>, first_seat: i64) -> Vec<Seen> {
     let mut all = Vec::new();
     for seat in (first_seat..).take(60) {
         if counts.stop.load(Ordering::SeqCst) {
             break;
         }
-        let placing = order(&[seat]).event(106);
-        let patience = Patience::until("the order is placed");
+        let order_request = order(&[seat]).event(106);
+        let poll_deadline = PollDeadline::until("the order is placed");
         let document = loop {
             let is_up_again = counts.is_up_again.load(Ordering::SeqCst);
-            let answer = caller.place(&placing).await.expect("the host answers all the time");
+            let answer = detached_client.place(&order_request).await.expect("the host answers all the time");
             if answer.status != 503 {
-                break answer.created_or_under_way();
+                break answer.created_or_accepted();
             }
             answer.problem(503, "database_unavailable");
             answer.retry_after();
             assert!(!is_up_again, "this request was sent when the database was up again");
             counts.refused.fetch_add(1, Ordering::SeqCst);
-            patience.wait().await;
+            poll_deadline.wait().await;
         };
         let path = format!("/v1/orders/{}", document.id());
-        let read = caller.get(&path).await.expect("the host answers all the time");
+        let read = detached_client.get(&path).await.expect("the host answers all the time");
         assert!([200, 404, 503].contains(&read.status), "{read:?}");
         counts.placed.fetch_add(1, Ordering::SeqCst);
-        all.push(Seen { placing, document });
+        all.push(Seen { order_request, document });
     }
     all
 }

@@ -51,7 +51,7 @@ async fn a_refund_goes_on_where_the_order_was() {
     let app = spawn().await;
     let document = confirmed(&app, &[1]).await;
     app.refund(document.id()).await.document(200);
-    app.come_to_rest().await;
+    app.quiesce().await;
     let expected = ["refund_requested by client", "payment_refunded by client", "seats_released by client"];
     assert_eq!(history(&app, document.id()).await[4..], expected);
     app.finish().await;
@@ -62,7 +62,7 @@ async fn a_cancel_is_the_clients_and_so_is_what_follows_from_it() {
     let app = Spawn::new().payment_mode(Mode::Pending).start().await;
     let document = pending(&app, &[1]).await;
     app.cancel(document.id()).await.document(200);
-    app.come_to_rest().await;
+    app.quiesce().await;
     let expected = [
         "order_placed by client",
         "seats_reserved by client",
@@ -80,7 +80,7 @@ async fn an_order_expires_by_the_sweep() {
     let app = Spawn::new().payment_mode(Mode::Pending).start().await;
     let document = pending(&app, &[1]).await;
     app.store.expire(document.id()).await;
-    app.come_to_rest().await;
+    app.quiesce().await;
     let expected = ["payment_pending by sweep", "seats_released by sweep"];
     assert_eq!(history(&app, document.id()).await[3..], expected);
     app.finish().await;
@@ -90,8 +90,8 @@ async fn an_order_expires_by_the_sweep() {
 async fn an_answer_that_did_not_come_is_told_with_the_reason() {
     let app = spawn().await;
     app.fault(FaultRule::on(CallName::Charge, fail(503))).await;
-    let document = app.place(&order(&[1])).await.created_or_under_way();
-    app.come_to_rest().await;
+    let document = app.place(&order(&[1])).await.created_or_accepted();
+    app.quiesce().await;
     let history = history(&app, document.id()).await;
     assert_eq!(history[2], "no_answer by client");
     assert_eq!(history.last().map(String::as_str), Some("seats_allocated by payment"));

@@ -6,15 +6,15 @@ use crate::support::*;
 /// The order's time is over.
 async fn time_passes(app: &App, document: &Document) {
     app.store.expire(document.id()).await;
-    app.come_to_rest().await;
+    app.quiesce().await;
     assert_eq!(app.read(document.id()).await.failure(), Some("expired"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_that_is_not_paid_in_time_expires_and_its_seats_can_be_sold() {
     let app = Spawn::new().payment_mode(Mode::Pending).start().await;
-    let placing = order(&[1, 2]);
-    let document = app.place(&placing).await.created();
+    let order_request = order(&[1, 2]);
+    let document = app.place(&order_request).await.created();
     time_passes(&app, &document).await;
     let expired = app.read(document.id()).await;
     expired.assert_is("CANCELLED", "done");
@@ -24,9 +24,9 @@ async fn an_order_that_is_not_paid_in_time_expires_and_its_seats_can_be_sold() {
     assert_eq!(app.calls("payment.payment").await, 1);
     assert_eq!([app.seat(1).await.status, app.seat(2).await.status], [SeatStatus::Available; 2]);
 
-    let again = app.place(&placing).await;
+    let again = app.place(&order_request).await;
     assert!(again.is_replayed());
-    app.payments_will(Mode::Succeed).await;
+    app.set_payment_mode(Mode::Succeed).await;
     app.place(&order(&[1]).user(7)).await.created().assert_is("CONFIRMED", "done");
     app.finish().await;
 }
@@ -50,7 +50,7 @@ async fn a_seat_that_seating_freed_and_gave_to_somebody_else_is_not_released() {
     app.put_seat(seat_of_somebody(1, SeatStatus::Reserved, 9)).await;
     app.put_seat(seat_sold_to(2, "01980000-0000-7000-8000-00000000000f")).await;
     app.store.lapse(document.id()).await;
-    app.come_to_rest().await;
+    app.quiesce().await;
     app.read(document.id()).await.assert_is("CANCELLED", "done");
     let seats = [app.seat(1).await, app.seat(2).await];
     assert_eq!((seats[0].status, seats[0].reserved_by), (SeatStatus::Reserved, Some(9)));
@@ -68,7 +68,7 @@ async fn a_payment_at_the_last_moment_gets_the_seats_again_or_goes_back() {
         app.settle_silently(document, PaymentStatus::Success).await;
         app.store.lapse(document.id()).await;
     }
-    app.come_to_rest().await;
+    app.quiesce().await;
     app.read(free.id()).await.assert_is("CONFIRMED", "done");
     let paid_back = app.read(sold.id()).await;
     assert_eq!((&paid_back["payment"]["status"], paid_back.phase()), (&json!("REFUNDED"), "done"));
@@ -84,7 +84,7 @@ async fn a_payment_whose_callback_was_lost_is_found_when_the_time_is_over() {
     app.settle_silently(&failed, PaymentStatus::Failed).await;
     app.store.expire(paid.id()).await;
     app.store.expire(failed.id()).await;
-    app.come_to_rest().await;
+    app.quiesce().await;
     app.read(paid.id()).await.assert_is("CONFIRMED", "done");
     let failed = app.read(failed.id()).await;
     assert_eq!((failed.status(), failed.failure()), ("FAILED", Some("payment_declined")));
@@ -101,13 +101,13 @@ async fn while_payment_cannot_be_asked_an_order_is_not_given_up() {
     let asked = async || app.peers.calls().await.unwrap().counts.get("payment.payment").copied().unwrap_or(0);
     eventually("Payment is asked three times", async || {
         app.sweep().await;
-        app.make_due().await;
+        app.expire_waits().await;
         (asked().await >= 3).then_some(())
     })
     .await;
     app.read(document.id()).await.assert_is("PENDING", "awaiting_payment");
     app.take_peer_up(Peer::Payment).await;
-    app.come_to_rest().await;
+    app.quiesce().await;
     app.read(document.id()).await.assert_is("CONFIRMED", "done");
     app.finish().await;
 }
@@ -120,7 +120,7 @@ async fn a_payment_after_expiry_gets_the_same_seats_when_they_are_free() {
     app.settle_silently(&document, PaymentStatus::Success).await;
     let (note, _) = applied(&app.call_back(document.id(), document.payment_id(), "SUCCESS").await);
     assert_eq!(note, None);
-    app.come_to_rest().await;
+    app.quiesce().await;
     let confirmed = app.read(document.id()).await;
     confirmed.assert_is("CONFIRMED", "done");
     assert_eq!((confirmed.failure(), confirmed.tickets("seat_id")), (None, vec![json!(1), json!(2)]));
@@ -135,7 +135,7 @@ async fn a_payment_after_expiry_keeps_the_price_that_was_paid() {
     time_passes(&app, &document).await;
     app.put_seat(SeatSpec::priced(1, "999.00")).await;
     app.settle(&document, PaymentStatus::Success).await;
-    app.come_to_rest().await;
+    app.quiesce().await;
     let confirmed = app.read(document.id()).await;
     confirmed.assert_is("CONFIRMED", "done");
     assert_eq!(confirmed["order"]["total_cents"], 15750);
@@ -148,17 +148,17 @@ async fn a_payment_after_expiry_is_paid_back_when_a_seat_is_gone() {
     // Sold by us to somebody else.
     let document = pending(&app, &[1, 2]).await;
     time_passes(&app, &document).await;
-    app.payments_will(Mode::Succeed).await;
+    app.set_payment_mode(Mode::Succeed).await;
     let buyer = app.place(&order(&[2]).user(7)).await.created();
     // Sold by somebody else at Seating.
-    app.payments_will(Mode::Pending).await;
+    app.set_payment_mode(Mode::Pending).await;
     let elsewhere = pending(&app, &[3]).await;
     time_passes(&app, &elsewhere).await;
     app.put_seat(seat_of_somebody(3, SeatStatus::Allocated, 9)).await;
 
     for late in [&document, &elsewhere] {
         app.settle(late, PaymentStatus::Success).await;
-        app.come_to_rest().await;
+        app.quiesce().await;
         let paid_back = app.read(late.id()).await;
         paid_back.assert_is("CANCELLED", "done");
         assert_eq!(paid_back["payment"]["status"], "REFUNDED");

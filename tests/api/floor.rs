@@ -31,11 +31,11 @@ async fn a_floor_says_to_the_database_and_to_the_peers_what_the_service_says() {
 
     let floor = start_floor(&app).await;
     let floor_answer = reqwest::Client::new().post(format!("{floor}/v1/orders")).send().await.unwrap();
-    assert_eq!(shape_of(floor_answer).await, shape(answer.status, &answer.headers, &answer.body));
+    assert_eq!(latency_histogram_of(floor_answer).await, shape(answer.status, &answer.headers, &answer.body));
     let floors = app.store.value(&format!("SELECT id FROM orders WHERE id <> '{}'", placed.id())).await;
     let floors = floors.as_str().expect("the floor's order is stored");
     let floor_answer = reqwest::get(format!("{floor}/v1/orders/{floors}")).await.unwrap();
-    assert_eq!(shape_of(floor_answer).await, shape(read.status, &read.headers, &read.body));
+    assert_eq!(latency_histogram_of(floor_answer).await, shape(read.status, &read.headers, &read.body));
 
     let (said, floor_said) = (said_of(&app, &log, placed.id()).await, said_of(&app, &log, floors).await);
     assert_eq!(said.len(), 4 + 2, "{said:#?}");
@@ -46,18 +46,18 @@ async fn a_floor_says_to_the_database_and_to_the_peers_what_the_service_says() {
 
 /// What an answer is like: its status, the names of its headers, and its body with every number and text emptied.
 #[derive(PartialEq, Debug)]
-struct Shape {
+struct LatencyHistogram {
     status: u16,
     headers: BTreeSet<String>,
     body: Value,
 }
 
-fn shape(status: u16, headers: &HeaderMap, body: &[u8]) -> Shape {
+fn shape(status: u16, headers: &HeaderMap, body: &[u8]) -> LatencyHistogram {
     let headers = headers.keys().map(ToString::to_string).collect();
-    Shape { status, headers, body: emptied(serde_json::from_slice(body).expect("a JSON body")) }
+    LatencyHistogram { status, headers, body: emptied(serde_json::from_slice(body).expect("a JSON body")) }
 }
 
-async fn shape_of(response: reqwest::Response) -> Shape {
+async fn latency_histogram_of(response: reqwest::Response) -> LatencyHistogram {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     shape(status, &headers, &response.bytes().await.unwrap())
 }

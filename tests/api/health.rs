@@ -56,7 +56,7 @@ fn assert_unhealthy(health: &Value, error: &str) {
 async fn a_schema_that_lacks_a_table_file_or_a_function_is_no_health_and_orders_can_be_read() {
     let app = spawn().await;
     let document = app.place(&order(&[1])).await.created();
-    app.come_to_rest().await;
+    app.quiesce().await;
     for (older, newer) in [
         (
             "DELETE FROM schema_migrations WHERE version = (SELECT max(version) FROM schema_migrations)",
@@ -87,7 +87,7 @@ async fn a_schema_that_lacks_a_table_file_or_a_function_is_no_health_and_orders_
 async fn a_database_that_cannot_be_written_is_no_health_and_orders_can_be_read() {
     let app = spawn().await;
     let document = app.place(&order(&[1])).await.created();
-    app.come_to_rest().await;
+    app.quiesce().await;
     let name = app.store.database().name.clone();
     // The service's connections are made anew; this test's is as it was.
     let set = async |how: &str| {
@@ -109,7 +109,7 @@ async fn a_database_that_cannot_be_written_is_no_health_and_orders_can_be_read()
 async fn a_standby_is_no_health_and_orders_can_be_read() {
     let mut app = Spawn::new().own_postgres().start().await;
     let document = app.place(&order(&[1])).await.created();
-    app.come_to_rest().await;
+    app.quiesce().await;
     app.postgres().stop_orderly().await;
     let signal = app.postgres().data_dir().join("standby.signal");
     std::fs::write(&signal, "").unwrap();

@@ -21,10 +21,10 @@ async fn an_order_whose_next_peer_is_forbidden_stays_under_way_until_it_expires(
     let allowed = order_dev::free_port().unwrap();
     let app = Spawn::new().sandbox_port(allowed).variable("seating_url", &forbidden);
     let app = app.variable("peers_http", &format!("http://127.0.0.1:{allowed}")).start().await;
-    let document = app.place(&order(&[1])).await.under_way();
+    let document = app.place(&order(&[1])).await.accepted();
     document.assert_is("PENDING", "reserving");
     app.store.expire(document.id()).await;
-    app.come_to_rest().await;
+    app.quiesce().await;
     app.read(document.id()).await.assert_is("CANCELLED", "done");
     assert!(elsewhere.control().calls().await.unwrap().calls.is_empty());
     app.finish().await;
@@ -102,7 +102,7 @@ async fn requests_that_are_no_http_do_no_harm() {
         b"POST /v1/orders HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01",
     ] {
-        let answer = raw::send_and_close(&app.hosts[0], bytes).await;
+        let answer = raw_http::send_and_close(&app.hosts[0], bytes).await;
         assert!([0, 400, 500].contains(&answer.status), "{answer:?}");
     }
     app.get("/health").await.json(200);
@@ -114,12 +114,12 @@ async fn requests_that_are_no_http_do_no_harm() {
 async fn a_client_that_goes_away_does_not_stop_its_order() {
     let app = spawn().await;
     let fault = app.fault(stall(CallName::Reserve, 1000, Moment::Before)).await;
-    let (caller, placing) = (app.caller(0), order(&[1]));
-    let gone = placing.clone();
-    let client = tokio::spawn(async move { caller.place(&gone).await.map(drop) });
-    app.is_disturbed(fault).await;
+    let (detached_client, order_request) = (app.detached_client(0), order(&[1]));
+    let gone = order_request.clone();
+    let client = tokio::spawn(async move { detached_client.place(&gone).await.map(drop) });
+    app.until_fault_hit(fault).await;
     client.abort();
-    let path = format!("SELECT status FROM orders WHERE idempotency_key = '{}'", placing.key);
+    let path = format!("SELECT status FROM orders WHERE idempotency_key = '{}'", order_request.key);
     eventually("the order is confirmed without a sweep", async || {
         (app.store.value(&path).await == "CONFIRMED").then_some(())
     })

@@ -1,5 +1,5 @@
-//! A request to Seating that nobody waits for any more may still take effect. Until it cannot, the order keeps its
-//! claims, so that it finds nobody else's hold.
+//! Requests in flight: an abandoned request to Seating may still take effect. Until it cannot, the order keeps its claims, so
+//! that it does not hit another buyer's hold.
 
 use crate::callback::pending;
 use crate::refund::confirmed;
@@ -38,11 +38,11 @@ async fn is_kept(app: &App, id: &str, seat: i64) {
 
 /// The late request has landed, and the time is over: the seat is the next buyer's.
 async fn can_be_sold(app: App, id: &str, seat: i64, outcome: Outcome) {
-    app.come_to_rest().await;
+    app.quiesce().await;
     assert_eq!(app.outcome(id).await, outcome);
-    app.payments_will(Mode::Succeed).await;
+    app.set_payment_mode(Mode::Succeed).await;
     let buyer = app.place(&order(&[seat]).user(7)).await.created();
-    app.come_to_rest().await;
+    app.quiesce().await;
     assert_eq!(app.outcome(buyer.id()).await, Outcome::confirmed());
     app.finish().await;
 }
@@ -51,7 +51,7 @@ async fn can_be_sold(app: App, id: &str, seat: i64, outcome: Outcome) {
 async fn is_released_once_more(app: &App, id: &str, late: u64) {
     had_no_answer(app, id).await;
     waits_for_what_may_land(app, id).await;
-    app.mend(late).await;
+    app.remove_fault(late).await;
     swept(app, id).await;
     assert_eq!(app.seat(1).await.status, SeatStatus::Available);
     is_kept(app, id, 1).await;
@@ -94,10 +94,10 @@ async fn a_late_release_of_a_refunded_order_does_not_take_the_next_buyers_seat()
 async fn an_allocation_that_a_cancel_overtakes_does_not_take_the_next_buyers_hold() {
     let app = Spawn::new().payment_mode(Mode::Silent).start().await;
     let late = app.fault(stall(CallName::Allocate, LATE_MS, Moment::After)).await;
-    let placing = order(&[1]);
-    let (_, id) = tokio::join!(app.place(&placing), async {
-        app.is_disturbed(late).await;
-        let id = app.id_of(&placing).await;
+    let order_request = order(&[1]);
+    let (_, id) = tokio::join!(app.place(&order_request), async {
+        app.until_fault_hit(late).await;
+        let id = app.id_of(&order_request).await;
         assert_eq!(app.cancel(&id).await.document(200).status(), "CANCELLED");
         waits_for_what_may_land(&app, &id).await;
         swept(&app, &id).await;
@@ -115,10 +115,10 @@ async fn an_allocation_that_lands_after_a_cancel_is_undone() {
     let late = app.fault(stall(CallName::Allocate, 2_000, Moment::After)).await;
     // Nothing frees the seat before the allocation comes.
     let release = app.fault(FaultRule::on(CallName::Release, fail(500)).always()).await;
-    let placing = order(&[1]);
-    let (_, id) = tokio::join!(app.place(&placing), async {
-        app.is_disturbed(late).await;
-        let id = app.id_of(&placing).await;
+    let order_request = order(&[1]);
+    let (_, id) = tokio::join!(app.place(&order_request), async {
+        app.until_fault_hit(late).await;
+        let id = app.id_of(&order_request).await;
         assert_eq!(app.cancel(&id).await.document(200).status(), "CANCELLED");
         id
     });
@@ -126,7 +126,7 @@ async fn an_allocation_that_lands_after_a_cancel_is_undone() {
         (app.seat(1).await.status == SeatStatus::Allocated).then_some(())
     })
     .await;
-    app.mend(release).await;
+    app.remove_fault(release).await;
     let outcome = Outcome::cancelled(Some(PaymentStatus::Refunded)).after_telling("ORDER_REFUNDED");
     can_be_sold(app, &id, 1, outcome).await;
 }
@@ -135,10 +135,10 @@ async fn an_allocation_that_lands_after_a_cancel_is_undone() {
 async fn a_reserve_that_lands_after_its_sender_died_is_undone() {
     let mut app = spawn().await;
     let late = app.fault(stall(CallName::Reserve, LATE_MS, Moment::After)).await;
-    let (caller, placing) = (app.caller(0), order(&[1]));
-    let key = placing.key.clone();
-    let client = tokio::spawn(async move { drop(caller.place(&placing).await) });
-    app.is_disturbed(late).await;
+    let (detached_client, order_request) = (app.detached_client(0), order(&[1]));
+    let key = order_request.key.clone();
+    let client = tokio::spawn(async move { drop(detached_client.place(&order_request).await) });
+    app.until_fault_hit(late).await;
     app.hosts[0].kill();
     client.await.unwrap();
     app.hosts[0].start_again().await.unwrap();
@@ -157,10 +157,10 @@ async fn a_reserve_that_lands_after_its_sender_died_is_undone() {
 async fn an_allocation_that_a_charge_back_overtakes_does_not_take_the_next_buyers_hold() {
     let app = Spawn::new().payment_mode(Mode::Silent).start().await;
     let late = app.fault(stall(CallName::Allocate, LATE_MS, Moment::After)).await;
-    let placing = order(&[1]);
-    let (_, id) = tokio::join!(app.place(&placing), async {
-        app.is_disturbed(late).await;
-        let document = app.read(&app.id_of(&placing).await).await;
+    let order_request = order(&[1]);
+    let (_, id) = tokio::join!(app.place(&order_request), async {
+        app.until_fault_hit(late).await;
+        let document = app.read(&app.id_of(&order_request).await).await;
         app.settle(&document, PaymentStatus::Refunded).await;
         waits_for_what_may_land(&app, document.id()).await;
         swept(&app, document.id()).await;
@@ -175,9 +175,9 @@ async fn an_allocation_that_a_charge_back_overtakes_does_not_take_the_next_buyer
 async fn a_reserve_that_lands_after_its_order_expired_is_undone() {
     let app = spawn().await;
     let late = app.fault(stall(CallName::Reserve, LATE_MS, Moment::After)).await;
-    let id = app.place(&order(&[1])).await.under_way().id().to_owned();
-    assert!(app.is_called(CallName::Reserve).await, "Seating is still at it");
-    app.mend(late).await;
+    let id = app.place(&order(&[1])).await.accepted().id().to_owned();
+    assert!(app.has_open_call(CallName::Reserve).await, "Seating is still at it");
+    app.remove_fault(late).await;
     app.store.run(&format!("UPDATE orders SET expires_at = {NOW} WHERE id = '{id}'")).await;
     swept(&app, &id).await;
     waits_for_what_may_land(&app, &id).await;
@@ -191,9 +191,9 @@ async fn a_release_that_lands_after_its_sender_died_does_not_free_the_next_buyer
     let mut app = Spawn::new().payment_mode(Mode::Pending).start().await;
     let document = pending(&app, &[1]).await;
     let late = app.fault(stall(CallName::Release, LATE_MS, Moment::After)).await;
-    let (caller, path) = (app.caller(0), format!("/v1/orders/{}/cancel", document.id()));
-    let client = tokio::spawn(async move { drop(caller.post(&path).await) });
-    app.is_disturbed(late).await;
+    let (detached_client, path) = (app.detached_client(0), format!("/v1/orders/{}/cancel", document.id()));
+    let client = tokio::spawn(async move { drop(detached_client.post(&path).await) });
+    app.until_fault_hit(late).await;
     app.hosts[0].kill();
     client.await.unwrap();
     app.hosts[0].start_again().await.unwrap();

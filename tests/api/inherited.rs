@@ -90,7 +90,7 @@ async fn inherited_orders_read_as_they_are_and_nothing_is_done_to_them() {
     assert_eq!(before[3].tickets("ticket_code"), ["TKT-4-OLD-A"]);
     assert_eq!(before[3].tickets("status"), ["VALID"]);
 
-    app.come_to_rest().await;
+    app.quiesce().await;
     for (number, document) in (1..).zip(before) {
         assert_eq!(app.read(&id(number)).await, document);
     }
@@ -141,8 +141,8 @@ async fn a_callback_for_an_inherited_order_does_no_harm() {
 /// Payment takes the money for an inherited order, and tells so.
 pub async fn pay(app: &App, number: u8) {
     let charge = json!({ "merchant_order_id": id(number), "amount_cents": 15750, "currency": "INR" });
-    app.charge_past_the_service(&id(number), &charge).await;
-    app.come_to_rest().await;
+    app.charge_directly(&id(number), &charge).await;
+    app.quiesce().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

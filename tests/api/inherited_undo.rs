@@ -9,7 +9,7 @@ async fn an_inherited_order_that_is_pending_is_cancelled() {
     for _ in 0..2 {
         app.cancel(&id(2)).await.document(200).assert_is("CANCELLED", "done");
     }
-    app.come_to_rest().await;
+    app.quiesce().await;
     assert_eq!(app.notifications(&id(2)).await.len(), 1);
     // Its seat was never sold, and nobody was asked to free it.
     assert_eq!(app.calls("seating.release").await, 0);
@@ -67,7 +67,7 @@ async fn an_inherited_order_that_this_service_confirmed_can_be_refunded() {
     pay(&app, 6).await;
     app.read(&id(6)).await.assert_is("CONFIRMED", "done");
     app.refund(&id(6)).await.document(200).assert_is("REFUNDED", "done");
-    app.come_to_rest().await;
+    app.quiesce().await;
     assert_eq!(app.outcome(&id(6)).await, Outcome::refunded());
     app.place(&order(&[6])).await.created();
     app.finish().await;

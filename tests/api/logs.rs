@@ -6,10 +6,10 @@ use crate::support::*;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lines_name_the_request_and_the_order() {
     let app = Spawn::new().variable("log_level", "debug").start().await;
-    let placing = order(&[1]);
-    let answer = placing.request(&app, 0).header("x-request-id", "req-of-this-test").send().await;
+    let order_request = order(&[1]);
+    let answer = order_request.request(&app, 0).header("x-request-id", "req-of-this-test").send().await;
     let document = answer.created();
-    app.come_to_rest().await;
+    app.quiesce().await;
     let lines = app.hosts[0].log_lines();
     let of_request: Vec<&Value> =
         lines.iter().filter(|line| line["request_id"] == "req-of-this-test").collect();
@@ -28,14 +28,14 @@ async fn lines_hold_no_secrets_and_no_personal_data() {
         .payment_mode(Mode::Pending)
         .start()
         .await;
-    let placing = order(&[1]).user(918_273_645).key("a-key-that-is-the-clients-own");
-    let document = app.place(&placing).await.created();
+    let order_request = order(&[1]).user(918_273_645).key("a-key-that-is-the-clients-own");
+    let document = app.place(&order_request).await.created();
     app.settle_silently(&document, PaymentStatus::Success).await;
     app.call_back(document.id(), document.payment_id(), "SUCCESS").await.problem(403, "callback_rejected");
     app.request(Method::POST, "/internal/sweep").header("authorization", "Bearer a-wrong-guess").send().await;
-    app.place(&placing.clone().with("note", "free text of a client").user(-918_273_645)).await;
+    app.place(&order_request.clone().with("note", "free text of a client").user(-918_273_645)).await;
     app.store.expire(document.id()).await;
-    app.come_to_rest().await;
+    app.quiesce().await;
     let confirmed = app.read(document.id()).await;
     confirmed.assert_is("CONFIRMED", "done");
 
@@ -82,7 +82,7 @@ async fn the_level_is_a_variable() {
     app.place(&order(&[1])).await.created();
     app.place(&order(&[1])).await.problem(409, "seats_unavailable");
     app.get("/nowhere").await.problem(404, "route_not_found");
-    app.come_to_rest().await;
+    app.quiesce().await;
     let lines = app.hosts[0].log_lines();
     assert!(lines.is_empty(), "{lines:?}");
     app.finish().await;

@@ -47,10 +47,10 @@ async fn the_same_at_full_size() {
 async fn frozen_database(many: usize) {
     let mut app = Spawn::new().own_postgres().start().await;
     let document = app.place(&order(&[1])).await.created();
-    app.come_to_rest().await;
+    app.quiesce().await;
     let path = format!("/v1/orders/{}", document.id());
 
-    let frozen = app.freeze_postgres().await;
+    let frozen = app.suspend_postgres().await;
     assert_eq!(statuses(&read_many(&app, &path, many).await), BTreeMap::from([(503, many)]));
     drop(frozen);
     all_is_well_again(&app, &document).await;
@@ -60,12 +60,12 @@ async fn frozen_database(many: usize) {
 async fn swallowing_database(many: usize) {
     let app = Spawn::new().behind_black_hole().start().await;
     let document = app.place(&order(&[1])).await.created();
-    app.come_to_rest().await;
+    app.quiesce().await;
     let path = format!("/v1/orders/{}", document.id());
 
-    app.black_hole().swallow(true);
+    app.black_hole().drop_bytes(true);
     assert_eq!(statuses(&read_many(&app, &path, many).await), BTreeMap::from([(503, many)]));
-    app.black_hole().swallow(false);
+    app.black_hole().drop_bytes(false);
     all_is_well_again(&app, &document).await;
     app.finish().await;
 }
@@ -76,11 +76,11 @@ async fn hanging_seating(many: i64) {
     app.peers.put_seats(101, &seats).await.expect("the seats are taken");
     app.place(&order(&[many + 1])).await.created();
     let seating = app.fault(stall(CallName::Reserve, 20_000, Moment::Before).always()).await;
-    let placings: Vec<Placing> = (1..=many).map(|seat| order(&[seat])).collect();
-    for answer in join_all(placings.iter().map(|placing| app.place(placing))).await {
-        answer.under_way();
+    let order_requests: Vec<OrderRequest> = (1..=many).map(|seat| order(&[seat])).collect();
+    for answer in join_all(order_requests.iter().map(|order_request| app.place(order_request))).await {
+        answer.accepted();
     }
-    app.mend(seating).await;
+    app.remove_fault(seating).await;
     let begun = Instant::now();
     app.place(&order(&[many + 2])).await.created();
     println!("the next order took {:?}", begun.elapsed());
@@ -118,5 +118,5 @@ async fn all_is_well_again(app: &App, document: &Document) {
     app.until_reads_succeed(document.id()).await;
     println!("all was well after {:?}", begun.elapsed());
     assert_eq!(app.read(document.id()).await, *document);
-    app.place(&order(&[2])).await.created_or_under_way();
+    app.place(&order(&[2])).await.created_or_accepted();
 }

@@ -124,7 +124,7 @@ async fn orders_are_counted_as_they_are() {
     app.store.expire(&ids[3]).await;
     app.place(&order(&[999_999])).await.problem_of_order(422, "seat_not_found");
     app.place(&order(&[1])).await.problem(409, "seats_unavailable");
-    app.come_to_rest().await;
+    app.quiesce().await;
     let series = scrape(&app).await;
     let expected = [
         (CREATED.to_owned(), 6.0),
@@ -154,7 +154,7 @@ async fn what_is_overdue_shows_its_age() {
     app.take_peer_down(Peer::Notification).await;
     app.fault(FaultRule::on(CallName::Charge, Action::LoseRequest).always().seat(2)).await;
     app.place(&order(&[1])).await.created();
-    app.place(&order(&[2])).await.under_way();
+    app.place(&order(&[2])).await.accepted();
     let hour = "timezone('utc', clock_timestamp()) - interval '1 hour'";
     // Leased to somebody who has not come back for an hour; nobody claims it before this scrape reads it.
     app.store
@@ -177,7 +177,7 @@ async fn what_is_overdue_shows_its_age() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_copy_answers_for_all() {
-    let app = Spawn::new().copies(2).start().await;
+    let app = Spawn::new().replicas(2).start().await;
     app.place_at(0, &order(&[1])).await.created();
     app.place_at(1, &order(&[2])).await.created();
     for path in ["/nowhere", "/health", "/v1/orders/x", "/v1/orders/01980000-0000-7000-8000-000000000000"] {

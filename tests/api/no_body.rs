@@ -1,4 +1,4 @@
-//! Cancel and refund take no body, or an empty object: whatever else is sent is told so, and changes nothing.
+//! Cancel and refund take no body, or an empty object: any other body is refused and has no effect.
 
 use crate::callback::pending;
 use crate::support::*;
@@ -9,9 +9,9 @@ const LIMIT: usize = 64 * 1024;
 /// An order that could be cancelled, one that could be refunded, and the paths at which to do it.
 async fn victims(app: &App) -> [(String, String); 2] {
     let waiting = pending(app, &[1]).await.id().to_owned();
-    app.payments_will(Mode::Succeed).await;
+    app.set_payment_mode(Mode::Succeed).await;
     let confirmed = app.place(&order(&[2])).await.created().id().to_owned();
-    app.come_to_rest().await;
+    app.quiesce().await;
     [("cancel", waiting), ("refund", confirmed)].map(|(verb, id)| (format!("/v1/orders/{id}/{verb}"), id))
 }
 
@@ -48,9 +48,9 @@ async fn no_body_or_an_empty_object_will_do() {
         (Some("text/plain"), ""),
     ];
     for (seat, (content_type, body)) in (1..).zip(bodies) {
-        app.payments_will(Mode::Pending).await;
+        app.set_payment_mode(Mode::Pending).await;
         let waiting = pending(&app, &[seat]).await;
-        app.payments_will(Mode::Succeed).await;
+        app.set_payment_mode(Mode::Succeed).await;
         let confirmed = app.place(&order(&[seat + 10])).await.created();
         for (document, verb, status) in
             [(&waiting, "cancel", "CANCELLED"), (&confirmed, "refund", "REFUNDED")]

@@ -9,8 +9,9 @@ use crate::support::*;
 
 /// Places orders for these seats of event 106, ten at a time: each is confirmed when it is answered.
 async fn all_are_confirmed(app: &App, seats: std::ops::Range<i64>) -> BTreeSet<String> {
-    let placings: Vec<Placing> = seats.map(|seat| order(&[seat]).event(106)).collect();
-    let placed = stream::iter(&placings).map(|placing| app.place(placing)).buffer_unordered(10);
+    let order_requests: Vec<OrderRequest> = seats.map(|seat| order(&[seat]).event(106)).collect();
+    let placed =
+        stream::iter(&order_requests).map(|order_request| app.place(order_request)).buffer_unordered(10);
     placed
         .map(|answer| {
             let document = answer.created();
@@ -37,11 +38,11 @@ async fn taken(app: &App) -> BTreeSet<(String, String)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_notification_is_down_150_orders_confirm_and_every_message_arrives_when_it_is_up() {
-    let app = Spawn::new().copies(2).start().await;
+    let app = Spawn::new().replicas(2).start().await;
     app.take_peer_down(Peer::Notification).await;
     let orders = all_are_confirmed(&app, 3001..3151).await;
     for _ in 0..2 {
-        app.make_due().await;
+        app.expire_waits().await;
         app.sweep().await;
     }
     assert_eq!(taken(&app).await.len(), 0);
@@ -49,7 +50,7 @@ async fn while_notification_is_down_150_orders_confirm_and_every_message_arrives
     let told: BTreeSet<String> = messages.iter().map(|(order, _)| order.clone()).collect();
     assert_eq!((messages.len(), &told), (150, &orders));
     app.take_peer_up(Peer::Notification).await;
-    app.come_to_rest().await;
+    app.quiesce().await;
     assert_eq!(taken(&app).await, messages);
     let state = app.peers.state().await.unwrap();
     assert_eq!(state.notifications.len(), 150, "each is sent once when it is taken at once");
@@ -59,7 +60,7 @@ async fn while_notification_is_down_150_orders_confirm_and_every_message_arrives
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_notification_says_nothing_150_orders_confirm_and_every_message_arrives_when_it_does() {
-    let app = Spawn::new().copies(2).start().await;
+    let app = Spawn::new().replicas(2).start().await;
     app.fault(stall(CallName::Notify, 3_600_000, Moment::After).always()).await;
     let orders = all_are_confirmed(&app, 3001..3151).await;
     let messages = waiting(&app).await;
@@ -67,7 +68,7 @@ async fn while_notification_says_nothing_150_orders_confirm_and_every_message_ar
     app.peers.clear_faults().await.unwrap();
     // Notification never comes to the calls that it has.
     app.peers.clear_calls().await.unwrap();
-    app.come_to_rest().await;
+    app.quiesce().await;
     assert_eq!(taken(&app).await, messages);
     app.finish().await;
 }

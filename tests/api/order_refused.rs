@@ -9,14 +9,14 @@ async fn a_declined_payment_fails_the_order_and_frees_the_seats() {
     let document = app.read(&id).await;
     assert_eq!((document.status(), document.failure()), ("FAILED", Some("payment_declined")));
     assert_eq!((&document["payment"]["status"], &document["tickets"]), (&json!("FAILED"), &json!([])));
-    app.come_to_rest().await;
+    app.quiesce().await;
     app.read(&id).await.assert_is("FAILED", "done");
     for seat in [1, 2] {
         assert_eq!(app.seat(seat).await.status, SeatStatus::Available);
     }
 
     // Somebody else can buy them now.
-    app.payments_will(Mode::Succeed).await;
+    app.set_payment_mode(Mode::Succeed).await;
     app.place(&order(&[2, 1]).user(7)).await.created().assert_is("CONFIRMED", "done");
     app.finish().await;
 }
@@ -27,7 +27,7 @@ async fn a_charge_that_payment_refuses_to_make_fails_the_order() {
     let refusal = fail(402);
     app.fault(FaultRule::on(CallName::Charge, refusal).always().seat(3)).await;
     let id = app.place(&order(&[3])).await.problem_of_order(402, "payment_declined");
-    app.come_to_rest().await;
+    app.quiesce().await;
     app.read(&id).await.assert_is("FAILED", "done");
     assert_eq!(app.seat(3).await.status, SeatStatus::Available);
     app.finish().await;
@@ -56,13 +56,13 @@ async fn an_unknown_event_stores_no_order() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_that_stored_no_order_is_free() {
     let app = Spawn::new().variable("catalog_cache_seconds", "0").start().await;
-    let placing = order(&[1]).event(108);
-    app.place(&placing).await.problem(422, "event_not_found");
+    let order_request = order(&[1]).event(108);
+    app.place(&order_request).await.problem(422, "event_not_found");
     app.put_event(108, "SOLD_OUT").await;
     app.peers.put_seats(108, &[SeatSpec::priced(1, "10")]).await.unwrap();
-    app.place(&placing).await.problem(409, "event_not_on_sale");
+    app.place(&order_request).await.problem(409, "event_not_on_sale");
     app.put_event(108, "ON_SALE").await;
-    let answer = app.place(&placing).await;
+    let answer = app.place(&order_request).await;
     assert!(!answer.is_replayed());
     answer.created().assert_is("CONFIRMED", "done");
     app.finish().await;
@@ -77,7 +77,7 @@ async fn an_unknown_seat_or_one_of_another_event_fails_the_order() {
         assert_eq!((document.status(), document.failure()), ("FAILED", Some("seat_not_found")));
         assert_eq!((&document["items"], &document["payment"]), (&json!([]), &Value::Null));
     }
-    app.come_to_rest().await;
+    app.quiesce().await;
     assert_eq!(app.seat(1).await.status, SeatStatus::Available);
     assert_eq!(app.calls("payment.charge").await, 0);
     app.finish().await;
@@ -92,7 +92,7 @@ async fn a_seat_that_seating_gave_to_somebody_else_fails_the_order_and_stays_the
         let id = app.place(&order(&[seat, seat + 10])).await.problem_of_order(409, "seats_unavailable");
         let document = app.read(&id).await;
         assert_eq!((document.status(), document.failure()), ("FAILED", Some("seats_unavailable")));
-        app.come_to_rest().await;
+        app.quiesce().await;
         assert_eq!(app.seat(seat).await.status, status);
         assert_eq!(app.seat(seat + 10).await.status, SeatStatus::Available);
     }
@@ -102,15 +102,15 @@ async fn a_seat_that_seating_gave_to_somebody_else_fails_the_order_and_stays_the
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_catalog_no_order_is_stored_and_the_key_stays_free() {
     let app = spawn().await;
-    let placing = order(&[1]);
+    let order_request = order(&[1]);
     app.take_peer_down(Peer::Catalog).await;
-    let answer = app.place(&placing).await;
+    let answer = app.place(&order_request).await;
     answer.problem(503, "peer_unavailable");
     answer.retry_after();
     assert_eq!(app.store.count("SELECT count(*) FROM orders").await, 0);
 
     app.take_peer_up(Peer::Catalog).await;
-    let answer = app.place(&placing).await;
+    let answer = app.place(&order_request).await;
     assert!(!answer.is_replayed());
     answer.created().assert_is("CONFIRMED", "done");
     app.finish().await;

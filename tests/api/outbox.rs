@@ -12,7 +12,7 @@ async fn a_confirmation_goes_out_right_after_the_answer_without_a_sweep() {
     for code in document.tickets("ticket_code") {
         assert!(!text.contains(code.as_str().unwrap()), "a ticket code is a bearer secret: {text}");
     }
-    app.come_to_rest().await;
+    app.quiesce().await;
     assert_eq!(app.notifications(document.id()).await.len(), 1);
     app.finish().await;
 }
@@ -22,7 +22,7 @@ async fn a_failed_order_is_told_of_too() {
     let app = Spawn::new().payment_mode(Mode::Decline).start().await;
     let declined = app.place(&order(&[1])).await.problem_of_order(402, "payment_declined");
     let unknown = app.place(&order(&[999_999])).await.problem_of_order(422, "seat_not_found");
-    app.come_to_rest().await;
+    app.quiesce().await;
     for id in [declined, unknown] {
         let messages = app.notifications(&id).await;
         assert_eq!((messages.len(), &messages[0]["type"]), (1, &json!("ORDER_FAILED")));
@@ -37,7 +37,7 @@ async fn a_slow_notification_does_not_hold_up_the_answer() {
     let document = app.place(&order(&[1])).await.created();
     document.assert_is("CONFIRMED", "done");
     assert_eq!(app.answers(CallName::Notify).await, 0, "Notification is still at it");
-    app.come_to_rest().await;
+    app.quiesce().await;
     assert_eq!(app.peers.fault_hits(fault).await.unwrap(), 1);
     app.finish().await;
 }
@@ -55,12 +55,12 @@ async fn while_notification_is_down_orders_go_on_and_nothing_is_lost() {
     }
     for _ in 0..3 {
         app.sweep().await;
-        app.make_due().await;
+        app.expire_waits().await;
     }
     let waiting = "SELECT count(*) FROM outbox WHERE dead_at IS NULL";
     assert_eq!(app.store.count(waiting).await, 3);
     app.take_peer_up(Peer::Notification).await;
-    app.come_to_rest().await;
+    app.quiesce().await;
     for id in ids {
         assert_eq!(app.notifications(&id).await.len(), 1);
     }
@@ -88,7 +88,7 @@ async fn any_2xx_means_taken_and_anything_else_does_not() {
     ] {
         app.fault(FaultRule::on(CallName::Notify, action).seat(seat)).await;
         let id = app.place(&order(&[seat])).await.created().id().to_owned();
-        app.come_to_rest().await;
+        app.quiesce().await;
         let seen = app.peers.calls().await.unwrap().about(&id);
         assert_eq!(seen.count(CallName::Notify), calls, "seat {seat}: {seen:?}");
     }
@@ -104,7 +104,7 @@ async fn a_message_that_nobody_takes_becomes_a_dead_letter_in_the_end() {
     eventually("the first attempt has failed", async || (app.store.count(message).await == 1).then_some(()))
         .await;
     eventually("the message is given up", async || {
-        app.make_due().await;
+        app.expire_waits().await;
         app.sweep().await;
         (app.store.count("SELECT count(*) FROM outbox WHERE dead_at IS NOT NULL").await == 1).then_some(())
     })

@@ -10,7 +10,7 @@ async fn seats_that_were_lost_before_the_payment_are_refunded() {
     let somebody = "01980000-0000-7000-8000-00000000000f";
     app.put_seat(seat_sold_to(1, somebody)).await;
     app.settle(&document, PaymentStatus::Success).await;
-    app.come_to_rest().await;
+    app.quiesce().await;
     let refunded = app.read(document.id()).await;
     refunded.assert_is("REFUNDED", "done");
     assert_eq!(refunded.failure(), Some("seats_unavailable"));
@@ -24,11 +24,11 @@ async fn seats_that_were_lost_before_the_payment_are_refunded() {
 async fn an_allocation_that_seating_refuses_is_refunded_while_the_request_waits() {
     let app = spawn().await;
     app.fault(FaultRule::on(CallName::Allocate, Action::Refuse).always().seat(1)).await;
-    let placing = order(&[1]);
-    let answer = app.place(&placing).await;
+    let order_request = order(&[1]);
+    let answer = app.place(&order_request).await;
     assert!([201, 202, 409].contains(&answer.status), "{answer:?}");
-    app.come_to_rest().await;
-    let refunded = app.read(&app.id_of(&placing).await).await;
+    app.quiesce().await;
+    let refunded = app.read(&app.id_of(&order_request).await).await;
     refunded.assert_is("REFUNDED", "done");
     assert_eq!(refunded["tickets"], json!([]));
     assert_eq!(app.calls("payment.refund").await, 1);
@@ -41,8 +41,8 @@ async fn a_refusal_of_what_already_happened_is_seen_through() {
     // The answer to the first allocate is lost; the second is refused, because the seats are allocated: to us.
     app.fault(FaultRule::on(CallName::Allocate, Action::LoseAnswer).seat(1)).await;
     app.fault(FaultRule::on(CallName::OrderSeats, Action::LoseRequest).seat(1)).await;
-    let id = app.place(&order(&[1])).await.created_or_under_way().id().to_owned();
-    app.come_to_rest().await;
+    let id = app.place(&order(&[1])).await.created_or_accepted().id().to_owned();
+    app.quiesce().await;
     app.read(&id).await.assert_is("CONFIRMED", "done");
     assert_eq!(app.calls("payment.refund").await, 0);
     app.finish().await;

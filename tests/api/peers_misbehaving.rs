@@ -83,7 +83,7 @@ async fn nonsense_from_reserve_never_costs_a_wrong_amount() {
         Action::Patch(json!({ "reservedSeats": "A1" })),
         Action::Patch(json!({ "success": false })),
     ]);
-    let mut placings = Vec::new();
+    let mut order_requests = Vec::new();
     for (n, action) in (0..).zip(&actions) {
         let (first, second) = (1 + 2 * n, 2 + 2 * n);
         app.peers
@@ -91,10 +91,10 @@ async fn nonsense_from_reserve_never_costs_a_wrong_amount() {
             .await
             .unwrap();
         app.fault(FaultRule::on(CallName::Reserve, action.clone()).seat(first)).await;
-        placings.push(order(&[first, second]));
+        order_requests.push(order(&[first, second]));
     }
-    let answers = join_all(placings.iter().map(|placing| app.place(placing))).await;
-    app.come_to_rest().await;
+    let answers = join_all(order_requests.iter().map(|order_request| app.place(order_request))).await;
+    app.quiesce().await;
     for (n, answer) in answers.iter().enumerate() {
         assert!([201, 202, 409, 422].contains(&answer.status), "{:?}: {answer:?}", actions[n]);
         let body = answer.json_body();
@@ -121,12 +121,12 @@ async fn a_seat_that_has_no_usable_price_is_never_charged_for() {
         let id = body["order"]["id"].as_str().or(body["order_id"].as_str()).expect("an order").to_owned();
         // Asked again and again it stays as it is, until the order's time is over.
         app.sweep().await;
-        app.make_due().await;
+        app.expire_waits().await;
         app.sweep().await;
         if answer.status == 202 {
             app.store.expire(&id).await;
         }
-        app.come_to_rest().await;
+        app.quiesce().await;
         let document = app.read(&id).await;
         assert!(["FAILED", "CANCELLED"].contains(&document.status()), "{price}: {document:?}");
     }
@@ -152,16 +152,16 @@ async fn nonsense_from_charge_charges_once_and_the_right_amount() {
         Action::Patch(json!({ "currency": "USD" })),
         Action::Patch(json!({ "merchant_order_id": stranger })),
     ]);
-    let mut placings = Vec::new();
+    let mut order_requests = Vec::new();
     for (seat, action) in (1..).zip(&actions) {
         app.put_seat(SeatSpec::priced(seat, "150.00")).await;
         app.fault(FaultRule::on(CallName::Charge, action.clone()).seat(seat)).await;
-        placings.push(order(&[seat]));
+        order_requests.push(order(&[seat]));
     }
-    let answers = join_all(placings.iter().map(|placing| app.place(placing))).await;
-    app.come_to_rest().await;
+    let answers = join_all(order_requests.iter().map(|order_request| app.place(order_request))).await;
+    app.quiesce().await;
     for (answer, action) in answers.iter().zip(&actions) {
-        let document = app.read(answer.created_or_under_way().id()).await;
+        let document = app.read(answer.created_or_accepted().id()).await;
         assert_eq!((document.status(), document.phase()), ("CONFIRMED", "done"), "{action:?}");
         assert_eq!(document["payment"]["amount_cents"], 15750, "{action:?}");
     }
@@ -182,11 +182,11 @@ async fn nonsense_to_questions_is_asked_again() {
             app.fault(FaultRule::on(CallName::OrderSeats, action).seat(seat)).await;
         }
     }
-    let placings: Vec<Placing> = (1..).take(nonsense().len()).map(|seat| order(&[seat])).collect();
-    let answers = join_all(placings.iter().map(|placing| app.place(placing))).await;
-    app.come_to_rest().await;
+    let order_requests: Vec<OrderRequest> = (1..).take(nonsense().len()).map(|seat| order(&[seat])).collect();
+    let answers = join_all(order_requests.iter().map(|order_request| app.place(order_request))).await;
+    app.quiesce().await;
     for answer in answers {
-        app.read(answer.created_or_under_way().id()).await.assert_is("CONFIRMED", "done");
+        app.read(answer.created_or_accepted().id()).await.assert_is("CONFIRMED", "done");
     }
     app.finish().await;
 }

@@ -5,8 +5,8 @@ use crate::support::*;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_sample_request_is_paid_and_its_answer_shows_the_tickets() {
     let app = spawn().await;
-    let placing = order(&[1, 2, 3]).user("101").key("abc123");
-    let answer = app.place(&placing).await;
+    let order_request = order(&[1, 2, 3]).user("101").key("abc123");
+    let answer = app.place(&order_request).await;
     let document = answer.created();
 
     document.assert_is("CONFIRMED", "done");
@@ -44,7 +44,7 @@ async fn the_sample_request_is_paid_and_its_answer_shows_the_tickets() {
 async fn each_peer_is_asked_once_and_for_no_more_than_is_needed() {
     let app = spawn().await;
     let document = app.place(&order(&[7, 8])).await.created();
-    app.come_to_rest().await;
+    app.quiesce().await;
     let calls = app.peers.calls().await.unwrap();
     for (call, expected) in [
         ("catalog.event", 1),
@@ -92,7 +92,7 @@ async fn ids_may_be_numbers_or_strings_of_digits_and_unknown_members_are_ignored
     let app = spawn().await;
     app.put_event(2147483647, "ON_SALE").await;
     app.peers.put_seats(2147483647, &[SeatSpec::priced(2147483647, "10")]).await.unwrap();
-    for placing in [
+    for order_request in [
         order(&[]).with("seats", json!(["11", 12, "13"])),
         order(&[14])
             .user("101")
@@ -102,7 +102,7 @@ async fn ids_may_be_numbers_or_strings_of_digits_and_unknown_members_are_ignored
         order(&[2147483647]).user("2147483647").event(2147483647),
         order(&[1001]).user(1).event("104"),
     ] {
-        app.place(&placing).await.created().assert_is("CONFIRMED", "done");
+        app.place(&order_request).await.created().assert_is("CONFIRMED", "done");
     }
     app.finish().await;
 }
@@ -111,9 +111,9 @@ async fn ids_may_be_numbers_or_strings_of_digits_and_unknown_members_are_ignored
 async fn a_media_type_may_have_parameters_and_any_case() {
     let app = spawn().await;
     for (seat, media_type) in [(21, "application/json; charset=utf-8"), (22, "Application/JSON")] {
-        let placing = order(&[seat]);
-        let request = app.request(Method::POST, "/v1/orders").header("idempotency-key", &placing.key);
-        let request = request.header("content-type", media_type).body(placing.body.to_string());
+        let order_request = order(&[seat]);
+        let request = app.request(Method::POST, "/v1/orders").header("idempotency-key", &order_request.key);
+        let request = request.header("content-type", media_type).body(order_request.body.to_string());
         request.send().await.created();
     }
     app.finish().await;

@@ -87,7 +87,7 @@ async fn a_total_that_cannot_be_charged_fails_the_order_and_frees_the_seats() {
             ("FAILED", Some("amount_out_of_range")),
             "{prices:?}"
         );
-        app.come_to_rest().await;
+        app.quiesce().await;
         for seat in ids {
             assert_eq!(app.seat(seat).await.status, SeatStatus::Available, "{prices:?}");
         }

@@ -41,7 +41,7 @@ async fn an_order_has_an_etag_that_changes_when_the_order_does() {
 async fn head_answers_as_get_does_without_the_body() {
     let app = spawn().await;
     let id = app.place(&order(&[1])).await.created().id().to_owned();
-    app.come_to_rest().await;
+    app.quiesce().await;
     let unknown = "01980000-0000-7000-8000-000000000000";
     for path in [format!("/v1/orders/{id}"), format!("/v1/orders/{unknown}"), "/v1/orders/x".into()] {
         let get = app.get(&path).await;
@@ -107,7 +107,7 @@ async fn the_case_of_an_id_and_a_query_do_not_matter() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_copy_reads_what_this_one_wrote() {
-    let app = Spawn::new().copies(2).start().await;
+    let app = Spawn::new().replicas(2).start().await;
     let document = app.place_at(0, &order(&[1])).await.created();
     let read = app.request_to(1, Method::GET, &format!("/v1/orders/{}", document.id())).send().await;
     assert_eq!(read.document(200), document);

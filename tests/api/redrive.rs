@@ -8,13 +8,13 @@ use crate::validation::pointers;
 
 const UNKNOWN: &str = "01980000-0000-7000-8000-000000000000";
 
-/// An order that was parked while Payment was down. Payment is up again, and nobody has noticed.
+/// An order that was parked while Payment was down. Payment is up again, and the next attempt is not due yet.
 pub async fn parked(app: &App, seat: i64) -> String {
     let down = FaultRule::on(CallName::Charge, Action::LoseRequest).always().seat(seat);
     let fault = app.fault(down).await;
-    let id = app.place(&order(&[seat])).await.under_way().id().to_owned();
+    let id = app.place(&order(&[seat])).await.accepted().id().to_owned();
     fifteenth_attempt(app, &id).await;
-    app.mend(fault).await;
+    app.remove_fault(fault).await;
     // In an hour, so that it is the redrive that brings it back.
     let due = "due_at = timezone('utc', clock_timestamp()) + interval '1 hour'";
     app.store.run(&format!("UPDATE orders SET {due} WHERE id = '{id}'")).await;
@@ -36,7 +36,7 @@ async fn dead_letter(app: &App, seat: i64) -> (String, String) {
     app.sweep().await;
     let dead = format!("SELECT count(*) FROM outbox WHERE id = '{message}' AND dead_at IS NOT NULL");
     assert_eq!(app.store.count(&dead).await, 1);
-    app.mend(fault).await;
+    app.remove_fault(fault).await;
     (id, message)
 }
 
@@ -124,7 +124,7 @@ async fn only_what_is_named_is_tried() {
     assert_eq!(stuck.messages[0]["message_id"], json!(second));
     let both = json!({ "orders": orders, "messages": [first, second] });
     assert_eq!(app.redrive(&both).await, (1, 1));
-    app.come_to_rest().await;
+    app.quiesce().await;
     assert_eq!(statuses(&app, &orders).await, ["CONFIRMED"; 2]);
     app.expect_errors_in_the_log();
     app.finish().await;
@@ -226,7 +226,7 @@ async fn an_order_that_is_being_tried_is_left_to_whoever_is_at_it() {
     assert_eq!(app.redrive(&json!({ "orders": [id] })).await, (1, 0));
     app.sweep().await;
     assert_eq!(app.read(&id).await.status(), "PENDING", "it is not due");
-    app.come_to_rest().await;
+    app.quiesce().await;
     app.read(&id).await.assert_is("CONFIRMED", "done");
     app.expect_errors_in_the_log();
     app.finish().await;

@@ -9,7 +9,7 @@ use crate::support::*;
 pub async fn confirmed(app: &App, seats: &[i64]) -> Document {
     let document = app.place(&order(seats)).await.created();
     document.assert_is("CONFIRMED", "done");
-    app.come_to_rest().await;
+    app.quiesce().await;
     document
 }
 
@@ -33,7 +33,7 @@ async fn a_confirmed_order_is_refunded_and_its_seats_can_be_sold_again() {
     assert_eq!(refunded.tickets("ticket_code"), document.tickets("ticket_code"));
     assert_eq!(refunded["items"], document["items"]);
     assert_eq!(app.read(document.id()).await, refunded);
-    app.come_to_rest().await;
+    app.quiesce().await;
     assert_eq!(app.outcome(document.id()).await, Outcome::refunded());
     let row = row(&app, document.id()).await;
     let expected = json!({
@@ -50,7 +50,7 @@ async fn a_repeated_refund_is_answered_alike_and_changes_nothing() {
     let app = spawn().await;
     let document = confirmed(&app, &[1]).await;
     app.refund(document.id()).await.document(200);
-    app.come_to_rest().await;
+    app.quiesce().await;
     let before = app.state_of(document.id()).await;
     app.peers.clear_calls().await.unwrap();
     for _ in 0..3 {
@@ -63,7 +63,7 @@ async fn a_repeated_refund_is_answered_alike_and_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_refunds_at_once_pay_back_once() {
-    let app = Spawn::new().copies(2).start().await;
+    let app = Spawn::new().replicas(2).start().await;
     let document = confirmed(&app, &[1]).await;
     let path = format!("/v1/orders/{}/refund", document.id());
     let answers = join_all((0..20).map(|n| app.request_to(n % 2, Method::POST, &path).send())).await;
@@ -75,7 +75,7 @@ async fn twenty_refunds_at_once_pay_back_once() {
             assert_eq!(answer.document(200).status(), "REFUNDED");
         }
     }
-    app.come_to_rest().await;
+    app.quiesce().await;
     assert_eq!(app.calls("payment.refund").await, 1);
     let entries = "SELECT count(*) FROM order_events WHERE type = 'refund_requested'";
     assert_eq!(app.store.count(entries).await, 1);
@@ -91,9 +91,9 @@ async fn what_is_not_confirmed_cannot_be_refunded() {
     app.store.expire(&expired).await;
     let given_up = pending(&app, &[3]).await.id().to_owned();
     app.cancel(&given_up).await.document(200);
-    app.payments_will(Mode::Decline).await;
+    app.set_payment_mode(Mode::Decline).await;
     let failed = app.place(&order(&[4])).await.problem_of_order(402, "payment_declined");
-    app.payments_will(Mode::Silent).await;
+    app.set_payment_mode(Mode::Silent).await;
     app.fault(FaultRule::on(CallName::Allocate, fail(500)).always().seat(5)).await;
     let allocating = app.place(&order(&[5])).await.created();
     allocating.assert_is("PENDING", "allocating");
@@ -130,10 +130,10 @@ async fn an_unknown_order_cannot_be_refunded() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_buyer_who_asks_again_under_the_same_key_is_told_that_the_order_was_refunded() {
     let app = spawn().await;
-    let placing = order(&[1]);
-    let document = app.place(&placing).await.created();
+    let order_request = order(&[1]);
+    let document = app.place(&order_request).await.created();
     app.refund(document.id()).await.document(200);
-    let again = app.place(&placing).await;
+    let again = app.place(&order_request).await;
     assert!(again.is_replayed());
     assert_eq!(again.created().status(), "REFUNDED");
     app.finish().await;

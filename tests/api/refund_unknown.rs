@@ -27,7 +27,7 @@ async fn while_payment_is_down_the_tickets_are_void_and_the_money_goes_back_late
     // Until the money is back the seats are not sold again.
     app.place(&order(&[1]).user(7)).await.problem(409, "seats_unavailable");
     app.take_peer_up(Peer::Payment).await;
-    app.come_to_rest().await;
+    app.quiesce().await;
     assert_eq!(app.outcome(document.id()).await, Outcome::refunded());
     app.refund(document.id()).await.document(200).assert_is("REFUNDED", "done");
     app.finish().await;
@@ -40,11 +40,11 @@ async fn the_answer_does_not_wait_for_a_payment_that_says_nothing() {
         let document = confirmed(&app, &[1]).await;
         app.fault(stall(CallName::Refund, 9_000, effect)).await;
         accepted(&app, document.id()).await;
-        assert!(app.is_called(CallName::Refund).await, "Payment is still at it");
+        assert!(app.has_open_call(CallName::Refund).await, "Payment is still at it");
         // Nor had its deadline passed.
         let given_up = "SELECT count(*) FROM order_events WHERE type = 'no_answer'";
         assert_eq!(app.store.count(given_up).await, 0);
-        app.come_to_rest().await;
+        app.quiesce().await;
         assert_eq!(app.outcome(document.id()).await, Outcome::refunded(), "{effect:?}");
         app.finish().await;
     }
@@ -80,7 +80,7 @@ async fn the_money_goes_back_once_whatever_happens_to_the_answer() {
     for (answer, (_, case)) in answers.iter().zip(&cases) {
         assert!([200, 202].contains(&answer.status), "{case}: {answer:?}");
     }
-    app.come_to_rest().await;
+    app.quiesce().await;
     for (document, case) in cases {
         assert_eq!(app.outcome(document.id()).await, Outcome::refunded(), "{case}");
         assert_eq!(row(&app, document.id()).await["outcome"], "REFUNDED", "{case}");
@@ -95,7 +95,7 @@ async fn not_even_asking_what_became_of_it_has_to_work_at_once() {
     app.fault(FaultRule::on(CallName::Refund, Action::LoseAnswer)).await;
     app.fault(FaultRule::on(CallName::Payment, fail(500)).times(3)).await;
     accepted(&app, document.id()).await;
-    app.come_to_rest().await;
+    app.quiesce().await;
     assert_eq!(app.outcome(document.id()).await, Outcome::refunded());
     assert_eq!(app.calls("payment.refund").await, 1);
     app.finish().await;
@@ -107,11 +107,11 @@ async fn a_refund_that_payment_refuses_is_asked_for_again_until_it_does_not() {
     let document = confirmed(&app, &[1]).await;
     let fault = app.fault(FaultRule::on(CallName::Refund, Action::Refuse).always()).await;
     accepted(&app, document.id()).await;
-    app.make_due().await;
+    app.expire_waits().await;
     app.sweep().await;
     accepted(&app, document.id()).await;
-    app.mend(fault).await;
-    app.come_to_rest().await;
+    app.remove_fault(fault).await;
+    app.quiesce().await;
     assert_eq!(app.outcome(document.id()).await, Outcome::refunded());
     app.finish().await;
 }
@@ -124,7 +124,7 @@ async fn while_seating_is_down_the_money_is_back_and_the_seats_are_not() {
     app.refund(document.id()).await.document(200).assert_is("REFUNDED", "releasing");
     app.place(&order(&[1]).user(7)).await.problem(409, "seats_unavailable");
     app.take_peer_up(Peer::Seating).await;
-    app.come_to_rest().await;
+    app.quiesce().await;
     assert_eq!(app.outcome(document.id()).await, Outcome::refunded());
     app.place(&order(&[1]).user(7)).await.created();
     app.finish().await;

@@ -6,10 +6,14 @@ use crate::support::*;
 async fn a_seat_of_a_live_order_is_refused_without_asking_seating() {
     let app = Spawn::new().payment_mode(Mode::Pending).start().await;
     app.place(&order(&[1, 2, 3])).await.created();
-    for placing in [order(&[2]), order(&[3, 4]).user(7), order(&[5, 1])] {
-        let problem = app.place(&placing).await.problem(409, "seats_unavailable");
-        let taken =
-            placing.body["seats"].as_array().unwrap().iter().find(|seat| seat.as_i64() <= Some(3)).unwrap();
+    for order_request in [order(&[2]), order(&[3, 4]).user(7), order(&[5, 1])] {
+        let problem = app.place(&order_request).await.problem(409, "seats_unavailable");
+        let taken = order_request.body["seats"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|seat| seat.as_i64() <= Some(3))
+            .unwrap();
         assert!(problem["detail"].as_str().unwrap().contains(&taken.to_string()), "{problem}");
     }
     assert_eq!(app.store.count("SELECT count(*) FROM orders").await, 1);
@@ -33,9 +37,9 @@ async fn no_mistake_of_seatings_sells_a_seat_twice() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_seats_of_a_failed_order_can_be_sold_again() {
     let app = spawn().await;
-    app.payments_of_user_will(13, Mode::Decline).await;
+    app.set_payment_mode_of_user(13, Mode::Decline).await;
     app.place(&order(&[1, 2]).user(13)).await.problem_of_order(402, "payment_declined");
-    app.come_to_rest().await;
+    app.quiesce().await;
     app.place(&order(&[1, 2])).await.created().assert_is("CONFIRMED", "done");
     app.finish().await;
 }
@@ -46,7 +50,7 @@ async fn an_order_that_failed_beside_another_does_not_free_the_others_seats() {
     let first = app.place(&order(&[1])).await.created();
     // Seats 1 and 2 together are refused; seat 1 must stay sold.
     app.place(&order(&[1, 2])).await.problem(409, "seats_unavailable");
-    app.come_to_rest().await;
+    app.quiesce().await;
     assert_eq!(app.seat(1).await.order_id.as_deref(), Some(first.id()));
     app.place(&order(&[2])).await.created().assert_is("CONFIRMED", "done");
     app.finish().await;

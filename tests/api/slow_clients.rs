@@ -60,16 +60,16 @@ async fn a_body_that_does_not_arrive_is_a_request_timeout() {
 async fn an_instance_is_free_again_when_bodies_were_given_up() {
     let app = Spawn::new().environment("SPIN_MAX_INSTANCE_COUNT", "1").start().await;
     let mut half_sent = Vec::new();
-    let patience = Patience::until("sixteen requests are under way");
+    let poll_deadline = PollDeadline::until("sixteen requests are under way");
     while half_sent.len() < 16 {
         let request = HalfSent::to(&app).await;
         // The host answers at once when the instance is busy just then.
-        patience.wait().await;
+        poll_deadline.wait().await;
         if !request.is_answered() {
             half_sent.push(request);
         }
     }
-    let live = async || raw::exchange(&app.hosts[0], LIVE).await.status;
+    let live = async || raw_http::exchange(&app.hosts[0], LIVE).await.status;
     assert_eq!(live().await, 500, "there is no room for others");
     // Their connections stay open: the clients have not gone away.
     eventually("the instance serves others", async || (live().await == 200).then_some(())).await;
@@ -88,7 +88,7 @@ async fn connect(app: &App) -> TcpStream {
 async fn a_response_that_is_not_read_is_given_up() {
     let app = Spawn::new().environment("SPIN_MAX_INSTANCE_COUNT", "1").start().await;
     let document = app.place(&order(&[1])).await.created();
-    app.come_to_rest().await;
+    app.quiesce().await;
     // More than the sockets' buffers take.
     let id = document.id();
     let sql = format!(
@@ -118,7 +118,7 @@ async fn a_response_that_is_not_read_is_given_up() {
 /// Bytes in use on the heap of the only instance; none when it is too busy to answer.
 async fn heap(app: &App) -> Option<f64> {
     let request = "GET /metrics HTTP/1.1\r\nHost: order-service\r\nConnection: close\r\n\r\n";
-    let page = raw::exchange(&app.hosts[0], request).await.body;
+    let page = raw_http::exchange(&app.hosts[0], request).await.body;
     let line = page.lines().find(|line| line.starts_with("order_service_instance_heap_in_use_bytes"));
     line.and_then(|line| line.rsplit(' ').next()).and_then(|n| n.parse().ok())
 }

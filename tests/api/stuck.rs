@@ -1,4 +1,4 @@
-//! What does not resolve by itself for long: the operator is told, and it heals when the peer is back.
+//! Parked orders and dead letters: they alert the operator, and recover when the peer is back.
 
 use crate::metrics::scrape;
 use crate::refund::confirmed;
@@ -63,7 +63,7 @@ async fn is_told_once(app: &App, id: &str) {
 /// The peer is back: the order goes on by itself, and the operator's list is empty.
 async fn heals(mut app: App, id: &str, outcome: Outcome) {
     app.peers.clear_faults().await.unwrap();
-    app.come_to_rest().await;
+    app.quiesce().await;
     assert_eq!(app.outcome(id).await, outcome);
     assert!(app.stuck().await.orders.is_empty());
     assert_eq!(scrape(&app).await.get(PARKED), Some(&0.0));
@@ -85,7 +85,7 @@ async fn is_parked_and_heals(app: App, id: &str, status: &str, phase: &str, outc
 async fn an_order_that_seating_does_not_reserve_is_parked() {
     let app = with_operator(Mode::Succeed).await;
     app.take_peer_down(Peer::Seating).await;
-    let id = app.place(&order(&[1])).await.under_way().id().to_owned();
+    let id = app.place(&order(&[1])).await.accepted().id().to_owned();
     is_parked_and_heals(app, &id, "PENDING", "reserving", Outcome::confirmed()).await;
 }
 
@@ -93,7 +93,7 @@ async fn an_order_that_seating_does_not_reserve_is_parked() {
 async fn an_order_that_payment_does_not_charge_is_parked() {
     let app = with_operator(Mode::Succeed).await;
     app.take_peer_down(Peer::Payment).await;
-    let id = app.place(&order(&[1])).await.under_way().id().to_owned();
+    let id = app.place(&order(&[1])).await.accepted().id().to_owned();
     is_parked_and_heals(app, &id, "PENDING", "charging", Outcome::confirmed()).await;
 }
 
@@ -137,13 +137,13 @@ async fn an_order_whose_seats_seating_does_not_release_is_parked() {
 async fn progress_ends_the_operators_worry_before_the_order_is_done() {
     let mut app = with_operator(Mode::Silent).await;
     app.take_peer_down(Peer::Payment).await;
-    let id = app.place(&order(&[1])).await.under_way().id().to_owned();
+    let id = app.place(&order(&[1])).await.accepted().id().to_owned();
     fifteenth_attempt(&app, &id).await;
     is_told(&app, &id, "PENDING", "charging").await;
     // Payment is back, and now Seating does not allocate.
     app.take_peer_up(Peer::Payment).await;
     app.fault(FaultRule::on(CallName::Allocate, fail(500)).always()).await;
-    app.make_due().await;
+    app.expire_waits().await;
     app.sweep().await;
     app.read(&id).await.assert_is("PENDING", "allocating");
     assert!(app.stuck().await.orders.is_empty());
@@ -156,14 +156,14 @@ async fn progress_ends_the_operators_worry_before_the_order_is_done() {
 async fn an_order_that_nobody_sweeps_is_listed() {
     let app = with_operator(Mode::Succeed).await;
     app.take_peer_down(Peer::Payment).await;
-    let id = app.place(&order(&[1])).await.under_way().id().to_owned();
-    app.store.let_nobody_claim("11 minutes").await;
+    let id = app.place(&order(&[1])).await.accepted().id().to_owned();
+    app.store.block_claims("11 minutes").await;
     let stuck = app.stuck().await;
     assert_eq!(stuck.orders.len(), 1, "{stuck:?}");
     let listed = &stuck.orders[0];
     assert_eq!((&listed["order_id"], &listed["why"]), (&json!(id), &json!("overdue")));
     assert_eq!((&listed["status"], &listed["phase"]), (&json!("PENDING"), &json!("charging")));
-    app.store.let_all_claim().await;
+    app.store.unblock_claims().await;
     app.take_peer_up(Peer::Payment).await;
     app.finish().await;
 }
@@ -171,12 +171,12 @@ async fn an_order_that_nobody_sweeps_is_listed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_all_is_well_the_list_is_empty() {
     let app = with_operator(Mode::Succeed).await;
-    app.payments_of_user_will(13, Mode::Pending).await;
-    app.payments_of_user_will(14, Mode::Decline).await;
+    app.set_payment_mode_of_user(13, Mode::Pending).await;
+    app.set_payment_mode_of_user(14, Mode::Decline).await;
     confirmed(&app, &[1]).await;
     app.place(&order(&[2]).user(13)).await.created();
     app.place(&order(&[3]).user(14)).await.problem_of_order(402, "payment_declined");
-    app.come_to_rest().await;
+    app.quiesce().await;
     let list = app.operator(Method::GET, "/internal/stuck").send().await.json(200);
     assert_eq!(list, json!({ "orders": [], "messages": [], "truncated": false }));
     app.finish().await;

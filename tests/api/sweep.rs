@@ -64,9 +64,9 @@ async fn everything_else_internal_needs_a_token_that_is_set() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sweeps_at_the_same_time_do_the_work_once() {
-    let app = Spawn::new().payment_mode(Mode::Pending).copies(2).start().await;
-    let placings: Vec<Placing> = (1..=20).map(|seat| order(&[seat])).collect();
-    for answer in join_all(placings.iter().map(|placing| app.place(placing))).await {
+    let app = Spawn::new().payment_mode(Mode::Pending).replicas(2).start().await;
+    let order_requests: Vec<OrderRequest> = (1..=20).map(|seat| order(&[seat])).collect();
+    for answer in join_all(order_requests.iter().map(|order_request| app.place(order_request))).await {
         let document = answer.created();
         app.settle_silently(&document, PaymentStatus::Success).await;
     }
@@ -74,7 +74,7 @@ async fn sweeps_at_the_same_time_do_the_work_once() {
     let past = "timezone('utc', clock_timestamp()) - interval '1 second'";
     app.store.run(&format!("UPDATE orders SET expires_at = {past}, due_at = {past}")).await;
     join_all((0..10).map(|n| app.sweep_at(n % 2))).await;
-    app.come_to_rest().await;
+    app.quiesce().await;
     let counts = app.peers.calls().await.unwrap().counts;
     for call in ["payment.payment", "seating.allocate", "notification.notify"] {
         assert_eq!(counts.get(call), Some(&20), "{call}: {counts:?}");
@@ -86,7 +86,7 @@ async fn sweeps_at_the_same_time_do_the_work_once() {
 async fn a_deployment_with_health_probes_drives_itself() {
     let app = spawn().await;
     app.fault(FaultRule::on(CallName::Reserve, Action::LoseAnswer).seat(1)).await;
-    let id = app.place(&order(&[1])).await.created_or_under_way().id().to_owned();
+    let id = app.place(&order(&[1])).await.created_or_accepted().id().to_owned();
     eventually("the order is confirmed", async || {
         app.get("/health/live").await.json(200);
         app.get("/health").await.json(200);
@@ -100,12 +100,12 @@ async fn a_deployment_with_health_probes_drives_itself() {
 async fn a_backlog_is_worked_off() {
     let app = spawn().await;
     app.take_peer_down(Peer::Payment).await;
-    let placings: Vec<Placing> = (1..=60).map(|seat| order(&[seat])).collect();
-    for answer in join_all(placings.iter().map(|placing| app.place(placing))).await {
-        answer.under_way();
+    let order_requests: Vec<OrderRequest> = (1..=60).map(|seat| order(&[seat])).collect();
+    for answer in join_all(order_requests.iter().map(|order_request| app.place(order_request))).await {
+        answer.accepted();
     }
     app.take_peer_up(Peer::Payment).await;
-    app.come_to_rest().await;
+    app.quiesce().await;
     let confirmed = "SELECT count(*) FROM orders WHERE status = 'CONFIRMED'";
     assert_eq!(app.store.count(confirmed).await, 60);
     app.finish().await;

@@ -35,11 +35,11 @@ async fn an_order_is_confirmed_whatever_happens_to_a_call_on_the_way() {
     for call in [CallName::Reserve, CallName::Charge, CallName::Allocate] {
         let app = spawn().await;
         let cases = disturb(&app, call).await;
-        let placings: Vec<Placing> = cases.iter().map(|(seat, _)| order(&[*seat])).collect();
-        let answers = join_all(placings.iter().map(|placing| app.place(placing))).await;
-        app.come_to_rest().await;
+        let order_requests: Vec<OrderRequest> = cases.iter().map(|(seat, _)| order(&[*seat])).collect();
+        let answers = join_all(order_requests.iter().map(|order_request| app.place(order_request))).await;
+        app.quiesce().await;
         for (answer, (seat, case)) in answers.iter().zip(&cases) {
-            let id = answer.created_or_under_way().id().to_owned();
+            let id = answer.created_or_accepted().id().to_owned();
             let document = app.read(&id).await;
             assert_eq!((document.status(), document.phase()), ("CONFIRMED", "done"), "{case}");
             assert_eq!(app.seat(*seat).await.order_id.as_deref(), Some(id.as_str()), "{case}");
@@ -52,9 +52,9 @@ async fn an_order_is_confirmed_whatever_happens_to_a_call_on_the_way() {
 async fn the_seats_of_a_failed_order_are_free_whatever_happens_to_the_release() {
     let app = Spawn::new().payment_mode(Mode::Decline).start().await;
     let cases = disturb(&app, CallName::Release).await;
-    let placings: Vec<Placing> = cases.iter().map(|(seat, _)| order(&[*seat])).collect();
-    let answers = join_all(placings.iter().map(|placing| app.place(placing))).await;
-    app.come_to_rest().await;
+    let order_requests: Vec<OrderRequest> = cases.iter().map(|(seat, _)| order(&[*seat])).collect();
+    let answers = join_all(order_requests.iter().map(|order_request| app.place(order_request))).await;
+    app.quiesce().await;
     for (answer, (seat, case)) in answers.iter().zip(&cases) {
         let id = answer.problem_of_order(402, "payment_declined");
         let document = app.read(&id).await;
@@ -73,10 +73,10 @@ async fn the_money_goes_back_whatever_happens_to_the_refund() {
     cases.push((99, "refused".into()));
     for (seat, case) in cases {
         let id = app.place(&order(&[seat])).await.problem_of_order(402, "payment_declined");
-        app.come_to_rest().await;
+        app.quiesce().await;
         // A success that comes after the failure: the money is not wanted any more.
         app.peers.settle(&id, PaymentStatus::Success).await.unwrap();
-        app.come_to_rest().await;
+        app.quiesce().await;
         let document = app.read(&id).await;
         assert_eq!((document.status(), document.phase()), ("FAILED", "done"), "{case}");
         assert_eq!(document["payment"]["status"], "REFUNDED", "{case}");
@@ -103,8 +103,8 @@ async fn not_even_asking_what_happened_has_to_work_at_once() {
         app.fault(rule).await;
     }
     for seat in 1..=4 {
-        let id = app.place(&order(&[seat, seat + 10])).await.created_or_under_way().id().to_owned();
-        app.come_to_rest().await;
+        let id = app.place(&order(&[seat, seat + 10])).await.created_or_accepted().id().to_owned();
+        app.quiesce().await;
         app.read(&id).await.assert_is("CONFIRMED", "done");
     }
     app.finish().await;
@@ -115,17 +115,17 @@ async fn a_call_that_outlives_its_deadline_counts_as_unknown() {
     let app = spawn().await;
     let cases =
         [(1, CallName::Reserve, 4_000), (2, CallName::Charge, 10_000), (3, CallName::Allocate, 4_000)];
-    let mut placings = Vec::new();
+    let mut order_requests = Vec::new();
     for (seat, call, ms) in cases {
         for (seat, effect) in [(seat, Moment::Before), (seat + 10, Moment::After)] {
             app.fault(stall(call, ms, effect).seat(seat)).await;
-            placings.push(order(&[seat]));
+            order_requests.push(order(&[seat]));
         }
     }
-    let answers = join_all(placings.iter().map(|placing| app.place(placing))).await;
-    app.come_to_rest().await;
+    let answers = join_all(order_requests.iter().map(|order_request| app.place(order_request))).await;
+    app.quiesce().await;
     for answer in answers {
-        let id = answer.created_or_under_way().id().to_owned();
+        let id = answer.created_or_accepted().id().to_owned();
         app.read(&id).await.assert_is("CONFIRMED", "done");
     }
     app.finish().await;
@@ -141,14 +141,14 @@ async fn an_order_that_waits_for_a_peer_says_so() {
     ] {
         let down = FaultRule::on(call, Action::LoseRequest).always().seat(seat);
         let fault = app.fault(down).await;
-        let placing = order(&[seat]);
-        let document = app.place(&placing).await.created_or_under_way();
+        let order_request = order(&[seat]);
+        let document = app.place(&order_request).await.created_or_accepted();
         document.assert_is("PENDING", phase);
-        let again = app.place(&placing).await;
+        let again = app.place(&order_request).await;
         assert!(again.is_replayed());
-        assert_eq!(again.created_or_under_way().id(), document.id());
-        app.mend(fault).await;
-        app.come_to_rest().await;
+        assert_eq!(again.created_or_accepted().id(), document.id());
+        app.remove_fault(fault).await;
+        app.quiesce().await;
         app.read(document.id()).await.assert_is("CONFIRMED", "done");
     }
     app.finish().await;
@@ -159,10 +159,10 @@ async fn a_seat_that_somebody_else_took_after_a_lost_reserve_is_not_ours() {
     let app = spawn().await;
     let fault = FaultRule::on(CallName::Reserve, Action::LoseRequest).always().seat(1);
     let fault = app.fault(fault).await;
-    let document = app.place(&order(&[1, 2])).await.under_way();
+    let document = app.place(&order(&[1, 2])).await.accepted();
     app.put_seat(seat_of_somebody(1, SeatStatus::Reserved, 5)).await;
-    app.mend(fault).await;
-    app.come_to_rest().await;
+    app.remove_fault(fault).await;
+    app.quiesce().await;
     let failed = app.read(document.id()).await;
     failed.assert_is("FAILED", "done");
     assert_eq!(failed.failure(), Some("seats_unavailable"));
@@ -175,9 +175,9 @@ async fn a_seat_that_somebody_else_took_after_a_lost_reserve_is_not_ours() {
 async fn an_order_that_cannot_be_reserved_in_time_expires_without_a_charge() {
     let app = spawn().await;
     app.take_peer_down(Peer::Seating).await;
-    let document = app.place(&order(&[1])).await.under_way();
+    let document = app.place(&order(&[1])).await.accepted();
     app.store.expire(document.id()).await;
-    app.come_to_rest().await;
+    app.quiesce().await;
     let expired = app.read(document.id()).await;
     expired.assert_is("CANCELLED", "done");
     assert_eq!(expired.failure(), Some("expired"));
@@ -189,11 +189,11 @@ async fn an_order_that_cannot_be_reserved_in_time_expires_without_a_charge() {
 async fn a_callback_confirms_an_order_whose_charge_has_no_answer_yet() {
     let app = Spawn::new().payment_mode(Mode::Pending).start().await;
     let fault = app.fault(FaultRule::on(CallName::Charge, Action::LoseAnswer).always()).await;
-    let document = app.place(&order(&[1])).await.under_way();
+    let document = app.place(&order(&[1])).await.accepted();
     document.assert_is("PENDING", "charging");
     app.settle(&document, PaymentStatus::Success).await;
     app.read(document.id()).await.assert_is("CONFIRMED", "done");
-    app.mend(fault).await;
+    app.remove_fault(fault).await;
     app.finish().await;
 }
 
@@ -202,10 +202,10 @@ async fn a_charge_that_failed_or_was_paid_back_before_its_answer_came_fails_the_
     let app = Spawn::new().payment_mode(Mode::Pending).start().await;
     for (seat, status) in [(1, PaymentStatus::Failed), (2, PaymentStatus::Refunded)] {
         let fault = app.fault(FaultRule::on(CallName::Charge, Action::LoseAnswer).always()).await;
-        let document = app.place(&order(&[seat])).await.under_way();
+        let document = app.place(&order(&[seat])).await.accepted();
         app.settle_silently(&document, status).await;
-        app.mend(fault).await;
-        app.come_to_rest().await;
+        app.remove_fault(fault).await;
+        app.quiesce().await;
         let failed = app.read(document.id()).await;
         failed.assert_is("FAILED", "done");
         assert_eq!(failed.failure(), Some("payment_declined"));

@@ -1,4 +1,4 @@
-//! Requests that are wrong: each is told so, and leaves no trace.
+//! Invalid requests: each is refused and has no side effects.
 
 use crate::support::*;
 
@@ -53,9 +53,9 @@ async fn control_characters_in_a_key_never_get_through() {
     let app = spawn().await;
     for control in ['\u{1}', '\u{7f}', '\u{1b}'] {
         let key = format!("Idempotency-Key: a{control}b");
-        let request = raw::post_order(&["Content-Type: application/json", &key], GOOD);
+        let request = raw_http::post_order(&["Content-Type: application/json", &key], GOOD);
         // Some of them the host refuses by itself.
-        assert_eq!(raw::exchange(&app.hosts[0], request).await.status, 400);
+        assert_eq!(raw_http::exchange(&app.hosts[0], request).await.status, 400);
     }
     assert_no_trace(&app).await;
     app.finish().await;
@@ -105,12 +105,12 @@ async fn every_id_must_be_a_positive_number_that_fits_the_column() {
         json!({ "id": 1 }),
     ];
     for value in wrong {
-        for (placing, pointer) in [
+        for (order_request, pointer) in [
             (order(&[1]).user(value.clone()), "#/user_id"),
             (order(&[1]).event(value.clone()), "#/event_id"),
             (order(&[1]).with("seats", json!([1, value])), "#/seats/1"),
         ] {
-            let problem = app.place(&placing).await.problem(422, "validation_failed");
+            let problem = app.place(&order_request).await.problem(422, "validation_failed");
             assert_eq!(pointers(&problem), [pointer], "{value}: {problem}");
         }
     }

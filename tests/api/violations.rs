@@ -56,7 +56,7 @@ async fn a_ticket_without_a_payment_shows() {
 async fn a_claim_of_a_dead_order_shows() {
     let app = with_operator(Mode::Decline).await;
     let id = app.place(&order(&[1])).await.problem_of_order(402, "payment_declined");
-    app.come_to_rest().await;
+    app.quiesce().await;
     shows(&app, &id, "claimed = 1", "claim_of_dead_order", "claimed = 0").await;
     app.finish().await;
 }
@@ -72,7 +72,7 @@ async fn a_refund_of_unknown_fate_shows_after_a_minute() {
     app.store.run(&format!("UPDATE refunds SET {earlier}")).await;
     violated(&app, &["refund_unknown"]).await;
     app.peers.clear_faults().await.unwrap();
-    app.come_to_rest().await;
+    app.quiesce().await;
     violated(&app, &[]).await;
     app.finish().await;
 }
@@ -81,13 +81,13 @@ async fn a_refund_of_unknown_fate_shows_after_a_minute() {
 async fn an_order_that_nobody_sweeps_shows_after_a_minute() {
     let app = with_operator(Mode::Succeed).await;
     app.take_peer_down(Peer::Payment).await;
-    app.place(&order(&[1])).await.under_way();
+    app.place(&order(&[1])).await.accepted();
     violated(&app, &[]).await;
-    app.store.let_nobody_claim("61 seconds").await;
+    app.store.block_claims("61 seconds").await;
     violated(&app, &["overdue"]).await;
-    app.store.let_all_claim().await;
+    app.store.unblock_claims().await;
     app.take_peer_up(Peer::Payment).await;
-    app.come_to_rest().await;
+    app.quiesce().await;
     violated(&app, &[]).await;
     app.finish().await;
 }

@@ -9,7 +9,7 @@ use crate::support::*;
 async fn expired(app: &App, seats: &[i64]) -> Document {
     let document = pending(app, seats).await;
     app.store.expire(document.id()).await;
-    app.come_to_rest().await;
+    app.quiesce().await;
     assert_eq!(app.outcome(document.id()).await, still_pending());
     app.peers.clear_calls().await.unwrap();
     document
@@ -81,7 +81,7 @@ async fn a_success_gets_the_same_seats_when_they_are_free() {
 async fn a_success_goes_back_once_when_the_seats_are_sold() {
     let app = Spawn::new().payment_mode(Mode::Pending).start().await;
     let document = expired(&app, &[1]).await;
-    app.payments_will(Mode::Succeed).await;
+    app.set_payment_mode(Mode::Succeed).await;
     let buyer = app.place(&order(&[1]).user(7)).await.created();
     app.settle_silently(&document, PaymentStatus::Success).await;
     for _ in 0..3 {
@@ -128,7 +128,7 @@ async fn the_callback_ends_the_watch_as_well() {
     let app = Spawn::new().payment_mode(Mode::Pending).start().await;
     let document = expired(&app, &[1]).await;
     app.settle(&document, PaymentStatus::Success).await;
-    app.come_to_rest().await;
+    app.quiesce().await;
     let outcome = Outcome::confirmed().after_telling("ORDER_CANCELLED");
     assert_eq!(app.outcome(document.id()).await, outcome);
     assert!(!is_watched(&app, &document).await);
@@ -147,7 +147,7 @@ async fn while_payment_is_silent_the_watch_goes_on() {
             assert!(is_watched(&app, &document).await);
             app.read(document.id()).await.assert_is("CANCELLED", "done");
         }
-        app.mend(fault).await;
+        app.remove_fault(fault).await;
         app.watch().await;
         let outcome = Outcome::confirmed().after_telling("ORDER_CANCELLED");
         assert_eq!(app.outcome(document.id()).await, outcome);
@@ -178,16 +178,16 @@ async fn an_operator_is_told_when_payment_is_silent_for_long() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_copies_ask_once() {
-    let app = Spawn::new().copies(2).payment_mode(Mode::Pending).start().await;
+    let app = Spawn::new().replicas(2).payment_mode(Mode::Pending).start().await;
     for seat in 1..=10 {
         let document = pending(&app, &[seat]).await;
         app.store.expire(document.id()).await;
     }
-    app.come_to_rest().await;
+    app.quiesce().await;
     app.peers.clear_calls().await.unwrap();
     app.store.run("UPDATE orders SET watch_at = timezone('utc', clock_timestamp())").await;
     futures::future::join_all((0..6).map(|n| app.sweep_at(n % 2))).await;
-    app.come_to_rest().await;
+    app.quiesce().await;
     assert_eq!(app.calls("payment.payment").await, 10);
     app.finish().await;
 }

@@ -1,10 +1,10 @@
-//! Breadth first through every state, so that the path to a violation is a shortest one.
+//! State-space exploration by breadth-first search, so that a counterexample is a shortest path.
 
-use super::pack::{Fingerprints, fingerprint};
-use super::properties::{self, settle};
+use super::properties::{self, liveness};
 use super::rules::Model;
+use super::state::ModelState;
+use super::state_encoding::{Fingerprints, fingerprint};
 use super::steps::{self, Step};
-use super::world::World;
 use std::collections::VecDeque;
 use std::fmt;
 
@@ -24,7 +24,7 @@ pub struct Explored {
 pub struct Violation {
     pub property: &'static str,
     pub path: Vec<Step>,
-    pub state: World,
+    pub state: ModelState,
     /// For a property of how orders come to rest: the schedule from the state on.
     pub then: Vec<Step>,
 }
@@ -42,29 +42,29 @@ impl fmt::Display for Violation {
 }
 
 /// Explores everything that can happen from `initial`, up to the first violation or to the limit.
-pub fn explore(model: &Model, initial: Vec<World>, limit: usize) -> Explored {
+pub fn explore(model: &Model, initial: Vec<ModelState>, limit: usize) -> Explored {
     // Each known state with its predecessor; an initial one is its own.
     let mut known = Fingerprints::default();
     let mut settled = Fingerprints::default();
     let mut frontier = VecDeque::new();
     let mut found = Explored { states: 0, steps: 0, depth: 0, violation: None };
-    for world in &initial {
-        known.insert(fingerprint(world), fingerprint(world));
-        frontier.push_back((0, *world));
+    for state in &initial {
+        known.insert(fingerprint(state), fingerprint(state));
+        frontier.push_back((0, *state));
     }
-    while let Some((depth, world)) = frontier.pop_front() {
+    while let Some((depth, state)) = frontier.pop_front() {
         found.states += 1;
         found.depth = depth;
-        let broken = properties::broken(model, &world)
+        let broken = properties::broken(model, &state)
             .map(|property| (property, Vec::new()))
-            .or_else(|| settle::unsettled(model, &world, &mut settled));
+            .or_else(|| liveness::unsettled(model, &state, &mut settled));
         if let Some((property, then)) = broken {
-            let path = path(model, &initial, &known, &world);
-            found.violation = Some(Violation { property, path, state: world, then });
+            let path = path(model, &initial, &known, &state);
+            found.violation = Some(Violation { property, path, state: state, then });
             return found;
         }
-        let here = fingerprint(&world);
-        for (_, after) in steps::all(model, &world) {
+        let here = fingerprint(&state);
+        for (_, after) in steps::all(model, &state) {
             found.steps += 1;
             if known.insert(fingerprint(&after), here) {
                 frontier.push_back((depth + 1, after));
@@ -76,21 +76,21 @@ pub fn explore(model: &Model, initial: Vec<World>, limit: usize) -> Explored {
 }
 
 /// The steps to a state, by its known predecessors.
-fn path(model: &Model, initial: &[World], known: &Fingerprints, end: &World) -> Vec<Step> {
+fn path(model: &Model, initial: &[ModelState], known: &Fingerprints, end: &ModelState) -> Vec<Step> {
     let mut trail = vec![fingerprint(end)];
     while let Some(before) = known.get(trail[trail.len() - 1]).filter(|before| !trail.contains(before)) {
         trail.push(before);
     }
     let begins = trail.pop().expect("at least the end");
-    let mut world = *initial.iter().find(|world| fingerprint(world) == begins).expect("an initial state");
+    let mut state = *initial.iter().find(|state| fingerprint(state) == begins).expect("an initial state");
     let mut path = Vec::new();
     while let Some(then) = trail.pop() {
-        let (step, after) = steps::all(model, &world)
+        let (step, after) = steps::all(model, &state)
             .into_iter()
             .find(|(_, after)| fingerprint(after) == then)
             .expect("a known step");
         path.push(step);
-        world = after;
+        state = after;
     }
     path
 }

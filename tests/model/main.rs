@@ -1,4 +1,4 @@
-//! An exhaustive model of an order's life: the real saga, a model of the shell around it and of the peers, and every
+//! Exhaustive model checking of an order: the real saga, a model of the shell around it and of the peers, and every
 //! interleaving of their steps.
 //!
 //! What it shows, and the counts: `docs/MODEL.md`.
@@ -17,26 +17,26 @@
 //! **Assumed** of time: an abandoned request takes effect within `IN_FLIGHT_MS`, or never; a living holder's requests
 //! are over within its lease, only its store may be late.
 //!
-//! How much trouble there may be is bounded ([`world::Budget`]); within the bounds every order of events is explored,
-//! breadth first, by a few lines of our own ([`explore`], [`pack`]): a checker's "eventually" does not see lives that go round
-//! in circles, so coming to rest is checked by a fair schedule from every state ([`properties::settle`]).
+//! How much trouble there may be is bounded ([`state::Budget`]); within the bounds every order of events is explored,
+//! breadth first, by a few lines of our own ([`explore`], [`state_encoding`]): a checker's "eventually" does not see lives that go round
+//! in circles, so coming to rest is checked by a fair schedule from every state ([`properties::liveness`]).
 
-mod controls;
+mod negative_controls;
 mod explore;
 mod order;
-mod pack;
+mod state_encoding;
 mod peers;
 mod properties;
 mod rules;
 mod service;
 mod steps;
-mod world;
+mod state;
 
 use explore::{Explored, explore};
 use rules::{Guard, Model};
+use state::{Budget, ModelState};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
-use world::{Budget, World};
 
 /// One order, and a next buyer for its seat.
 fn one_order(budget: Budget) -> Model {
@@ -72,13 +72,13 @@ const QUIET: Budget = Budget {
 /// What a buyer and Payment usually do.
 const BUSY: Budget = Budget { callbacks: 1, cancels: 1, refunds: 1, ..QUIET };
 
-/// Explores, and tells how much there was.
+/// Explores, and prints the counts.
 fn run(name: &str, model: &Model) -> Explored {
     let begun = std::time::Instant::now();
-    let mut initial = vec![World::new(model.budget)];
+    let mut initial = vec![ModelState::new(model.budget)];
     if model.refusals {
         let mut refusing = initial[0];
-        refusing.pays[0].refuses = true;
+        refusing.payments[0].refuses = true;
         initial.push(refusing);
     }
     let explored = explore(model, initial, 12_000_000);
@@ -157,11 +157,14 @@ fn two_orders_of_one_user_want_the_same_seat() {
 #[test]
 fn states_that_are_packed_alike_are_alike() {
     let model = two_orders(true, Budget { faults: 1, crashes: 1, ..BUSY });
-    let mut known = HashMap::from([(pack::pack(&World::new(model.budget)), World::new(model.budget))]);
+    let mut known = HashMap::from([(
+        state_encoding::state_encoding(&ModelState::new(model.budget)),
+        ModelState::new(model.budget),
+    )]);
     let mut frontier = VecDeque::from_iter(known.values().copied());
-    while let (Some(world), true) = (frontier.pop_front(), known.len() < 20_000) {
-        for (step, after) in steps::all(&model, &world) {
-            match known.entry(pack::pack(&after)) {
+    while let (Some(state), true) = (frontier.pop_front(), known.len() < 20_000) {
+        for (step, after) in steps::all(&model, &state) {
+            match known.entry(state_encoding::state_encoding(&after)) {
                 Entry::Occupied(same) => assert_eq!(*same.get(), after, "{step:?}"),
                 Entry::Vacant(place) => {
                     place.insert(after);

@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 use uuid::Uuid;
 
 /// Which of the modelled orders.
-pub type No = usize;
+pub type OrderIndex = usize;
 
 /// What `due_at`, `watch_at` and `leased` say together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,7 +63,7 @@ pub struct Row {
 
 /// An event of the saga, without what no decision depends on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Ev {
+pub enum ModelEvent {
     Reserved,
     ReservedDear,
     ReserveRefused,
@@ -79,7 +79,7 @@ pub enum Ev {
     Refund,
 }
 
-impl Ev {
+impl ModelEvent {
     /// The real event.
     pub fn event(self) -> Event {
         let payment = |status| Payment { id: PAYMENT, status };

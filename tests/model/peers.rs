@@ -1,8 +1,8 @@
-//! Seating and Payment, as far as their contracts go: what a request does to them, and what they show.
+//! Models of Seating and Payment by their contracts: the effect of a request, and the answer.
 
-use super::order::No;
+use super::order::OrderIndex;
 use super::rules::Model;
-use super::world::{Deed, Pay, Seat, Who, World};
+use super::state::{ModelState, PaymentState, PeerRequest, Seat, SeatOwner};
 use PaymentStatus::{Failed, Pending, Refunded, Success};
 use order_service::domain::order::PaymentStatus;
 
@@ -16,17 +16,19 @@ pub enum Owner {
 }
 
 /// Looks at the seat. Seating tells for which user a seat is held, and not for which order.
-pub fn look(model: &Model, world: &World, order: No) -> Owner {
-    match world.seat {
+pub fn look(model: &Model, state: &ModelState, order: OrderIndex) -> Owner {
+    match state.seat {
         Seat::Free => Owner::Free,
-        Seat::Reserved { who: Who::Order(other), .. } if other == order || model.same_user => Owner::Held,
-        Seat::Allocated(who) if who == Who::Order(order) => Owner::Allocated,
+        Seat::Reserved { owner: SeatOwner::Order(other), .. } if other == order || model.same_user => {
+            Owner::Held
+        }
+        Seat::Allocated(owner) if owner == SeatOwner::Order(order) => Owner::Allocated,
         Seat::Reserved { .. } | Seat::Allocated(_) => Owner::Other,
     }
 }
 
 /// What a new payment may become at once.
-pub fn charges(pay: &Pay) -> &'static [Option<PaymentStatus>] {
+pub fn charges(pay: &PaymentState) -> &'static [Option<PaymentStatus>] {
     match (pay.status, pay.refuses) {
         (None, false) => &[Some(Success), Some(Pending), Some(Failed)],
         _ => &[None],
@@ -34,8 +36,8 @@ pub fn charges(pay: &Pay) -> &'static [Option<PaymentStatus>] {
 }
 
 /// Lets a payment come to a state.
-pub fn becomes(pay: &mut Pay, status: PaymentStatus) {
-    (pay.status, pay.told) = (Some(status), false);
+pub fn becomes(pay: &mut PaymentState, status: PaymentStatus) {
+    (pay.status, pay.acknowledged) = (Some(status), false);
     pay.succeeded |= status == Success;
     pay.failed |= status == Failed;
 }
@@ -43,36 +45,36 @@ pub fn becomes(pay: &mut Pay, status: PaymentStatus) {
 /// A request takes effect; whether the peer agrees to it. `charged`: what a new payment becomes.
 pub fn perform(
     model: &Model,
-    world: &mut World,
-    order: No,
-    deed: Deed,
+    state: &mut ModelState,
+    order: OrderIndex,
+    request: PeerRequest,
     charged: Option<PaymentStatus>,
 ) -> bool {
-    let pay = &mut world.pays[order];
-    match (deed, world.seat) {
-        (Deed::Reserve, Seat::Free) => {
-            world.seat = Seat::Reserved { who: Who::Order(order), aged: false };
+    let pay = &mut state.payments[order];
+    match (request, state.seat) {
+        (PeerRequest::Reserve, Seat::Free) => {
+            state.seat = Seat::Reserved { owner: SeatOwner::Order(order), aged: false };
             true
         }
-        (Deed::Reserve, _) => false,
+        (PeerRequest::Reserve, _) => false,
         // It asks nobody whose the hold is.
-        (Deed::Allocate, Seat::Reserved { .. }) => {
-            world.seat = Seat::Allocated(Who::Order(order));
+        (PeerRequest::Allocate, Seat::Reserved { .. }) => {
+            state.seat = Seat::Allocated(SeatOwner::Order(order));
             true
         }
-        (Deed::Allocate, _) => false,
+        (PeerRequest::Allocate, _) => false,
         // Nor here.
-        (Deed::Release, _) => {
-            world.seat = Seat::Free;
+        (PeerRequest::Release, _) => {
+            state.seat = Seat::Free;
             true
         }
-        (Deed::Charge, _) => {
+        (PeerRequest::Charge, _) => {
             if let (None, Some(status)) = (pay.status, charged) {
                 becomes(pay, status);
             }
             pay.status.is_some()
         }
-        (Deed::Refund, _) => {
+        (PeerRequest::Refund, _) => {
             let agrees =
                 pay.status == Some(Success) || model.careless_refunds && pay.status == Some(Refunded);
             if agrees {

@@ -1,7 +1,7 @@
 //! What is explored, and the rules that hold: the saga's, and without one of them in a negative control.
 
-use super::order::{Ev, Row, tax};
-use super::world::Budget;
+use super::order::{ModelEvent, Row, tax};
+use super::state::Budget;
 use order_service::domain::order::Phase;
 use order_service::domain::saga::{self, Action, Rejected, Transition};
 
@@ -73,20 +73,22 @@ impl Model {
     }
 
     /// What the saga decides.
-    pub fn next(&self, row: &Row, ev: Ev) -> Result<Transition, Rejected> {
+    pub fn next(&self, row: &Row, ev: ModelEvent) -> Result<Transition, Rejected> {
         let mut row = *row;
         row.in_flight &= !self.lacks(Guard::InFlight);
-        let silent = matches!(ev, Ev::Silence { .. });
+        let silent = matches!(ev, ModelEvent::Silence { .. });
         let refused = silent && row.phase == Phase::Charging && self.lacks(Guard::SilenceSaysNothing);
         let ev = match ev {
-            _ if refused => Ev::ChargeRefused,
-            Ev::Released { .. } if self.lacks(Guard::LookAfterFlight) || self.lacks(Guard::InFlight) => {
-                Ev::Released { settled: true }
+            _ if refused => ModelEvent::ChargeRefused,
+            ModelEvent::Released { .. }
+                if self.lacks(Guard::LookAfterFlight) || self.lacks(Guard::InFlight) =>
+            {
+                ModelEvent::Released { settled: true }
             }
             ev => ev,
         };
         let mut transition = saga::next(&row.order(), &ev.event(), tax())?;
-        if ev == Ev::Cancel && self.lacks(Guard::GivenUp) {
+        if ev == ModelEvent::Cancel && self.lacks(Guard::GivenUp) {
             transition.order.given_up = false;
         }
         Ok(transition)

@@ -1,153 +1,172 @@
 //! The shell around the saga, as `commands::drive` and `commands::perform` are written: one step is one statement of
 //! the database, or one answer of a peer.
 
-use super::order::{Ev, Issued, No, Row, When};
+use super::order::{Issued, ModelEvent, OrderIndex, Row, When};
 use super::peers::{self, Owner};
 use super::rules::{Guard, Model};
-use super::world::{At, Deed, Holder, Seat, Who, World};
+use super::state::{Holder, ModelState, PeerRequest, ProgramCounter, Seat, SeatOwner};
 use order_service::domain::order::{Hold, PaymentStatus, Phase, Status};
 use order_service::domain::retry;
 use order_service::domain::saga::{self, Action, Claims, Transition};
 
 impl Model {
     /// `claim_due_orders` gives a due order to a sweep.
-    pub fn claim(&self, world: &mut World, order: No) {
-        let row = &mut world.rows[order];
+    pub fn claim(&self, state: &mut ModelState, order: OrderIndex) {
+        let row = &mut state.rows[order];
         row.tried = true;
         let at_seating = matches!(row.phase, Phase::Reserving | Phase::Allocating | Phase::Releasing);
         let lost = row.when == When::Lease && at_seating && !self.lacks(Guard::LeaseCountsAsFlight);
         row.in_flight |= lost;
-        world.rows[order].when = When::Lease;
-        world.holders.iter_mut().flatten().filter(|one| one.order == order).for_each(|one| {
+        state.rows[order].when = When::Lease;
+        state.holders.iter_mut().flatten().filter(|one| one.order == order).for_each(|one| {
             one.leases = false;
         });
-        world.hire(Holder::of_lease(order, world.rows[order]));
-        let last = world.holders.iter().rposition(Option::is_some).expect("the holder just hired");
-        self.begin(world, last);
+        state.add_holder(Holder::of_lease(order, state.rows[order]));
+        let last = state.holders.iter().rposition(Option::is_some).expect("the holder just hired");
+        self.begin(state, last);
         if lost {
-            world.cover(order, false);
+            state.cover(order, false);
         }
     }
 
     /// `redrive_stuck` makes an order due before its time, and a sweep claims it.
-    pub fn redrive(&self, world: &mut World, order: No) {
-        for one in world.holders.iter_mut().flatten().filter(|one| one.order == order) {
+    pub fn redrive(&self, state: &mut ModelState, order: OrderIndex) {
+        for one in state.holders.iter_mut().flatten().filter(|one| one.order == order) {
             one.fresh = false;
         }
-        if world.rows[order].when != When::Lease || self.lacks(Guard::RedriveSparesHolders) {
-            self.claim(world, order);
+        if state.rows[order].when != When::Lease || self.lacks(Guard::RedriveSparesHolders) {
+            self.claim(state, order);
         }
     }
 
     /// The holder begins the order's next action, or has nothing to do.
-    pub fn begin(&self, world: &mut World, h: usize) {
-        let Some(holder) = &mut world.holders[h] else { return };
+    pub fn begin(&self, state: &mut ModelState, h: usize) {
+        let Some(holder) = &mut state.holders[h] else { return };
         let seen = &holder.seen;
         let Some(action) = self.action(seen) else {
-            world.holders[h] = None;
+            state.holders[h] = None;
             return;
         };
-        holder.at = match action {
-            Action::Reserve => At::Reserve { first: true },
-            Action::LookThenReserve => At::LookThenReserve,
-            Action::Charge => At::Charge,
+        holder.pc = match action {
+            Action::Reserve => ProgramCounter::Reserve { first: true },
+            Action::LookThenReserve => ProgramCounter::LookThenReserve,
+            Action::Charge => ProgramCounter::Charge,
             Action::AskPayment | Action::Refund | Action::AskThenRefund if seen.payment.is_none() => SILENCE,
-            Action::AskPayment => At::Ask,
-            Action::Refund => At::Refund,
-            Action::AskThenRefund => At::AskThenRefund,
-            Action::Allocate => At::Allocate,
-            Action::AskThenAllocate => At::ListThenAllocate,
-            Action::Release => At::Release,
-            Action::LookThenRelease if seen.hold == Hold::Allocated => At::ListThenRelease,
+            Action::AskPayment => ProgramCounter::Ask,
+            Action::Refund => ProgramCounter::Refund,
+            Action::AskThenRefund => ProgramCounter::AskThenRefund,
+            Action::Allocate => ProgramCounter::Allocate,
+            Action::AskThenAllocate => ProgramCounter::ListThenAllocate,
+            Action::Release => ProgramCounter::Release,
+            Action::LookThenRelease if seen.hold == Hold::Allocated => ProgramCounter::ListThenRelease,
             Action::LookThenRelease => Self::look_unless_lapsed(seen),
         };
     }
 
-    fn look_unless_lapsed(seen: &Row) -> At {
-        if seen.lapsed { released(seen) } else { At::LookThenRelease }
+    fn look_unless_lapsed(seen: &Row) -> ProgramCounter {
+        if seen.lapsed { released(seen) } else { ProgramCounter::LookThenRelease }
     }
 
     /// The peer answers what the holder asks. `charged`: what a new payment becomes; `dear`: the prices are too high.
-    pub fn answer(&self, world: &mut World, h: usize, charged: Option<PaymentStatus>, dear: bool) {
-        let Some(Holder { order, seen, drives, at, .. }) = world.holders[h] else { return };
-        let reserved = if dear { Ev::ReservedDear } else { Ev::Reserved };
-        let truth = world.pays[order].status;
-        let listed = world.seat == Seat::Allocated(Who::Order(order));
+    pub fn answer(&self, state: &mut ModelState, h: usize, charged: Option<PaymentStatus>, dear: bool) {
+        let Some(Holder { order, seen, drives, pc, .. }) = state.holders[h] else { return };
+        let reserved = if dear { ModelEvent::ReservedDear } else { ModelEvent::Reserved };
+        let truth = state.payments[order].status;
+        let listed = state.seat == Seat::Allocated(SeatOwner::Order(order));
         let paid = seen.payment == Some(PaymentStatus::Success);
-        let mut ask = |deed| peers::perform(self, world, order, deed, charged);
-        let at = match at {
-            At::Reserve { first } => match (ask(Deed::Reserve), first) {
-                (true, _) => At::Store(reserved),
-                (false, true) => At::LookAtRefusal,
+        let mut ask = |request| peers::perform(self, state, order, request, charged);
+        let pc = match pc {
+            ProgramCounter::Reserve { first } => match (ask(PeerRequest::Reserve), first) {
+                (true, _) => ProgramCounter::Store(reserved),
+                (false, true) => ProgramCounter::LookAtRefusal,
                 (false, false) => SILENCE,
             },
-            At::LookAtRefusal => match peers::look(self, world, order) {
-                Owner::Held => At::Store(reserved),
+            ProgramCounter::LookAtRefusal => match peers::look(self, state, order) {
+                Owner::Held => ProgramCounter::Store(reserved),
                 Owner::Free if paid => SILENCE,
-                Owner::Free | Owner::Other | Owner::Allocated => At::Store(Ev::ReserveRefused),
+                Owner::Free | Owner::Other | Owner::Allocated => {
+                    ProgramCounter::Store(ModelEvent::ReserveRefused)
+                }
             },
-            At::LookThenReserve => match peers::look(self, world, order) {
-                Owner::Held => At::Store(reserved),
-                Owner::Other | Owner::Allocated => At::Store(Ev::ReserveRefused),
-                Owner::Free if seen.status != Status::Pending && !paid => At::Store(Ev::ReserveRefused),
+            ProgramCounter::LookThenReserve => match peers::look(self, state, order) {
+                Owner::Held => ProgramCounter::Store(reserved),
+                Owner::Other | Owner::Allocated => ProgramCounter::Store(ModelEvent::ReserveRefused),
+                Owner::Free if seen.status != Status::Pending && !paid => {
+                    ProgramCounter::Store(ModelEvent::ReserveRefused)
+                }
                 Owner::Free if seen.expired => SILENCE,
-                Owner::Free => At::Reserve { first: false },
+                Owner::Free => ProgramCounter::Reserve { first: false },
             },
-            At::Charge if ask(Deed::Charge) => At::Store(world.pays[order].status.map_or(UNKNOWN, Ev::Paid)),
-            At::Charge => At::Store(Ev::ChargeRefused),
+            ProgramCounter::Charge if ask(PeerRequest::Charge) => {
+                ProgramCounter::Store(state.payments[order].status.map_or(UNKNOWN, ModelEvent::Paid))
+            }
+            ProgramCounter::Charge => ProgramCounter::Store(ModelEvent::ChargeRefused),
             // A callback's question.
-            At::Ask if !drives && matches!(truth, None | Some(PaymentStatus::Pending)) => {
-                world.holders[h] = None;
+            ProgramCounter::Ask if !drives && matches!(truth, None | Some(PaymentStatus::Pending)) => {
+                state.holders[h] = None;
                 return;
             }
-            At::Ask => At::Store(truth.map_or(UNKNOWN, Ev::Paid)),
-            At::AskThenRefund if truth == Some(PaymentStatus::Success) => At::Refund,
-            At::AskThenRefund => At::Store(truth.map_or(UNKNOWN, Ev::Paid)),
-            At::Refund if ask(Deed::Refund) => At::Store(Ev::Paid(PaymentStatus::Refunded)),
-            At::Refund => At::AskAfterRefund,
-            At::AskAfterRefund => match truth {
+            ProgramCounter::Ask => ProgramCounter::Store(truth.map_or(UNKNOWN, ModelEvent::Paid)),
+            ProgramCounter::AskThenRefund if truth == Some(PaymentStatus::Success) => ProgramCounter::Refund,
+            ProgramCounter::AskThenRefund => ProgramCounter::Store(truth.map_or(UNKNOWN, ModelEvent::Paid)),
+            ProgramCounter::Refund if ask(PeerRequest::Refund) => {
+                ProgramCounter::Store(ModelEvent::Paid(PaymentStatus::Refunded))
+            }
+            ProgramCounter::Refund => ProgramCounter::AskAfterRefund,
+            ProgramCounter::AskAfterRefund => match truth {
                 None | Some(PaymentStatus::Success | PaymentStatus::Pending) => SILENCE,
-                Some(status) => At::Store(Ev::Paid(status)),
+                Some(status) => ProgramCounter::Store(ModelEvent::Paid(status)),
             },
-            At::ListThenAllocate if listed => At::Store(Ev::Allocated),
-            At::ListThenAllocate => At::Allocate,
-            At::Allocate if ask(Deed::Allocate) => At::Store(Ev::Allocated),
-            At::Allocate => At::ListAfterAllocate,
-            At::ListAfterAllocate => At::Store(if listed { Ev::Allocated } else { Ev::SeatsLost }),
-            At::Release => {
-                ask(Deed::Release);
+            ProgramCounter::ListThenAllocate if listed => ProgramCounter::Store(ModelEvent::Allocated),
+            ProgramCounter::ListThenAllocate => ProgramCounter::Allocate,
+            ProgramCounter::Allocate if ask(PeerRequest::Allocate) => {
+                ProgramCounter::Store(ModelEvent::Allocated)
+            }
+            ProgramCounter::Allocate => ProgramCounter::ListAfterAllocate,
+            ProgramCounter::ListAfterAllocate => {
+                ProgramCounter::Store(if listed { ModelEvent::Allocated } else { ModelEvent::SeatsLost })
+            }
+            ProgramCounter::Release => {
+                ask(PeerRequest::Release);
                 released(&seen)
             }
-            At::ListThenRelease if listed => At::Release,
-            At::ListThenRelease => Self::look_unless_lapsed(&seen),
-            At::LookThenRelease => match peers::look(self, world, order) {
-                Owner::Held | Owner::Allocated => At::Release,
+            ProgramCounter::ListThenRelease if listed => ProgramCounter::Release,
+            ProgramCounter::ListThenRelease => Self::look_unless_lapsed(&seen),
+            ProgramCounter::LookThenRelease => match peers::look(self, state, order) {
+                Owner::Held | Owner::Allocated => ProgramCounter::Release,
                 Owner::Free | Owner::Other => released(&seen),
             },
-            At::Store(_) => at,
+            ProgramCounter::Store(_) => pc,
         };
-        if let Some(holder) = &mut world.holders[h] {
-            holder.at = at;
+        if let Some(holder) = &mut state.holders[h] {
+            holder.pc = pc;
         }
     }
 
     /// The holder stores what it knows, deciding again when somebody was faster, and goes on if it then has the order.
     /// Whether anything was stored.
-    pub fn store(&self, world: &mut World, h: usize) -> bool {
-        let Some(Holder { order, mut seen, mut fresh, leases, drives, at: At::Store(mut ev), .. }) =
-            world.holders[h].take()
+    pub fn store(&self, state: &mut ModelState, h: usize) -> bool {
+        let Some(Holder {
+            order,
+            mut seen,
+            mut fresh,
+            leases,
+            drives,
+            pc: ProgramCounter::Store(mut ev),
+            ..
+        }) = state.holders[h].take()
         else {
             return false;
         };
         if !drives {
-            self.tell(world, order, ev);
+            self.tell(state, order, ev);
         }
         let mut unmoved = drives;
         loop {
             // What the order as it was read says was decided as soon as it was outdated: see `tidy`.
             let conflict = !fresh && !self.lacks(Guard::Version);
             if conflict && (leases || !drives || self.lacks(Guard::Lease)) {
-                (seen, fresh, unmoved) = (world.rows[order], true, false);
+                (seen, fresh, unmoved) = (state.rows[order], true, false);
                 continue;
             }
             if conflict {
@@ -163,32 +182,34 @@ impl Model {
             if drives && !leases && !self.lacks(Guard::Lease) {
                 return false;
             }
-            if transition.claims == Claims::Take && world.claim.is_some_and(|who| who != Who::Order(order)) {
-                let Ev::Paid(status) = ev else {
-                    world.wrong = Some("claims were refused to an order without money");
+            if transition.claims == Claims::Take
+                && state.claim.is_some_and(|owner| owner != SeatOwner::Order(order))
+            {
+                let ModelEvent::Paid(status) = ev else {
+                    state.wrong = Some("claims were refused to an order without money");
                     return false;
                 };
-                (ev, seen) = (Ev::PaidWithoutSeats(status), world.rows[order]);
+                (ev, seen) = (ModelEvent::PaidWithoutSeats(status), state.rows[order]);
                 continue;
             }
-            self.apply(world, order, ev, &transition);
+            self.apply(state, order, ev, &transition);
             if transition.due == saga::Due::Held {
-                world.holders[h] = Some(Holder::of_lease(order, world.rows[order]));
-                self.begin(world, h);
+                state.holders[h] = Some(Holder::of_lease(order, state.rows[order]));
+                self.begin(state, h);
             }
             return true;
         }
     }
 
-    /// One written form for states that differ only in the order of things, or in what nobody will look at again.
-    pub fn tidy(&self, world: &mut World) {
-        for h in 0..world.holders.len() {
-            let Some(holder) = &mut world.holders[h] else { continue };
+    /// The canonical form: equal for states that differ only in order, or in what is never read again.
+    pub fn tidy(&self, state: &mut ModelState) {
+        for h in 0..state.holders.len() {
+            let Some(holder) = &mut state.holders[h] else { continue };
             (holder.seen.when, holder.seen.tickets) = (When::Never, Issued::None);
             if holder.fresh || self.lacks(Guard::Version) || !holder.seen.placed {
                 continue;
             }
-            let At::Store(ev) = holder.at else {
+            let ProgramCounter::Store(ev) = holder.pc else {
                 holder.seen = holder.still_looks_at();
                 continue;
             };
@@ -196,48 +217,48 @@ impl Model {
             if self.next(&holder.seen, ev).is_err() {
                 if !holder.drives {
                     let order = holder.order;
-                    world.holders[h] = None;
-                    self.tell(world, order, ev);
+                    state.holders[h] = None;
+                    self.tell(state, order, ev);
                     continue;
                 }
-                holder.at = SILENCE;
+                holder.pc = SILENCE;
             }
             holder.seen = Row::ABSENT;
         }
-        world.arrange();
+        state.canonicalize();
     }
 
     /// What is true of the payment now is not forgotten from here on.
-    fn tell(&self, world: &mut World, order: No, ev: Ev) {
-        let pay = &mut world.pays[order];
-        pay.told |= matches!(ev, Ev::Paid(status) if Some(status) == pay.status);
+    fn tell(&self, state: &mut ModelState, order: OrderIndex, ev: ModelEvent) {
+        let pay = &mut state.payments[order];
+        pay.acknowledged |= matches!(ev, ModelEvent::Paid(status) if Some(status) == pay.status);
     }
 
     /// `store_transition`.
-    fn apply(&self, world: &mut World, order: No, ev: Ev, transition: &Transition) {
-        let row = &mut world.rows[order];
+    fn apply(&self, state: &mut ModelState, order: OrderIndex, ev: ModelEvent, transition: &Transition) {
+        let row = &mut state.rows[order];
         if transition.tickets == saga::Tickets::Issue && row.tickets != Issued::None {
-            world.wrong = Some("tickets were issued twice");
+            state.wrong = Some("tickets were issued twice");
         }
         let phase = row.phase;
         row.write(transition);
-        self.tell(world, order, ev);
-        world.cancelled[order] |= ev == Ev::Cancel;
+        self.tell(state, order, ev);
+        state.cancelled[order] |= ev == ModelEvent::Cancel;
         if transition.in_flight {
             let after_the_lease = (retry::lease_ms(phase) + retry::IN_FLIGHT_MS) as i64;
             let long = transition.order.in_flight_ms >= after_the_lease;
-            world.cover(order, long && !self.lacks(Guard::OvertakenForTheLease));
+            state.cover(order, long && !self.lacks(Guard::OvertakenForTheLease));
         }
         match transition.claims {
             Claims::Keep => {}
-            Claims::Take => world.claim = Some(Who::Order(order)),
-            Claims::Drop if world.claim == Some(Who::Order(order)) => world.claim = None,
+            Claims::Take => state.claim = Some(SeatOwner::Order(order)),
+            Claims::Drop if state.claim == Some(SeatOwner::Order(order)) => state.claim = None,
             Claims::Drop => {}
         }
-        if let (true, Seat::Reserved { who, aged }) = (transition.renew_expiry, &mut world.seat) {
-            *aged |= *who == Who::Order(order);
+        if let (true, Seat::Reserved { owner, aged }) = (transition.renew_expiry, &mut state.seat) {
+            *aged |= *owner == SeatOwner::Order(order);
         }
-        for other in world.holders.iter_mut().flatten().filter(|other| other.order == order) {
+        for other in state.holders.iter_mut().flatten().filter(|other| other.order == order) {
             other.fresh = false;
             other.leases &= transition.due == saga::Due::Unchanged;
         }
@@ -245,9 +266,9 @@ impl Model {
 }
 
 /// As `perform::released`.
-fn released(seen: &Row) -> At {
-    At::Store(Ev::Released { settled: !seen.in_flight })
+fn released(seen: &Row) -> ProgramCounter {
+    ProgramCounter::Store(ModelEvent::Released { settled: !seen.in_flight })
 }
 
-const UNKNOWN: Ev = Ev::Silence { may_land: false };
-const SILENCE: At = At::Store(UNKNOWN);
+const UNKNOWN: ModelEvent = ModelEvent::Silence { may_land: false };
+const SILENCE: ProgramCounter = ProgramCounter::Store(UNKNOWN);

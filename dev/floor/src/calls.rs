@@ -77,7 +77,7 @@ pub enum Parameter {
 /// A `POST` of JSON to a peer.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Call {
-    /// Whom.
+    /// The peer.
     pub peer: Peer,
     /// The path below the peer's base URL.
     pub path: &'static str,

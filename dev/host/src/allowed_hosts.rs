@@ -1,4 +1,4 @@
-//! `allowed_outbound_hosts`: what the component may call.
+//! `allowed_outbound_hosts`: the allow list of the component's outbound connections.
 
 use std::net::IpAddr;
 use std::ops::Range;

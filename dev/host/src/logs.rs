@@ -1,4 +1,4 @@
-//! Where the guest's stdout and stderr go: this process's stderr, and a file each.
+//! The guest's stdout and stderr: forwarded to this process's stderr and to a log file each.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};

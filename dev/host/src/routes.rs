@@ -1,4 +1,4 @@
-//! Which requests reach the component.
+//! HTTP routes: which requests reach the component.
 
 use std::str::FromStr;
 

@@ -1,4 +1,4 @@
-//! What belongs to one instance of the component.
+//! The state of one component instance (the store's data).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Text with `{{ name }}` in it.
+//! Templates: text with `{{ name }}` expressions.
 
 use std::str::FromStr;
 

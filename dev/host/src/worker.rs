@@ -1,4 +1,4 @@
-//! Instances: how they are made, how long they live, and what happens when one traps.
+//! Lifecycle of component instances: instantiation, reuse, expiry, traps.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! What PostgreSQL counts.
+//! PostgreSQL's counters: commits, WAL, `pg_stat_statements`.
 
 use std::time::{Duration, Instant};
 
@@ -7,19 +7,19 @@ use tokio_postgres::Client;
 
 use crate::postgres::Database;
 
-/// The server's counts at one moment: of one database, or of all of the server where it counts no other way.
+/// A snapshot of the counters: of one database, or of the server where there is no counter by database.
 #[derive(Clone, Copy, Debug)]
 pub struct Counters {
     /// Transactions that were committed in the database, those that only read included.
     pub commits: f64,
-    /// Bytes of the write-ahead log, of the server.
+    /// WAL bytes of the server.
     pub wal_bytes: f64,
-    /// How often the log was flushed to disk, of the server.
+    /// WAL flushes of the server.
     pub wal_syncs: f64,
 }
 
 impl Counters {
-    /// Reads them. Each process of the server hands its counts in now and then, and when it ends: see [`come_to_rest`].
+    /// Reads them. A backend flushes its statistics at intervals and when it exits: see [`wait_for_disconnects`].
     ///
     /// # Errors
     /// When the server does not answer.
@@ -40,19 +40,18 @@ impl Counters {
     }
 }
 
-/// A statement as clients send it, and what it took.
+/// A statement with its frequency and duration.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Statement {
     /// Its text, on one line.
     pub text: String,
-    /// How often it ran for each order.
+    /// Calls per order.
     pub calls_per_order: f64,
-    /// Milliseconds that it took to plan and run, on average.
+    /// Mean planning and execution time, in milliseconds.
     pub mean_ms: f64,
 }
 
-/// The statements of a database since it was made, those that took longest first. Nobody counts unless
-/// [`count_statements`] was called before the clients came.
+/// The statements of a database by total time, descending. Needs [`track_statements`] before the clients connect.
 ///
 /// # Errors
 /// When the server does not answer.
@@ -69,36 +68,36 @@ pub async fn statements(admin: &Client, database: &Database, orders: u64) -> Res
     Ok(rows.iter().map(statement).collect())
 }
 
-/// From now on, statements of new connections to the database are counted.
+/// Enables `pg_stat_statements` for new connections to the database.
 ///
 /// # Errors
 /// When the server does not take it.
-pub async fn count_statements(admin: &Client, database: &Database) -> Result<()> {
+pub async fn track_statements(admin: &Client, database: &Database) -> Result<()> {
     for setting in ["pg_stat_statements.track = 'top'", "pg_stat_statements.track_planning = on"] {
         admin.batch_execute(&format!("ALTER DATABASE {} SET {setting}", database.name)).await?;
     }
     Ok(())
 }
 
-/// Keeps the server's log writer from flushing what commits do not wait for, or lets it again: with it resting, a flush
-/// is one that a commit waited for.
+/// Pauses or resumes the background flushes of the WAL writer. While it is paused, every WAL flush is one of a synchronous
+/// commit.
 ///
 /// # Errors
 /// When the server does not take it.
-pub async fn rest_log_writer(admin: &Client, rest: bool) -> Result<()> {
-    let change = if rest { "SET wal_writer_delay = '10s'" } else { "RESET wal_writer_delay" };
+pub async fn pause_wal_writer(admin: &Client, pause: bool) -> Result<()> {
+    let change = if pause { "SET wal_writer_delay = '10s'" } else { "RESET wal_writer_delay" };
     admin.batch_execute(&format!("ALTER SYSTEM {change}")).await?;
     admin.batch_execute("SELECT pg_reload_conf()").await?;
-    // It hears of it when its present nap is over.
+    // The WAL writer reloads its configuration after its current sleep.
     tokio::time::sleep(Duration::from_millis(500)).await;
     Ok(())
 }
 
-/// Waits until nobody is connected to the database, so that all counts have been handed in.
+/// Waits until no client is connected to the database: then all backends have flushed their statistics.
 ///
 /// # Errors
-/// When somebody stays.
-pub async fn come_to_rest(admin: &Client, database: &Database) -> Result<()> {
+/// When a connection stays open.
+pub async fn wait_for_disconnects(admin: &Client, database: &Database) -> Result<()> {
     const LIMIT: Duration = Duration::from_secs(15);
     let begun = Instant::now();
     let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1";

@@ -1,4 +1,4 @@
-//! Fills a database with as many orders as a year or more would leave in it.
+//! Bulk load of synthetic data: fills a database with the orders of a year or more.
 //!
 //! The statements are in `fill/`: one makes the plan of the orders' lives, one the orders, and every other table is made of
 //! the orders. Constraints are checked as usual, but for foreign keys, whose triggers would cost more than the rows. Indexes
@@ -73,7 +73,7 @@ pub async fn fill(database: &Database, options: Options) -> Result<Vec<Step>> {
         client.batch_execute(&format!("ALTER SYSTEM SET {name} = '{value}'")).await?;
     }
     client.batch_execute("SELECT pg_reload_conf()").await?;
-    let result = Filling::new(options).run(database).await;
+    let result = BulkLoad::new(options).run(database).await;
     for (name, _) in SERVER {
         client.batch_execute(&format!("ALTER SYSTEM RESET {name}")).await?;
     }
@@ -86,46 +86,46 @@ pub async fn fill(database: &Database, options: Options) -> Result<Vec<Step>> {
 /// Statements that belong together, and what they are called.
 type Job = (String, Vec<String>);
 
-struct Filling {
+struct BulkLoad {
     options: Options,
     steps: Mutex<Vec<Step>>,
 }
 
-impl Filling {
-    fn new(options: Options) -> Filling {
-        Filling { options, steps: Mutex::default() }
+impl BulkLoad {
+    fn new(options: Options) -> BulkLoad {
+        BulkLoad { options, steps: Mutex::default() }
     }
 
     async fn run(self, database: &Database) -> Result<Vec<Step>> {
-        let lanes = try_join(session(database), session(database)).await?;
+        let connections = try_join(session(database), session(database)).await?;
         let plan = include_str!("fill/plan_year.sql")
             .replace("{orders}", &self.options.orders.to_string())
             .replace("{unfinished}", &self.options.unfinished.to_string());
-        let prepare = vec![include_str!("fill/helpers.sql").into(), plan, switch_indexes_off()];
+        let prepare = vec![include_str!("fill/helpers.sql").into(), plan, disable_indexes()];
         let vacuum = |table: &str| format!("VACUUM (FREEZE, ANALYZE) {table}");
         let (orders, others) = TABLES.split_first().context("no tables")?;
 
-        self.job(&lanes.0, ("preparations".into(), prepare)).await?;
-        self.job(&lanes.0, (orders.0.into(), vec![orders.1.into()])).await?;
+        self.job(&connections.0, ("preparations".into(), prepare)).await?;
+        self.job(&connections.0, (orders.0.into(), vec![orders.1.into()])).await?;
         let mut jobs: VecDeque<Job> = others
             .iter()
             .map(|(table, rows)| ((*table).into(), vec![(*rows).into(), vacuum(table)]))
             .collect();
         jobs.push_back(("orders: vacuum".into(), vec![vacuum(orders.0)]));
         jobs.push_back(("counts".into(), COUNTS.iter().map(|(_, rows)| (*rows).into()).collect()));
-        self.jobs(&lanes, jobs).await?;
+        self.jobs(&connections, jobs).await?;
         // Whoever reads a table waits while its indexes are built, so that comes last.
         let build =
             |(table, _): &(&str, &str)| (format!("{table}: indexes"), vec![format!("REINDEX TABLE {table}")]);
-        self.jobs(&lanes, TABLES.iter().map(build).collect()).await?;
+        self.jobs(&connections, TABLES.iter().map(build).collect()).await?;
         let clean =
             vec!["DROP SCHEMA bench CASCADE".into(), "VACUUM (ANALYZE) order_counts, failure_counts".into()];
-        self.job(&lanes.0, ("clean-up".into(), clean)).await?;
+        self.job(&connections.0, ("clean-up".into(), clean)).await?;
         self.steps.into_inner().context("a step panicked")
     }
 
     /// Does the jobs on both connections at once: two cores are busy.
-    async fn jobs(&self, lanes: &(Client, Client), jobs: VecDeque<Job>) -> Result<()> {
+    async fn jobs(&self, connections: &(Client, Client), jobs: VecDeque<Job>) -> Result<()> {
         let jobs = Mutex::new(jobs);
         let next = || jobs.lock().ok().and_then(|mut jobs| jobs.pop_front());
         let work = async |client: &Client| {
@@ -134,7 +134,7 @@ impl Filling {
             }
             anyhow::Ok(())
         };
-        try_join(work(&lanes.0), work(&lanes.1)).await?;
+        try_join(work(&connections.0), work(&connections.1)).await?;
         Ok(())
     }
 
@@ -160,7 +160,7 @@ async fn session(database: &Database) -> Result<Client> {
 
 /// An index that is not ready gets no entries, and REINDEX makes it ready and valid again. Dropping them and making them
 /// again from their definitions would do the same, but primary keys would take the foreign keys with them.
-fn switch_indexes_off() -> String {
+fn disable_indexes() -> String {
     let tables = TABLES.map(|(table, _)| format!("'{table}'::regclass")).join(", ");
     format!("UPDATE pg_index SET indisready = false, indisvalid = false WHERE indrelid IN ({tables})")
 }

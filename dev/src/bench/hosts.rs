@@ -9,7 +9,7 @@ use super::scenario::Scenario;
 use super::summary::Medians;
 use super::table::{compared, grouped};
 use super::target::{Kind, Target};
-use super::world::World;
+use super::testbed::Testbed;
 use crate::repo_root;
 
 /// What is asked of each host.
@@ -64,54 +64,54 @@ pub struct Row {
 ///
 /// # Errors
 /// When something does not start, or an answer is wrong.
-pub async fn measure(world: &World, options: &Options, plan: Plan) -> Result<Vec<Row>> {
+pub async fn measure(testbed: &Testbed, options: &Options, plan: Plan) -> Result<Vec<Row>> {
     let files = if options.files.is_empty() { configurations()? } else { options.files.clone() };
     let mut all = Vec::new();
     for scenario in LOADS {
         for clients in &options.clients {
-            all.extend(one(world, scenario, *clients, &files, plan).await?);
+            all.extend(one(testbed, scenario, *clients, &files, plan).await?);
         }
     }
     Ok(all)
 }
 
 async fn one(
-    world: &World,
+    testbed: &Testbed,
     scenario: Scenario,
     clients: usize,
     files: &[PathBuf],
     plan: Plan,
 ) -> Result<Vec<Row>> {
-    let mut targets = vec![(DEFAULTS.to_owned(), start(world, &[]).await?)];
+    let mut targets = vec![(DEFAULTS.to_owned(), start(testbed, &[]).await?)];
     for file in files {
         let path = std::path::absolute(file)?.display().to_string();
-        targets.push((name(file), start(world, &["--runtime-config-file", &path]).await?));
+        targets.push((name(file), start(testbed, &["--runtime-config-file", &path]).await?));
     }
     let mut contenders = Vec::new();
     for (name, target) in &targets {
         let orders = target.place_orders(scenario.needs_orders(), 4, None).await?;
         contenders.push(Contender::new(name, target, target.workload(scenario, &orders)));
     }
-    let found = rounds(world, clients, contenders, plan).await?;
+    let found = rounds(testbed, clients, contenders, plan).await?;
     let mut rows: Vec<Row> = Vec::new();
     for ((host, target), (rounds, _)) in targets.into_iter().zip(found) {
         let medians = Medians::of(&rounds);
-        let connections = connections(world, &target).await?;
+        let connections = connections(testbed, &target).await?;
         let ratio = medians.ratio(rows.first().map(|first| &first.medians));
         rows.push(Row { scenario, clients, host, ratio, connections, medians, rounds });
-        target.end(world).await?;
+        target.end(testbed).await?;
     }
     Ok(rows)
 }
 
-async fn start(world: &World, arguments: &[&str]) -> Result<Target> {
-    Target::start(Kind::Service, world, world.fresh_database().await?, arguments).await
+async fn start(testbed: &Testbed, arguments: &[&str]) -> Result<Target> {
+    Target::start(Kind::Service, testbed, testbed.migrated_database().await?, arguments).await
 }
 
-async fn connections(world: &World, target: &Target) -> Result<i64> {
+async fn connections(testbed: &Testbed, target: &Target) -> Result<i64> {
     let sql =
         "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND application_name = 'order-service'";
-    Ok(world.admin.query_one(sql, &[&target.database.name]).await?.get(0))
+    Ok(testbed.admin.query_one(sql, &[&target.database.name]).await?.get(0))
 }
 
 /// The configurations that the project offers, by name.
@@ -133,7 +133,7 @@ fn name(file: &Path) -> String {
     file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// For people.
+/// As text.
 pub fn shown(rows: &[Row]) -> String {
     let head = "                                       requests    of the     p50     p99   CPU ms, each    connections\n\
          scenario clients runtime configuration       /s  defaults      ms      ms     host  postgres  in the end";

@@ -1,4 +1,4 @@
-//! One kept-alive HTTP/1.1 connection, one request at a time, as cheap as it goes.
+//! A minimal HTTP/1.1 client: one keep-alive connection, one request at a time.
 
 use std::net::SocketAddr;
 
@@ -11,10 +11,10 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-/// A request, whole.
-pub type Ask = Request<Full<Bytes>>;
+/// A request with its body.
+pub type HttpRequest = Request<Full<Bytes>>;
 
-/// An answer, whole.
+/// A response with its body.
 #[derive(Debug)]
 pub struct Answer {
     /// Its status.
@@ -26,13 +26,13 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Status and body, for people.
+    /// Status and body as text.
     pub fn shown(&self) -> String {
         format!("{} {}", self.status, String::from_utf8_lossy(&self.body))
     }
 }
 
-/// A connection that is opened when it is needed, and again when the server has closed it.
+/// A connection that is opened lazily, and reopened after the server has closed it.
 pub struct Connection {
     address: SocketAddr,
     sender: Option<SendRequest<Full<Bytes>>>,
@@ -48,7 +48,7 @@ impl Connection {
     ///
     /// # Errors
     /// When there is no answer. Whether the server got the request is not known then.
-    pub async fn ask(&mut self, request: Ask) -> Result<Answer> {
+    pub async fn ask(&mut self, request: HttpRequest) -> Result<Answer> {
         let mut request = request;
         // A connection that was closed while it was idle shows only when it is used: the request comes back unsent.
         let response = loop {
@@ -89,12 +89,12 @@ impl Connection {
 }
 
 /// A GET.
-pub fn get(host: &HeaderValue, path: &str) -> Ask {
+pub fn get(host: &HeaderValue, path: &str) -> HttpRequest {
     ask(Method::GET, host, path, Bytes::new())
 }
 
 /// A POST of JSON.
-pub fn post(host: &HeaderValue, path: &str, body: impl Into<Bytes>) -> Ask {
+pub fn post(host: &HeaderValue, path: &str, body: impl Into<Bytes>) -> HttpRequest {
     let mut request = ask(Method::POST, host, path, body.into());
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     request
@@ -105,7 +105,7 @@ pub fn host_of(address: SocketAddr) -> HeaderValue {
     HeaderValue::try_from(address.to_string()).expect("an address is visible ASCII")
 }
 
-fn ask(method: Method, host: &HeaderValue, path: &str, body: Bytes) -> Ask {
+fn ask(method: Method, host: &HeaderValue, path: &str, body: Bytes) -> HttpRequest {
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = method;
     *request.uri_mut() = path.parse().expect("the paths here are paths");

@@ -1,12 +1,12 @@
-//! Whether an instance that lives long grows.
+//! Memory leak test: the memory of one long-lived instance over many requests.
 
 use anyhow::{Context, Result, bail};
 
 use super::http::{Connection, get, host_of};
-use super::load::{self, Limit};
+use super::load_generator::{self, Limit};
 use super::scenario::Scenario;
 use super::target::{Kind, Target};
-use super::world::World;
+use super::testbed::Testbed;
 
 const STEPS: u64 = 10;
 /// The host makes another instance as soon as one computes while a request comes.
@@ -27,7 +27,7 @@ pub struct Memory {
 ///
 /// # Errors
 /// When something does not start, or an answer is wrong.
-pub async fn measure(world: &World, requests: u64) -> Result<Memory> {
+pub async fn measure(testbed: &Testbed, requests: u64) -> Result<Memory> {
     let reuse = (2 * requests + 10_000).to_string();
     let arguments = [
         "--max-instance-reuse-count",
@@ -37,7 +37,8 @@ pub async fn measure(world: &World, requests: u64) -> Result<Memory> {
         "--idle-instance-timeout",
         "60s",
     ];
-    let target = Target::start(Kind::Service, world, world.fresh_database().await?, &arguments).await?;
+    let target =
+        Target::start(Kind::Service, testbed, testbed.migrated_database().await?, &arguments).await?;
     target.peers.call_back(target.address).await?;
     let orders = target.place_orders(Scenario::Read.needs_orders(), CLIENTS, None).await?;
     let mut series = Vec::new();
@@ -46,7 +47,8 @@ pub async fn measure(world: &World, requests: u64) -> Result<Memory> {
         let (step, places) = (requests / STEPS, requests / STEPS / 10);
         for (scenario, count) in [(Scenario::Place, places), (Scenario::Read, step - places)] {
             let workload = target.workload(scenario, &orders);
-            let outcome = load::run(target.address, CLIENTS, Limit::Requests(count), workload).await?;
+            let outcome =
+                load_generator::run(target.address, CLIENTS, Limit::Requests(count), workload).await?;
             if let Some(error) = outcome.first_error {
                 bail!("{error}\n{}", target.errors());
             }
@@ -57,12 +59,12 @@ pub async fn measure(world: &World, requests: u64) -> Result<Memory> {
         series.push((served, bytes));
     }
     let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1";
-    let instances = world.admin.query_one(sql, &[&target.database.name]).await?.get(0);
+    let instances = testbed.admin.query_one(sql, &[&target.database.name]).await?.get(0);
     Ok(Memory { grown_bytes: grown(&series), series, instances })
 }
 
 impl Memory {
-    /// For people.
+    /// As text.
     pub fn shown(&self) -> String {
         let line = |(requests, bytes): &(u64, u64)| {
             format!("{requests:>9} requests {:>9.2} MB", *bytes as f64 / 1e6)

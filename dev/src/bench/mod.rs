@@ -1,54 +1,54 @@
-//! How fast the service is, what it costs, and how near it comes to what the platform allows at all.
+//! The benchmark: throughput, latency and cost of the service, compared with baselines ("floors") on the same platform.
 //!
-//! Everything runs on this machine and shares it: compare the rows of one run with each other, not with those of another
-//! machine. In reading order: [`scenario`] says what clients ask for, [`load`] asks it over [`http`]; [`target`] is what
-//! they ask, be it the service or a floor such as [`native`], and [`world`] what that stands on: PostgreSQL and the fast
-//! [`peers`]. [`mod@run`] measures, with [`usage`]; [`counting`] counts, with [`counters`]; [`memory`] looks at one instance.
-//! [`yardstick`] asks PostgreSQL itself for the row changes of an order, by [`pgbench`]; [`growth`] measures databases that
-//! [`fill`] has made large, [`hosts`] hosts that are configured differently, and [`against`] compares this tree with another
-//! commit. [`summary`] and [`shape`] draw from that what [`report`] tells, with [`table`] and [`plot`].
+//! Everything shares this machine: compare the rows of one run with each other, not with those of another machine. In
+//! reading order: [`scenario`] is the workload, [`load_generator`] sends it over [`http`]; [`target`] is the system under
+//! test, the service or a floor such as [`native`], in a [`server_process`]; [`testbed`] has PostgreSQL and the fast
+//! [`peers`]. [`mod@run`] measures, with [`process_usage`]; [`cost_per_order`] reads [`counters`]; [`memory`] detects leaks.
+//! [`pgbench_baseline`] runs the bare row changes of an order with [`pgbench`]; [`growth`] measures large databases made by
+//! [`fill`], [`hosts`] compares runtime configurations, and [`against`] compares this tree with another commit. [`summary`]
+//! and [`latency_histogram`] aggregate for [`report`], [`table`] and [`plot`].
 
 pub mod against;
-pub mod child;
+pub mod cost_per_order;
 pub mod counters;
-pub mod counting;
 pub mod fill;
 pub mod growth;
 pub mod hosts;
 pub mod http;
-pub mod load;
+pub mod latency_histogram;
+pub mod load_generator;
 pub mod memory;
 pub mod native;
 pub mod options;
 pub mod peers;
 pub mod pgbench;
+pub mod pgbench_baseline;
 pub mod plot;
+pub mod process_usage;
 pub mod report;
 pub mod run;
 pub mod scenario;
-pub mod shape;
+pub mod server_process;
 pub mod summary;
 pub mod table;
 pub mod target;
-pub mod usage;
-pub mod world;
-pub mod yardstick;
+pub mod testbed;
 
 use anyhow::{Result, bail, ensure};
 
 use against::Version;
-use counting::Counted;
+use cost_per_order::CostPerOrder;
+use latency_histogram::LatencyHistogram;
 pub use options::Options;
 use options::What;
 use report::{Machine, Report};
 use run::{Measured, measure};
 use scenario::Scenario;
-use shape::Shape;
 use summary::{Row, ratios};
 use target::Kind;
-use world::World;
+use testbed::Testbed;
 
-/// Measures, and prints what came of it. Progress goes to standard error.
+/// Runs the benchmark and prints the report. Progress goes to standard error.
 ///
 /// # Errors
 /// When something does not start, at the first answer that is wrong, and when an instance's memory grows.
@@ -60,18 +60,18 @@ pub async fn run(options: Options) -> Result<()> {
     };
     target::build(&options.targets()).await?;
     eprintln!("Starting PostgreSQL and the peers …");
-    let world = World::start(settings(&options)).await?;
-    let mut report = Report { machine: machine(&world).await?, ..Report::default() };
+    let testbed = Testbed::start(settings(&options)).await?;
+    let mut report = Report { machine: machine(&testbed).await?, ..Report::default() };
     match &options.what {
         None => match &other {
-            Some(other) => report.comparison = Some(against::measure(&world, other, &options).await?),
-            None => measure_loads(&world, &options, &mut report).await?,
+            Some(other) => report.comparison = Some(against::measure(&testbed, other, &options).await?),
+            None => measure_loads(&testbed, &options, &mut report).await?,
         },
         Some(What::Growth(what)) => {
-            report.growth = Some(growth::measure(&world, what, options.plan(), options.quick).await?);
+            report.growth = Some(growth::measure(&testbed, what, options.plan(), options.quick).await?);
         }
-        Some(What::Hosts(what)) => report.hosts = hosts::measure(&world, what, options.plan()).await?,
-        Some(What::Memory { requests }) => report.memory = Some(memory::measure(&world, *requests).await?),
+        Some(What::Hosts(what)) => report.hosts = hosts::measure(&testbed, what, options.plan()).await?,
+        Some(What::Memory { requests }) => report.memory = Some(memory::measure(&testbed, *requests).await?),
     }
     println!("{}", report.shown());
     if let Some(file) = &options.json {
@@ -86,7 +86,7 @@ pub async fn run(options: Options) -> Result<()> {
     Ok(())
 }
 
-/// Settings of PostgreSQL beside those of every world.
+/// Settings of PostgreSQL beside those of every testbed.
 fn settings(options: &Options) -> &'static [(&'static str, &'static str)] {
     match options.what {
         Some(What::Growth(_)) => &growth::SETTINGS,
@@ -95,46 +95,54 @@ fn settings(options: &Options) -> &'static [(&'static str, &'static str)] {
     }
 }
 
-async fn measure_loads(world: &World, options: &Options, report: &mut Report) -> Result<()> {
+async fn measure_loads(testbed: &Testbed, options: &Options, report: &mut Report) -> Result<()> {
     for scenario in options.scenarios() {
         let kinds: Vec<Kind> = options.targets().into_iter().filter(|kind| kind.serves(scenario)).collect();
         for clients in options.clients() {
-            let measured = measure(world, scenario, clients, &kinds, options.plan()).await?;
+            let measured = measure(testbed, scenario, clients, &kinds, options.plan()).await?;
             report.rows.extend(measured.iter().map(|measured| Row::new(scenario, clients, measured)));
             if clients == 1 {
-                report.shapes.extend(measured.iter().map(|measured| shape_of(scenario, measured)));
+                report
+                    .latency_histograms
+                    .extend(measured.iter().map(|measured| latency_histogram_of(scenario, measured)));
             }
         }
         if scenario == Scenario::Place {
-            report.yardstick = yardstick::measure(world, &report.rows, options.plan().time).await?;
+            report.pgbench_baseline =
+                pgbench_baseline::measure(testbed, &report.rows, options.plan().time).await?;
         }
         if scenario.places_orders() {
-            report.counted.extend(count(world, scenario, &kinds, options.counted_orders()).await?);
+            report.costs_per_order.extend(count(testbed, scenario, &kinds, options.counted_orders()).await?);
         }
     }
     report.ratios = ratios(&report.rows);
     Ok(())
 }
 
-fn shape_of(scenario: Scenario, measured: &Measured) -> Shape {
-    Shape::new(scenario, measured.target, &measured.latencies)
+fn latency_histogram_of(scenario: Scenario, measured: &Measured) -> LatencyHistogram {
+    LatencyHistogram::new(scenario, measured.target, &measured.latencies)
 }
 
-async fn count(world: &World, scenario: Scenario, kinds: &[Kind], orders: u64) -> Result<Vec<Counted>> {
+async fn count(
+    testbed: &Testbed,
+    scenario: Scenario,
+    kinds: &[Kind],
+    orders: u64,
+) -> Result<Vec<CostPerOrder>> {
     let mut counted = Vec::new();
     for kind in kinds {
-        counted.push(counting::count(world, scenario, *kind, orders).await?);
+        counted.push(cost_per_order::count(testbed, scenario, *kind, orders).await?);
     }
     Ok(counted)
 }
 
-async fn machine(world: &World) -> Result<Machine> {
+async fn machine(testbed: &Testbed) -> Result<Machine> {
     let host = crate::component::host_program().await?;
     let processors = std::thread::available_parallelism().map_or(0, usize::from);
     ensure!(processors > 0, "nobody knows how many processors there are");
     Ok(Machine {
         processors,
-        postgres: world.server_version().await?,
+        postgres: testbed.server_version().await?,
         host: host.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         began: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
     })

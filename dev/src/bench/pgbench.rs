@@ -1,4 +1,4 @@
-//! The yardstick: what PostgreSQL needs at least for the row changes of a placed order.
+//! Runs `pgbench` with the bare row changes of a placed order, as a baseline for PostgreSQL's cost.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use tokio_postgres::Client;
 
 use super::counters;
-use super::usage::Processes;
+use super::process_usage::Processes;
 use crate::postgres::{Database, Server};
 
 /// The row changes of one order, as a script of `pgbench`. Where they change in `migrations/`, they change here.
@@ -24,9 +24,9 @@ pub struct Options {
     pub pipelined: bool,
 }
 
-/// What came of it.
+/// The result of a run.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
-pub struct Bare {
+pub struct PgbenchResult {
     /// Whether the statements of a transaction were sent together.
     pub pipelined: bool,
     /// Orders placed.
@@ -43,17 +43,17 @@ pub struct Bare {
 ///
 /// # Errors
 /// When `pgbench` fails, or did not do what placing an order does.
-pub async fn place(server: &Server, database: &Database, options: Options) -> Result<Bare> {
+pub async fn place(server: &Server, database: &Database, options: Options) -> Result<PgbenchResult> {
     let client = server.database("postgres").connect().await?;
     client.batch_execute("CHECKPOINT").await?;
-    let before = Spent::now(server, database, &client).await?;
+    let before = ResourceUsage::now(server, database, &client).await?;
     let output = run(server, database, options).await?;
-    let after = Spent::now(server, database, &client).await?;
+    let after = ResourceUsage::now(server, database, &client).await?;
 
     let orders: u64 = number_after(&output, "actually processed: ")?;
     ensure!(orders > 0, "pgbench placed no order:\n{output}");
     check(database, orders).await?;
-    Ok(Bare {
+    Ok(PgbenchResult {
         pipelined: options.pipelined,
         orders,
         tps: number_after(&output, "tps = ")?,
@@ -62,20 +62,20 @@ pub async fn place(server: &Server, database: &Database, options: Options) -> Re
     })
 }
 
-/// What the server has spent until some moment.
-struct Spent {
+/// Resource usage of the server so far.
+struct ResourceUsage {
     cpu_seconds: f64,
     wal_bytes: f64,
 }
 
-impl Spent {
-    /// When nobody is connected to the database any more: a connection may end a moment after its client.
-    async fn now(server: &Server, database: &Database, client: &Client) -> Result<Spent> {
-        counters::come_to_rest(client, database).await?;
+impl ResourceUsage {
+    /// Reads it after all connections are closed, which happens a moment after their clients exit.
+    async fn now(server: &Server, database: &Database, client: &Client) -> Result<ResourceUsage> {
+        counters::wait_for_disconnects(client, database).await?;
         let wal = "SELECT (pg_current_wal_insert_lsn() - '0/0')::float8";
         let wal_bytes = client.query_one(wal, &[]).await?.get(0);
         let pid = server.pid().context("the server does not run")?;
-        Ok(Spent { cpu_seconds: Processes::tree_seconds_now(pid)?, wal_bytes })
+        Ok(ResourceUsage { cpu_seconds: Processes::tree_seconds_now(pid)?, wal_bytes })
     }
 }
 

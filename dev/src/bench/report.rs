@@ -1,34 +1,37 @@
-//! All that a run found, for people and for machines.
+//! The report of a benchmark run, as text and as JSON.
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
 use super::against::Comparison;
-use super::counting::Counted;
+use super::cost_per_order::CostPerOrder;
 use super::growth::Growth;
 use super::hosts;
+use super::latency_histogram::LatencyHistogram;
 use super::memory::Memory;
-use super::shape::Shape;
+use super::pgbench_baseline::PgbenchBaseline;
 use super::summary::{Ratio, Row};
 use super::table;
-use super::yardstick::Yardstick;
 
-/// All that a run found.
+/// The results of a run.
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Report {
     /// Where it ran.
     pub machine: Machine,
     /// The medians of each load, with their rounds.
     pub rows: Vec<Row>,
-    /// How the service stands to the floors.
+    /// The service's throughput relative to the baselines (floors).
     pub ratios: Vec<Ratio>,
-    /// How far the service's statements are from the bare row changes.
-    pub yardstick: Option<Yardstick>,
-    /// What an order costs in the database.
-    pub counted: Vec<Counted>,
-    /// Where the latencies at one client lie.
-    pub shapes: Vec<Shape>,
+    /// The service's statements compared with pgbench's bare row changes.
+    #[serde(rename = "yardstick")]
+    pub pgbench_baseline: Option<PgbenchBaseline>,
+    /// Database cost per order: statements, commits, WAL.
+    #[serde(rename = "counted")]
+    pub costs_per_order: Vec<CostPerOrder>,
+    /// Latency histograms with one client.
+    #[serde(rename = "shapes")]
+    pub latency_histograms: Vec<LatencyHistogram>,
     /// The memory of one instance.
     pub memory: Option<Memory>,
     /// The same loads on larger and larger databases.
@@ -39,7 +42,7 @@ pub struct Report {
     pub comparison: Option<Comparison>,
 }
 
-/// What the numbers depend on.
+/// The environment that the numbers depend on.
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Machine {
     /// How many processors there are for all of it.
@@ -53,7 +56,7 @@ pub struct Machine {
 }
 
 impl Report {
-    /// For people.
+    /// As text.
     pub fn shown(&self) -> String {
         let Machine { processors, postgres, host, .. } = &self.machine;
         let head = format!(
@@ -68,12 +71,12 @@ impl Report {
                         (b) a native server that does, (c) a component with SELECT 1 for every statement:";
             parts.push(format!("{what}\n{}", table::ratios(&self.ratios)));
         }
-        parts.extend(self.yardstick.as_ref().map(Yardstick::shown));
-        if !self.counted.is_empty() {
-            parts.push(table::counted(&self.counted));
+        parts.extend(self.pgbench_baseline.as_ref().map(PgbenchBaseline::shown));
+        if !self.costs_per_order.is_empty() {
+            parts.push(table::counted(&self.costs_per_order));
         }
         parts.extend(table::peak_memory(&self.rows));
-        parts.extend(self.shapes.iter().map(Shape::bars));
+        parts.extend(self.latency_histograms.iter().map(LatencyHistogram::bars));
         parts.extend(self.memory.as_ref().map(Memory::shown));
         parts.extend(self.growth.as_ref().map(Growth::shown));
         if !self.hosts.is_empty() {
@@ -83,7 +86,7 @@ impl Report {
         parts.join("\n\n")
     }
 
-    /// For machines.
+    /// Writes it as JSON.
     ///
     /// # Errors
     /// When the file cannot be written.

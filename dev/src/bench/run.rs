@@ -1,4 +1,4 @@
-//! The measurements themselves: which load on what, when, and what it took.
+//! Runs the measurements: warm-up, then interleaved rounds of a load on each target.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use hdrhistogram::Histogram;
 
-use super::load::{self, Limit, Outcome, histogram};
+use super::load_generator::{self, Limit, Outcome, histogram};
+use super::process_usage::Processes;
 use super::scenario::{Scenario, Workload};
 use super::target::{Kind, Target, wait_for_messages};
-use super::usage::Processes;
-use super::world::World;
+use super::testbed::Testbed;
 
 /// How to measure.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +36,7 @@ pub struct CpuMs {
     pub load: f64,
 }
 
-/// What one round found.
+/// The result of one round.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Round {
     /// Requests answered.
@@ -53,7 +53,7 @@ pub struct Round {
     pub wal_bytes: f64,
 }
 
-/// What all rounds of one target found, with one scenario and number of clients.
+/// The results of one target, with one scenario and number of clients.
 pub struct Measured {
     /// The target.
     pub target: Kind,
@@ -70,7 +70,7 @@ pub struct Measured {
 /// # Errors
 /// When something does not start, or an answer is wrong.
 pub async fn measure(
-    world: &World,
+    testbed: &Testbed,
     scenario: Scenario,
     clients: usize,
     kinds: &[Kind],
@@ -78,34 +78,34 @@ pub async fn measure(
 ) -> Result<Vec<Measured>> {
     let mut targets = Vec::new();
     for kind in kinds {
-        targets.push(Target::start(*kind, world, world.fresh_database().await?, &[]).await?);
+        targets.push(Target::start(*kind, testbed, testbed.migrated_database().await?, &[]).await?);
     }
     let mut contenders = Vec::new();
     for target in &targets {
         let orders = target.place_orders(scenario.needs_orders(), 4, None).await?;
         contenders.push(Contender::new(target.kind.name(), target, target.workload(scenario, &orders)));
     }
-    let found = rounds(world, clients, contenders, plan).await?;
+    let found = rounds(testbed, clients, contenders, plan).await?;
     let processes = Processes::now()?;
     let mut all = Vec::new();
     for (target, (rounds, latencies)) in targets.into_iter().zip(found) {
         let peak_memory_bytes = processes.peak_memory_bytes(target.pid());
         all.push(Measured { target: target.kind, rounds, latencies, peak_memory_bytes });
-        target.end(world).await?;
+        target.end(testbed).await?;
     }
     Ok(all)
 }
 
-/// What the rounds of a contender found, and the latencies of all of them, in microseconds.
+/// The rounds of a contender, and the latencies of all of them, in microseconds.
 pub type Found = (Vec<Round>, Histogram<u64>);
 
-/// Measures all contenders in turn. The rounds are interleaved, and each begins with another contender, so that what
-/// changes on the machine meets all of them.
+/// Measures all contenders. The rounds are interleaved and rotated, so that a change of the machine's speed affects all of
+/// them.
 ///
 /// # Errors
 /// When an answer is wrong.
 pub async fn rounds(
-    world: &World,
+    testbed: &Testbed,
     clients: usize,
     mut contenders: Vec<Contender<'_>>,
     plan: Plan,
@@ -113,21 +113,21 @@ pub async fn rounds(
     for contender in &contenders {
         contender.load(clients, Limit::Time(plan.warm_up)).await?;
     }
-    world.checkpoint().await?;
+    testbed.checkpoint().await?;
     for round in 0..plan.rounds {
-        for place in turn(round, contenders.len()) {
-            contenders[place].round(world, clients, plan.time, round + 1).await?;
+        for place in rotated_order(round, contenders.len()) {
+            contenders[place].round(testbed, clients, plan.time, round + 1).await?;
         }
     }
     Ok(contenders.into_iter().map(|contender| contender.found).collect())
 }
 
-/// In which order `count` targets are measured in this round.
-fn turn(round: usize, count: usize) -> impl Iterator<Item = usize> {
+/// The order of the targets in this round: rotated by one each time.
+fn rotated_order(round: usize, count: usize) -> impl Iterator<Item = usize> {
     (0..count).map(move |place| (place + round) % count)
 }
 
-/// A target under a load, and what was found so far.
+/// A target under a load, with the results so far.
 pub struct Contender<'a> {
     name: String,
     target: &'a Target,
@@ -136,17 +136,23 @@ pub struct Contender<'a> {
 }
 
 impl<'a> Contender<'a> {
-    /// With the name that progress is told by.
+    /// `name` is shown in the progress output.
     pub fn new(name: impl Into<String>, target: &'a Target, workload: Arc<Workload>) -> Contender<'a> {
         Contender { name: name.into(), target, workload, found: (Vec::new(), histogram()) }
     }
 
-    async fn round(&mut self, world: &World, clients: usize, time: Duration, number: usize) -> Result<()> {
-        // What the load before left to be done.
+    async fn round(
+        &mut self,
+        testbed: &Testbed,
+        clients: usize,
+        time: Duration,
+        number: usize,
+    ) -> Result<()> {
+        // Background tasks of the load before.
         tokio::time::sleep(Duration::from_millis(300)).await;
-        let before = Spent::now(world, self.target).await?;
+        let before = ResourceUsage::now(testbed, self.target).await?;
         let outcome = self.load(clients, Limit::Time(time)).await?;
-        let spent = Spent::now(world, self.target).await?;
+        let spent = ResourceUsage::now(testbed, self.target).await?;
         let round = spent.since(&before, &outcome);
         eprintln!(
             "{:>8} {clients:>3} clients, round {}: {:<7} {:>8.0} requests/s, p50 {:.2} ms, p99 {:.2} ms",
@@ -162,12 +168,12 @@ impl<'a> Contender<'a> {
         Ok(())
     }
 
-    /// Puts a load on the target, until its last consequence.
+    /// Runs a load on the target, and waits for the messages that it causes.
     async fn load(&self, clients: usize, limit: Limit) -> Result<Outcome> {
         let peers = &self.target.peers;
         let messages = peers.notifications().await?;
         peers.call_back(self.target.address).await?;
-        let outcome = load::run(self.target.address, clients, limit, self.workload.clone()).await?;
+        let outcome = load_generator::run(self.target.address, clients, limit, self.workload.clone()).await?;
         if let Some(error) = &outcome.first_error {
             bail!(
                 "{}: {} requests failed or were answered wrongly, the first: {error}\n{}",
@@ -183,27 +189,27 @@ impl<'a> Contender<'a> {
     }
 }
 
-/// What was spent until some moment.
-struct Spent {
+/// Resource usage so far.
+struct ResourceUsage {
     cpu_seconds: CpuMs,
     wal_bytes: f64,
 }
 
-impl Spent {
-    async fn now(world: &World, target: &Target) -> Result<Spent> {
+impl ResourceUsage {
+    async fn now(testbed: &Testbed, target: &Target) -> Result<ResourceUsage> {
         let wal = "SELECT (pg_current_wal_insert_lsn() - '0/0')::float8";
-        let wal_bytes = world.admin.query_one(wal, &[]).await?.get(0);
+        let wal_bytes = testbed.admin.query_one(wal, &[]).await?.get(0);
         let processes = Processes::now()?;
         let cpu_seconds = CpuMs {
             host: processes.tree_seconds(target.pid()),
-            postgres: processes.tree_seconds(world.server.pid().unwrap_or(0)),
+            postgres: processes.tree_seconds(testbed.server.pid().unwrap_or(0)),
             peers: processes.tree_seconds(target.peers.pid()),
             load: processes.own_seconds(),
         };
-        Ok(Spent { cpu_seconds, wal_bytes })
+        Ok(ResourceUsage { cpu_seconds, wal_bytes })
     }
 
-    fn since(&self, before: &Spent, outcome: &Outcome) -> Round {
+    fn since(&self, before: &ResourceUsage, outcome: &Outcome) -> Round {
         let requests = outcome.requests().max(1) as f64;
         let (now, then) = (self.cpu_seconds, before.cpu_seconds);
         let each = |now: f64, then: f64| (now - then) * 1_000.0 / requests;
@@ -229,7 +235,7 @@ mod tests {
 
     #[test]
     fn every_round_begins_with_another_target_and_has_all() {
-        let turns: Vec<Vec<usize>> = (0..4).map(|round| turn(round, 3).collect()).collect();
+        let turns: Vec<Vec<usize>> = (0..4).map(|round| rotated_order(round, 3).collect()).collect();
         assert_eq!(turns, [[0, 1, 2], [1, 2, 0], [2, 0, 1], [0, 1, 2]]);
     }
 }

@@ -1,4 +1,4 @@
-//! What clients ask for, and what they must hear.
+//! The workload: scenarios of requests, and the checks of their responses.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::{Result, anyhow};
 use hyper::header::{HeaderValue, LOCATION};
 
-use super::http::{Answer, Ask, get, post};
+use super::http::{Answer, HttpRequest, get, post};
 
-/// A kind of request, again and again.
+/// A scenario: one kind of request, repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scenario {
@@ -80,31 +80,31 @@ const NOTHING_SWEPT: &[u8] = br#"{"messages":0,"orders":0}"#;
 
 /// An order that was placed, with what it was placed by.
 #[derive(Clone, Debug)]
-pub struct Placed {
+pub struct PlacedOrder {
     key: String,
     body: String,
     seats: [u64; SEATS_PER_ORDER as usize],
     path: String,
 }
 
-impl Placed {
+impl PlacedOrder {
     /// Says where it is to be read.
     pub fn is_at(&mut self, id: &str) {
         self.path = format!("/v1/orders/{id}");
     }
 
     /// One of which nothing is known but where it is to be read.
-    pub fn stored(id: &str) -> Placed {
+    pub fn stored(id: &str) -> PlacedOrder {
         let path = format!("/v1/orders/{id}");
-        Placed { key: String::new(), body: String::new(), seats: [0; SEATS_PER_ORDER as usize], path }
+        PlacedOrder { key: String::new(), body: String::new(), seats: [0; SEATS_PER_ORDER as usize], path }
     }
 }
 
-/// Makes a scenario's requests and checks their answers. Its clients share it.
+/// Generates a scenario's requests and checks the responses. All clients share it.
 pub struct Workload {
     scenario: Scenario,
     host: HeaderValue,
-    orders: Arc<[Placed]>,
+    orders: Arc<[PlacedOrder]>,
     begun: u64,
     sale: Option<Sale>,
 }
@@ -118,13 +118,13 @@ pub struct Sale {
     pub sold_to: u64,
 }
 
-/// No two requests of this process have the same number, and so the same seats or key.
-static NUMBER: AtomicU64 = AtomicU64::new(0);
+/// Sequence number of the requests of this process, so that no two have the same seats or key.
+static SEQUENCE: AtomicU64 = AtomicU64::new(0);
 
 impl Workload {
     /// `orders`: what was placed before, for the scenarios that need it.
-    pub fn new(scenario: Scenario, host: HeaderValue, orders: Arc<[Placed]>) -> Workload {
-        let begun = NUMBER.load(Ordering::Relaxed);
+    pub fn new(scenario: Scenario, host: HeaderValue, orders: Arc<[PlacedOrder]>) -> Workload {
+        let begun = SEQUENCE.load(Ordering::Relaxed);
         Workload { scenario, host, orders, begun, sale: None }
     }
 
@@ -140,8 +140,8 @@ impl Workload {
     }
 
     /// The next request.
-    pub fn request(&self) -> Ask {
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    pub fn request(&self) -> HttpRequest {
+        let number = SEQUENCE.fetch_add(1, Ordering::Relaxed);
         let known = || &self.orders[((number - self.begun) * 7_919) as usize % self.orders.len()];
         match self.scenario {
             Scenario::Place => self.place(&Order::at(number, self.sale)),
@@ -158,8 +158,8 @@ impl Workload {
         }
     }
 
-    /// What is wrong with an answer, if anything is.
-    pub fn complaint(&self, answer: &Answer) -> Option<String> {
+    /// The error in a response, if it is not the expected one.
+    pub fn error_in(&self, answer: &Answer) -> Option<String> {
         let status = answer.status.as_u16();
         let has = |name: &str, value: &str| has_member(&answer.body, name, value);
         let fine = match self.scenario {
@@ -175,11 +175,11 @@ impl Workload {
         (!fine).then(|| format!("{}: {}", self.scenario.name(), answer.shown()))
     }
 
-    fn place(&self, order: &Order) -> Ask {
+    fn place(&self, order: &Order) -> HttpRequest {
         self.post(&order.key, order.body())
     }
 
-    fn post(&self, key: &str, body: String) -> Ask {
+    fn post(&self, key: &str, body: String) -> HttpRequest {
         placing(&self.host, key, body)
     }
 }
@@ -188,15 +188,15 @@ impl Workload {
 pub fn new_order(
     host: &HeaderValue,
     sale: Option<Sale>,
-) -> (Ask, impl FnOnce(&Answer) -> Result<Placed> + use<>) {
-    let order = Order::at(NUMBER.fetch_add(1, Ordering::Relaxed), sale);
+) -> (HttpRequest, impl FnOnce(&Answer) -> Result<PlacedOrder> + use<>) {
+    let order = Order::at(SEQUENCE.fetch_add(1, Ordering::Relaxed), sale);
     let request = placing(host, &order.key, order.body());
     let placed = move |answer: &Answer| {
         if answer.status != 201 {
             return Err(anyhow!("placing an order: {}", answer.shown()));
         }
         let path = path_of(answer).unwrap_or_default();
-        Ok(Placed { key: order.key.clone(), body: order.body(), seats: order.seats, path })
+        Ok(PlacedOrder { key: order.key.clone(), body: order.body(), seats: order.seats, path })
     };
     (request, placed)
 }
@@ -206,7 +206,7 @@ fn path_of(answer: &Answer) -> Option<String> {
     answer.headers.get(LOCATION)?.to_str().ok().map(String::from)
 }
 
-fn placing(host: &HeaderValue, key: &str, body: String) -> Ask {
+fn placing(host: &HeaderValue, key: &str, body: String) -> HttpRequest {
     let mut request = post(host, "/v1/orders", body);
     request.headers_mut().insert("idempotency-key", HeaderValue::try_from(key).expect("keys are ASCII"));
     request
@@ -278,7 +278,7 @@ mod tests {
         Workload::new(scenario, HOST, Arc::from([placed]))
     }
 
-    async fn sent(request: Ask) -> (String, Value) {
+    async fn sent(request: HttpRequest) -> (String, Value) {
         let key = request.headers().get("idempotency-key").map(|key| key.to_str().unwrap().to_owned());
         let body = request.into_body().collect().await.unwrap().to_bytes();
         (key.unwrap_or_default(), serde_json::from_slice(&body).unwrap_or_default())
@@ -327,24 +327,23 @@ mod tests {
     #[test]
     fn a_sweep_that_found_something_is_complained_about() {
         let sweep = workload(Scenario::Sweep);
-        assert_eq!(sweep.complaint(&answer(200, r#"{"messages":0,"orders":0}"#)), None);
-        assert!(sweep.complaint(&answer(200, r#"{"messages":0,"orders":1}"#)).is_some());
+        assert_eq!(sweep.error_in(&answer(200, r#"{"messages":0,"orders":0}"#)), None);
+        assert!(sweep.error_in(&answer(200, r#"{"messages":0,"orders":1}"#)).is_some());
     }
 
     #[test]
     fn an_answer_that_is_not_as_it_should_be_is_complained_about() {
         let place = workload(Scenario::Place);
         assert_eq!(
-            place
-                .complaint(&answer(201, r#"{"order" : {"status":"PENDING", "phase" : "awaiting_payment"}}"#)),
+            place.error_in(&answer(201, r#"{"order" : {"status":"PENDING", "phase" : "awaiting_payment"}}"#)),
             None
         );
-        let complaint = place.complaint(&answer(202, r#"{"order":{"phase":"charging"}}"#)).unwrap();
-        assert_eq!(complaint, r#"place: 202 Accepted {"order":{"phase":"charging"}}"#);
-        assert!(place.complaint(&answer(201, r#"{"order":{"phase":"awaiting"}}"#)).is_some());
+        let error_in = place.error_in(&answer(202, r#"{"order":{"phase":"charging"}}"#)).unwrap();
+        assert_eq!(error_in, r#"place: 202 Accepted {"order":{"phase":"charging"}}"#);
+        assert!(place.error_in(&answer(201, r#"{"order":{"phase":"awaiting"}}"#)).is_some());
         let refused = workload(Scenario::Refused);
-        assert_eq!(refused.complaint(&answer(409, r#"{"code":"seats_unavailable"}"#)), None);
-        assert!(refused.complaint(&answer(409, r#"{"code":"event_not_on_sale"}"#)).is_some());
-        assert!(workload(Scenario::Replay).complaint(&answer(201, "{}")).is_some());
+        assert_eq!(refused.error_in(&answer(409, r#"{"code":"seats_unavailable"}"#)), None);
+        assert!(refused.error_in(&answer(409, r#"{"code":"event_not_on_sale"}"#)).is_some());
+        assert!(workload(Scenario::Replay).error_in(&answer(201, "{}")).is_some());
     }
 }

@@ -50,7 +50,7 @@ pub struct Row {
     pub scenario: Scenario,
     /// How many clients.
     pub clients: usize,
-    /// Whom they asked.
+    /// The target.
     pub target: Kind,
     /// The medians of the rounds.
     #[serde(flatten)]
@@ -127,7 +127,7 @@ pub(super) mod tests {
         let measured = Measured {
             target,
             rounds: Vec::new(),
-            latencies: crate::bench::load::histogram(),
+            latencies: crate::bench::load_generator::histogram(),
             peak_memory_bytes: 0,
         };
         let mut row = Row::new(scenario, clients, &measured);

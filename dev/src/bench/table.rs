@@ -1,8 +1,8 @@
-//! What is printed for people.
+//! Text tables.
 
 use std::fmt::Write as _;
 
-use super::counting::Counted;
+use super::cost_per_order::CostPerOrder;
 use super::scenario::Scenario;
 use super::summary::{Medians, Ratio, Row};
 use super::target::Kind;
@@ -80,7 +80,7 @@ pub fn ratios(ratios: &[Ratio]) -> String {
 }
 
 /// What an order costs in the database, and its statements.
-pub fn counted(all: &[Counted]) -> String {
+pub fn counted(all: &[CostPerOrder]) -> String {
     let mut text =
         String::from("An order costs    statements    commits  WAL flushes  WAL bytes  ms in statements");
     for counted in all {

@@ -1,4 +1,4 @@
-//! What is measured: the order service, and the floors under it that show what the platform allows at all.
+//! The systems under test: the order service, and the baselines ("floors") that show the platform's limit.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -8,11 +8,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, ensure};
 
 use super::against::Manifest;
-use super::child::ServerProcess;
 use super::http::{Connection, host_of};
 use super::peers::PeersProcess;
-use super::scenario::{Placed, Sale, Scenario, Workload, new_order};
-use super::world::World;
+use super::scenario::{PlacedOrder, Sale, Scenario, Workload, new_order};
+use super::server_process::ServerProcess;
+use super::testbed::Testbed;
 use crate::host::{self, Host};
 use crate::postgres::Database;
 use crate::{component, repo_root};
@@ -99,8 +99,13 @@ impl Target {
     ///
     /// # Errors
     /// When it does not start.
-    pub async fn start(kind: Kind, world: &World, database: Database, arguments: &[&str]) -> Result<Target> {
-        let peers = world.peers.clone();
+    pub async fn start(
+        kind: Kind,
+        testbed: &Testbed,
+        database: Database,
+        arguments: &[&str],
+    ) -> Result<Target> {
+        let peers = testbed.peers.clone();
         let statements = match kind {
             Kind::A => Some("real"),
             Kind::C => Some("select1"),
@@ -112,7 +117,7 @@ impl Target {
                 let mut variables = variables(&database, &peers);
                 variables.extend(statements.map(|which| ("statements".into(), which.into())));
                 let manifest = repo_root().join(kind.manifest());
-                Process::Host(start_host(&manifest, world, &database, variables, arguments).await?)
+                Process::Host(start_host(&manifest, testbed, &database, variables, arguments).await?)
             }
         };
         Target::of(kind, database, peers, process)
@@ -123,11 +128,11 @@ impl Target {
     ///
     /// # Errors
     /// When something does not start.
-    pub async fn start_service(manifest: &Manifest, world: &World, database: Database) -> Result<Target> {
+    pub async fn start_service(manifest: &Manifest, testbed: &Testbed, database: Database) -> Result<Target> {
         let peers = Arc::new(PeersProcess::start().await?);
         let mut variables = variables(&database, &peers);
         variables.retain(|(name, _)| manifest.has_variable(name));
-        let host = start_host(manifest.file(), world, &database, variables, &[]).await?;
+        let host = start_host(manifest.file(), testbed, &database, variables, &[]).await?;
         Target::of(Kind::Service, database, peers, Process::Host(host))
     }
 
@@ -162,14 +167,14 @@ impl Target {
     ///
     /// # Errors
     /// When the database cannot be dropped.
-    pub async fn end(self, world: &World) -> Result<()> {
+    pub async fn end(self, testbed: &Testbed) -> Result<()> {
         let database = self.database.name.clone();
         self.stop();
-        world.server.drop_database(&database).await
+        testbed.server.drop_database(&database).await
     }
 
     /// What clients of a scenario ask it for.
-    pub fn workload(&self, scenario: Scenario, orders: &Arc<[Placed]>) -> Arc<Workload> {
+    pub fn workload(&self, scenario: Scenario, orders: &Arc<[PlacedOrder]>) -> Arc<Workload> {
         Arc::new(Workload::new(scenario, host_of(self.address), orders.clone()))
     }
 
@@ -182,7 +187,7 @@ impl Target {
         count: usize,
         clients: usize,
         sale: Option<Sale>,
-    ) -> Result<Arc<[Placed]>> {
+    ) -> Result<Arc<[PlacedOrder]>> {
         let host = host_of(self.address);
         let one_client = |count: usize| {
             let host = host.clone();
@@ -206,7 +211,7 @@ impl Target {
     }
 
     /// A floor does not tell what it has stored; the one that stores nothing answers whatever it is asked for.
-    async fn find(&self, orders: &mut [Placed]) -> Result<()> {
+    async fn find(&self, orders: &mut [PlacedOrder]) -> Result<()> {
         let count = i64::try_from(orders.len())?;
         let stored = self.database.connect().await?;
         let stored = stored.query("SELECT id::text FROM orders LIMIT $1", &[&count]).await?;
@@ -233,14 +238,14 @@ fn variables(database: &Database, peers: &PeersProcess) -> Vec<(String, String)>
 
 async fn start_host(
     manifest: &Path,
-    world: &World,
+    testbed: &Testbed,
     database: &Database,
     variables: Vec<(String, String)>,
     arguments: &[&str],
 ) -> Result<Host> {
     ensure!(manifest.is_file(), "{} is not there", manifest.display());
     let manifest = manifest.to_path_buf();
-    let log_dir = world.folder().join(&database.name);
+    let log_dir = testbed.folder().join(&database.name);
     let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
     Host::start_with(host::Options {
         manifest,

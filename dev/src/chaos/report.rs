@@ -1,4 +1,4 @@
-//! What a campaign came to.
+//! The report of a campaign.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
@@ -6,110 +6,117 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::checker::Check;
-use super::evidence::Evidence;
-use super::history;
-use super::kinds::{Kind, Tally};
-use super::log::Asked;
+use super::injection::{Injection, InjectionCounts};
+use super::order_history;
+use super::request_log::Operation;
+use super::snapshot::Snapshot;
 use crate::peers::SeatStatus;
 
-/// How often each kind of disturbance has to happen in a whole campaign.
-const WANTED: u64 = 50;
-/// From how many orders on a campaign is a whole one.
-const WHOLE: usize = 2_000;
-/// How many orders' histories are told in full.
-const HISTORIES: usize = 3;
+/// Minimum count of each injection in a whole campaign.
+const MIN_INJECTIONS: u64 = 50;
+/// Minimum number of orders of a whole campaign.
+const WHOLE_CAMPAIGN: usize = 2_000;
+/// Maximum number of printed order histories.
+const MAX_HISTORIES: usize = 3;
 
-/// What happened, and what was found.
+/// Injections, invariants and statistics of a campaign.
 #[derive(Debug)]
 pub struct Report {
-    /// How many orders were planned.
+    /// Number of planned orders.
     pub orders: usize,
-    /// What the plan was drawn from.
+    /// Seed of the plan.
     pub seed: u64,
-    /// How long the faults went on.
+    /// Duration of the load and the faults.
     pub faults_took: Duration,
-    /// How long it took after that until nothing was left to do.
-    pub rest_took: Duration,
-    /// How often each kind of disturbance happened.
-    pub injected: Vec<(Kind, &'static str, u64)>,
-    /// The calls whose answers or effects were disturbed, by name.
-    pub disturbed_calls: BTreeMap<String, u64>,
-    /// The invariants.
+    /// Duration of the quiescing after the faults.
+    pub quiesce_took: Duration,
+    /// Count of each injection.
+    pub injected: Vec<(Injection, &'static str, u64)>,
+    /// Count of peer calls with a fault, by call.
+    pub faulted_calls: BTreeMap<String, u64>,
+    /// Results of the invariants.
     pub checks: Vec<Check>,
-    /// What users heard: how often each status, by what they had asked.
-    pub answers: BTreeMap<(Asked, String), usize>,
-    /// What orders came to: how many of each status.
+    /// Count of the users' responses by operation and HTTP status.
+    pub answers: BTreeMap<(Operation, String), usize>,
+    /// Count of orders by final status.
     pub statuses: BTreeMap<String, usize>,
-    /// Seats that Seating still holds for nobody who will come: it frees them by itself.
+    /// Seats on hold at Seating without a claim of an order: Seating's own expiry frees them.
     pub left_to_expiry: usize,
-    /// How many of the peers' calls were recorded.
+    /// Number of recorded peer calls.
     pub calls: usize,
-    /// The full histories of the first orders with violations, each with the order's number or key.
+    /// Histories of the first orders with violations, each with the order's id or key.
     pub histories: Vec<(String, String)>,
-    /// Where the hosts' logs are kept when something is violated.
+    /// Where the hosts' logs are kept after a violation.
     pub log_dir: PathBuf,
 }
 
 impl Report {
-    /// Puts it together.
+    /// Builds it from snapshot and checks.
     pub(super) fn new(
         orders: usize,
         seed: u64,
-        tally: &Tally,
-        evidence: &Evidence,
+        injections: &InjectionCounts,
+        snapshot: &Snapshot,
         checks: Vec<Check>,
     ) -> Report {
-        let injected = Kind::ALL.iter().map(|(kind, name)| (*kind, *name, tally.count(*kind))).collect();
+        let injected =
+            Injection::ALL.iter().map(|(kind, name)| (*kind, *name, injections.count(*kind))).collect();
         let mut answers = BTreeMap::new();
-        for exchange in &evidence.exchanges {
+        for exchange in &snapshot.exchanges {
             let answer =
                 exchange.answer.as_ref().map_or("no answer".to_owned(), |answer| answer.status.to_string());
-            *answers.entry((exchange.asked, answer)).or_default() += 1;
+            *answers.entry((exchange.operation, answer)).or_default() += 1;
         }
         let mut statuses = BTreeMap::new();
-        for order in &evidence.orders {
+        for order in &snapshot.orders {
             *statuses.entry(order.status.clone()).or_default() += 1;
         }
-        let held = evidence.seats.iter().filter(|(_, seat)| seat.status == SeatStatus::Reserved);
-        let claimed = |seat: i64| evidence.orders.iter().any(|order| order.claims.contains(&seat));
+        let held = snapshot.seats.iter().filter(|(_, seat)| seat.status == SeatStatus::Reserved);
+        let claimed = |seat: i64| snapshot.orders.iter().any(|order| order.claims.contains(&seat));
         let left_to_expiry = held.filter(|(id, _)| !claimed(**id)).count();
         let mut told = Vec::new();
         for violation in checks.iter().flat_map(|check| &check.violations) {
             let whose = (violation.order_id.clone(), violation.key.clone());
-            if whose != (None, None) && told.len() < HISTORIES && !told.iter().any(|(id, _)| *id == whose.0) {
+            if whose != (None, None)
+                && told.len() < MAX_HISTORIES
+                && !told.iter().any(|(id, _)| *id == whose.0)
+            {
                 told.push(whose);
             }
         }
         let tell = |(id, key): &(Option<String>, Option<String>)| {
             let name = id.as_ref().or(key.as_ref()).cloned().unwrap_or_default();
-            (name, history::of_order(evidence, id.as_deref(), key.as_deref()))
+            (name, order_history::of_order(snapshot, id.as_deref(), key.as_deref()))
         };
         Report {
             orders,
             seed,
             faults_took: Duration::ZERO,
-            rest_took: Duration::ZERO,
+            quiesce_took: Duration::ZERO,
             injected,
-            disturbed_calls: BTreeMap::new(),
+            faulted_calls: BTreeMap::new(),
             histories: told.iter().map(tell).collect(),
             checks,
             answers,
             statuses,
             left_to_expiry,
-            calls: evidence.calls.len(),
+            calls: snapshot.calls.len(),
             log_dir: PathBuf::new(),
         }
     }
 
-    /// How many violations were found.
+    /// Number of violations.
     pub fn violations(&self) -> usize {
         self.checks.iter().map(|check| check.violations.len()).sum()
     }
 
-    /// The kinds that did not happen as often as a whole campaign wants it.
+    /// Injections below `MIN_INJECTIONS` in a whole campaign.
     pub fn too_few(&self) -> impl Iterator<Item = &'static str> {
-        let whole = self.orders >= WHOLE;
-        self.injected.iter().filter(move |(_, _, count)| whole && *count < WANTED).map(|(_, name, _)| *name)
+        let whole = self.orders >= WHOLE_CAMPAIGN;
+        self.injected
+            .iter()
+            .filter(move |(_, _, count)| whole && *count < MIN_INJECTIONS)
+            .map(|(_, name, _)| *name)
     }
 }
 
@@ -120,12 +127,12 @@ impl Display for Report {
             writeln!(f, "{count:>7}  {name}")?;
         }
         writeln!(f, "\n{:>7}  disturbed calls of peers, of {} in all", "times", self.calls)?;
-        for (name, count) in &self.disturbed_calls {
+        for (name, count) in &self.faulted_calls {
             writeln!(f, "{count:>7}  {name}")?;
         }
         writeln!(f, "\n{:>7}  answers to users", "times")?;
-        for ((asked, answer), count) in &self.answers {
-            writeln!(f, "{count:>7}  {asked:?}: {answer}")?;
+        for ((operation, answer), count) in &self.answers {
+            writeln!(f, "{count:>7}  {operation:?}: {answer}")?;
         }
         writeln!(f, "\n{:>7}  orders at the end", "")?;
         for (status, count) in &self.statuses {
@@ -153,14 +160,14 @@ impl Display for Report {
             writeln!(f, "The logs of the hosts are in {}.", self.log_dir.display())?;
         }
         for name in self.too_few() {
-            writeln!(f, "Warning: injected fewer than {WANTED} times: {name}")?;
+            writeln!(f, "Warning: injected fewer than {MIN_INJECTIONS} times: {name}")?;
         }
         let result = match self.violations() {
             0 => "every invariant holds".to_owned(),
             1 => "1 VIOLATION".to_owned(),
             count => format!("{count} VIOLATIONS"),
         };
-        let (faults, rest) = (self.faults_took.as_secs_f64(), self.rest_took.as_secs_f64());
+        let (faults, rest) = (self.faults_took.as_secs_f64(), self.quiesce_took.as_secs_f64());
         write!(
             f,
             "\nSeed {}, {} orders: {result}. The faults took {faults:.0} s, coming to rest {rest:.0} s.",

@@ -1,4 +1,4 @@
-//! The callbacks that Payment sends to the order service, and what happens to them on the way.
+//! Payment's callbacks (webhooks) to the order service, with fault injection: drop, duplicate, delay.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use super::state::now_ms;
 /// How long Payment waits for the answer to a callback.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// A callback that was sent to the order service, and what came of it.
+/// A callback to the order service, with its result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CallbackRecord {
     /// What was sent.
@@ -41,7 +41,7 @@ pub enum CallbackFault {
     Repeat(u32),
 }
 
-/// Which charges' callbacks are disturbed, and how. Each rule is for one callback.
+/// A fault of the callback of matching charges. Each rule has one hit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CallbackRule {
     /// Only callbacks about this order, seat, user.
@@ -51,7 +51,7 @@ pub struct CallbackRule {
     pub fault: CallbackFault,
 }
 
-/// Where callbacks go, and which are disturbed.
+/// The callback URLs and the callback faults.
 #[derive(Default)]
 pub(super) struct Callbacks {
     urls: Vec<String>,
@@ -74,7 +74,7 @@ impl Callbacks {
         self.rules.push(rule);
     }
 
-    /// The rules that have disturbed a callback.
+    /// The rules that had their hit.
     pub fn used(&self) -> &[CallbackRule] {
         &self.used
     }

@@ -114,7 +114,7 @@ pub struct NewPayment {
 pub struct RuleHits {
     /// The rule's number.
     pub id: u64,
-    /// How many calls it has disturbed.
+    /// Number of calls that it was injected into.
     pub hits: u64,
 }
 
@@ -167,7 +167,7 @@ impl Control {
         self.post("hold", &json!({ "ms": hold.as_millis() as u64 })).await
     }
 
-    /// What becomes of charges from now on.
+    /// Sets the outcome of charges from now on.
     pub async fn payment_mode(&self, mode: Mode) -> Result<()> {
         self.payment_mode_for(Matching::default(), mode).await
     }
@@ -184,12 +184,12 @@ impl Control {
         self.settled(&json!({ "order_id": order_id, "status": status })).await
     }
 
-    /// Decides the order's payment and tells nobody.
+    /// Settles the order's payment without a callback.
     pub async fn settle_silently(&self, order_id: &str, status: PaymentStatus) -> Result<Settled> {
         self.settled(&json!({ "order_id": order_id, "status": status, "callback": false })).await
     }
 
-    /// Decides a payment that is one of `from` now, and tells nobody; `None` when it is something else.
+    /// Settles a payment whose status is one of `from`, without a callback; `None` when it has another status.
     pub async fn settle_payment(
         &self,
         payment_id: &str,
@@ -229,12 +229,12 @@ impl Control {
         self.post("callback-url", &json!({ "urls": urls })).await
     }
 
-    /// Disturbs the callback about a charge.
+    /// Adds a fault of the callback about a charge.
     pub async fn add_callback_fault(&self, rule: &CallbackRule) -> Result<()> {
         self.post("callback-faults", rule).await
     }
 
-    /// The callback faults that have disturbed a callback.
+    /// The callback faults that were injected.
     pub async fn used_callback_faults(&self) -> Result<Vec<CallbackRule>> {
         #[derive(Deserialize)]
         struct Answer {
@@ -254,7 +254,7 @@ impl Control {
         answer["id"].as_u64().context("no id")
     }
 
-    /// How many calls a fault rule has disturbed.
+    /// Number of hits of a fault rule.
     pub async fn fault_hits(&self, id: u64) -> Result<u64> {
         let answer: Value = self.get("faults").await?;
         let mut rules = answer["faults"].as_array().into_iter().flatten();

@@ -2,7 +2,7 @@
 //! `/seating`, `/payment` and `/notification`, with the behaviour of the real ones down to their peculiarities.
 //!
 //! One room a peer (`catalog`, `seating`, `payment`, `notification`) says what a call does; `contract` has the shapes and
-//! paths of all of them, `call` recognises the call, `faults` decides whether it is disturbed, `record` remembers it, `state` is all that there is to know.
+//! paths of all of them, `call` recognises the call, `faults` decides whether a fault is injected, `record` records it, `state` is all that there is to know.
 //! `/control` (see [`control`], and `GET /control` for its text) sets all of it; [`Control`] is its typed client.
 
 pub(crate) mod answer;

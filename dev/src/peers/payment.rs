@@ -64,7 +64,7 @@ impl Payment {
     }
 }
 
-/// What becomes of a charge.
+/// The outcome of a charge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {

@@ -1,4 +1,4 @@
-//! Remembering every call, for tests to look at.
+//! The call recorder: every call, for tests to inspect.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -81,7 +81,7 @@ impl Recorder {
         }
     }
 
-    /// Forgets all calls. Numbers go on, so that a call under way finishes as nobody else.
+    /// Clears the record. Numbers are not reused, so that an open call does not finish as another one.
     pub fn clear(&mut self) {
         self.calls.clear();
         self.counts.clear();

@@ -1,4 +1,4 @@
-//! The way of a call: from the wire, through faults and the record, to the peer and back.
+//! The HTTP server: routes a call through fault injection and the call recorder to the peer.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ pub(super) async fn answer(
             return Some(control::answer(&sandbox, &head, &body).await);
         }
         match Call::identify(&head.method, &head.uri, &head.headers, body) {
-            Some(call) => disturbed(&sandbox, call).await,
+            Some(call) => answer_with_faults(&sandbox, call).await,
             None => Some(catalog::not_found()),
         }
     });
@@ -48,7 +48,7 @@ pub(super) async fn answer(
 }
 
 /// Records the call and answers it, or does to it what a fault rule says.
-async fn disturbed(sandbox: &Sandbox, mut call: Call) -> Option<Answer> {
+async fn answer_with_faults(sandbox: &Sandbox, mut call: Call) -> Option<Answer> {
     let (number, action, starts) = {
         let mut state = sandbox.state();
         call.look_up(&mut state);
@@ -65,7 +65,7 @@ async fn disturbed(sandbox: &Sandbox, mut call: Call) -> Option<Answer> {
     answer
 }
 
-/// What the peer does and answers when nothing disturbs it.
+/// The peer's own behaviour, without faults.
 pub(super) async fn perform(sandbox: &Sandbox, call: &Call) -> Answer {
     match call.name {
         CallName::Event => catalog::event(&sandbox.state(), &call.id),

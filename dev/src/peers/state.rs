@@ -1,4 +1,4 @@
-//! Everything the sandbox remembers.
+//! The state of the sandbox.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::Path;

@@ -123,7 +123,7 @@ impl Server {
         }
     }
 
-    /// Makes a database, empty or as a copy of `template`, which nobody may be connected to meanwhile. Fails when
+    /// Makes a database, empty or as a copy of `template`, which must have no connections meanwhile. Fails when
     /// there is one of that name.
     pub async fn create_database(&self, name: &str, template: Option<&str>) -> Result<Database> {
         let database = self.database(name);
@@ -131,7 +131,7 @@ impl Server {
         Ok(database)
     }
 
-    /// Removes a database and cuts off whoever is connected to it. One that does not exist is no error.
+    /// Drops a database and terminates its connections. One that does not exist is no error.
     pub async fn drop_database(&self, name: &str) -> Result<()> {
         let client = self.database(SUPERUSER).connect().await?;
         client
@@ -178,7 +178,7 @@ impl Server {
         self.end(libc::SIGINT);
     }
 
-    /// Stops the server without a checkpoint, and waits for it. For where nobody can wait asynchronously.
+    /// Stops the server without a checkpoint, and waits for it. A blocking call, for `Drop`.
     pub fn stop_now(&mut self) {
         self.end(libc::SIGQUIT);
     }

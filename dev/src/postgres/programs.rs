@@ -19,7 +19,7 @@ const USUAL_FOLDERS: [&str; 4] = [
 #[derive(Clone, Debug)]
 pub(super) struct Programs {
     folder: PathBuf,
-    /// PostgreSQL refuses to run as root, so root runs it as somebody else: user and group id.
+    /// PostgreSQL refuses to run as root, so root runs it as another user: user and group id.
     user: Option<(u32, u32)>,
 }
 

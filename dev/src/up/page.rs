@@ -1,4 +1,4 @@
-//! What `cargo dev up` prints when everything runs: lines to paste into another terminal.
+//! The text that `cargo dev up` prints when everything runs: commands to paste into another terminal.
 
 use super::Running;
 use crate::settings::Settings;

@@ -1,4 +1,4 @@
-//! While a callback is heard.
+//! Crashes while a callback is processed.
 
 use super::{Death, awaiting, came_to, decides, dies_in};
 use crate::support::*;
@@ -27,7 +27,7 @@ async fn asked(death: Death, status: PaymentStatus, outcome: Outcome) {
     death.awaits(&app, CallName::Payment, told).await.dies(&mut app).await;
     app.read(document.id()).await.assert_is("PENDING", "awaiting_payment");
     app.store.expire(document.id()).await;
-    app.come_to_rest().await;
+    app.quiesce().await;
     came_to(app, &document, outcome).await;
 }
 

@@ -48,8 +48,8 @@ async fn payment_is_asked_after_a_refund(death: Death) {
 }
 
 async fn dies_when_it_asks(app: &mut App, death: Death, asked: CallName) {
-    assert_ne!(app.left_to_do().await, "", "what became of the call is not known yet");
-    app.make_due().await;
+    assert_ne!(app.pending_work().await, "", "what became of the call is not known yet");
+    app.expire_waits().await;
     let sweep = asks(app, "/internal/sweep".into());
     death.awaits(app, asked, sweep).await.dies(app).await;
 }

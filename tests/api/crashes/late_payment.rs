@@ -16,7 +16,7 @@ dies_in!(
 async fn expired(app: &App) -> Document {
     let document = awaiting(app).await;
     app.store.expire(document.id()).await;
-    app.come_to_rest().await;
+    app.quiesce().await;
     assert_eq!(app.outcome(document.id()).await, Outcome::cancelled(Some(PaymentStatus::Pending)));
     document
 }
@@ -38,7 +38,7 @@ async fn payment_is_asked(death: Death) {
     death.awaits(&app, CallName::Payment, paid).await.dies(&mut app).await;
     let again = app.call_back(document.id(), document.payment_id(), "SUCCESS").await;
     assert_eq!(again.status, 200, "{again:?}");
-    app.come_to_rest().await;
+    app.quiesce().await;
     came_to(app, &document, confirmed_after_all()).await;
 }
 
@@ -65,7 +65,7 @@ async fn paid(death: Death, call: CallName) {
 async fn the_money_goes_back_because_we_sold_the_seats(death: Death) {
     let mut app = Spawn::new().payment_mode(Mode::Pending).start().await;
     let document = expired(&app).await;
-    app.payments_will(Mode::Succeed).await;
+    app.set_payment_mode(Mode::Succeed).await;
     let buyer = app.place(&order(&[1]).user(7)).await.created();
     let paid = decides(&app, &document, PaymentStatus::Success);
     death.awaits(&app, CallName::Refund, paid).await.dies(&mut app).await;

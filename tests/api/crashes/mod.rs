@@ -77,7 +77,7 @@ impl Death {
         };
         let fault = app.fault(stall(call, NEVER_MS, effect).after(after)).await;
         let client = tokio::spawn(async move { drop(cause.await) });
-        app.is_disturbed(fault).await;
+        app.until_fault_hit(fault).await;
         Doomed { client }
     }
 }
@@ -90,12 +90,12 @@ impl Doomed {
         app.peers.clear_calls().await.expect("the sandbox answers");
         app.hosts[0].start_again().await.expect("the host starts again");
         self.client.await.expect("the client does not mind");
-        app.come_to_rest().await;
+        app.quiesce().await;
     }
 }
 
 /// The order that a client is about to place.
-struct Wanted(Placing);
+struct Wanted(OrderRequest);
 
 impl Wanted {
     /// Seat 1.
@@ -105,8 +105,8 @@ impl Wanted {
 
     /// A client that places it.
     fn placed(&self, app: &App) -> impl Future<Output = ()> + Send + use<> {
-        let (caller, placing) = (app.caller(0), self.0.clone());
-        async move { drop(caller.place(&placing).await) }
+        let (detached_client, order_request) = (app.detached_client(0), self.0.clone());
+        async move { drop(detached_client.place(&order_request).await) }
     }
 
     /// It has come to this, and the client that asks again is told so.
@@ -132,8 +132,8 @@ fn decides(app: &App, order: &Document, status: PaymentStatus) -> impl Future<Ou
 
 /// A client asks for something without a body.
 fn asks(app: &App, path: String) -> impl Future<Output = ()> + Send + use<> {
-    let caller = app.caller(0);
-    async move { drop(caller.post(&path).await) }
+    let detached_client = app.detached_client(0);
+    async move { drop(detached_client.post(&path).await) }
 }
 
 /// It has come to this.

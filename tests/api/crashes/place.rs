@@ -23,7 +23,7 @@ async fn the_event_is_read(death: Death) {
     let again = app.place(&wanted.0).await;
     assert!(!again.is_replayed());
     again.created();
-    app.come_to_rest().await;
+    app.quiesce().await;
     wanted.came_to(app, Outcome::confirmed()).await;
 }
 

@@ -32,7 +32,7 @@ async fn the_buyer_is_told(death: Death) {
 async fn confirmed() -> (App, Document) {
     let app = spawn().await;
     let document = app.place(&order(&[1])).await.created();
-    app.come_to_rest().await;
+    app.quiesce().await;
     assert_eq!(app.outcome(document.id()).await, Outcome::confirmed());
     (app, document)
 }
@@ -52,7 +52,7 @@ async fn payment_is_asked_about_a_charge_back(death: Death) {
     death.awaits(&app, CallName::Payment, charge_back).await.dies(&mut app).await;
     let again = app.call_back(document.id(), document.payment_id(), "REFUNDED").await;
     assert_eq!(again.status, 200, "{again:?}");
-    app.come_to_rest().await;
+    app.quiesce().await;
     came_to(app, &document, Outcome::refunded()).await;
 }
 

@@ -17,7 +17,7 @@ async fn while_orders_are_placed<T>(app: &App, work: impl AsyncFnOnce(&AtomicUsi
     let client = async || {
         while !done.load(Ordering::Relaxed) {
             let seat = seat.fetch_add(1, Ordering::Relaxed) as i64;
-            let document = app.place(&order(&[seat])).await.created_or_under_way();
+            let document = app.place(&order(&[seat])).await.created_or_accepted();
             app.read(document.id()).await;
             placed.fetch_add(1, Ordering::Relaxed);
         }
@@ -33,7 +33,7 @@ async fn while_orders_are_placed<T>(app: &App, work: impl AsyncFnOnce(&AtomicUsi
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_go_on_while_the_functions_are_replaced() {
-    let app = Spawn::new().copies(2).start().await;
+    let app = Spawn::new().replicas(2).start().await;
     let replaced = while_orders_are_placed(&app, async |placed| {
         let mut replaced = 0;
         while replaced < 20 || placed.load(Ordering::Relaxed) < 60 {

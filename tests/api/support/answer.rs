@@ -1,4 +1,4 @@
-//! An answer, and what is true of every answer.
+//! An HTTP response, and the assertions that hold for every one.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -31,7 +31,7 @@ impl Answer {
         body: Vec<u8>,
     ) -> Answer {
         let answer = Answer { status, headers, body, method, path };
-        answer.check_frame();
+        answer.check_framing();
         answer
     }
 
@@ -67,7 +67,7 @@ impl Answer {
         Document::checked(self.json(status))
     }
 
-    /// An order was placed: its document.
+    /// 201 Created: the order's document.
     #[track_caller]
     pub fn created(&self) -> Document {
         let document = self.document(201);
@@ -77,9 +77,9 @@ impl Answer {
         document
     }
 
-    /// An order exists, but a peer is slow or down: its document.
+    /// 202 Accepted: the order exists, but a peer is slow or down. Its document.
     #[track_caller]
-    pub fn under_way(&self) -> Document {
+    pub fn accepted(&self) -> Document {
         let document = self.document(202);
         let path = format!("/v1/orders/{}", document.id());
         assert_eq!(self.header("location"), Some(path.as_str()));
@@ -89,8 +89,8 @@ impl Answer {
 
     /// A placed order, whether it needs more time or not.
     #[track_caller]
-    pub fn created_or_under_way(&self) -> Document {
-        if self.status == 202 { self.under_way() } else { self.created() }
+    pub fn created_or_accepted(&self) -> Document {
+        if self.status == 202 { self.accepted() } else { self.created() }
     }
 
     /// Whether this answer was given before.
@@ -161,7 +161,7 @@ impl Answer {
 
     /// The length is stated, the request has an id, and JSON is compact, whatever the answer is.
     #[track_caller]
-    fn check_frame(&self) {
+    fn check_framing(&self) {
         let shown = format!("{} {}: {} {:?}", self.method, self.path, self.status, self.headers);
         assert_eq!(self.header("transfer-encoding"), None, "{shown}");
         if self.status != 304 {

@@ -1,4 +1,4 @@
-//! The running service with all that it needs, and how a test talks to it.
+//! The running service with its dependencies, and the requests of a test.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use super::answer::Answer;
 use super::black_hole::BlackHole;
 use super::database::Store;
 use super::document::Document;
-use super::placing::Placing;
+use super::order_request::OrderRequest;
 use super::poll::eventually;
 use super::request::Request;
 use super::shared;
@@ -24,7 +24,7 @@ use reqwest::Method;
 pub struct App {
     /// The host processes; most tests have one.
     pub hosts: Vec<Host>,
-    /// Tells the sandbox peers what to do, and asks them what happened.
+    /// Control API of the sandbox peers.
     pub peers: Control,
     /// The database.
     pub store: Store,
@@ -40,14 +40,14 @@ pub struct App {
 }
 
 impl App {
-    /// A request to the first copy.
+    /// A request to the first replica.
     pub fn request(&self, method: Method, path: &str) -> Request {
         self.request_to(0, method, path)
     }
 
-    /// A request to one of the copies.
-    pub fn request_to(&self, copy: usize, method: Method, path: &str) -> Request {
-        Request::new(&self.client, &self.hosts[copy].base_url, method, path)
+    /// A request to one of the replicas.
+    pub fn request_to(&self, replica: usize, method: Method, path: &str) -> Request {
+        Request::new(&self.client, &self.hosts[replica].base_url, method, path)
     }
 
     /// `GET`, answered in whatever way.
@@ -55,19 +55,19 @@ impl App {
         self.request(Method::GET, path).send().await
     }
 
-    /// Places an order with the first copy.
-    pub async fn place(&self, placing: &Placing) -> Answer {
-        self.place_at(0, placing).await
+    /// Places an order with the first replica.
+    pub async fn place(&self, order_request: &OrderRequest) -> Answer {
+        self.place_at(0, order_request).await
     }
 
-    /// Places an order with one of the copies.
-    pub async fn place_at(&self, copy: usize, placing: &Placing) -> Answer {
-        placing.request(self, copy).send().await
+    /// Places an order with one of the replicas.
+    pub async fn place_at(&self, replica: usize, order_request: &OrderRequest) -> Answer {
+        order_request.request(self, replica).send().await
     }
 
-    /// A client of one of the copies that goes its own way, in a task of its own, whatever becomes of the host.
-    pub fn caller(&self, copy: usize) -> Caller {
-        Caller { client: self.client.clone(), base_url: self.hosts[copy].base_url.clone() }
+    /// An HTTP client for a spawned task, which may outlive the host of its replica.
+    pub fn detached_client(&self, replica: usize) -> DetachedClient {
+        DetachedClient { client: self.client.clone(), base_url: self.hosts[replica].base_url.clone() }
     }
 
     /// Waits until reads of this order are answered by every instance again, after the database was away: for a second at most
@@ -96,8 +96,8 @@ impl App {
     }
 
     /// The id of the order that this request placed, whatever became of its answer.
-    pub async fn id_of(&self, placing: &Placing) -> String {
-        let sql = format!("SELECT id FROM orders WHERE idempotency_key = '{}'", placing.key);
+    pub async fn id_of(&self, order_request: &OrderRequest) -> String {
+        let sql = format!("SELECT id FROM orders WHERE idempotency_key = '{}'", order_request.key);
         let id = self.store.value(&sql).await;
         id.as_str().expect("the order is stored").to_owned()
     }
@@ -108,17 +108,17 @@ impl App {
         self.request(Method::POST, "/v1/payments/callback").json(&body).send().await
     }
 
-    /// Gives an order up.
+    /// Cancels an order.
     pub async fn cancel(&self, order_id: &str) -> Answer {
         self.cancel_at(0, order_id).await
     }
 
-    /// The same with one of the copies.
-    pub async fn cancel_at(&self, copy: usize, order_id: &str) -> Answer {
-        self.request_to(copy, Method::POST, &format!("/v1/orders/{order_id}/cancel")).send().await
+    /// The same with one of the replicas.
+    pub async fn cancel_at(&self, replica: usize, order_id: &str) -> Answer {
+        self.request_to(replica, Method::POST, &format!("/v1/orders/{order_id}/cancel")).send().await
     }
 
-    /// Asks for the money back.
+    /// Requests a refund.
     pub async fn refund(&self, order_id: &str) -> Answer {
         self.request(Method::POST, &format!("/v1/orders/{order_id}/refund")).send().await
     }
@@ -129,15 +129,15 @@ impl App {
         answer["events"].as_array().expect("a list of events").clone()
     }
 
-    /// Asks a copy that runs for a sweep, with the token when there is one.
+    /// Asks a replica that runs for a sweep, with the token when there is one.
     pub async fn sweep(&self) -> Value {
         let runs = self.hosts.iter().position(|host| host.pid().is_some());
         self.sweep_at(runs.expect("a host runs")).await
     }
 
-    /// The same of one of the copies.
-    pub async fn sweep_at(&self, copy: usize) -> Value {
-        let mut request = self.request_to(copy, Method::POST, "/internal/sweep");
+    /// The same of one of the replicas.
+    pub async fn sweep_at(&self, replica: usize) -> Value {
+        let mut request = self.request_to(replica, Method::POST, "/internal/sweep");
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -149,8 +149,8 @@ impl App {
         self.sandbox.as_ref().expect("the sandbox runs until the end").url()
     }
 
-    /// A charge that this service did not ask for, as the one before it did.
-    pub async fn charge_past_the_service(&self, key: &str, body: &Value) {
+    /// Charges at Payment directly, without the service.
+    pub async fn charge_directly(&self, key: &str, body: &Value) {
         let request = self.client.post(format!("{}/payment/v1/charge", self.peers_url()));
         let request = request.header("idempotency-key", key).header("content-type", "application/json");
         let answer = request.body(body.to_string()).send().await.expect("the sandbox answers");
@@ -162,7 +162,7 @@ impl App {
         self.server.as_mut().expect("the test asked for a server of its own")
     }
 
-    /// What stands between the hosts and the database.
+    /// The fault-injecting proxy between the hosts and the database.
     pub fn black_hole(&self) -> &BlackHole {
         self.black_hole.as_ref().expect("the test asked for a database behind a black hole")
     }
@@ -172,26 +172,26 @@ impl App {
         self.dead_letters = count;
     }
 
-    /// This test brings about what a person should look at.
+    /// Allows log lines at level error, which alert an operator.
     pub fn expect_errors_in_the_log(&mut self) {
         self.may_log_errors = true;
     }
 
-    /// The end of every test: drives the service until nothing is left to do, and checks what must be true then.
+    /// The end of every test: quiesces the service and checks all invariants.
     pub async fn finish(mut self) {
-        self.come_to_rest().await;
+        self.quiesce().await;
         self.check_invariants().await;
         self.check_output();
-        self.take_down().await;
+        self.shut_down().await;
     }
 
     /// The end of a test whose service cannot work, such as one that is set up wrongly.
     pub async fn abandon(mut self) {
         self.check_output();
-        self.take_down().await;
+        self.shut_down().await;
     }
 
-    async fn take_down(&mut self) {
+    async fn shut_down(&mut self) {
         for host in &mut self.hosts {
             host.kill();
         }
@@ -205,18 +205,18 @@ impl App {
     }
 }
 
-/// See [`App::caller`].
+/// See [`App::detached_client`].
 #[derive(Clone)]
-pub struct Caller {
+pub struct DetachedClient {
     client: reqwest::Client,
     base_url: String,
 }
 
-impl Caller {
+impl DetachedClient {
     /// Places an order with a service that may be gone.
-    pub async fn place(&self, placing: &Placing) -> Result<Answer, reqwest::Error> {
+    pub async fn place(&self, order_request: &OrderRequest) -> Result<Answer, reqwest::Error> {
         let request = Request::new(&self.client, &self.base_url, Method::POST, "/v1/orders");
-        request.header("idempotency-key", &placing.key).json(&placing.body).try_send().await
+        request.header("idempotency-key", &order_request.key).json(&order_request.body).try_send().await
     }
 
     /// Asks a service that may be gone for something without a body.

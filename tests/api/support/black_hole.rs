@@ -1,4 +1,4 @@
-//! A TCP proxy that can become a black hole: what is sent into it is taken and leads nowhere, as behind a firewall that drops.
+//! A fault-injecting TCP proxy: as a black hole it accepts bytes and drops them, like a firewall with a drop rule.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,27 +8,27 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// The proxy. It ends when this is dropped.
+/// The proxy. It stops when this is dropped.
 pub struct BlackHole {
     /// Its port on 127.0.0.1.
     pub port: u16,
-    swallows: Arc<AtomicBool>,
+    is_dropping: Arc<AtomicBool>,
     accepting: JoinHandle<()>,
 }
 
 impl BlackHole {
-    /// A proxy to a port of 127.0.0.1, which passes everything on for now.
+    /// Starts a proxy to a port of 127.0.0.1 that forwards everything at first.
     pub async fn before(port: u16) -> BlackHole {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let own_port = listener.local_addr().expect("an address").port();
-        let swallows = Arc::new(AtomicBool::new(false));
-        let accepting = tokio::spawn(accept(listener, port, swallows.clone()));
-        BlackHole { port: own_port, swallows, accepting }
+        let is_dropping = Arc::new(AtomicBool::new(false));
+        let accepting = tokio::spawn(accept(listener, port, is_dropping.clone()));
+        BlackHole { port: own_port, is_dropping, accepting }
     }
 
-    /// Begins or ends to swallow. A connection that has lost something meanwhile is closed when the next byte comes.
-    pub fn swallow(&self, swallows: bool) {
-        self.swallows.store(swallows, Ordering::SeqCst);
+    /// Starts or stops dropping bytes. A connection that has lost bytes is closed at the next one.
+    pub fn drop_bytes(&self, is_dropping: bool) {
+        self.is_dropping.store(is_dropping, Ordering::SeqCst);
     }
 }
 
@@ -38,29 +38,29 @@ impl Drop for BlackHole {
     }
 }
 
-async fn accept(listener: TcpListener, port: u16, swallows: Arc<AtomicBool>) {
+async fn accept(listener: TcpListener, port: u16, is_dropping: Arc<AtomicBool>) {
     while let Ok((client, _)) = listener.accept().await {
-        let swallows = swallows.clone();
+        let is_dropping = is_dropping.clone();
         tokio::spawn(async move {
             let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
             let ((from_client, to_client), (from_server, to_server)) =
                 (client.into_split(), server.into_split());
             tokio::select! {
-                () = pass_on(from_client, to_server, &swallows) => {}
-                () = pass_on(from_server, to_client, &swallows) => {}
+                () = forward(from_client, to_server, &is_dropping) => {}
+                () = forward(from_server, to_client, &is_dropping) => {}
             }
         });
     }
 }
 
-/// Passes bytes on until one side closes, or something was swallowed and the proxy works again.
-async fn pass_on(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, swallows: &AtomicBool) {
+/// Forwards bytes until one side closes, or until the first byte after dropped ones.
+async fn forward(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, is_dropping: &AtomicBool) {
     let mut buffer = vec![0; 16 * 1024];
-    let mut has_lost = false;
+    let mut has_dropped = false;
     while let Ok(n @ 1..) = from.read(&mut buffer).await {
-        if swallows.load(Ordering::SeqCst) {
-            has_lost = true;
-        } else if has_lost || to.write_all(&buffer[..n]).await.is_err() {
+        if is_dropping.load(Ordering::SeqCst) {
+            has_dropped = true;
+        } else if has_dropped || to.write_all(&buffer[..n]).await.is_err() {
             return;
         }
     }

@@ -1,4 +1,4 @@
-//! A look behind the service: its database.
+//! The test's database connection: runs SQL, expires orders, blocks claims.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens nothing yet.
+    /// Connects at the first statement.
     pub fn new(database: Database) -> Store {
         Store { database, client: Mutex::new(None) }
     }
@@ -63,8 +63,8 @@ impl Store {
         self.end(&["expires_at", "hold_until", "due_at", "in_flight_until"], order_id).await;
     }
 
-    /// All orders have been due for so long, such as `11 minutes`, and whoever claims one gets nothing.
-    pub async fn let_nobody_claim(&self, due_for: &str) {
+    /// Makes all orders overdue by an interval such as `11 minutes`, and installs a trigger that blocks every claim.
+    pub async fn block_claims(&self, due_for: &str) {
         self.run(&format!(
             "CREATE FUNCTION nobody_claims() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
              UPDATE orders SET due_at = timezone('utc', clock_timestamp()) - interval '{due_for}';
@@ -73,8 +73,8 @@ impl Store {
         .await;
     }
 
-    /// Ends [`Store::let_nobody_claim`].
-    pub async fn let_all_claim(&self) {
+    /// Ends [`Store::block_claims`].
+    pub async fn unblock_claims(&self) {
         self.run("DROP TRIGGER nobody_claims ON orders").await;
     }
 

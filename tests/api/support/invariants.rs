@@ -1,4 +1,4 @@
-//! What must be true of every database and its peers when nothing is left to do, whatever has happened.
+//! Invariants of the database and the peers after the service has quiesced.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::app::App;
 use super::logs;
 
-/// The orders that this service placed; those that it inherited were made under no rules.
+/// Orders that this service placed; inherited ones (without a request hash) have no invariants.
 const ORDERS: &str = "
     SELECT o.id, o.status, o.phase, o.seats, o.user_id, o.event_id, o.currency, o.version,
            o.subtotal_cents, o.tax_cents, o.total_cents, o.payment_id, o.payment_status,
@@ -44,7 +44,7 @@ impl App {
         check_seats(&orders, &sandbox);
         for order in &orders {
             check_refund(order, payments.get(order["id"].as_str().unwrap_or_default()).copied());
-            check_rest(order);
+            check_quiescent(order);
         }
         self.check_counts().await;
 
@@ -146,7 +146,7 @@ fn check_refund(order: &Value, payment: Option<&Payment>) {
 
 /// An order at rest is asked about exactly as long as its payment is undecided, and nobody has to look at it.
 #[track_caller]
-fn check_rest(order: &Value) {
+fn check_quiescent(order: &Value) {
     assert_eq!(order["payment_unsure"], false, "{order}");
     let undecided = order["phase"] == "done" && order["payment_status"] == "PENDING";
     assert_eq!(order["watched"], undecided, "{order}");

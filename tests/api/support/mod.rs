@@ -1,44 +1,44 @@
-//! What a test gets. `spawn().await` is a database, a host process with the component, and the four sandbox peers, all
-//! for this test alone and on free ports; `app.finish().await` at its end proves that nothing is left to do and that
-//! orders, money and seats agree.
+//! The test fixture. `spawn().await` starts a database, a host process with the component, and the four sandbox peers, all
+//! for this test alone and on free ports; `app.finish().await` at its end quiesces the service and checks the invariants of
+//! orders, money and seats.
 //!
-//! In reading order: [`spawn`] puts it together from what [`shared`] has once per process, [`app`] sends requests,
-//! [`placing`] says what to order, [`answer`] and [`document`] check what comes back, [`database`] looks behind it,
-//! [`rest`] drives the service until nothing is left to do and [`invariants`] says what must be true then.
+//! In reading order: [`spawn`] builds it from the fixtures that are [`shared`] by the process, [`app`] sends requests,
+//! [`order_request`] builds orders, [`answer`] and [`document`] check responses, [`database`] runs SQL, [`quiesce`] drives
+//! the service until no work is pending, and [`invariants`] are checked then.
 
 mod answer;
 mod app;
 mod black_hole;
 mod database;
 mod document;
-mod frozen;
 mod invariants;
 pub mod logs;
 mod operator;
+mod order_request;
 mod outcome;
 mod peers;
-mod placing;
 mod poll;
-pub mod raw;
+mod quiesce;
+pub mod raw_http;
 mod request;
-mod rest;
 mod shared;
 mod spawn;
+mod suspended_processes;
 pub mod webhook;
 
 pub use answer::Answer;
-pub use app::{App, Caller};
+pub use app::{App, DetachedClient};
 pub use database::Store;
 pub use document::Document;
-pub use frozen::signal;
 pub use operator::TOKEN;
+pub use order_request::{OrderRequest, order};
 pub use outcome::{Outcome, Seats};
 pub use peers::{fail, garbage, garbage_with, seat_of_somebody, seat_sold_to, stall};
-pub use placing::{Placing, order};
-pub use poll::{Patience, eventually};
+pub use poll::{PollDeadline, eventually};
 pub use request::Request;
 pub use shared::{build, empty_database, server};
 pub use spawn::{Spawn, spawn};
+pub use suspended_processes::signal;
 
 pub use order_dev::peers::{
     Action, CallName, FaultRule, Matching, Mode, Moment, PaymentStatus, Peer, Peers, SeatSpec, SeatStatus,

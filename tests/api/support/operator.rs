@@ -1,4 +1,4 @@
-//! What an operator does.
+//! The operator's requests: stuck work and redrive.
 
 use reqwest::Method;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Where one order has come to, everywhere: with us, at Seating, at Payment, and at Notification.
+//! The final state of one order across all systems: the service, Seating, Payment and Notification.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use order_dev::peers::{PaymentStatus, SeatStatus};
 
 use super::app::App;
 
-/// One order, as everybody has it.
+/// The state of one order across all systems.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     /// The order's status.
@@ -90,7 +90,7 @@ impl Outcome {
 }
 
 impl App {
-    /// Where this order has come to.
+    /// Collects the state of an order.
     pub async fn outcome(&self, order_id: &str) -> Outcome {
         let document = self.read(order_id).await;
         let sandbox = self.peers.state().await.expect("the sandbox's state");

@@ -1,4 +1,4 @@
-//! Short ways to tell the sandbox peers what to do, and to ask them what happened. For the rest there is `app.peers`.
+//! Shortcuts to the control API of the sandbox peers, which is `app.peers`.
 
 use order_dev::peers::{
     Action, CallName, CallbackRecord, FaultRule, Matching, Mode, Moment, Payment, PaymentStatus, Peer,
@@ -11,18 +11,18 @@ use super::document::Document;
 use super::poll::eventually;
 
 impl App {
-    /// Adds a fault.
+    /// Adds a fault rule.
     pub async fn fault(&self, rule: FaultRule) -> u64 {
         self.peers.add_fault(rule).await.expect("a fault")
     }
 
-    /// Takes a fault away.
-    pub async fn mend(&self, fault: u64) {
+    /// Removes a fault rule.
+    pub async fn remove_fault(&self, fault: u64) {
         self.peers.remove_fault(fault).await.expect("the fault is there");
     }
 
-    /// Waits until a fault disturbs its first call.
-    pub async fn is_disturbed(&self, fault: u64) {
+    /// Waits until a fault rule has its first hit.
+    pub async fn until_fault_hit(&self, fault: u64) {
         let disturbed = async || self.peers.fault_hits(fault).await.expect("the fault is there") > 0;
         eventually("the call is disturbed", async || disturbed().await.then_some(())).await;
     }
@@ -43,8 +43,8 @@ impl App {
         calls.counts.get(call).copied().unwrap_or(0)
     }
 
-    /// Whether such a call has not been answered yet.
-    pub async fn is_called(&self, call: CallName) -> bool {
+    /// Whether such a call is open.
+    pub async fn has_open_call(&self, call: CallName) -> bool {
         let calls = self.peers.calls().await.expect("the calls");
         calls.of(call).any(|call| call.took_ms.is_none())
     }
@@ -55,7 +55,7 @@ impl App {
         calls.of(call).filter(|call| call.took_ms.is_some()).count()
     }
 
-    /// Nobody was called since the last `clear_calls`.
+    /// No peer was called since the last `clear_calls`.
     pub async fn assert_no_calls(&self) {
         let calls = self.peers.calls().await.expect("the calls");
         assert!(calls.calls.is_empty(), "{calls:?}");
@@ -76,13 +76,13 @@ impl App {
         self.peers.put_event(id, status).await.expect("the event is taken");
     }
 
-    /// What becomes of all charges from now on.
-    pub async fn payments_will(&self, mode: Mode) {
+    /// Sets the outcome of all charges from now on.
+    pub async fn set_payment_mode(&self, mode: Mode) {
         self.peers.payment_mode(mode).await.expect("the mode is taken");
     }
 
-    /// What becomes of one user's charges from now on.
-    pub async fn payments_of_user_will(&self, user: i64, mode: Mode) {
+    /// Sets the outcome of one user's charges from now on.
+    pub async fn set_payment_mode_of_user(&self, user: i64, mode: Mode) {
         let only = Matching { user_id: Some(user), ..Matching::default() };
         let done = self.peers.payment_mode_for(only, mode).await;
         done.expect("the mode is taken");
@@ -97,7 +97,7 @@ impl App {
         record
     }
 
-    /// Decides an order's payment and tells nobody.
+    /// Settles an order's payment without a callback.
     pub async fn settle_silently(&self, order: &Document, status: PaymentStatus) -> Payment {
         let settled = self.peers.settle_silently(order.id(), status).await;
         settled.expect("the order has a payment").payment

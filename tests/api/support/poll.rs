@@ -1,34 +1,34 @@
-//! Waiting without sleeping for a fixed time.
+//! Polling with a deadline, instead of sleeping for a fixed time.
 
 use std::time::{Duration, Instant};
 
-/// Far longer than anything here takes: it only ends a test that would never end.
+/// Timeout of a poll, far longer than anything takes: it only ends a test that hangs.
 const LIMIT: Duration = Duration::from_secs(90);
 
-/// Looks again and again until there is something to see.
+/// Polls until there is a value; panics at the deadline.
 pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let patience = Patience::until(what);
+    let poll_deadline = PollDeadline::until(what);
     loop {
         if let Some(seen) = look().await {
             return seen;
         }
-        patience.wait().await;
+        poll_deadline.wait().await;
     }
 }
 
-/// The same for a loop that is written out.
-pub struct Patience<'a> {
+/// The deadline and interval of [`eventually`], for a loop that is written out.
+pub struct PollDeadline<'a> {
     what: &'a str,
     deadline: Instant,
 }
 
-impl<'a> Patience<'a> {
-    /// Waits for this to happen.
-    pub fn until(what: &'a str) -> Patience<'a> {
-        Patience { what, deadline: Instant::now() + LIMIT }
+impl<'a> PollDeadline<'a> {
+    /// Starts the timeout; `what` is named in the panic.
+    pub fn until(what: &'a str) -> PollDeadline<'a> {
+        PollDeadline { what, deadline: Instant::now() + LIMIT }
     }
 
-    /// A moment, until the next look.
+    /// Sleeps for one poll interval; panics at the deadline.
     pub async fn wait(&self) {
         assert!(Instant::now() < self.deadline, "this never came to be: {}", self.what);
         tokio::time::sleep(Duration::from_millis(20)).await;

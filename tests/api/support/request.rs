@@ -1,4 +1,4 @@
-//! A request that is being made up.
+//! Builder of HTTP requests.
 
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder};
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::answer::Answer;
 
-/// One request, about to be sent.
+/// A request before it is sent.
 pub struct Request {
     builder: RequestBuilder,
     method: Method,

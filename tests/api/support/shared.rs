@@ -1,4 +1,4 @@
-//! What all tests of this process share: the built component and host, and one PostgreSQL server.
+//! Fixtures that all tests of the process share: the built component and host, and one PostgreSQL server.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,4 +1,4 @@
-//! Puts an [`App`] together.
+//! Builder of the test fixture [`App`].
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ pub async fn spawn() -> App {
 pub struct Spawn {
     variables: BTreeMap<String, String>,
     mode: Mode,
-    copies: usize,
+    replicas: usize,
     own_postgres: bool,
     inherited: Option<String>,
     sandbox_port: u16,
@@ -39,7 +39,7 @@ impl Spawn {
         Spawn {
             variables: BTreeMap::from([tax]),
             mode: Mode::Succeed,
-            copies: 1,
+            replicas: 1,
             own_postgres: false,
             inherited: None,
             sandbox_port: 0,
@@ -54,14 +54,14 @@ impl Spawn {
         self
     }
 
-    /// What becomes of charges.
+    /// Sets the outcome of charges.
     pub fn payment_mode(self, mode: Mode) -> Spawn {
         Spawn { mode, ..self }
     }
 
     /// So many hosts on one database. Payment calls the last one back.
-    pub fn copies(self, copies: usize) -> Spawn {
-        Spawn { copies, ..self }
+    pub fn replicas(self, replicas: usize) -> Spawn {
+        Spawn { replicas, ..self }
     }
 
     /// A PostgreSQL server for this test alone, which it may stop.
@@ -112,8 +112,8 @@ impl Spawn {
 
         let log_dir = fresh_log_dir();
         let mut hosts = Vec::new();
-        for copy in 1..=self.copies {
-            let log_dir = log_dir.join(format!("copy-{copy}"));
+        for replica in 1..=self.replicas {
+            let log_dir = log_dir.join(format!("copy-{replica}"));
             let options = host::Options {
                 manifest: order_dev::repo_root().join("spin.toml"),
                 variables: variables.clone(),

@@ -1,14 +1,14 @@
-//! What must be true of every state.
+//! Properties: safety (invariants of every state) and liveness.
 
-pub mod settle;
+pub mod liveness;
 
-use super::order::{Issued, No, When};
+use super::order::{Issued, OrderIndex, When};
 use super::rules::Model;
-use super::world::{Flying, Next, Seat, Who, World};
+use super::state::{InFlightRequest, ModelState, NextBuyer, Seat, SeatOwner};
 use order_service::domain::order::{PaymentStatus, Phase, Status};
 
 /// A property of one order in one state.
-type OfOrder = (&'static str, fn(&World, No) -> bool);
+type OfOrder = (&'static str, fn(&ModelState, OrderIndex) -> bool);
 
 /// Seats, by Seating's own account.
 pub const ALLOCATED: &str = "a confirmed order's seat is allocated to it";
@@ -19,20 +19,20 @@ pub const REFUNDED_ONCE: &str = "money goes back at most once";
 /// In every state, at every moment.
 pub const ALWAYS: &[OfOrder] = &[
     ("valid tickets are for a seat that the order has claimed", |w, o| {
-        w.rows[o].tickets != Issued::Valid || w.claim == Some(Who::Order(o))
+        w.rows[o].tickets != Issued::Valid || w.claim == Some(SeatOwner::Order(o))
     }),
     (ALLOCATED, |w, o| {
         !(w.rows[o].status == Status::Confirmed && w.rows[o].phase == Phase::Done)
-            || w.seat == Seat::Allocated(Who::Order(o))
+            || w.seat == Seat::Allocated(SeatOwner::Order(o))
     }),
     (CANCELLED, |w, o| {
         !w.cancelled[o] || w.rows[o].status != Status::Confirmed && w.rows[o].tickets == Issued::None
     }),
-    (REFUNDED_ONCE, |w, o| w.pays[o].refunds <= 1),
+    (REFUNDED_ONCE, |w, o| w.payments[o].refunds <= 1),
     ("tickets are valid only while the order is confirmed and paid", |w, o| {
         w.rows[o].tickets != Issued::Valid
             || w.rows[o].status == Status::Confirmed
-                && (w.pays[o].status == Some(PaymentStatus::Success) || w.pays[o].charged_back)
+                && (w.payments[o].status == Some(PaymentStatus::Success) || w.payments[o].charged_back)
     }),
     ("an order is due, or done", |w, o| {
         !w.rows[o].placed || w.rows[o].phase == Phase::Done || w.rows[o].when != When::Never
@@ -45,19 +45,19 @@ pub const ALWAYS: &[OfOrder] = &[
             || (w.rows[o].payment == Some(PaymentStatus::Success)) == (w.rows[o].tickets == Issued::Valid)
     }),
     ("at rest: a dead order has no claims", |w, o| {
-        w.rows[o].phase != Phase::Done || !w.rows[o].dead() || w.claim != Some(Who::Order(o))
+        w.rows[o].phase != Phase::Done || !w.rows[o].dead() || w.claim != Some(SeatOwner::Order(o))
     }),
     ("at rest: nobody's seat is a dead order's at Seating", |w, o| {
         let works = w.holders.iter().flatten().any(|holder| holder.order == o);
-        let lands = w.flying.iter().flatten().any(|one: &Flying| one.order == o);
+        let lands = w.in_flight_requests.iter().flatten().any(|one: &InFlightRequest| one.order == o);
         works
             || lands
             || w.rows[o].phase != Phase::Done
             || !w.rows[o].dead()
-            || w.seat != Seat::Allocated(Who::Order(o))
+            || w.seat != Seat::Allocated(SeatOwner::Order(o))
     }),
     ("an order that is alive has its claim", |w, o| {
-        !w.rows[o].placed || w.rows[o].dead() || w.claim == Some(Who::Order(o))
+        !w.rows[o].placed || w.rows[o].dead() || w.claim == Some(SeatOwner::Order(o))
     }),
 ];
 
@@ -67,18 +67,18 @@ pub const NEXT_BUYER: &str = "the next buyer's seat is its own";
 pub const NOTHING_WRONG: &str = "the service's own errors do not happen";
 
 /// The first property that does not hold.
-pub fn broken(model: &Model, world: &World) -> Option<&'static str> {
-    let untouched = match world.next {
-        Next::Reserved => matches!(world.seat, Seat::Reserved { who: Who::Next, .. }),
-        Next::Sold => world.seat == Seat::Allocated(Who::Next),
-        Next::Waits | Next::Claimed | Next::Gone => true,
+pub fn broken(model: &Model, state: &ModelState) -> Option<&'static str> {
+    let untouched = match state.next {
+        NextBuyer::Reserved => matches!(state.seat, Seat::Reserved { owner: SeatOwner::NextBuyer, .. }),
+        NextBuyer::Sold => state.seat == Seat::Allocated(SeatOwner::NextBuyer),
+        NextBuyer::Waits | NextBuyer::Claimed | NextBuyer::Gone => true,
     };
     if !untouched {
         return Some(NEXT_BUYER);
     }
-    if world.wrong.is_some() {
+    if state.wrong.is_some() {
         return Some(NOTHING_WRONG);
     }
-    let of_order = |o| ALWAYS.iter().find(move |(_, holds)| !holds(world, o)).map(|(name, _)| *name);
+    let of_order = |o| ALWAYS.iter().find(move |(_, holds)| !holds(state, o)).map(|(name, _)| *name);
     (0..model.orders).find_map(of_order)
 }

@@ -1,123 +1,130 @@
-//! What happens to somebody at work, and to requests that nobody waits for any more.
+//! Steps of lease holders, and of abandoned requests in flight.
 
 use super::{Step, Steps, push};
-use crate::order::Ev;
+use crate::order::ModelEvent;
 use crate::peers;
 use crate::rules::Model;
-use crate::world::{At, Deed, Holder, Seat, World};
+use crate::state::{Holder, ModelState, PeerRequest, ProgramCounter, Seat};
 
-pub fn holder_steps(model: &Model, world: &World, h: usize, steps: &mut Steps) {
-    let Some(Holder { order, at, .. }) = world.holders[h] else { return };
-    if let At::Store(ev) = at {
-        push(steps, world, Step::Store { order, ev }, |w| {
+pub fn holder_steps(model: &Model, state: &ModelState, h: usize, steps: &mut Steps) {
+    let Some(Holder { order, pc, .. }) = state.holders[h] else { return };
+    if let ProgramCounter::Store(ev) = pc {
+        push(steps, state, Step::Store { order, ev }, |w| {
             model.store(w, h);
         });
     } else {
-        let charges = if at == At::Charge { peers::charges(&world.pays[order]) } else { &[None] };
+        let charges =
+            if pc == ProgramCounter::Charge { peers::charges(&state.payments[order]) } else { &[None] };
         for &charged in charges {
-            push(steps, world, Step::Answer { order, at, charged, dear: false }, |w| {
+            push(steps, state, Step::Answer { order, pc, charged, dear: false }, |w| {
                 model.answer(w, h, charged, false);
             });
         }
-        if model.refusals && at == (At::Reserve { first: true }) && world.seat == Seat::Free {
-            push(steps, world, Step::Answer { order, at, charged: None, dear: true }, |w| {
+        if model.refusals && pc == (ProgramCounter::Reserve { first: true }) && state.seat == Seat::Free {
+            push(steps, state, Step::Answer { order, pc, charged: None, dear: true }, |w| {
                 model.answer(w, h, None, true);
             });
         }
     }
-    if world.left.crashes > 0 {
-        push(steps, world, Step::Crash { order, at }, |w| {
+    if state.left.crashes > 0 {
+        push(steps, state, Step::Crash { order, pc }, |w| {
             w.left.crashes -= 1;
-            if let (Some(gone), Some(deed)) = (w.holders[h].take(), deed(at))
-                && !(model.careless_refunds && deed == Deed::Refund)
+            if let (Some(gone), Some(request)) = (w.holders[h].take(), request(pc))
+                && !(model.careless_refunds && request == PeerRequest::Refund)
             {
-                w.forget(&gone, deed);
+                w.abandon(&gone, request);
             }
         });
     }
-    if world.left.faults > 0 && !matches!(at, At::Store(_)) {
-        silence_steps(model, world, h, steps);
+    if state.left.faults > 0 && !matches!(pc, ProgramCounter::Store(_)) {
+        silence_steps(model, state, h, steps);
     }
 }
 
 /// A request without an answer, or with one that says nothing.
-fn silence_steps(model: &Model, world: &World, h: usize, steps: &mut Steps) {
-    let Some(Holder { order, at, .. }) = world.holders[h] else { return };
-    let silent = |w: &mut World, may_land| {
+fn silence_steps(model: &Model, state: &ModelState, h: usize, steps: &mut Steps) {
+    let Some(Holder { order, pc, .. }) = state.holders[h] else { return };
+    let silent = |w: &mut ModelState, may_land| {
         w.left.faults -= 1;
         match &mut w.holders[h] {
-            Some(holder) if holder.drives => holder.at = At::Store(Ev::Silence { may_land }),
-            Some(callback) if callback.seen.payment.is_some() => callback.at = At::Store(Ev::Unsure),
+            Some(holder) if holder.drives => {
+                holder.pc = ProgramCounter::Store(ModelEvent::Silence { may_land })
+            }
+            Some(callback) if callback.seen.payment.is_some() => {
+                callback.pc = ProgramCounter::Store(ModelEvent::Unsure)
+            }
             nobody => *nobody = None,
         }
     };
-    let deed = deed(at);
-    let at_seating = matches!(deed, Some(Deed::Reserve | Deed::Allocate | Deed::Release));
-    push(steps, world, Step::GiveUp { order, at }, |w| {
+    let request = request(pc);
+    let at_seating =
+        matches!(request, Some(PeerRequest::Reserve | PeerRequest::Allocate | PeerRequest::Release));
+    push(steps, state, Step::GiveUp { order, pc }, |w| {
         silent(w, at_seating);
-        if let (Some(holder), Some(deed)) = (world.holders[h], deed)
-            && !(model.careless_refunds && deed == Deed::Refund)
+        if let (Some(holder), Some(request)) = (state.holders[h], request)
+            && !(model.careless_refunds && request == PeerRequest::Refund)
         {
-            w.forget(&holder, deed);
+            w.abandon(&holder, request);
         }
     });
-    if deed.is_none() {
+    if request.is_none() {
         return;
     }
     // That it did not happen is told from a request that vanishes only at Seating: there `may_land` differs.
     if at_seating {
-        push(steps, world, Step::Unusable { order, at, happened: false }, |w| silent(w, false));
+        push(steps, state, Step::Unusable { order, pc, happened: false }, |w| silent(w, false));
     }
-    let charges = if at == At::Charge { peers::charges(&world.pays[order]) } else { &[None] };
+    let charges = if pc == ProgramCounter::Charge { peers::charges(&state.payments[order]) } else { &[None] };
     for &charged in charges {
-        push(steps, world, Step::Unusable { order, at, happened: true }, |w| {
+        push(steps, state, Step::Unusable { order, pc, happened: true }, |w| {
             model.answer(w, h, charged, false);
             silent(w, false);
         });
     }
 }
 
-pub fn flying_steps(model: &Model, world: &World, f: usize, steps: &mut Steps) {
-    let Some(one) = world.flying[f] else { return };
-    let (order, deed) = (one.order, one.deed);
-    push(steps, world, Step::Vanish { order, deed }, |w| w.flying[f] = None);
-    let charges = if deed == Deed::Charge { peers::charges(&world.pays[order]) } else { &[None] };
+pub fn flying_steps(model: &Model, state: &ModelState, f: usize, steps: &mut Steps) {
+    let Some(one) = state.in_flight_requests[f] else { return };
+    let (order, request) = (one.order, one.request);
+    push(steps, state, Step::Vanish { order, request }, |w| w.in_flight_requests[f] = None);
+    let charges =
+        if request == PeerRequest::Charge { peers::charges(&state.payments[order]) } else { &[None] };
     for &charged in charges {
-        push(steps, world, Step::Land { order, deed, charged }, |w| {
-            w.flying[f] = None;
-            peers::perform(model, w, order, deed, charged);
+        push(steps, state, Step::Land { order, request, charged }, |w| {
+            w.in_flight_requests[f] = None;
+            peers::perform(model, w, order, request, charged);
         });
     }
 }
 
 /// What a holder changes at a peer, or may go on to change.
-pub fn ahead(at: At) -> Option<Deed> {
-    match at {
-        At::LookThenReserve => Some(Deed::Reserve),
-        At::ListThenAllocate => Some(Deed::Allocate),
-        At::ListThenRelease | At::LookThenRelease => Some(Deed::Release),
-        At::AskThenRefund => Some(Deed::Refund),
-        at => deed(at),
+pub fn ahead(pc: ProgramCounter) -> Option<PeerRequest> {
+    match pc {
+        ProgramCounter::LookThenReserve => Some(PeerRequest::Reserve),
+        ProgramCounter::ListThenAllocate => Some(PeerRequest::Allocate),
+        ProgramCounter::ListThenRelease | ProgramCounter::LookThenRelease => Some(PeerRequest::Release),
+        ProgramCounter::AskThenRefund => Some(PeerRequest::Refund),
+        pc => request(pc),
     }
 }
 
 /// What a holder's present request changes at a peer.
-fn deed(at: At) -> Option<Deed> {
-    match at {
-        At::Reserve { .. } => Some(Deed::Reserve),
-        At::Charge => Some(Deed::Charge),
-        At::Refund => Some(Deed::Refund),
-        At::Allocate => Some(Deed::Allocate),
-        At::Release => Some(Deed::Release),
-        At::LookAtRefusal
-        | At::LookThenReserve
-        | At::Ask
-        | At::AskThenRefund
-        | At::AskAfterRefund
-        | At::ListThenAllocate
-        | At::ListAfterAllocate
-        | At::ListThenRelease
-        | At::LookThenRelease
-        | At::Store(_) => None,
+fn request(pc: ProgramCounter) -> Option<PeerRequest> {
+    match pc {
+        ProgramCounter::Reserve { .. } => Some(PeerRequest::Reserve),
+        ProgramCounter::Charge => Some(PeerRequest::Charge),
+        ProgramCounter::Refund => Some(PeerRequest::Refund),
+        ProgramCounter::Allocate => Some(PeerRequest::Allocate),
+        ProgramCounter::Release => Some(PeerRequest::Release),
+        ProgramCounter::LookAtRefusal
+        | ProgramCounter::LookThenReserve
+        | ProgramCounter::Ask
+        | ProgramCounter::AskThenRefund
+        | ProgramCounter::AskAfterRefund
+        | ProgramCounter::ListThenAllocate
+        | ProgramCounter::ListAfterAllocate
+        | ProgramCounter::ListThenRelease
+        | ProgramCounter::LookThenRelease
+        | ProgramCounter::Store(_) => None,
     }
 }

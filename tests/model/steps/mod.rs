@@ -1,92 +1,93 @@
-//! Every step that may come next: an answer, its loss, a crash, the buyer's wishes, Payment's news, and time.
+//! The transition relation: every possible next step, be it an answer, its loss, a crash, a buyer's request, a callback, or
+//! a timeout.
 
 mod holder;
 mod order;
-mod outside;
+mod environment;
 
-use super::order::{Ev, No, When};
+use super::order::{ModelEvent, OrderIndex, When};
 use super::rules::Model;
-use super::world::{At, Deed, Next, World};
+use super::state::{ModelState, NextBuyer, PeerRequest, ProgramCounter};
+use environment::{payment_steps, seat_steps};
 use holder::{flying_steps, holder_steps};
 use order::order_steps;
 use order_service::domain::order::{PaymentStatus, Phase};
-use outside::{payment_steps, seat_steps};
 
 /// A step, for the path to a violation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
     /// A request places the order.
-    Place(No),
+    Place(OrderIndex),
     /// A holder's request is answered. With what a new payment becomes.
-    Answer { order: No, at: At, charged: Option<PaymentStatus>, dear: bool },
+    Answer { order: OrderIndex, pc: ProgramCounter, charged: Option<PaymentStatus>, dear: bool },
     /// A holder gives up waiting.
-    GiveUp { order: No, at: At },
+    GiveUp { order: OrderIndex, pc: ProgramCounter },
     /// A holder gets an answer that says nothing, after the request took effect or without.
-    Unusable { order: No, at: At, happened: bool },
+    Unusable { order: OrderIndex, pc: ProgramCounter, happened: bool },
     /// A holder stores what it knows.
-    Store { order: No, ev: Ev },
+    Store { order: OrderIndex, ev: ModelEvent },
     /// A holder vanishes.
-    Crash { order: No, at: At },
-    /// A request takes effect that nobody waits for any more.
-    Land { order: No, deed: Deed, charged: Option<PaymentStatus> },
+    Crash { order: OrderIndex, pc: ProgramCounter },
+    /// An abandoned request takes effect.
+    Land { order: OrderIndex, request: PeerRequest, charged: Option<PaymentStatus> },
     /// Such a request never takes effect.
-    Vanish { order: No, deed: Deed },
+    Vanish { order: OrderIndex, request: PeerRequest },
     /// A sweep claims the order.
-    Sweep(No),
+    Sweep(OrderIndex),
     /// A sweep claims the order although its holder lives.
-    Overtake(No),
+    Overtake(OrderIndex),
     /// An operator makes the order due although its time has not come, and a sweep claims it.
-    Redrive(No),
+    Redrive(OrderIndex),
     /// A callback arrives that is not signed: the order is read.
-    Callback(No),
+    Callback(OrderIndex),
     /// A signed callback arrives, and what it says.
-    SignedCallback(No, PaymentStatus),
+    SignedCallback(OrderIndex, PaymentStatus),
     /// The buyer gives the order up.
-    Cancel(No),
+    Cancel(OrderIndex),
     /// The buyer wants the money back.
-    Refund(No),
+    Refund(OrderIndex),
     /// Payment's state changes by itself.
-    PaymentTurns(No, PaymentStatus),
+    PaymentTurns(OrderIndex, PaymentStatus),
     /// The order's time to pay is over.
-    Expire(No),
+    Expire(OrderIndex),
     /// The order's hold window is over.
-    Lapse(No),
+    Lapse(OrderIndex),
     /// Nothing of the order's is in flight any more.
-    FlightOver(No),
+    FlightOver(OrderIndex),
     /// Seating frees a seat that was held for too long.
     SeatingFrees,
     /// The next buyer goes on, or goes away.
-    Next(Next),
+    NextBuyer(NextBuyer),
 }
 
 /// Steps with the states that they lead to.
-pub type Steps = Vec<(Step, World)>;
+pub type Steps = Vec<(Step, ModelState)>;
 
 /// Every step from a state.
-pub fn all(model: &Model, world: &World) -> Steps {
+pub fn all(model: &Model, state: &ModelState) -> Steps {
     let mut steps = Steps::new();
     for order in 0..model.orders {
-        order_steps(model, world, order, &mut steps);
-        payment_steps(world, order, &mut steps);
+        order_steps(model, state, order, &mut steps);
+        payment_steps(state, order, &mut steps);
     }
-    for h in 0..world.holders.len() {
-        holder_steps(model, world, h, &mut steps);
+    for h in 0..state.holders.len() {
+        holder_steps(model, state, h, &mut steps);
     }
-    for f in 0..world.flying.len() {
-        flying_steps(model, world, f, &mut steps);
+    for f in 0..state.in_flight_requests.len() {
+        flying_steps(model, state, f, &mut steps);
     }
-    seat_steps(model, world, &mut steps);
+    seat_steps(model, state, &mut steps);
     tidy(model, steps)
 }
 
 /// The steps from a state in which somebody is at work or something is under way: whoever it is goes on. Without faults
 /// when none are left.
-pub fn work(model: &Model, world: &World) -> Steps {
+pub fn work(model: &Model, state: &ModelState) -> Steps {
     let mut steps = Steps::new();
-    if world.flying[0].is_some() {
-        flying_steps(model, world, 0, &mut steps);
-    } else if world.holders[0].is_some() {
-        holder_steps(model, world, 0, &mut steps);
+    if state.in_flight_requests[0].is_some() {
+        flying_steps(model, state, 0, &mut steps);
+    } else if state.holders[0].is_some() {
+        holder_steps(model, state, 0, &mut steps);
     }
     tidy(model, steps)
 }
@@ -99,16 +100,16 @@ fn tidy(model: &Model, mut steps: Steps) -> Steps {
 }
 
 /// Adds the step that `change` makes.
-fn push(steps: &mut Steps, world: &World, step: Step, change: impl FnOnce(&mut World)) {
-    let mut after = *world;
+fn push(steps: &mut Steps, state: &ModelState, step: Step, change: impl FnOnce(&mut ModelState)) {
+    let mut after = *state;
     change(&mut after);
     steps.push((step, after));
 }
 
 /// Whether a row waits for nothing but Payment.
-pub fn at_rest(world: &World, order: No) -> bool {
-    let row = &world.rows[order];
-    let told = world.pays[order].status == row.payment || row.payment.is_none();
-    let watching = row.when == When::Watch && told && !row.unsure;
+pub fn at_rest(state: &ModelState, order: OrderIndex) -> bool {
+    let row = &state.rows[order];
+    let acknowledged = state.payments[order].status == row.payment || row.payment.is_none();
+    let watching = row.when == When::Watch && acknowledged && !row.unsure;
     !row.placed || row.phase == Phase::Done && (row.when == When::Never || watching)
 }

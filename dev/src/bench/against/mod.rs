@@ -1,8 +1,8 @@
-//! The service of this tree beside that of another commit, in interleaved pairs.
+//! A/B comparison: the service of this tree against that of another commit, in interleaved pairs of rounds.
 //!
 //! `version` builds the other commit's component, `manifest` says what an application needs. Both run in the same host
 //! program, each on its own database, made by its own migrations, and with its own peers; [`pairs`] compares their rounds,
-//! `table` tells what came of it.
+//! `table` prints the result.
 
 mod manifest;
 pub mod pairs;
@@ -17,10 +17,10 @@ use anyhow::Result;
 
 use super::options::Options;
 use super::run::{self, Plan, Round};
-use super::scenario::{Placed, Scenario};
+use super::scenario::{PlacedOrder, Scenario};
 use super::summary::Medians;
 use super::target::Target;
-use super::world::World;
+use super::testbed::Testbed;
 use crate::postgres::Database;
 use crate::repo_root;
 
@@ -28,11 +28,11 @@ pub use manifest::Manifest;
 pub use pairs::Spread;
 pub use version::Version;
 
-/// So many pairs are needed to judge by their median.
+/// Minimum number of pairs for a meaningful median.
 pub const PAIRS: usize = 7;
 /// What is compared when nothing is said.
 pub const SCENARIOS: [Scenario; 2] = [Scenario::Place, Scenario::Read];
-/// For how long each side is under the load before its round of a pair.
+/// Warm-up of each side before its round of a pair.
 pub const WARM_UP: Duration = Duration::from_secs(1);
 /// Settings of the server. Vacuums come between the pairs, for both databases: one that came during a round would be one
 /// side's alone.
@@ -40,7 +40,7 @@ pub const SETTINGS: [(&str, &str); 1] = [("autovacuum", "off")];
 /// What the present tree is called.
 const THIS: &str = "this";
 
-/// What was found.
+/// The result of a comparison.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Comparison {
     /// The commit of this tree, if git knows it.
@@ -57,7 +57,7 @@ pub struct Comparison {
     pub rows: Vec<Row>,
 }
 
-/// What the pairs of one load say.
+/// The result of one load.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Row {
     /// What clients asked for.
@@ -76,7 +76,7 @@ pub struct Row {
     pub postgres_cpu: Spread,
 }
 
-/// What the rounds of one side say.
+/// The rounds of one side.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Side {
     /// Their medians.
@@ -90,17 +90,17 @@ pub struct Side {
 ///
 /// # Errors
 /// When something does not start, or an answer is wrong.
-pub async fn measure(world: &World, other: &Version, options: &Options) -> Result<Comparison> {
+pub async fn measure(testbed: &Testbed, other: &Version, options: &Options) -> Result<Comparison> {
     let (this, changed) = version::present(&repo_root()).await?;
     let sides = [
-        Contestant::new(THIS, &repo_root(), world).await?,
-        Contestant::new(other.short(), other.folder(), world).await?,
+        Candidate::new(THIS, &repo_root(), testbed).await?,
+        Candidate::new(other.short(), other.folder(), testbed).await?,
     ];
     let mut rows = Vec::new();
     let plan = options.plan();
     for scenario in options.scenarios() {
         for clients in options.clients() {
-            let [this, other] = load(world, &sides, scenario, clients, plan).await?;
+            let [this, other] = load(testbed, &sides, scenario, clients, plan).await?;
             rows.push(Row::new(scenario, clients, this, other));
         }
     }
@@ -111,82 +111,82 @@ pub async fn measure(world: &World, other: &Version, options: &Options) -> Resul
 
 /// The rounds of both sides under one load.
 ///
-/// Every pair has hosts, peers and connections of its own. How many connections a host opens is a matter of chance, it keeps
-/// them, and they have their price: a host that served all pairs would make all of them wrong in the same way.
+/// Every pair has its own hosts, peers and connections. The number of connections that a host opens and keeps is random and
+/// affects its speed: one host for all pairs would be a systematic error.
 async fn load(
-    world: &World,
-    sides: &[Contestant; 2],
+    testbed: &Testbed,
+    sides: &[Candidate; 2],
     scenario: Scenario,
     clients: usize,
     plan: Plan,
 ) -> Result<[Vec<Round>; 2]> {
     let [this, other] = sides;
-    let stands = [this.stand(world, scenario).await?, other.stand(world, scenario).await?];
+    let fixtures = [this.fixture(testbed, scenario).await?, other.fixture(testbed, scenario).await?];
     let mut found = [Vec::new(), Vec::new()];
     for pair in 0..plan.rounds {
-        for stand in &stands {
-            world.settle(&stand.database).await?;
+        for fixture in &fixtures {
+            testbed.vacuum(&fixture.database).await?;
         }
         let order = if pair % 2 == 0 { [0, 1] } else { [1, 0] };
         let mut targets = Vec::new();
         for side in order {
-            targets.push((side, stands[side].start(world).await?));
+            targets.push((side, fixtures[side].start(testbed).await?));
         }
         let mut contenders = Vec::new();
         for (side, target) in &targets {
-            let workload = target.workload(scenario, &stands[*side].orders);
+            let workload = target.workload(scenario, &fixtures[*side].orders);
             contenders.push(run::Contender::new(&sides[*side].name, target, workload));
         }
         eprintln!("Pair {} of {}:", pair + 1, plan.rounds);
-        let rounds = run::rounds(world, clients, contenders, Plan { rounds: 1, ..plan }).await?;
+        let rounds = run::rounds(testbed, clients, contenders, Plan { rounds: 1, ..plan }).await?;
         for ((side, target), (rounds, _)) in targets.into_iter().zip(rounds) {
             found[side].extend(rounds);
             target.stop();
         }
     }
-    for stand in stands {
-        world.server.drop_database(&stand.database.name).await?;
+    for fixture in fixtures {
+        testbed.server.drop_database(&fixture.database.name).await?;
     }
     Ok(found)
 }
 
 /// One of the two applications that are compared.
-struct Contestant {
+struct Candidate {
     name: String,
     manifest: Manifest,
     template: String,
 }
 
-/// Its database under one load, and the orders that were placed before.
-struct Stand<'a> {
+/// The test fixture of a candidate under one load: its database, and the orders that were placed before.
+struct Fixture<'a> {
     manifest: &'a Manifest,
     database: Database,
-    orders: Arc<[Placed]>,
+    orders: Arc<[PlacedOrder]>,
 }
 
-impl Contestant {
-    async fn new(name: &str, folder: &Path, world: &World) -> Result<Contestant> {
+impl Candidate {
+    async fn new(name: &str, folder: &Path, testbed: &Testbed) -> Result<Candidate> {
         let manifest = Manifest::read(&folder.join("spin.toml"))?;
         let template = format!("bench_template_{name}");
-        world.make_template(&template, &folder.join("migrations")).await?;
-        Ok(Contestant { name: name.to_owned(), manifest, template })
+        testbed.make_template(&template, &folder.join("migrations")).await?;
+        Ok(Candidate { name: name.to_owned(), manifest, template })
     }
 
-    async fn stand(&self, world: &World, scenario: Scenario) -> Result<Stand<'_>> {
-        let database = world.copy_of(&self.template).await?;
-        let mut stand = Stand { manifest: &self.manifest, database, orders: [].into() };
+    async fn fixture(&self, testbed: &Testbed, scenario: Scenario) -> Result<Fixture<'_>> {
+        let database = testbed.clone_template(&self.template).await?;
+        let mut fixture = Fixture { manifest: &self.manifest, database, orders: [].into() };
         if scenario.needs_orders() > 0 {
-            let target = stand.start(world).await?;
-            stand.orders = target.place_orders(scenario.needs_orders(), 4, None).await?;
+            let target = fixture.start(testbed).await?;
+            fixture.orders = target.place_orders(scenario.needs_orders(), 4, None).await?;
             target.stop();
         }
-        Ok(stand)
+        Ok(fixture)
     }
 }
 
-impl Stand<'_> {
-    async fn start(&self, world: &World) -> Result<Target> {
-        Target::start_service(self.manifest, world, self.database.clone()).await
+impl Fixture<'_> {
+    async fn start(&self, testbed: &Testbed) -> Result<Target> {
+        Target::start_service(self.manifest, testbed, self.database.clone()).await
     }
 }
 
@@ -205,7 +205,7 @@ impl Row {
 }
 
 impl Comparison {
-    /// For people.
+    /// As text.
     pub fn shown(&self) -> String {
         table::shown(self)
     }

@@ -1,19 +1,19 @@
-//! Statistics of pairs.
+//! Paired ratios: median, quartiles, range.
 
 use crate::bench::summary::median;
 
-/// How the ratios of some pairs are spread.
+/// The distribution of the ratios of pairs.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Spread {
     /// The middle one, or the mean of the two in the middle.
     pub median: f64,
-    /// The least.
+    /// The minimum.
     pub min: f64,
-    /// A quarter of them lies below it, as far as so few can tell: interpolated between the two that are next to it.
+    /// The 25th percentile, by linear interpolation.
     pub lower_quartile: f64,
-    /// A quarter of them lies above it.
+    /// The 75th percentile.
     pub upper_quartile: f64,
-    /// The greatest.
+    /// The maximum.
     pub max: f64,
     /// All of them, one after the other.
     pub each: Vec<f64>,
@@ -36,7 +36,7 @@ impl Spread {
     }
 }
 
-/// Linear between neighbours; 0 of nothing, as the median is.
+/// A quantile by linear interpolation; 0 of nothing, like the median.
 fn quantile(sorted: &[f64], part: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else {
         return 0.0;

@@ -1,4 +1,4 @@
-//! What is printed for people.
+//! The comparison as a text table.
 
 use std::fmt::Write as _;
 

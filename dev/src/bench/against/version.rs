@@ -39,12 +39,12 @@ impl Version {
         store.version(commit).await
     }
 
-    /// The commit's whole name.
+    /// The full commit hash.
     pub fn commit(&self) -> &str {
         &self.commit
     }
 
-    /// A name for people.
+    /// The abbreviated commit hash.
     pub fn short(&self) -> &str {
         &self.commit[..7]
     }

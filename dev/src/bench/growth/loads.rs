@@ -7,10 +7,10 @@ use anyhow::{Result, ensure};
 use super::SOLD_TO;
 use crate::bench::http::host_of;
 use crate::bench::run::{Contender, Found, Plan, Round, rounds};
-use crate::bench::scenario::{Placed, Sale, Scenario, Workload};
+use crate::bench::scenario::{PlacedOrder, Sale, Scenario, Workload};
 use crate::bench::summary::Medians;
 use crate::bench::target::Target;
-use crate::bench::world::World;
+use crate::bench::testbed::Testbed;
 
 /// Events with this number and the next ones have seats to sell; their payments stay pending.
 pub const FIRST_EVENT: u32 = 201;
@@ -26,22 +26,22 @@ const LOADS: [(Scenario, &[usize]); 5] = [
 ];
 const PLACE_CLIENTS: &[usize] = &[1, 16];
 
-/// What has a size.
+/// The dimension that grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Of {
+pub enum Dimension {
     /// Orders that were there before.
     Orders,
     /// Seats of the event that were sold before.
     Seats,
 }
 
-impl Of {
-    /// As it is told.
+impl Dimension {
+    /// Name in the output.
     pub fn name(self) -> &'static str {
         match self {
-            Of::Orders => "orders",
-            Of::Seats => "seats",
+            Dimension::Orders => "orders",
+            Dimension::Seats => "seats",
         }
     }
 }
@@ -54,7 +54,7 @@ pub struct Row {
     /// How many clients.
     pub clients: usize,
     /// What differs from row to row.
-    pub of: Of,
+    pub of: Dimension,
     /// How many of it.
     pub size: u64,
     /// The throughput as a part of that at the first size.
@@ -70,25 +70,29 @@ pub struct Row {
 ///
 /// # Errors
 /// When an answer is wrong.
-pub async fn by_orders(world: &World, targets: &[(u64, Target)], plan: Plan) -> Result<Vec<Row>> {
+pub async fn by_orders(testbed: &Testbed, targets: &[(u64, Target)], plan: Plan) -> Result<Vec<Row>> {
     let mut all = Vec::new();
     for (scenario, clients) in LOADS {
         // An event of every filled database, and seats that it does not have there.
         let sale = Sale { event: 101, sold_to: u64::from(SOLD_TO) };
-        let mut samples: Vec<Arc<[Placed]>> = Vec::new();
+        let mut samples: Vec<Arc<[PlacedOrder]>> = Vec::new();
         for (orders, target) in targets {
             samples.push(match scenario {
-                Scenario::Stored => sample(world, target, *orders).await?,
+                Scenario::Stored => sample(testbed, target, *orders).await?,
                 _ => target.place_orders(scenario.needs_orders(), 4, Some(sale)).await?,
             });
         }
         for clients in clients {
             let contenders = targets.iter().zip(&samples).map(|((orders, target), sample)| {
-                Contender::new(named(*orders, Of::Orders), target, workload(scenario, target, sample, sale))
+                Contender::new(
+                    named(*orders, Dimension::Orders),
+                    target,
+                    workload(scenario, target, sample, sale),
+                )
             });
-            let found = rounds(world, *clients, contenders.collect(), plan).await?;
+            let found = rounds(testbed, *clients, contenders.collect(), plan).await?;
             let sizes = targets.iter().map(|(orders, _)| *orders);
-            all.extend(rows(scenario, *clients, Of::Orders, sizes, found));
+            all.extend(rows(scenario, *clients, Dimension::Orders, sizes, found));
         }
     }
     Ok(all)
@@ -98,35 +102,40 @@ pub async fn by_orders(world: &World, targets: &[(u64, Target)], plan: Plan) -> 
 ///
 /// # Errors
 /// When an answer is wrong.
-pub async fn by_seats(world: &World, target: &Target, events: &[(u32, u32)], plan: Plan) -> Result<Vec<Row>> {
+pub async fn by_seats(
+    testbed: &Testbed,
+    target: &Target,
+    events: &[(u32, u32)],
+    plan: Plan,
+) -> Result<Vec<Row>> {
     let mut all = Vec::new();
     for clients in PLACE_CLIENTS {
         let contenders = events.iter().map(|(sold, event)| {
             let sale = Sale { event: *event, sold_to: u64::from(SOLD_TO) };
             let workload = workload(Scenario::Place, target, &[].into(), sale);
-            Contender::new(named(u64::from(*sold), Of::Seats), target, workload)
+            Contender::new(named(u64::from(*sold), Dimension::Seats), target, workload)
         });
-        let found = rounds(world, *clients, contenders.collect(), plan).await?;
+        let found = rounds(testbed, *clients, contenders.collect(), plan).await?;
         let sizes = events.iter().map(|(sold, _)| u64::from(*sold));
-        all.extend(rows(Scenario::Place, *clients, Of::Seats, sizes, found));
+        all.extend(rows(Scenario::Place, *clients, Dimension::Seats, sizes, found));
     }
     Ok(all)
 }
 
-fn named(size: u64, of: Of) -> String {
+fn named(size: u64, of: Dimension) -> String {
     format!("{size} {}", of.name())
 }
 
-fn workload(scenario: Scenario, target: &Target, orders: &Arc<[Placed]>, sale: Sale) -> Arc<Workload> {
+fn workload(scenario: Scenario, target: &Target, orders: &Arc<[PlacedOrder]>, sale: Sale) -> Arc<Workload> {
     Arc::new(Workload::new(scenario, host_of(target.address), orders.clone()).at(sale))
 }
 
 /// Orders from all over the table. Where there are none, some are placed.
-async fn sample(world: &World, target: &Target, orders: u64) -> Result<Arc<[Placed]>> {
+async fn sample(testbed: &Testbed, target: &Target, orders: u64) -> Result<Arc<[PlacedOrder]>> {
     if orders == 0 {
         target.peers.call_back(target.address).await?;
         target.place_orders(Scenario::Read.needs_orders(), 4, None).await?;
-        world.settle(&target.database).await?;
+        testbed.vacuum(&target.database).await?;
     }
     let client = target.database.connect().await?;
     // Some more than are needed, because how many it takes is a matter of chance.
@@ -134,14 +143,14 @@ async fn sample(world: &World, target: &Target, orders: u64) -> Result<Arc<[Plac
     let ids = "SELECT id::text FROM orders TABLESAMPLE BERNOULLI ($1) ORDER BY random() LIMIT $2";
     let rows = client.query(ids, &[&percent, &READ]).await?;
     ensure!(!rows.is_empty(), "there is no order to read in {}", target.database.name);
-    Ok(rows.iter().map(|row| Placed::stored(row.get(0))).collect())
+    Ok(rows.iter().map(|row| PlacedOrder::stored(row.get(0))).collect())
 }
 
 /// The rows of one load, by size.
 fn rows(
     scenario: Scenario,
     clients: usize,
-    of: Of,
+    of: Dimension,
     sizes: impl Iterator<Item = u64>,
     found: Vec<Found>,
 ) -> Vec<Row> {
@@ -157,7 +166,7 @@ fn rows(
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::bench::load::histogram;
+    use crate::bench::load_generator::histogram;
     use crate::bench::run::CpuMs;
 
     /// What rounds of such throughputs found.
@@ -176,7 +185,7 @@ pub(super) mod tests {
     #[test]
     fn every_size_is_compared_with_the_first_by_medians() {
         let found = vec![found(&[100.0, 90.0, 200.0]), found(&[50.0, 80.0, 70.0]), found(&[110.0])];
-        let rows = rows(Scenario::Place, 16, Of::Seats, [50, 5_000, 50_000].into_iter(), found);
+        let rows = rows(Scenario::Place, 16, Dimension::Seats, [50, 5_000, 50_000].into_iter(), found);
         let ratios: Vec<(u64, f64)> = rows.iter().map(|row| (row.size, row.ratio)).collect();
         assert_eq!(ratios, [(50, 1.0), (5_000, 0.7), (50_000, 1.1)]);
         assert_eq!(rows[0].medians.p50_ms, 10.0);

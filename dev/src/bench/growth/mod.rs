@@ -13,7 +13,7 @@ use anyhow::{Result, ensure};
 use super::fill;
 use super::run::Plan;
 use super::target::{Kind, Target};
-use super::world::World;
+use super::testbed::Testbed;
 use crate::postgres::Database;
 use loads::Row;
 use statements::Statements;
@@ -73,7 +73,7 @@ pub struct Growth {
 }
 
 impl Growth {
-    /// For people.
+    /// As text.
     pub fn shown(&self) -> String {
         format!("{}\n\n{}", table::rows(&self.rows), table::statements(&self.statements))
     }
@@ -83,50 +83,50 @@ impl Growth {
 ///
 /// # Errors
 /// When something does not start, or an answer is wrong.
-pub async fn measure(world: &World, options: &Options, plan: Plan, quick: bool) -> Result<Growth> {
+pub async fn measure(testbed: &Testbed, options: &Options, plan: Plan, quick: bool) -> Result<Growth> {
     let mut targets = Vec::new();
     for orders in &options.orders {
-        let database = filled(world, *orders, options.unfinished_of(*orders)).await?;
-        targets.push((*orders, Target::start(Kind::Service, world, database, &[]).await?));
+        let database = filled(testbed, *orders, options.unfinished_of(*orders)).await?;
+        targets.push((*orders, Target::start(Kind::Service, testbed, database, &[]).await?));
     }
-    let mut rows = loads::by_orders(world, &targets, plan).await?;
+    let mut rows = loads::by_orders(testbed, &targets, plan).await?;
     let mut statements = Vec::new();
     for (orders, target) in targets {
         let database = target.database.clone();
         target.stop();
         eprintln!("Timing statements among {orders} orders …");
         let backlogs = options.backlogs(orders);
-        world.settle(&database).await?;
+        testbed.vacuum(&database).await?;
         statements.push(statements::measure(&database, &backlogs, if quick { 10 } else { 50 }).await?);
-        world.server.drop_database(&database.name).await?;
+        testbed.server.drop_database(&database.name).await?;
     }
-    rows.extend(by_seats(world, &options.seats, plan).await?);
+    rows.extend(by_seats(testbed, &options.seats, plan).await?);
     Ok(Growth { rows, statements })
 }
 
-async fn by_seats(world: &World, seats: &[u32], plan: Plan) -> Result<Vec<Row>> {
-    let database = world.fresh_database().await?;
+async fn by_seats(testbed: &Testbed, seats: &[u32], plan: Plan) -> Result<Vec<Row>> {
+    let database = testbed.migrated_database().await?;
     let mut events = Vec::new();
     for (event, sold) in (loads::FIRST_EVENT..).zip(seats) {
         eprintln!("Selling {sold} seats of event {event} …");
         fill::event(&database, i32::try_from(event)?, sold + fill::FREE_SEATS).await?;
         events.push((*sold, event));
     }
-    world.settle(&database).await?;
-    let target = Target::start(Kind::Service, world, database, &[]).await?;
-    let rows = loads::by_seats(world, &target, &events, plan).await?;
-    target.end(world).await?;
+    testbed.vacuum(&database).await?;
+    let target = Target::start(Kind::Service, testbed, database, &[]).await?;
+    let rows = loads::by_seats(testbed, &target, &events, plan).await?;
+    target.end(testbed).await?;
     Ok(rows)
 }
 
 /// A new database with so many orders.
-async fn filled(world: &World, orders: u64, unfinished: u64) -> Result<Database> {
-    let database = world.fresh_database().await?;
+async fn filled(testbed: &Testbed, orders: u64, unfinished: u64) -> Result<Database> {
+    let database = testbed.migrated_database().await?;
     if orders > 0 {
         eprintln!("Filling a database with {orders} orders …");
         fill::fill(&database, fill::Options { orders, unfinished, progress: true }).await?;
     }
-    world.settle(&database).await?;
+    testbed.vacuum(&database).await?;
     Ok(database)
 }
 

@@ -1,4 +1,4 @@
-//! What is printed for people.
+//! The results as text tables.
 
 use std::fmt::Write as _;
 

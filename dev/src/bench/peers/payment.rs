@@ -1,4 +1,4 @@
-//! Payment, which takes any money, and may tell the order service.
+//! Payment: every charge is accepted, and the callback is sent for those that succeed at once.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -21,7 +21,7 @@ const CALLBACK_LIMIT: Duration = Duration::from_secs(2);
 /// It leaves the version and the variant of a UUID as they are.
 const ORDER_TO_PAYMENT: u128 = 0x5a5a_5a5a_5a5a_0a5a_0a5a_5a5a_5a5a_5a5a;
 
-/// What was charged, by order, and who is told.
+/// The charges by order, and the callback target.
 #[derive(Default)]
 pub(super) struct Payment {
     charges: Mutex<HashMap<Uuid, Charged>>,
@@ -36,7 +36,7 @@ struct Charged {
     refunded: bool,
 }
 
-/// Where the order service is, and the connections to it that nobody uses just now.
+/// The callback target with its idle connections (a pool).
 struct Callback {
     address: SocketAddr,
     path: String,
@@ -44,7 +44,7 @@ struct Callback {
 }
 
 impl Payment {
-    /// From here on payments are told to the service at this URL. Only plain addresses: looking names up takes time.
+    /// Sets the callback URL. Only IP addresses: name resolution takes time.
     pub fn call_back(&self, url: &str) -> Result<()> {
         *self.callback() = Some(Callback::to(url)?);
         Ok(())
@@ -60,7 +60,7 @@ impl Payment {
             Entry::Occupied(known) => (known.get().clone(), false),
             Entry::Vacant(place) => (place.insert(new).clone(), true),
         };
-        if is_new && is_paid_at_once(charged.amount_cents) && !self.tell(order).await {
+        if is_new && is_paid_at_once(charged.amount_cents) && !self.send_callback(order).await {
             return Answer::error(500, "callback failed");
         }
         charged.shown(order, |paid| Answer::json(200, &paid.charged()))
@@ -88,8 +88,8 @@ impl Payment {
         }
     }
 
-    /// Tells the order service that an order is paid; whether it took the news. With nobody to tell, all is well.
-    async fn tell(&self, order: Uuid) -> bool {
+    /// Sends the callback of a successful payment; true when it was acknowledged, or when there is no callback URL.
+    async fn send_callback(&self, order: Uuid) -> bool {
         let taken = self.callback().as_mut().map(|callback| {
             let connection = callback.idle.pop().unwrap_or_else(|| Connection::to(callback.address));
             (connection, callback.address, callback.path.clone())

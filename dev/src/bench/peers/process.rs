@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail};
 
-use crate::bench::child::ServerProcess;
 use crate::bench::http::{Answer, Connection, get, host_of, post};
+use crate::bench::server_process::ServerProcess;
 use crate::peers::contract::spin_variables;
 
 /// The running process. Dropping it kills it.
@@ -36,7 +36,7 @@ impl PeersProcess {
         spin_variables(self.address())
     }
 
-    /// From here on payments are told to the service at this address.
+    /// Sets the callback address of payments from here on.
     ///
     /// # Errors
     /// When the peers do not take it.
@@ -54,7 +54,7 @@ impl PeersProcess {
         serde_json::from_slice(&answer.body).context("reading the peers' count")
     }
 
-    async fn control(&self, request: crate::bench::http::Ask) -> Result<Answer> {
+    async fn control(&self, request: crate::bench::http::HttpRequest) -> Result<Answer> {
         let answer = Connection::to(self.address()).ask(request).await.context("asking the peers")?;
         if !answer.status.is_success() {
             bail!("the peers say {}", answer.shown());

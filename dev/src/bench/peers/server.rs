@@ -1,4 +1,4 @@
-//! The way of a call, from the wire and back.
+//! The HTTP server of the fast peers: routing, parsing and responses.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! The judge: looks at the evidence and knows nothing of how the service works, only what must be true of any that does.
+//! The invariant checker. It is black box: it knows what must be true of the final state, not how the service gets there.
 
 mod answers;
 mod messages;
@@ -7,20 +7,20 @@ mod operators;
 mod orders;
 mod seats;
 
-use super::evidence::{Evidence, Order};
+use super::snapshot::{Order, Snapshot};
 
-/// One invariant, and what came of it.
+/// The result of one invariant.
 #[derive(Debug)]
 pub struct Check {
-    /// What must be true.
+    /// The invariant, in words.
     pub name: &'static str,
-    /// Of how many orders, seats, messages, answers it was looked at.
+    /// How many orders, seats, messages or responses were checked.
     pub checked: usize,
-    /// Where it is not true.
+    /// The counterexamples.
     pub violations: Vec<Violation>,
 }
 
-/// Something that must not be.
+/// A counterexample of an invariant.
 #[derive(Clone, Debug)]
 pub struct Violation {
     /// The order, where there is one.
@@ -31,25 +31,25 @@ pub struct Violation {
     pub detail: String,
 }
 
-/// Checks every invariant, in the order of the table.
-pub fn check(evidence: &Evidence) -> Vec<Check> {
+/// Checks every invariant, in the order of the report.
+pub fn check(snapshot: &Snapshot) -> Vec<Check> {
     let mut all = Vec::new();
-    all.extend(orders::checks(evidence));
-    all.extend(money::checks(evidence));
-    all.extend(seats::checks(evidence));
-    all.extend(messages::checks(evidence));
-    all.extend(answers::checks(evidence));
-    all.extend(operators::checks(evidence));
+    all.extend(orders::checks(snapshot));
+    all.extend(money::checks(snapshot));
+    all.extend(seats::checks(snapshot));
+    all.extend(messages::checks(snapshot));
+    all.extend(answers::checks(snapshot));
+    all.extend(operators::checks(snapshot));
     all
 }
 
-/// Looks at each order for what is wrong with it.
-fn of_orders<'a>(
+/// Checks an invariant of single orders; `wrong` describes a violation.
+fn check_orders<'a>(
     name: &'static str,
     orders: impl IntoIterator<Item = &'a Order>,
     wrong: impl Fn(&Order) -> Option<String>,
 ) -> Check {
-    of_all(name, orders, |order| {
+    check_each(name, orders, |order| {
         wrong(order).map(|detail| Violation {
             order_id: Some(order.id.clone()),
             key: Some(order.idempotency_key.clone()),
@@ -58,8 +58,8 @@ fn of_orders<'a>(
     })
 }
 
-/// Looks at each of something.
-fn of_all<T>(
+/// Checks an invariant of each item; `wrong` returns a violation.
+fn check_each<T>(
     name: &'static str,
     all: impl IntoIterator<Item = T>,
     mut wrong: impl FnMut(T) -> Option<Violation>,
@@ -72,8 +72,8 @@ fn of_all<T>(
     check
 }
 
-/// A violation where it is not true.
-fn unless(is_true: bool, detail: impl FnOnce() -> String) -> Option<String> {
+/// Describes a violation unless the condition is true.
+fn violated_unless(is_true: bool, detail: impl FnOnce() -> String) -> Option<String> {
     (!is_true).then(detail)
 }
 

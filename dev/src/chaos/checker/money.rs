@@ -1,45 +1,53 @@
-//! Orders and Payment agree on the money.
+//! Invariants of money: orders reconcile with Payment's ledger.
 
-use super::{Check, Violation, of_all, of_orders, unless};
-use crate::chaos::evidence::{Evidence, Order};
+use super::{Check, Violation, check_each, check_orders, violated_unless};
+use crate::chaos::snapshot::{Order, Snapshot};
 use crate::peers::{Payment, PaymentStatus};
 
 /// The tax in thousandths: 7.5 %.
 const TAX_PER_MILLE: i64 = 75;
 
-pub(super) fn checks(evidence: &Evidence) -> Vec<Check> {
-    let payments = evidence.payments_by_order();
+pub(super) fn checks(snapshot: &Snapshot) -> Vec<Check> {
+    let payments = snapshot.payments_by_order();
     let of = |order: &Order| payments.get(&*order.id).and_then(|all| all.first()).copied();
-    let priced = || evidence.orders.iter().filter(|order| order.total_cents.is_some());
-    let charged = || evidence.orders.iter().filter(|order| payments.contains_key(&*order.id));
-    let known = |payment: &Payment| evidence.orders.iter().any(|order| order.id == payment.order_id);
+    let priced = || snapshot.orders.iter().filter(|order| order.total_cents.is_some());
+    let charged = || snapshot.orders.iter().filter(|order| payments.contains_key(&*order.id));
+    let known = |payment: &Payment| snapshot.orders.iter().any(|order| order.id == payment.order_id);
     vec![
-        of_all("one charge per order at most, and none without an order", &evidence.payments, |payment| {
-            let detail = if payments[&*payment.order_id].len() > 1 {
-                "the order was charged more than once".to_owned()
-            } else if payment.taken > 1 {
-                format!("the money was taken {} times", payment.taken)
-            } else if payment.idempotency_key != payment.order_id {
-                format!("charged under the key {}", payment.idempotency_key)
-            } else if !known(payment) {
-                "there is no such order".to_owned()
-            } else {
-                return None;
-            };
-            Some(Violation { order_id: Some(payment.order_id.clone()), key: None, detail })
+        check_each(
+            "one charge per order at most, and none without an order",
+            &snapshot.payments,
+            |payment| {
+                let detail = if payments[&*payment.order_id].len() > 1 {
+                    "the order was charged more than once".to_owned()
+                } else if payment.taken > 1 {
+                    format!("the money was taken {} times", payment.taken)
+                } else if payment.idempotency_key != payment.order_id {
+                    format!("charged under the key {}", payment.idempotency_key)
+                } else if !known(payment) {
+                    "there is no such order".to_owned()
+                } else {
+                    return None;
+                };
+                Some(Violation { order_id: Some(payment.order_id.clone()), key: None, detail })
+            },
+        ),
+        check_orders("amounts are equal: seats, tax, total, charge", priced(), |order| {
+            amounts(order, of(order), snapshot)
         }),
-        of_orders("amounts are equal: seats, tax, total, charge", priced(), |order| {
-            amounts(order, of(order), evidence)
+        check_orders("paid exactly if the tickets are valid", &snapshot.orders, |order| {
+            paid(order, of(order))
         }),
-        of_orders("paid exactly if the tickets are valid", &evidence.orders, |order| paid(order, of(order))),
-        of_orders("the order knows what became of its money", charged(), |order| knows(order, of(order)?)),
-        of_orders("money goes back once, and only for orders that are not confirmed", charged(), |order| {
-            back(order, of(order)?)
-        }),
+        check_orders("the order knows what became of its money", charged(), |order| knows(order, of(order)?)),
+        check_orders(
+            "money goes back once, and only for orders that are not confirmed",
+            charged(),
+            |order| back(order, of(order)?),
+        ),
     ]
 }
 
-fn amounts(order: &Order, payment: Option<&Payment>, evidence: &Evidence) -> Option<String> {
+fn amounts(order: &Order, payment: Option<&Payment>, snapshot: &Snapshot) -> Option<String> {
     let (Some(subtotal), Some(tax), Some(total)) = (order.subtotal_cents, order.tax_cents, order.total_cents)
     else {
         return Some("only some of the amounts are known".into());
@@ -49,14 +57,14 @@ fn amounts(order: &Order, payment: Option<&Payment>, evidence: &Evidence) -> Opt
     let wrong_price = order
         .items
         .iter()
-        .find(|item| evidence.prices.get(&item.seat_id).is_some_and(|price| *price != item.cents));
+        .find(|item| snapshot.prices.get(&item.seat_id).is_some_and(|price| *price != item.cents));
     if let Some(item) = wrong_price {
         return Some(format!("seat {} was sold at {} cents", item.seat_id, item.cents));
     }
     let exact_tax = (subtotal * TAX_PER_MILLE + 999) / 1_000;
     let charged = payment.map_or(total, |payment| payment.amount_cents);
     let currency = payment.map_or(&order.currency, |payment| &payment.currency);
-    unless(
+    violated_unless(
         items == subtotal
             && seats == order.sorted_seats()
             && tax == exact_tax
@@ -75,7 +83,7 @@ fn paid(order: &Order, payment: Option<&Payment>) -> Option<String> {
     let paid = payment.is_some_and(|payment| payment.status == PaymentStatus::Success);
     let valid = order.valid_seats();
     let whole = if order.status == "CONFIRMED" { valid == order.sorted_seats() } else { valid.is_empty() };
-    unless(whole && paid == (order.status == "CONFIRMED"), || {
+    violated_unless(whole && paid == (order.status == "CONFIRMED"), || {
         let status = payment.map(|payment| payment.status);
         format!("{}, Payment says {status:?}, valid tickets for {valid:?} of {:?}", order.status, order.seats)
     })
@@ -85,7 +93,7 @@ fn knows(order: &Order, payment: &Payment) -> Option<String> {
     let status = serde_json::json!(payment.status);
     let same =
         order.payment_id.as_ref() == Some(&payment.id) && order.payment_status.as_deref() == status.as_str();
-    unless(same, || {
+    violated_unless(same, || {
         format!(
             "the order says {:?} {:?}, Payment says {} {status}",
             order.payment_id, order.payment_status, payment.id
@@ -96,7 +104,7 @@ fn knows(order: &Order, payment: &Payment) -> Option<String> {
 fn back(order: &Order, payment: &Payment) -> Option<String> {
     let kept = i64::from(payment.taken) - i64::from(payment.returned);
     let due = i64::from(order.status == "CONFIRMED");
-    unless(kept == due && payment.returned <= 1, || {
+    violated_unless(kept == due && payment.returned <= 1, || {
         format!("{}: taken {} times, given back {} times", order.status, payment.taken, payment.returned)
     })
 }

@@ -1,17 +1,17 @@
-//! Orders by themselves: their states and their journal.
+//! Invariants of single orders: final state, journal, state transitions.
 
-use super::{Check, of_orders, unless};
-use crate::chaos::evidence::{Evidence, Order, Step};
+use super::{Check, check_orders, violated_unless};
+use crate::chaos::snapshot::{Order, Snapshot, Transition};
 
-pub(super) fn checks(evidence: &Evidence) -> Vec<Check> {
-    let all = || evidence.orders.iter();
+pub(super) fn checks(snapshot: &Snapshot) -> Vec<Check> {
+    let all = || snapshot.orders.iter();
     vec![
-        of_orders("every order is at rest", all(), at_rest),
-        of_orders("nothing is left over: messages, parked orders", all(), nothing_left),
-        of_orders("the journal is whole", all(), journal_is_whole),
-        of_orders("the journal tells causes before effects", all(), journal_is_legal),
-        of_orders("every change of status is a legal one", all(), changes_are_legal),
-        of_orders(
+        check_orders("every order is at rest", all(), at_rest),
+        check_orders("nothing is left over: messages, parked orders", all(), nothing_left),
+        check_orders("the journal is whole", all(), journal_is_whole),
+        check_orders("the journal tells causes before effects", all(), journal_is_legal),
+        check_orders("every change of status is a legal one", all(), changes_are_legal),
+        check_orders(
             "what the buyer cancelled is never confirmed",
             all().filter(|order| order.has("cancel_requested")),
             cancelled_stays,
@@ -22,19 +22,19 @@ pub(super) fn checks(evidence: &Evidence) -> Vec<Check> {
 fn at_rest(order: &Order) -> Option<String> {
     let done = order.phase == "done" && !order.has_due && order.status != "PENDING";
     let waits = order.phase == "awaiting_payment" && order.status == "PENDING" && order.in_time;
-    unless(done || waits, || format!("{} in phase {}", order.status, order.phase))
+    violated_unless(done || waits, || format!("{} in phase {}", order.status, order.phase))
 }
 
 fn nothing_left(order: &Order) -> Option<String> {
     if let Some(message) = order.outbox.first() {
         return Some(format!("a message waits: {message:?}"));
     }
-    unless(!order.parked, || "the order is parked".into())
+    violated_unless(!order.parked, || "the order is parked".into())
 }
 
 fn journal_is_whole(order: &Order) -> Option<String> {
     let seqs: Vec<i64> = order.journal.iter().map(|entry| entry.seq).collect();
-    let versions: Vec<i64> = order.steps.iter().map(|step| step.version).collect();
+    let versions: Vec<i64> = order.transitions.iter().map(|step| step.version).collect();
     let expected: Vec<i64> = (1..=order.version).collect();
     if seqs != expected {
         return Some(format!("entries {seqs:?}, version {}", order.version));
@@ -77,11 +77,12 @@ fn journal_is_legal(order: &Order) -> Option<String> {
 }
 
 fn changes_are_legal(order: &Order) -> Option<String> {
-    let first = order.steps.first().map(|step| &*step.status);
+    let first = order.transitions.first().map(|step| &*step.status);
     if first != Some("PENDING") {
         return Some(format!("begins as {first:?}"));
     }
-    if order.steps.last().map(|step| (&step.status, &step.phase)) != Some((&order.status, &order.phase)) {
+    if order.transitions.last().map(|step| (&step.status, &step.phase)) != Some((&order.status, &order.phase))
+    {
         return Some(format!("is {} in phase {}, and was last seen otherwise", order.status, order.phase));
     }
     let wrong = changes(order).find(|(was, is)| {
@@ -90,7 +91,7 @@ fn changes_are_legal(order: &Order) -> Option<String> {
                 (&*was.status, &*is.status),
                 ("PENDING", "CONFIRMED" | "CANCELLED" | "FAILED" | "REFUNDED")
                     | ("CONFIRMED", "REFUNDED")
-                    // Paid after its time, and the seats were still to be had.
+// A late payment of an expired order whose seats were still free.
                     | ("CANCELLED", "CONFIRMED")
             )
     });
@@ -99,10 +100,11 @@ fn changes_are_legal(order: &Order) -> Option<String> {
 
 fn cancelled_stays(order: &Order) -> Option<String> {
     let cancel = order.journal.iter().find(|entry| entry.r#type == "cancel_requested")?;
-    let confirmed = order.steps.iter().find(|step| step.version >= cancel.seq && step.status == "CONFIRMED");
+    let confirmed =
+        order.transitions.iter().find(|step| step.version >= cancel.seq && step.status == "CONFIRMED");
     confirmed.map(|step| format!("cancelled as number {}, confirmed as number {}", cancel.seq, step.version))
 }
 
-fn changes(order: &Order) -> impl Iterator<Item = (&Step, &Step)> {
-    order.steps.iter().zip(order.steps.iter().skip(1))
+fn changes(order: &Order) -> impl Iterator<Item = (&Transition, &Transition)> {
+    order.transitions.iter().zip(order.transitions.iter().skip(1))
 }

@@ -1,39 +1,40 @@
-//! The judge can be trusted: it finds nothing wrong with a sound world, and whatever is made wrong it finds, by name.
+//! Mutation tests of the checker: a valid state has no violations, and each mutation of it is found under the name of the
+//! invariant that it breaks.
 //!
-//! The world is a real database with the real migrations and a sandbox. Each case makes one thing wrong in a copy of it.
+//! The state is a migrated database and a sandbox. Each case mutates a copy.
 
 use std::collections::BTreeMap;
 
 use anyhow::Result;
 use serde_json::json;
 
-use super::{Evidence, check};
-use crate::chaos::log::{Answer, Asked, Exchange};
-use crate::chaos::witness;
+use super::{Snapshot, check};
+use crate::chaos::request_log::{Answer, Exchange, Operation};
+use crate::chaos::transition_recorder;
 use crate::migrations;
 use crate::peers::{CallbackRecord, Control, Mode, PaymentStatus, Peers, SeatSpec, SeatStatus};
 use crate::postgres::{Options, Server, remove};
 
-/// One that was confirmed.
-const SOLD: &str = "01980000-0000-7000-8000-00000000000a";
-/// One that the buyer cancelled while the payment was pending.
-const GIVEN_UP: &str = "01980000-0000-7000-8000-00000000000b";
-/// One that was confirmed and then given back.
-const RETURNED: &str = "01980000-0000-7000-8000-00000000000c";
-/// One whose payment was declined.
+/// A confirmed order.
+const CONFIRMED: &str = "01980000-0000-7000-8000-00000000000a";
+/// An order that the buyer cancelled while the payment was pending.
+const CANCELLED: &str = "01980000-0000-7000-8000-00000000000b";
+/// An order that was confirmed and then refunded.
+const REFUNDED: &str = "01980000-0000-7000-8000-00000000000c";
+/// An order whose payment was declined.
 const DECLINED: &str = "01980000-0000-7000-8000-00000000000d";
 
-/// What makes a world wrong.
-enum Wrong {
-    /// The order database.
+/// A mutation of the valid state.
+enum Mutation {
+    /// Of the order database.
     Sql(&'static str),
-    /// What the peers, the users or the service say.
-    Said(fn(&mut Evidence)),
+    /// Of the snapshot: what peers, clients or the service reported.
+    OfSnapshot(fn(&mut Snapshot)),
 }
-use Wrong::{Said, Sql};
+use Mutation::{OfSnapshot, Sql};
 
-/// What must be found, and what is made wrong.
-const CASES: &[(&str, Wrong)] = &[
+/// The invariant that must be reported, and the mutation.
+const CASES: &[(&str, Mutation)] = &[
     (
         "every order is at rest",
         Sql("UPDATE orders SET phase = 'releasing', due_at = now() WHERE status = 'FAILED'"),
@@ -60,32 +61,32 @@ const CASES: &[(&str, Wrong)] = &[
     ),
     (
         "every change of status is a legal one",
-        Sql("UPDATE witness.steps SET status = 'FAILED' WHERE version = 3"),
+        Sql("UPDATE recorder.transitions SET status = 'FAILED' WHERE version = 3"),
     ),
     (
         "what the buyer cancelled is never confirmed",
-        Sql("UPDATE witness.steps s SET status = 'CONFIRMED' FROM orders o
+        Sql("UPDATE recorder.transitions s SET status = 'CONFIRMED' FROM orders o
              WHERE o.id = s.order_id AND o.status = 'CANCELLED' AND s.version = 5"),
     ),
-    ("one charge per order at most, and none without an order", Said(|e| e.payments.push(e.payments[0].clone()))),
-    ("one charge per order at most, and none without an order", Said(|e| e.payments[0].taken += 1)),
+    ("one charge per order at most, and none without an order", OfSnapshot(|e| e.payments.push(e.payments[0].clone()))),
+    ("one charge per order at most, and none without an order", OfSnapshot(|e| e.payments[0].taken += 1)),
     (
         "one charge per order at most, and none without an order",
-        Said(|e| e.payments[0].idempotency_key = "another".into()),
+        OfSnapshot(|e| e.payments[0].idempotency_key = "another".into()),
     ),
-    ("one charge per order at most, and none without an order", Said(|e| drop(e.orders.remove(1)))),
+    ("one charge per order at most, and none without an order", OfSnapshot(|e| drop(e.orders.remove(1)))),
     (
         "amounts are equal: seats, tax, total, charge",
         Sql("UPDATE orders SET tax_cents = tax_cents - 1, total_cents = total_cents - 1 WHERE status = 'FAILED'"),
     ),
     ("amounts are equal: seats, tax, total, charge", Sql("UPDATE order_items SET seat_price_cents = 1")),
-    ("amounts are equal: seats, tax, total, charge", Said(|e| e.payments[0].amount_cents += 1)),
-    ("amounts are equal: seats, tax, total, charge", Said(|e| e.payments[0].currency = "EUR".into())),
+    ("amounts are equal: seats, tax, total, charge", OfSnapshot(|e| e.payments[0].amount_cents += 1)),
+    ("amounts are equal: seats, tax, total, charge", OfSnapshot(|e| e.payments[0].currency = "EUR".into())),
     ("paid exactly if the tickets are valid", Sql("UPDATE tickets SET voided_at = now()")),
-    ("paid exactly if the tickets are valid", Said(|e| e.payments.clear())),
+    ("paid exactly if the tickets are valid", OfSnapshot(|e| e.payments.clear())),
     (
         "paid exactly if the tickets are valid",
-        Said(|e| e.payments.iter_mut().for_each(|payment| payment.status = PaymentStatus::Success)),
+        OfSnapshot(|e| e.payments.iter_mut().for_each(|payment| payment.status = PaymentStatus::Success)),
     ),
     (
         "the order knows what became of its money",
@@ -93,7 +94,7 @@ const CASES: &[(&str, Wrong)] = &[
     ),
     (
         "money goes back once, and only for orders that are not confirmed",
-        Said(|e| e.payments.iter_mut().for_each(|payment| payment.returned += 1)),
+        OfSnapshot(|e| e.payments.iter_mut().for_each(|payment| payment.returned += 1)),
     ),
     (
         "no seat is sold twice",
@@ -105,12 +106,12 @@ const CASES: &[(&str, Wrong)] = &[
         Sql("ALTER TABLE tickets DROP CONSTRAINT tickets_ticket_code_key; UPDATE tickets SET ticket_code = 'TKT'"),
     ),
     ("tickets, claims and Seating's allocations agree", Sql("DELETE FROM seat_claims")),
-    ("tickets, claims and Seating's allocations agree", Said(|e| e.seats.clear())),
+    ("tickets, claims and Seating's allocations agree", OfSnapshot(|e| e.seats.clear())),
     (
         "no seat is allocated to an order that is not confirmed",
-        Said(|e| {
+        OfSnapshot(|e| {
             let mut seat = e.seats[&1].clone();
-            seat.order_id = Some(GIVEN_UP.into());
+            seat.order_id = Some(CANCELLED.into());
             e.seats.insert(3, seat);
         }),
     ),
@@ -118,70 +119,70 @@ const CASES: &[(&str, Wrong)] = &[
         "live orders claim their seats, dead ones none",
         Sql("INSERT INTO seat_claims SELECT event_id, seats[1], id FROM orders WHERE status = 'FAILED'"),
     ),
-    ("every message was delivered at least once", Said(|e| drop(e.notifications.pop()))),
+    ("every message was delivered at least once", OfSnapshot(|e| drop(e.notifications.pop()))),
     (
         "a message that comes again is the same",
-        Said(|e| {
+        OfSnapshot(|e| {
             let mut again = e.notifications[0].clone();
             again["seats"] = json!([7]);
             e.notifications.push(again);
         }),
     ),
-    ("a message that comes again is the same", Said(|e| e.notifications[0]["id"] = json!("made-up"))),
-    ("every change of status is told", Sql("DELETE FROM witness.messages WHERE kind = 'ORDER_REFUNDED'")),
-    ("every answer is one that the contract has", Said(|e| say(e, Asked::Place, "errand-a", 500, SOLD, None))),
+    ("a message that comes again is the same", OfSnapshot(|e| e.notifications[0]["id"] = json!("made-up"))),
+    ("every change of status is told", Sql("DELETE FROM recorder.messages WHERE kind = 'ORDER_REFUNDED'")),
+    ("every answer is one that the contract has", OfSnapshot(|e| add_exchange(e, Operation::Place, "errand-a", 500, CONFIRMED, None))),
     (
         "every order that was acknowledged exists",
-        Said(|e| say(e, Asked::Place, "errand-x", 202, "01980000-0000-7000-8000-0000000000ff", Some("PENDING"))),
+        OfSnapshot(|e| add_exchange(e, Operation::Place, "errand-x", 202, "01980000-0000-7000-8000-0000000000ff", Some("PENDING"))),
     ),
     (
         "one key, one order",
-        Said(|e| {
-            say(e, Asked::Place, "errand-a", 202, SOLD, Some("PENDING"));
-            say(e, Asked::Place, "errand-a", 202, DECLINED, Some("PENDING"));
+        OfSnapshot(|e| {
+            add_exchange(e, Operation::Place, "errand-a", 202, CONFIRMED, Some("PENDING"));
+            add_exchange(e, Operation::Place, "errand-a", 202, DECLINED, Some("PENDING"));
         }),
     ),
-    ("a confirmation holds", Said(|e| say(e, Asked::Read, "errand-b", 200, GIVEN_UP, Some("CONFIRMED")))),
-    ("a cancellation holds", Said(|e| say(e, Asked::Cancel, "errand-a", 200, SOLD, Some("CANCELLED")))),
+    ("a confirmation holds", OfSnapshot(|e| add_exchange(e, Operation::Read, "errand-b", 200, CANCELLED, Some("CONFIRMED")))),
+    ("a cancellation holds", OfSnapshot(|e| add_exchange(e, Operation::Cancel, "errand-a", 200, CONFIRMED, Some("CANCELLED")))),
     (
         "what users see never goes back",
-        Said(|e| {
-            say(e, Asked::Read, "errand-a", 200, SOLD, Some("CONFIRMED"));
-            say(e, Asked::Read, "errand-a", 200, SOLD, Some("PENDING"));
+        OfSnapshot(|e| {
+            add_exchange(e, Operation::Read, "errand-a", 200, CONFIRMED, Some("CONFIRMED"));
+            add_exchange(e, Operation::Read, "errand-a", 200, CONFIRMED, Some("PENDING"));
         }),
     ),
     (
         "every callback is answered as the contract has it",
-        Said(|e| {
-            let sent = json!({ "order_id": SOLD });
+        OfSnapshot(|e| {
+            let sent = json!({ "order_id": CONFIRMED });
             let answer = json!({ "code": "internal_error" });
             e.callbacks.push(CallbackRecord { sent, status: Some(500), answer, started_at_ms: 0, took_ms: 1 });
         }),
     ),
     (
         "no order and no message is stuck",
-        Said(|e| e.stuck = Some(json!({ "orders": [{ "order_id": SOLD, "why": "overdue" }], "messages": [] }))),
+        OfSnapshot(|e| e.stuck = Some(json!({ "orders": [{ "order_id": CONFIRMED, "why": "overdue" }], "messages": [] }))),
     ),
-    ("no order and no message is stuck", Said(|e| e.stuck = Some(json!({ "orders": [] })))),
+    ("no order and no message is stuck", OfSnapshot(|e| e.stuck = Some(json!({ "orders": [] })))),
     (
         "the gauges of violations are at zero",
-        Said(|e| {
+        OfSnapshot(|e| {
  e.gauges.insert("invariant=\"overdue\"".into(), 1.0);
  }),
     ),
-    ("the component never panicked", Said(|e| e.panics = "panicked at src/lib.rs".into())),
+    ("the component never panicked", OfSnapshot(|e| e.panics = "panicked at src/lib.rs".into())),
 ];
 
 #[tokio::test]
-async fn a_sound_world_passes_and_every_invariant_can_be_violated() -> Result<()> {
+async fn a_valid_state_passes_and_every_invariant_can_be_violated() -> Result<()> {
     let server = Server::start(Options::for_tests()?).await?;
     let template = server.create_database("sound", None).await?;
     migrations::apply(&template).await?;
-    witness::install(&template).await?;
+    transition_recorder::install(&template).await?;
     let sandbox = Peers::start(crate::peers::Options::default()).await?;
     let control = sandbox.control();
     template.connect().await?.batch_execute(&orders()).await?;
-    tell_the_peers(&sandbox.url(), &control).await?;
+    set_up_peers(&sandbox.url(), &control).await?;
     let payments = control.payments_from(0).await?;
     for payment in payments.iter().map(|new| &new.payment) {
         let known = format!(
@@ -193,41 +194,41 @@ async fn a_sound_world_passes_and_every_invariant_can_be_violated() -> Result<()
         template.connect().await?.batch_execute(&known).await?;
     }
 
-    let sound = async |name: &str, sql: &str| {
+    let valid_state = async |name: &str, sql: &str| {
         let database = server.create_database(name, Some("sound")).await?;
         database.connect().await?.batch_execute(sql).await?;
-        let mut evidence = Evidence::of_stores(&database, &control).await?;
+        let mut snapshot = Snapshot::of_database_and_peers(&database, &control).await?;
         // The first is of the order that was sold.
-        evidence.payments.sort_by(|a, b| a.order_id.cmp(&b.order_id));
-        evidence.prices = BTreeMap::from([(1, 15_000), (2, 9_999), (3, 1), (4, 7_525), (5, 2_000)]);
-        evidence.stuck = Some(json!({ "orders": [], "messages": [] }));
-        evidence.gauges.insert("invariant=\"refund_unknown\"".into(), 0.0);
-        say(&mut evidence, Asked::Place, "errand-a", 201, SOLD, Some("PENDING"));
-        say(&mut evidence, Asked::Read, "errand-a", 200, SOLD, Some("CONFIRMED"));
-        say(&mut evidence, Asked::Cancel, "errand-b", 200, GIVEN_UP, Some("CANCELLED"));
-        anyhow::Ok(evidence)
+        snapshot.payments.sort_by(|a, b| a.order_id.cmp(&b.order_id));
+        snapshot.prices = BTreeMap::from([(1, 15_000), (2, 9_999), (3, 1), (4, 7_525), (5, 2_000)]);
+        snapshot.stuck = Some(json!({ "orders": [], "messages": [] }));
+        snapshot.gauges.insert("invariant=\"refund_unknown\"".into(), 0.0);
+        add_exchange(&mut snapshot, Operation::Place, "errand-a", 201, CONFIRMED, Some("PENDING"));
+        add_exchange(&mut snapshot, Operation::Read, "errand-a", 200, CONFIRMED, Some("CONFIRMED"));
+        add_exchange(&mut snapshot, Operation::Cancel, "errand-b", 200, CANCELLED, Some("CANCELLED"));
+        anyhow::Ok(snapshot)
     };
-    let found = |evidence: &Evidence| -> Vec<&'static str> {
-        let checks = check(evidence).into_iter();
+    let found = |snapshot: &Snapshot| -> Vec<&'static str> {
+        let checks = check(snapshot).into_iter();
         checks.filter(|check| !check.violations.is_empty()).map(|check| check.name).collect()
     };
 
-    let evidence = sound("untouched", "").await?;
-    assert_eq!(found(&evidence), [""; 0], "{:#?}", check(&evidence));
-    let looked_at: Vec<&str> = check(&evidence).iter().map(|check| check.name).collect();
-    for check in check(&evidence).iter().filter(|check| !check.name.contains("callback")) {
+    let snapshot = valid_state("untouched", "").await?;
+    assert_eq!(found(&snapshot), [""; 0], "{:#?}", check(&snapshot));
+    let invariants: Vec<&str> = check(&snapshot).iter().map(|check| check.name).collect();
+    for check in check(&snapshot).iter().filter(|check| !check.name.contains("callback")) {
         assert!(check.checked > 0, "nothing was looked at: {}", check.name);
     }
-    for (number, (name, wrong)) in CASES.iter().enumerate() {
-        let sql = if let Sql(sql) = wrong { sql } else { "" };
-        let mut evidence = sound(&format!("wrong_{number}"), sql).await?;
-        if let Said(change) = wrong {
-            change(&mut evidence);
+    for (number, (name, mutation)) in CASES.iter().enumerate() {
+        let sql = if let Sql(sql) = mutation { sql } else { "" };
+        let mut snapshot = valid_state(&format!("wrong_{number}"), sql).await?;
+        if let OfSnapshot(change) = mutation {
+            change(&mut snapshot);
         }
-        let found = found(&evidence);
+        let found = found(&snapshot);
         assert!(found.contains(name), "{name} (case {number}) was not found, only {found:?}");
     }
-    for name in looked_at {
+    for name in invariants {
         assert!(CASES.iter().any(|(case, _)| *case == name), "no case shows that this can fail: {name}");
     }
     let data_dir = server.data_dir().to_path_buf();
@@ -235,16 +236,23 @@ async fn a_sound_world_passes_and_every_invariant_can_be_violated() -> Result<()
     remove(&data_dir)
 }
 
-/// Adds an exchange a second after the last one.
-fn say(evidence: &mut Evidence, asked: Asked, key: &str, status: u16, id: &str, order: Option<&str>) {
-    let at_ms = evidence.exchanges.len() as u64 * 1_000;
+/// Adds an exchange to the request log, a second after the last one.
+fn add_exchange(
+    snapshot: &mut Snapshot,
+    operation: Operation,
+    key: &str,
+    status: u16,
+    id: &str,
+    order: Option<&str>,
+) {
+    let at_ms = snapshot.exchanges.len() as u64 * 1_000;
     let answer =
         Answer { status, code: None, order_id: Some(id.to_owned()), order_status: order.map(str::to_owned) };
     let key = key.to_owned();
-    evidence.exchanges.push(Exchange { at_ms, took_ms: 1, key, copy: 0, asked, answer: Ok(answer) });
+    snapshot.exchanges.push(Exchange { at_ms, took_ms: 1, key, replica: 0, operation, answer: Ok(answer) });
 }
 
-/// Four lives, step by step, so that the witness sees them.
+/// Four orders, transition by transition, so that the triggers record each.
 fn orders() -> String {
     let mut sql = String::from(
         "CREATE FUNCTION step(o UUID, event TEXT, new_status TEXT, new_phase TEXT) RETURNS VOID LANGUAGE sql AS $$
@@ -255,10 +263,10 @@ fn orders() -> String {
              INSERT INTO outbox (id, order_id, kind, payload, due_at)
                  SELECT (left(o::text, 24) || lpad(length(new_status) || right(o::text, 1), 12, '9'))::uuid, o, 'ORDER_' || new_status, '{}', now()
                  WHERE new_status <> 'PENDING'
-                   AND NOT EXISTS (SELECT FROM witness.messages m WHERE m.order_id = o AND m.kind = 'ORDER_' || new_status);
+                   AND NOT EXISTS (SELECT FROM recorder.messages m WHERE m.order_id = o AND m.kind = 'ORDER_' || new_status);
          $$;",
     );
-    let mut live = |id: &str, key: &str, seats: &[(i64, i64)], steps: &[(&str, &str, &str)]| {
+    let mut order = |id: &str, key: &str, seats: &[(i64, i64)], transitions: &[(&str, &str, &str)]| {
         let ids: Vec<String> = seats.iter().map(|(seat, _)| seat.to_string()).collect();
         sql += &format!(
             "INSERT INTO orders (id, idempotency_key, request_hash, user_id, event_id, seats, phase, due_at)
@@ -277,13 +285,13 @@ fn orders() -> String {
             sql += &format!(
                 "INSERT INTO order_items (order_id, seat_id, seat_price_cents) VALUES ('{id}', {seat}, {cents});"
             );
-            if steps.iter().any(|(_, status, _)| *status == "CONFIRMED") {
+            if transitions.iter().any(|(_, status, _)| *status == "CONFIRMED") {
                 sql += &format!(
                     "INSERT INTO tickets (order_id, seat_id, ticket_code) VALUES ('{id}', {seat}, 'TKT-{key}-{seat}');"
                 );
             }
         }
-        for (event, status, phase) in steps {
+        for (event, status, phase) in transitions {
             sql += &format!("SELECT step('{id}', '{event}', '{status}', '{phase}');");
         }
     };
@@ -292,7 +300,7 @@ fn orders() -> String {
         ("payment_succeeded", "PENDING", "allocating"),
         ("seats_allocated", "CONFIRMED", "done"),
     ];
-    live(SOLD, "errand-a", &[(1, 15_000), (2, 9_999)], &paid);
+    order(CONFIRMED, "errand-a", &[(1, 15_000), (2, 9_999)], &paid);
     let cancelled = [
         ("seats_reserved", "PENDING", "charging"),
         ("payment_pending", "PENDING", "awaiting_payment"),
@@ -300,64 +308,64 @@ fn orders() -> String {
         ("payment_failed", "CANCELLED", "releasing"),
         ("seats_released", "CANCELLED", "done"),
     ];
-    live(GIVEN_UP, "errand-b", &[(3, 1)], &cancelled);
+    order(CANCELLED, "errand-b", &[(3, 1)], &cancelled);
     let back = [
         ("refund_requested", "CONFIRMED", "refunding"),
         ("payment_refunded", "REFUNDED", "releasing"),
         ("seats_released", "REFUNDED", "done"),
     ];
-    live(RETURNED, "errand-c", &[(4, 7_525)], &[&paid[..], &back].concat());
+    order(REFUNDED, "errand-c", &[(4, 7_525)], &[&paid[..], &back].concat());
     let declined = [
         ("seats_reserved", "PENDING", "charging"),
         ("payment_failed", "FAILED", "releasing"),
         ("seats_released", "FAILED", "done"),
     ];
-    live(DECLINED, "errand-d", &[(5, 2_000)], &declined);
+    order(DECLINED, "errand-d", &[(5, 2_000)], &declined);
     sql += &format!(
-        "UPDATE tickets SET voided_at = now() WHERE order_id = '{RETURNED}';
-         INSERT INTO seat_claims SELECT event_id, unnest(seats), id FROM orders WHERE id = '{SOLD}';
+        "UPDATE tickets SET voided_at = now() WHERE order_id = '{REFUNDED}';
+         INSERT INTO seat_claims SELECT event_id, unnest(seats), id FROM orders WHERE id = '{CONFIRMED}';
          DELETE FROM outbox;"
     );
     sql
 }
 
-/// As the statement `step` makes it: not the same for two messages of one order.
+/// The id that the SQL function `step` gives a message: distinct within an order.
 fn message_id(order_id: &str, status: &str) -> String {
     format!("{}{:9>12}", &order_id[..24], format!("{}{}", status.len(), &order_id[35..]))
 }
 
-/// What the four lives left behind at the peers.
-async fn tell_the_peers(url: &str, control: &Control) -> Result<()> {
+/// Puts the state of the four orders into the sandbox peers.
+async fn set_up_peers(url: &str, control: &Control) -> Result<()> {
     let client = reqwest::Client::new();
-    let fates = [
-        (SOLD, Mode::Silent, 26_874),
-        (GIVEN_UP, Mode::Decline, 2),
-        (RETURNED, Mode::Silent, 8_090),
+    let charges = [
+        (CONFIRMED, Mode::Silent, 26_874),
+        (CANCELLED, Mode::Decline, 2),
+        (REFUNDED, Mode::Silent, 8_090),
         (DECLINED, Mode::Decline, 2_150),
     ];
-    for (id, mode, cents) in fates {
+    for (id, mode, cents) in charges {
         control.payment_mode(mode).await?;
         let body = json!({ "merchant_order_id": id, "amount_cents": cents, "currency": "INR" });
         let request = client.post(format!("{url}/payment/v1/charge")).header("idempotency-key", id);
         request.json(&body).send().await?.error_for_status()?;
     }
-    for new in control.payments_from(0).await?.iter().filter(|new| new.payment.order_id == RETURNED) {
+    for new in control.payments_from(0).await?.iter().filter(|new| new.payment.order_id == REFUNDED) {
         let body = json!({ "payment_id": new.payment.id });
         client.post(format!("{url}/payment/v1/refund")).json(&body).send().await?.error_for_status()?;
     }
     let sold = |id| SeatSpec {
         id,
         status: Some(SeatStatus::Allocated),
-        order_id: Some(SOLD.into()),
+        order_id: Some(CONFIRMED.into()),
         reserved_by: Some(7),
         ..SeatSpec::default()
     };
     control.put_seats(101, &[sold(1), sold(2)]).await?;
     let messages = [
-        (SOLD, "CONFIRMED"),
-        (GIVEN_UP, "CANCELLED"),
-        (RETURNED, "CONFIRMED"),
-        (RETURNED, "REFUNDED"),
+        (CONFIRMED, "CONFIRMED"),
+        (CANCELLED, "CANCELLED"),
+        (REFUNDED, "CONFIRMED"),
+        (REFUNDED, "REFUNDED"),
         (DECLINED, "FAILED"),
     ];
     for (id, status) in messages {

@@ -1,21 +1,21 @@
-//! What goes wrong at the peers, with callbacks, and with processes.
+//! The fault schedule: faults of calls to peers, of callbacks, and of processes.
 
 use std::time::Duration;
 
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use super::people::{Buyer, Errand};
-use super::{Disturbance, FIRST_OWN_SEAT, Kind, Target, between, calls_back, percent, weighted};
+use super::workload::{Buyer, Scenario};
+use super::{FIRST_OWN_SEAT, Injection, ProcessFault, Target, between, calls_back, percent, weighted};
 use crate::peers::{Action, CallName, CallbackFault, CallbackRule, FaultRule, Matching, Moment, Peer};
 
-/// How often each sort of process is disturbed in a run of [`FULL_RUN`] orders: a little more than the fifty times
-/// that a whole campaign has to show.
+/// Number of faults of each kind of process in a run of [`FULL_RUN`] orders: a little more than the fifty that a whole
+/// campaign must inject.
 const PER_FULL_RUN: usize = 57;
 /// The number of orders of a whole campaign.
 const FULL_RUN: usize = 2_000;
 
-/// The calls that are disturbed, each as often as its weight says. Those that only some orders come to weigh more.
+/// Calls with faults, by weight. Calls that fewer orders make have a higher weight.
 const CALLS: [(u32, CallName); 9] = [
     (16, CallName::Reserve),
     (18, CallName::Charge),
@@ -28,11 +28,15 @@ const CALLS: [(u32, CallName); 9] = [
     (12, CallName::Notify),
 ];
 
-/// Faults of single calls. Each is bound to a buyer, and so to that buyer's orders.
-pub(super) fn of_calls(random: &mut StdRng, buyers: &[Buyer], orders: usize) -> Vec<(Kind, FaultRule)> {
+/// Faults of single calls. Each rule matches one user, and so that user's orders.
+pub(super) fn call_faults_of(
+    random: &mut StdRng,
+    buyers: &[Buyer],
+    orders: usize,
+) -> Vec<(Injection, FaultRule)> {
     let mut faults = Vec::new();
     for buyer in buyers {
-        // Most have one or two, some none, and some so many that the service has to ask for a long time.
+        // Most users have one or two, some none, and some so many that the service retries for long.
         let count = weighted(random, &[(20, 0), (40, 1), (30, 2), (8, 4), (2, 7)]);
         for _ in 0..count {
             let call = weighted(random, &CALLS);
@@ -41,14 +45,14 @@ pub(super) fn of_calls(random: &mut StdRng, buyers: &[Buyer], orders: usize) -> 
             faults.push((kind, FaultRule::on(call, action).user(buyer.user_id).after(after)));
         }
     }
-    // Few orders come to a refund, so many are prepared.
+    // Few orders are refunded, so many rules are needed.
     for buyer in buyers {
         if percent(random, 45) {
             let rule = FaultRule::on(CallName::Refund, Action::Refuse).user(buyer.user_id);
-            faults.push((Kind::RefundRefused, rule));
+            faults.push((Injection::RefundRefused, rule));
         }
     }
-    // Catalog's calls name no order, and are counted instead.
+    // Calls to Catalog have no user, so these rules match by count.
     for n in 0..orders / 12 {
         let (kind, action) = action(random, CallName::Event);
         let after = (n * 6) as u64 + random.random_range(0..6);
@@ -57,32 +61,32 @@ pub(super) fn of_calls(random: &mut StdRng, buyers: &[Buyer], orders: usize) -> 
     faults
 }
 
-fn action(random: &mut StdRng, call: CallName) -> (Kind, Action) {
-    let kinds = [
-        (16, Kind::RequestLost),
-        (18, Kind::AnswerLost),
-        (11, Kind::FailedBefore),
-        (11, Kind::FailedAfter),
-        (12, Kind::BadGateway),
-        (9, Kind::Garbage),
-        (9, Kind::AnswerLate),
-        (9, Kind::EffectLate),
+fn action(random: &mut StdRng, call: CallName) -> (Injection, Action) {
+    let injection = [
+        (16, Injection::RequestLost),
+        (18, Injection::AnswerLost),
+        (11, Injection::FailedBefore),
+        (11, Injection::FailedAfter),
+        (12, Injection::BadGateway),
+        (9, Injection::Garbage),
+        (9, Injection::AnswerLate),
+        (9, Injection::EffectLate),
     ];
     let kind = match call {
-        CallName::Allocate if percent(random, 38) => Kind::SeatsRefused,
-        CallName::Reserve if percent(random, 20) => Kind::SeatsRefused,
-        _ => weighted(random, &kinds),
+        CallName::Allocate if percent(random, 38) => Injection::SeatsRefused,
+        CallName::Reserve if percent(random, 20) => Injection::SeatsRefused,
+        _ => weighted(random, &injection),
     };
     let page = "<html><body>Bad gateway</body></html>";
     let action = match kind {
-        Kind::RequestLost => Action::LoseRequest,
-        Kind::AnswerLost => Action::LoseAnswer,
-        Kind::FailedBefore => Action::Fail { status: 500, body: None },
-        Kind::FailedAfter => garbage(500, r#"{"error":"made to fail"}"#, "application/json", true),
-        Kind::BadGateway => garbage(502, page, "text/html", random.random_bool(0.5)),
-        Kind::Garbage => garbage(200, r#"{"id":17,"truth":"#, "application/json", true),
-        Kind::AnswerLate => Action::Stall { ms: stall_ms(random, call), effect: Moment::Before },
-        Kind::EffectLate => Action::Stall { ms: stall_ms(random, call), effect: Moment::After },
+        Injection::RequestLost => Action::LoseRequest,
+        Injection::AnswerLost => Action::LoseAnswer,
+        Injection::FailedBefore => Action::Fail { status: 500, body: None },
+        Injection::FailedAfter => garbage(500, r#"{"error":"made to fail"}"#, "application/json", true),
+        Injection::BadGateway => garbage(502, page, "text/html", random.random_bool(0.5)),
+        Injection::Garbage => garbage(200, r#"{"id":17,"truth":"#, "application/json", true),
+        Injection::AnswerLate => Action::Stall { ms: stall_ms(random, call), effect: Moment::Before },
+        Injection::EffectLate => Action::Stall { ms: stall_ms(random, call), effect: Moment::After },
         _ => Action::Refuse,
     };
     (kind, action)
@@ -92,8 +96,7 @@ fn garbage(status: u16, body: &str, content_type: &str, effect: bool) -> Action 
     Action::Garbage { body: body.into(), content_type: content_type.into(), status, effect }
 }
 
-/// Longer than the service waits for this call, and shorter than the ten seconds within which a request that was sent
-/// has its effect.
+/// Longer than the service's deadline for this call, shorter than the ten seconds within which a request may take effect.
 fn stall_ms(random: &mut StdRng, call: CallName) -> u64 {
     match call {
         CallName::Charge | CallName::Payment | CallName::Refund => random.random_range(8_200..9_500),
@@ -102,14 +105,14 @@ fn stall_ms(random: &mut StdRng, call: CallName) -> u64 {
     }
 }
 
-/// Faults of the callbacks that Payment makes while it is being charged.
-pub(super) fn of_callbacks(random: &mut StdRng, buyers: &[Buyer]) -> Vec<(Kind, CallbackRule)> {
+/// Faults of the callbacks that Payment sends during a charge.
+pub(super) fn callback_faults_of(random: &mut StdRng, buyers: &[Buyer]) -> Vec<(Injection, CallbackRule)> {
     let mut faults = Vec::new();
     for buyer in buyers.iter().filter(|buyer| calls_back(buyer.mode)) {
         let (kind, fault) = match random.random_range(0..100) {
-            0..10 => (Kind::CallbackDropped, CallbackFault::Drop),
-            10..20 => (Kind::CallbackDelayed, CallbackFault::Delay(random.random_range(100..4_000))),
-            20..30 => (Kind::CallbackRepeated, CallbackFault::Repeat(random.random_range(2..=4))),
+            0..10 => (Injection::CallbackDropped, CallbackFault::Drop),
+            10..20 => (Injection::CallbackDelayed, CallbackFault::Delay(random.random_range(100..4_000))),
+            20..30 => (Injection::CallbackRepeated, CallbackFault::Repeat(random.random_range(2..=4))),
             _ => continue,
         };
         let only = Matching { user_id: Some(buyer.user_id), ..Matching::default() };
@@ -118,31 +121,34 @@ pub(super) fn of_callbacks(random: &mut StdRng, buyers: &[Buyer]) -> Vec<(Kind, 
     faults
 }
 
-/// Puts some orders right before the crashes of PostgreSQL: Seating has not answered yet, and the user has already asked
-/// twice. Whatever was answered by then must survive.
-pub(super) fn aim_at_crashes(
+/// Durability: places some orders right before PostgreSQL crashes, while Seating is slow and a duplicate request is in
+/// flight. Whatever was acknowledged by then must survive.
+pub(super) fn place_before_crashes(
     random: &mut StdRng,
-    disturbances: &[Disturbance],
-    errands: &mut [Errand],
-    faults: &mut Vec<(Kind, FaultRule)>,
+    process_faults: &[ProcessFault],
+    scenarios: &mut [Scenario],
+    faults: &mut Vec<(Injection, FaultRule)>,
 ) {
-    let crashes = disturbances.iter().filter(|disturbance| disturbance.target == Target::DatabaseCrash);
-    let mut patient =
-        errands.iter_mut().filter(|errand| errand.seats.iter().all(|seat| *seat >= FIRST_OWN_SEAT));
+    let crashes = process_faults.iter().filter(|fault| fault.target == Target::DatabaseCrash);
+    let mut uncontended =
+        scenarios.iter_mut().filter(|scenario| scenario.seats.iter().all(|seat| *seat >= FIRST_OWN_SEAT));
     for crash in crashes {
-        let Some(errand) = patient.nth(random.random_range(0..4)) else {
+        let Some(scenario) = uncontended.nth(random.random_range(0..4)) else {
             return;
         };
-        errand.start = crash.at.saturating_sub(between(random, 20, 90));
-        errand.twin = Some(between(random, 4, 16));
-        errand.hang_up = None;
+        scenario.start = crash.at.saturating_sub(between(random, 20, 90));
+        scenario.duplicate = Some(between(random, 4, 16));
+        scenario.disconnect = None;
         let late = Action::Stall { ms: stall_ms(random, CallName::Reserve), effect: Moment::Before };
-        faults.insert(0, (Kind::AnswerLate, FaultRule::on(CallName::Reserve, late).user(errand.user_id)));
+        faults.insert(
+            0,
+            (Injection::AnswerLate, FaultRule::on(CallName::Reserve, late).user(scenario.user_id)),
+        );
     }
 }
 
-/// Kills, crashes, restarts and cuts, spread over the run.
-pub(super) fn of_processes(random: &mut StdRng, orders: usize, duration: Duration) -> Vec<Disturbance> {
+/// Process faults, spread evenly over the run with jitter.
+pub(super) fn process_faults_of(random: &mut StdRng, orders: usize, duration: Duration) -> Vec<ProcessFault> {
     let count = (orders * PER_FULL_RUN / FULL_RUN).max(2);
     let mut all = Vec::new();
     let mut spread =
@@ -150,7 +156,7 @@ pub(super) fn of_processes(random: &mut StdRng, orders: usize, duration: Duratio
             let step = duration / count as u32;
             for n in 0..count {
                 let at = step * n as u32 + between(random, 0, step.as_millis() as u64);
-                all.push(Disturbance { at, target: target(n), down: between(random, down_ms.0, down_ms.1) });
+                all.push(ProcessFault { at, target: target(n), down: between(random, down_ms.0, down_ms.1) });
             }
         };
     spread(random, count, (20, 700), &|n| Target::Host(n % 2));
@@ -161,6 +167,6 @@ pub(super) fn of_processes(random: &mut StdRng, orders: usize, duration: Duratio
     for peer in [Peer::Catalog, Peer::Seating, Peer::Payment, Peer::Notification] {
         spread(random, count, (80, 500), &|_| Target::Peer(peer));
     }
-    all.sort_by_key(|disturbance| disturbance.at);
+    all.sort_by_key(|fault| fault.at);
     all
 }

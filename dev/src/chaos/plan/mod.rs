@@ -1,7 +1,7 @@
-//! Who orders what and when, who changes their mind, and what goes wrong: drawn from the seed before anything runs.
+//! The plan of a campaign: workload and fault schedule, generated from a seed before anything runs.
 //!
-//! The same seed and number of orders give the same plan. What comes of it also depends on how the processes are
-//! scheduled, so two runs of one plan differ in their timing.
+//! The same seed and number of orders give the same plan. Its execution is not deterministic: it also depends on how the
+//! system schedules the processes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,72 +9,72 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 
-use super::kinds::Kind;
+use super::injection::Injection;
 use crate::peers::{CallbackRule, FaultRule, Mode, Peer};
 
 mod faults;
-mod money;
-mod people;
+mod settlements;
+mod workload;
 
-pub use money::{Delivery, Settlement};
-pub use people::{Buyer, Errand, Wish};
+pub use settlements::{CallbackDelivery, Settlement};
+pub use workload::{Buyer, FollowUp, Scenario};
 
-/// The event whose seats are on sale.
+/// The event on sale.
 pub const EVENT: i64 = 501;
-/// An event that may not be ordered.
+/// An event that is not on sale.
 pub const CLOSED_EVENT: i64 = 502;
-/// The first of the seats that many want.
+/// The first of the contended seats, which many orders ask for.
 pub const FIRST_HOT_SEAT: i64 = 10_001;
-/// The first of the seats that one order has for itself.
+/// The first of the uncontended seats, which one user's orders ask for.
 pub const FIRST_OWN_SEAT: i64 = 100_001;
-/// A seat that Seating does not have.
+/// A seat that does not exist.
 pub const NO_SEAT: i64 = 9_999;
-/// Seconds that a buyer has to pay: short, so that many orders expire.
+/// Time to pay, in seconds: short, so that many orders expire.
 pub const ORDER_TTL_SECONDS: u64 = 15;
 
-/// How long the disturbances go on for each order, in milliseconds.
+/// Duration of the load and the faults, in milliseconds per order.
 const MS_PER_ORDER: u64 = 42;
 
-/// Everything that was decided beforehand.
+/// Workload and fault schedule of a campaign.
 #[derive(Debug)]
 pub struct Plan {
-    /// What it was drawn from.
+    /// The seed that it was generated from.
     pub seed: u64,
-    /// For how long orders are placed and processes are disturbed.
+    /// Duration of the load and of the process faults.
     pub duration: Duration,
-    /// Who buys.
+    /// The users, with the outcomes of their payments.
     pub buyers: Vec<Buyer>,
-    /// The orders that they want to place.
-    pub errands: Vec<Errand>,
-    /// The seats that there are, with their prices.
+    /// The scenarios, one for each order, by start.
+    pub scenarios: Vec<Scenario>,
+    /// The seats with their prices.
     pub seats: Vec<(i64, &'static str)>,
-    /// Calls of peers that are disturbed. A rule that no call fits does nothing.
-    pub call_faults: Vec<(Kind, FaultRule)>,
-    /// Callbacks about charges that are disturbed.
-    pub callback_faults: Vec<(Kind, CallbackRule)>,
-    /// What happens to processes, in the order of time.
-    pub disturbances: Vec<Disturbance>,
+    /// Faults of calls to peers. A rule that matches no call does nothing.
+    pub call_faults: Vec<(Injection, FaultRule)>,
+    /// Faults of the callbacks about charges.
+    pub callback_faults: Vec<(Injection, CallbackRule)>,
+    /// Faults of processes, by time.
+    pub process_faults: Vec<ProcessFault>,
 }
 
-/// Something that happens to a process.
+/// A fault of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Disturbance {
-    /// When, counted from the start.
+pub struct ProcessFault {
+    /// Time since the start.
     pub at: Duration,
-    /// To whom.
+    /// What fails.
     pub target: Target,
-    /// For how long it is down.
+    /// Downtime.
     pub down: Duration,
 }
 
-/// A process that is disturbed.
+/// What a process fault breaks, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// One of the copies of the service is killed.
+    /// A replica of the service is killed.
     Host(usize),
-    /// PostgreSQL is stopped like in a crash.
+    /// PostgreSQL crashes: an immediate shutdown.
     DatabaseCrash,
-    /// PostgreSQL is stopped in an orderly way.
+    /// PostgreSQL restarts after a fast shutdown.
     DatabaseRestart,
     /// Every connection to PostgreSQL is cut.
     Connections,
@@ -83,53 +83,53 @@ pub enum Target {
 }
 
 impl Plan {
-    /// Draws a plan for so many orders, of which there must be at least one.
-    pub fn draw(orders: usize, seed: u64) -> Plan {
+    /// Generates a plan for at least one order.
+    pub fn generate(orders: usize, seed: u64) -> Plan {
         let mut random = StdRng::seed_from_u64(seed);
         let duration = Duration::from_millis(MS_PER_ORDER * orders as u64).max(Duration::from_secs(3));
         let hot_seats = (orders as i64 / 10).max(4);
-        let (buyers, mut errands) = people::draw(&mut random, orders, hot_seats, duration);
+        let (buyers, mut scenarios) = workload::generate(&mut random, orders, hot_seats, duration);
         let hot = (0..hot_seats).map(|n| FIRST_HOT_SEAT + n);
-        let own = errands.iter().flat_map(|errand| errand.seats.iter().copied());
+        let own = scenarios.iter().flat_map(|scenario| scenario.seats.iter().copied());
         let mut seats: Vec<i64> = hot.chain(own.filter(|seat| *seat >= FIRST_OWN_SEAT)).collect();
         seats.sort_unstable();
         seats.dedup();
-        let mut call_faults = faults::of_calls(&mut random, &buyers, orders);
-        let callback_faults = faults::of_callbacks(&mut random, &buyers);
-        let disturbances = faults::of_processes(&mut random, orders, duration);
-        faults::aim_at_crashes(&mut random, &disturbances, &mut errands, &mut call_faults);
-        errands.sort_by_key(|errand| errand.start);
+        let mut call_faults = faults::call_faults_of(&mut random, &buyers, orders);
+        let callback_faults = faults::callback_faults_of(&mut random, &buyers);
+        let process_faults = faults::process_faults_of(&mut random, orders, duration);
+        faults::place_before_crashes(&mut random, &process_faults, &mut scenarios, &mut call_faults);
+        scenarios.sort_by_key(|scenario| scenario.start);
         let price = |seat: i64| PRICES[(seat % PRICES.len() as i64) as usize];
         let seats = seats.into_iter().map(|seat| (seat, price(seat))).collect();
-        Plan { seed, duration, buyers, errands, seats, call_faults, callback_faults, disturbances }
+        Plan { seed, duration, buyers, scenarios, seats, call_faults, callback_faults, process_faults }
     }
 
-    /// What each seat costs.
+    /// Price of each seat in cents.
     pub fn prices_in_cents(&self) -> BTreeMap<i64, i64> {
         self.seats.iter().map(|(seat, price)| (*seat, cents(price))).collect()
     }
 }
 
-/// Cents of a price in whole units with up to two decimals.
+/// Parses a price in major units with up to two decimals into cents.
 fn cents(price: &str) -> i64 {
     let (whole, decimals) = price.split_once('.').unwrap_or((price, ""));
     format!("{whole}{decimals:0<2}").parse().unwrap_or_default()
 }
 
-/// Prices whose tax has to be rounded, and some that are awkward as binary fractions.
+/// Prices whose tax has to be rounded, and some that have no exact binary fraction.
 const PRICES: [&str; 7] = ["150.00", "99.99", "0.01", "75.25", "1234.57", "49.9", "20"];
 
-/// True in so many of a hundred cases.
+/// True with this probability in percent.
 fn percent(random: &mut impl Rng, percent: u32) -> bool {
     random.random_range(0..100) < percent
 }
 
-/// A time between two numbers of milliseconds.
+/// A uniformly distributed duration.
 fn between(random: &mut impl Rng, from_ms: u64, to_ms: u64) -> Duration {
     Duration::from_millis(random.random_range(from_ms..=to_ms))
 }
 
-/// One of several, each as often as its weight says.
+/// A weighted random choice.
 fn weighted<T: Clone>(random: &mut impl Rng, choices: &[(u32, T)]) -> T {
     let sum: u32 = choices.iter().map(|(weight, _)| weight).sum();
     let mut place = random.random_range(0..sum);
@@ -142,7 +142,7 @@ fn weighted<T: Clone>(random: &mut impl Rng, choices: &[(u32, T)]) -> T {
     choices[choices.len() - 1].1.clone()
 }
 
-/// Whether charges in this mode call back before they are answered.
+/// Whether charges in this mode send a callback before they respond.
 fn calls_back(mode: Mode) -> bool {
     matches!(mode, Mode::Succeed | Mode::Decline)
 }
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_seed_gives_one_plan_and_another_seed_another() {
-        let shown = |seed| format!("{:?}", Plan::draw(200, seed));
+        let shown = |seed| format!("{:?}", Plan::generate(200, seed));
         assert_eq!(shown(7), shown(7));
         assert_ne!(shown(7), shown(8));
     }
@@ -167,10 +167,10 @@ mod tests {
     #[test]
     fn a_plan_has_as_many_orders_as_were_asked_for() {
         for orders in [1, 2, 60, 2000] {
-            let plan = Plan::draw(orders, 1);
-            assert_eq!(plan.errands.len(), orders);
-            assert!(plan.errands.iter().all(|errand| !errand.seats.is_empty()));
-            assert!(plan.errands.iter().all(|errand| errand.start <= plan.duration));
+            let plan = Plan::generate(orders, 1);
+            assert_eq!(plan.scenarios.len(), orders);
+            assert!(plan.scenarios.iter().all(|scenario| !scenario.seats.is_empty()));
+            assert!(plan.scenarios.iter().all(|scenario| scenario.start <= plan.duration));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the peers are asked and what they answer.
+//! Request and response bodies of the peers.
 
 use std::borrow::Cow;
 
@@ -134,7 +134,7 @@ pub fn refunded(payment_id: &str, status: PaymentStatus) -> Value {
     json!({ "id": payment_id, "status": status })
 }
 
-/// What the order service is told of a payment.
+/// The body of Payment's callback.
 pub fn callback(order_id: &str, payment_id: &str, status: PaymentStatus) -> Value {
     json!({ "order_id": order_id, "payment_id": payment_id, "status": status })
 }

@@ -1,4 +1,4 @@
-//! `/control`: tells the sandbox what there is, how to misbehave, and asks what happened.
+//! The control API, `/control`: sets up data and faults of the sandbox, and reads its state and records.
 //!
 //! ```text
 #![doc = include_str!("control.txt")]

@@ -1,4 +1,4 @@
-//! What control is told.
+//! Request bodies of the control API.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;

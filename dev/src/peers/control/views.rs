@@ -1,4 +1,4 @@
-//! What control tells.
+//! Response bodies of the control API.
 
 use serde::Serialize;
 use serde_json::value::RawValue;

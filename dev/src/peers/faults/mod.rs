@@ -1,4 +1,4 @@
-//! Disturbances: which calls do not go as they should, and how.
+//! Fault injection: which calls fail, and how.
 
 mod rule;
 
@@ -30,7 +30,7 @@ pub(super) struct Placed {
     id: u64,
     /// Calls that it was for.
     seen: u64,
-    /// Calls that it disturbed.
+    /// Number of hits.
     hits: u64,
     rule: FaultRule,
 }

@@ -1,4 +1,4 @@
-//! What a fault rule says.
+//! Fault rules: which calls match, and what is injected.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -62,8 +62,8 @@ pub enum Moment {
     After,
 }
 
-/// A rule: these calls are disturbed in this way. Rules are tried in the order in which they were added, and at most
-/// one applies to a call.
+/// A fault rule: the action is injected into the calls that match. Rules are tried in the order in which they were added,
+/// and at most one applies to a call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FaultRule {
     /// The service; `None`: any.
@@ -75,10 +75,10 @@ pub struct FaultRule {
     /// Only calls about this order, seat, user.
     #[serde(flatten)]
     pub only: Matching,
-    /// How many calls are disturbed; `None`: all, until the rule is removed.
+    /// Maximum number of hits; `None`: unlimited, until the rule is removed.
     #[serde(default = "once")]
     pub times: Option<u64>,
-    /// How many calls pass before the first is disturbed.
+    /// Number of matching calls that pass before the first hit.
     #[serde(default)]
     pub after: u64,
     /// What happens.

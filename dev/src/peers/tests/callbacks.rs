@@ -1,4 +1,4 @@
-//! What can happen to callbacks, and what the control tells of payments.
+//! Faults of callbacks, and payments in the control API.
 
 use super::payment::merchant;
 use super::*;

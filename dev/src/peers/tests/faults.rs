@@ -1,4 +1,4 @@
-//! What faults do.
+//! Fault injection.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

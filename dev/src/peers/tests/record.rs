@@ -1,4 +1,4 @@
-//! What is remembered.
+//! The call recorder.
 
 use super::*;
 

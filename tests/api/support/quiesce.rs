@@ -1,31 +1,30 @@
-//! Driving the service until nothing is left to do.
+//! Quiesces the service: sweeps until no work is pending.
 
 use super::app::App;
 use super::poll::eventually;
 
-/// An order at rest is done, or waits for its payment until it expires. Everything else is left to do; so is an order
-/// that is done, when what it knows of its payment is in doubt. A payment that is merely undecided may stay so for
-/// days: see [`App::watch`].
-const LEFT: &str =
+/// Pending work: every order that is neither `done` nor waits for its payment until it expires, and every order whose payment
+/// is unsure. A payment that is merely pending is no pending work, it may stay so for days: see [`App::watch`].
+const PENDING: &str =
     "(payment_unsure OR phase <> 'done') AND NOT (phase = 'awaiting_payment' AND due_at >= expires_at
                     AND expires_at > timezone('utc', clock_timestamp()))";
 
 const NOW: &str = "timezone('utc', clock_timestamp())";
 
 impl App {
-    /// Sweeps until nothing is left to do and no peer is at work. What waits for a while (a back-off, or the lease of a
-    /// host that was killed) is made due at once, so that nobody has to wait for the clock.
-    pub async fn come_to_rest(&self) {
+    /// Sweeps until no work is pending and no call to a peer is open. What waits for a time (a back-off, the lease of a host
+    /// that was killed) is made due at once, so that tests need not wait for it.
+    pub async fn quiesce(&self) {
         let mut before = String::new();
         eventually("nothing is left to do", async || {
             self.sweep().await;
-            let left = self.left_to_do().await;
-            let busy = self.peers_at_work().await;
+            let left = self.pending_work().await;
+            let busy = self.has_open_peer_calls().await;
             if left.is_empty() && !busy {
                 return Some(());
             }
             if left == before && !busy {
-                self.make_due().await;
+                self.expire_waits().await;
             }
             if left != before {
                 println!("left to do: {left}");
@@ -36,10 +35,10 @@ impl App {
         .await;
     }
 
-    /// What is left to do, in words; empty when there is nothing.
-    pub async fn left_to_do(&self) -> String {
+    /// Lists pending orders and outbox messages; empty when there are none.
+    pub async fn pending_work(&self) -> String {
         let orders =
-            format!("SELECT format('order %s %s v%s', id, phase, version) AS t FROM orders WHERE {LEFT}");
+            format!("SELECT format('order %s %s v%s', id, phase, version) AS t FROM orders WHERE {PENDING}");
         let messages = "SELECT format('message %s %s: %s', id, attempts, last_error) AS t FROM outbox WHERE dead_at IS NULL";
         let all = format!(
             "SELECT coalesce(string_agg(t, ', ' ORDER BY t), '') FROM ({orders} UNION ALL {messages}) x"
@@ -47,31 +46,31 @@ impl App {
         self.store.value(&all).await.as_str().unwrap_or_default().to_owned()
     }
 
-    /// Whether a peer has a call that it has not answered: whoever made it may be alive, and must not be overtaken.
-    async fn peers_at_work(&self) -> bool {
+    /// Whether a call to a peer is open: the task that made it may be alive, and its lease must not be expired.
+    async fn has_open_peer_calls(&self) -> bool {
         let calls = self.peers.calls().await.expect("the calls");
         calls.calls.iter().any(|call| call.took_ms.is_none())
     }
 
-    /// Ends every wait for a time to come. A request to Seating that had no answer may take effect for as long as
-    /// Seating is at it.
-    pub async fn make_due(&self) {
-        if !self.peers_at_work().await {
+    /// Makes everything due that waits for a time. `in_flight_until` only when no call is open: a request to Seating without an
+    /// answer may take effect as long as Seating works on it.
+    pub async fn expire_waits(&self) {
+        if !self.has_open_peer_calls().await {
             let sql = format!("UPDATE orders SET in_flight_until = {NOW} WHERE in_flight_until > {NOW}");
             self.store.run(&sql).await;
         }
         let sql = format!(
-            "UPDATE orders SET due_at = {NOW} WHERE {LEFT} AND due_at > {NOW};
+            "UPDATE orders SET due_at = {NOW} WHERE {PENDING} AND due_at > {NOW};
              UPDATE orders SET watch_at = {NOW} WHERE payment_unsure AND watch_at > {NOW};
              UPDATE outbox SET due_at = {NOW} WHERE dead_at IS NULL AND due_at > {NOW};"
         );
         self.store.run(&sql).await;
     }
 
-    /// The time has come to ask Payment about the payments that it has not decided, and a sweep does.
+    /// Makes all payment watches due and sweeps: Payment is polled for pending payments.
     pub async fn watch(&self) {
         self.store.run(&format!("UPDATE orders SET watch_at = {NOW} WHERE watch_at IS NOT NULL")).await;
         self.sweep().await;
-        self.come_to_rest().await;
+        self.quiesce().await;
     }
 }

@@ -1,4 +1,4 @@
-//! The shape of the latencies: where the answers lie, and whether some lie where a delayed acknowledgement puts them.
+//! The latency histogram, and whether it has a peak at 40 ms: TCP's delayed acknowledgement.
 
 use std::fmt::Write as _;
 
@@ -7,45 +7,45 @@ use hdrhistogram::Histogram;
 use super::scenario::Scenario;
 use super::target::Kind;
 
-/// The latencies of one target at one client.
+/// Latencies of one target with one client.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct Shape {
-    /// What was asked for.
+pub struct LatencyHistogram {
+    /// The scenario.
     pub scenario: Scenario,
-    /// Whom.
+    /// The target.
     pub target: Kind,
-    /// How many answers took up to so many milliseconds, and longer than the bucket before has it.
+    /// Buckets with rising upper bounds.
     pub buckets: Vec<Bucket>,
-    /// Whether answers gather at 40 ms.
-    pub delayed: Delayed,
+    /// The peak at 40 ms, if there is one.
+    pub delayed: DelayedAck,
 }
 
-/// Some of the answers.
+/// A bucket of the histogram.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Bucket {
-    /// The longest latency that belongs to it, in milliseconds; null in the last one, which has no end.
+    /// Upper bound in milliseconds, inclusive; null in the last one.
     pub up_to_ms: Option<f64>,
-    /// How many answers.
+    /// Number of responses.
     pub answers: u64,
 }
 
-/// How many answers came about 40 ms late, which is how long the system waits with a delayed acknowledgement.
+/// Responses with about 40 ms latency, Linux's delay of a delayed acknowledgement.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
-pub struct Delayed {
-    /// The part of the answers that took 35 to 50 ms.
+pub struct DelayedAck {
+    /// Fraction of the responses that took 35 to 50 ms.
     pub about_40_ms: f64,
-    /// The part that took 20 to 35 ms.
+    /// Fraction that took 20 to 35 ms.
     pub before: f64,
-    /// More than one in a thousand about 40 ms, a few at least, and fewer before: a gathering, not a tail.
+    /// A peak, not a tail: more than 0.1 % about 40 ms, five at least, and fewer before.
     pub is_there: bool,
 }
 
-impl Shape {
-    /// Of latencies in microseconds.
-    pub fn new(scenario: Scenario, target: Kind, latencies: &Histogram<u64>) -> Shape {
+impl LatencyHistogram {
+    /// From latencies in microseconds.
+    pub fn new(scenario: Scenario, target: Kind, latencies: &Histogram<u64>) -> LatencyHistogram {
         let mut from = 0;
         let mut buckets: Vec<Bucket> = Vec::new();
-        for end in ends() {
+        for end in upper_bounds() {
             buckets.push(Bucket {
                 up_to_ms: Some(end as f64 / 1_000.0),
                 answers: latencies.count_between(from, end),
@@ -54,10 +54,10 @@ impl Shape {
         }
         let counted: u64 = buckets.iter().map(|bucket| bucket.answers).sum();
         buckets.push(Bucket { up_to_ms: None, answers: latencies.len().saturating_sub(counted) });
-        Shape { scenario, target, buckets, delayed: Delayed::of(latencies) }
+        LatencyHistogram { scenario, target, buckets, delayed: DelayedAck::of(latencies) }
     }
 
-    /// A bar for each bucket from the first that has answers to the last.
+    /// A bar chart as text, from the first bucket that is not empty to the last.
     pub fn bars(&self) -> String {
         const WIDTH: u64 = 50;
         let all: u64 = self.buckets.iter().map(|bucket| bucket.answers).sum();
@@ -67,11 +67,11 @@ impl Shape {
         let mut text = format!("{}, {}, 1 client: {all} answers\n", self.scenario.name(), self.target.name());
         for bucket in &self.buckets[first.unwrap_or(0)..last.map_or(0, |last| last + 1)] {
             let end = bucket.up_to_ms.map_or("more".into(), |end| format!("≤ {end:.2} ms"));
-            // Whoever is there at all is seen.
+            // Rounded up: a bucket with one response has a bar.
             let bar = "#".repeat((bucket.answers * WIDTH).div_ceil(most) as usize);
             let _ = writeln!(text, "{end:>12} {:>8} {bar}", bucket.answers);
         }
-        let Delayed { about_40_ms, before, is_there } = self.delayed;
+        let DelayedAck { about_40_ms, before, is_there } = self.delayed;
         let verdict = if is_there { "a delayed acknowledgement, it seems" } else { "no gathering at 40 ms" };
         let (about, before) = (about_40_ms * 100.0, before * 100.0);
         let _ = write!(text, "{about:.2} % took 35 to 50 ms, {before:.2} % took 20 to 35: {verdict}.");
@@ -79,19 +79,19 @@ impl Shape {
     }
 }
 
-impl Delayed {
-    fn of(latencies: &Histogram<u64>) -> Delayed {
+impl DelayedAck {
+    fn of(latencies: &Histogram<u64>) -> DelayedAck {
         let all = latencies.len().max(1) as f64;
         let between = |from: u64, to: u64| latencies.count_between(from, to) as f64 / all;
         let (about_40_ms, before) = (between(35_000, 50_000), between(20_000, 34_999));
         let are_a_few = latencies.count_between(35_000, 50_000) >= 5;
         let is_there = are_a_few && about_40_ms > 0.001 && before < about_40_ms;
-        Delayed { about_40_ms, before, is_there }
+        DelayedAck { about_40_ms, before, is_there }
     }
 }
 
-/// The ends of the buckets but the last: from 0.25 ms to 100 ms, each longer than the one before by half.
-fn ends() -> impl Iterator<Item = u64> {
+/// Upper bounds of the buckets but the last, in microseconds: exponential, from 0.25 ms to 100 ms by a factor of 1.5.
+fn upper_bounds() -> impl Iterator<Item = u64> {
     const FIRST: f64 = 250.0;
     const LAST: f64 = 100_000.0;
     const STEPS: i32 = 15;
@@ -101,14 +101,14 @@ fn ends() -> impl Iterator<Item = u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::load::histogram;
+    use crate::bench::load_generator::histogram;
 
-    fn shape(latencies: &[(u64, u64)]) -> Shape {
+    fn shape(latencies: &[(u64, u64)]) -> LatencyHistogram {
         let mut all = histogram();
         for (microseconds, count) in latencies {
             all.record_n(*microseconds, *count).unwrap();
         }
-        Shape::new(Scenario::Place, Kind::Service, &all)
+        LatencyHistogram::new(Scenario::Place, Kind::Service, &all)
     }
 
     #[test]

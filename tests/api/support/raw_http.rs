@@ -1,4 +1,4 @@
-//! Requests that no HTTP library would send.
+//! Raw HTTP over TCP, for requests that an HTTP library would not send.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 /// What came back before the connection was closed.
 #[derive(Debug)]
-pub struct RawAnswer {
+pub struct RawResponse {
     /// The status; 0 when the connection was closed without an answer.
     pub status: u16,
     /// Status line and headers.
@@ -17,12 +17,12 @@ pub struct RawAnswer {
     pub body: String,
 }
 
-impl RawAnswer {
-    fn parse(received: &[u8]) -> RawAnswer {
+impl RawResponse {
+    fn parse(received: &[u8]) -> RawResponse {
         let text = String::from_utf8_lossy(received).into_owned();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        RawAnswer { status: status.unwrap_or(0), head: head.to_owned(), body: body.to_owned() }
+        RawResponse { status: status.unwrap_or(0), head: head.to_owned(), body: body.to_owned() }
     }
 
     /// A header's value.
@@ -40,7 +40,7 @@ impl RawAnswer {
 
 /// Sends these bytes, which must ask for the connection to be closed, and reads what comes, even when the other side
 /// answers before it has read them all.
-pub async fn exchange(host: &Host, bytes: impl AsRef<[u8]>) -> RawAnswer {
+pub async fn exchange(host: &Host, bytes: impl AsRef<[u8]>) -> RawResponse {
     let address = host.base_url.trim_start_matches("http://").to_owned();
     let stream = TcpStream::connect(address).await.expect("the host accepts");
     let (mut reader, mut writer) = stream.into_split();
@@ -56,7 +56,7 @@ pub async fn exchange(host: &Host, bytes: impl AsRef<[u8]>) -> RawAnswer {
         received.extend_from_slice(&buffer[..n]);
     }
     drop(writing.await);
-    RawAnswer::parse(&received)
+    RawResponse::parse(&received)
 }
 
 async fn within<T>(read: impl Future<Output = T>) -> T {
@@ -75,12 +75,12 @@ pub fn post_order(headers: &[&str], body: &str) -> Vec<u8> {
 }
 
 /// Sends these bytes, says that no more will come, and reads what comes.
-pub async fn send_and_close(host: &Host, bytes: &[u8]) -> RawAnswer {
+pub async fn send_and_close(host: &Host, bytes: &[u8]) -> RawResponse {
     let address = host.base_url.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).await.expect("the host accepts");
     let _ = stream.write_all(bytes).await;
     let _ = stream.shutdown().await;
     let mut received = Vec::new();
     let _ = within(stream.read_to_end(&mut received)).await;
-    RawAnswer::parse(&received)
+    RawResponse::parse(&received)
 }

@@ -1,4 +1,4 @@
-//! Everything that runs: PostgreSQL, the peers, two copies of the service, and who watches them.
+//! The testbed: PostgreSQL, the sandbox peers, two replicas of the service, and the recorders.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -10,70 +10,71 @@ use rand::RngExt;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex, watch};
 
-use super::kinds::Tally;
-use super::log::Log;
+use super::injection::InjectionCounts;
 use super::plan::{CLOSED_EVENT, EVENT, ORDER_TTL_SECONDS, Plan};
+use super::request_log::RequestLog;
 use crate::host::Host;
 use crate::migrations;
 use crate::peers::{Control, Matching, Peers, SeatSpec};
 use crate::postgres::{self, Database, Server};
 
-/// What operators' endpoints ask for.
+/// Bearer token of the internal endpoints.
 pub const TOKEN: &str = "the-campaign";
-/// The tax: so that it has to be rounded.
+/// The tax rate: one whose amounts have to be rounded.
 pub const TAX_PERCENT: &str = "7.5";
 
-/// The running service with all that it needs. One campaign uses it once.
-pub struct World {
-    /// What was decided beforehand.
+/// The running testbed of one campaign.
+pub struct Testbed {
+    /// Workload and fault schedule.
     pub plan: Plan,
-    /// What happened so far.
-    pub tally: Tally,
-    /// What users asked and heard.
-    pub log: Log,
-    /// Errands that are over.
+    /// Counts of the injections so far.
+    pub injections: InjectionCounts,
+    /// Requests and responses of the virtual users.
+    pub request_log: RequestLog,
+    /// Number of finished scenarios.
     pub finished: AtomicUsize,
-    /// Tells the peers what to do, and asks them what happened.
+    /// Control API of the sandbox peers.
     pub control: Control,
     /// The orders' database.
     pub database: Database,
-    /// Where the copies of the service are.
+    /// Base URLs of the replicas.
     pub urls: [String; 2],
-    /// Users and operators.
+    /// HTTP client of users and operators.
     pub client: reqwest::Client,
-    /// The rules of the plan's call faults, by the sandbox's numbers.
-    pub rules: Vec<u64>,
-    /// The copies.
+    /// The sandbox's ids of the plan's call faults, in the plan's order.
+    pub call_fault_ids: Vec<u64>,
+    /// The hosts of the replicas.
     pub hosts: [Mutex<Host>; 2],
     /// PostgreSQL.
     pub server: Mutex<Server>,
-    /// When it began.
+    /// Start of the campaign.
     pub start: Instant,
-    /// By how many milliseconds the campaign's clock is behind: it stands still while a busy machine is slow to start
-    /// what was stopped, so that the service is up for as long as the plan has it.
-    behind_ms: AtomicU64,
-    /// True once nobody needs to wait for times to come any more.
-    pub hurry: watch::Sender<bool>,
+    /// Delay of the plan's clock, in milliseconds: the clock stops while a busy machine is slow to restart a process, so
+    /// that the uptime is that of the plan.
+    clock_delay_ms: AtomicU64,
+    /// True once waits for a time are skipped, when the faults are over.
+    pub skip_waits: watch::Sender<bool>,
     log_dir: PathBuf,
     _sandbox: Peers,
 }
 
-impl World {
-    /// Starts all of it, with the plan's faults in place. The component must have been built.
+impl Testbed {
+    /// Starts all processes and sets up the plan's peer faults. The component must have been built.
     ///
     /// # Errors
     /// When something does not start.
-    pub async fn start(plan: Plan) -> Result<World> {
-        let options = postgres::Options { port: Some(quiet_port()?), ..postgres::Options::for_tests()? };
+    pub async fn start(plan: Plan) -> Result<Testbed> {
+        let options =
+            postgres::Options { port: Some(non_ephemeral_port()?), ..postgres::Options::for_tests()? };
         let server = Server::start(options).await?;
         let database = server.create_database("orders", None).await?;
         migrations::apply(&database).await?;
-        super::witness::install(&database).await?;
+        super::transition_recorder::install(&database).await?;
 
         let options = crate::peers::Options { remember: usize::MAX, ..crate::peers::Options::default() };
         let sandbox = Peers::start(options).await?;
         let control = sandbox.control();
-        let rules = prepare(&control, &plan).await?;
+        let call_fault_ids = set_up_peers(&control, &plan).await?;
 
         let mut variables = database.spin_variables();
         variables.extend(sandbox.spin_variables());
@@ -86,9 +87,9 @@ impl World {
         ];
         variables.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let log_dir = fresh_log_dir();
-        let start_host = async |copy: u32| {
-            let log_dir = log_dir.join(format!("copy-{copy}"));
-            Host::start(&variables, &log_dir, Some(quiet_port()?)).await
+        let start_host = async |replica: u32| {
+            let log_dir = log_dir.join(format!("copy-{replica}"));
+            Host::start(&variables, &log_dir, Some(non_ephemeral_port()?)).await
         };
         let hosts = [start_host(1).await?, start_host(2).await?];
         let urls = [hosts[0].base_url.clone(), hosts[1].base_url.clone()];
@@ -96,81 +97,81 @@ impl World {
         control.set_callback_urls(&callbacks).await?;
 
         let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).no_proxy().build()?;
-        Ok(World {
+        Ok(Testbed {
             plan,
-            tally: Tally::default(),
-            log: Log::default(),
+            injections: InjectionCounts::default(),
+            request_log: RequestLog::default(),
             finished: AtomicUsize::new(0),
             control,
             database,
             urls,
             client,
-            rules,
+            call_fault_ids,
             hosts: hosts.map(Mutex::new),
             server: Mutex::new(server),
             start: Instant::now(),
-            behind_ms: AtomicU64::new(0),
-            hurry: watch::channel(false).0,
+            clock_delay_ms: AtomicU64::new(0),
+            skip_waits: watch::channel(false).0,
             log_dir,
             _sandbox: sandbox,
         })
     }
 
-    /// Waits until this long after the start by the campaign's clock, or until nobody needs to wait any more.
+    /// Waits until a time of the plan's clock, or until waits are skipped.
     pub async fn wait_until(&self, after_start: Duration) {
         loop {
-            let due = after_start + Duration::from_millis(self.behind_ms.load(Ordering::Relaxed));
+            let due = after_start + Duration::from_millis(self.clock_delay_ms.load(Ordering::Relaxed));
             let left = due.saturating_sub(self.start.elapsed());
-            if left.is_zero() || self.is_hurried() {
+            if left.is_zero() || self.skips_waits() {
                 return;
             }
             self.wait(left).await;
         }
     }
 
-    /// Puts the campaign's clock back.
-    pub fn fall_behind(&self, by: Duration) {
-        self.behind_ms.fetch_add(by.as_millis() as u64, Ordering::Relaxed);
+    /// Delays the plan's clock.
+    pub fn delay_clock(&self, by: Duration) {
+        self.clock_delay_ms.fetch_add(by.as_millis() as u64, Ordering::Relaxed);
     }
 
-    /// Waits, but not when nobody needs to any more.
+    /// Sleeps, or returns early when waits are skipped.
     pub async fn wait(&self, time: Duration) {
-        let mut hurry = self.hurry.subscribe();
+        let mut skip_waits = self.skip_waits.subscribe();
         tokio::select! {
             () = tokio::time::sleep(time) => {}
-            _ = hurry.wait_for(|hurry| *hurry) => {}
+            _ = skip_waits.wait_for(|skip_waits| *skip_waits) => {}
         }
     }
 
-    /// Whether nobody needs to wait any more.
-    pub fn is_hurried(&self) -> bool {
-        *self.hurry.borrow()
+    /// Whether waits are skipped.
+    pub fn skips_waits(&self) -> bool {
+        *self.skip_waits.borrow()
     }
 
-    /// All rows of a query, each read from its JSON object.
+    /// All rows of a query, each deserialized from JSON.
     ///
     /// # Errors
-    /// When the database does not answer, or a row is not what was expected.
+    /// When the query fails, or a row does not deserialize.
     pub async fn rows<T: DeserializeOwned>(&self, sql: &str) -> Result<Vec<T>> {
         rows(&self.database, sql).await
     }
 
-    /// Runs statements for their effect.
+    /// Executes statements.
     ///
     /// # Errors
-    /// When the database does not take them.
+    /// When one fails.
     pub async fn run(&self, sql: &str) -> Result<()> {
         self.database.connect().await?.batch_execute(sql).await.with_context(|| sql.to_owned())
     }
 
-    /// Where the hosts' logs are.
+    /// Directory of the hosts' logs.
     pub fn log_dir(&self) -> &Path {
         &self.log_dir
     }
 
-    /// Ends everything and deletes the logs, or leaves them, with PostgreSQL's, when they are worth a look.
-    pub fn take_down(self, keep_logs: bool) {
-        let World { hosts, server, log_dir, .. } = self;
+    /// Stops all processes. Keeps the logs, with PostgreSQL's, or deletes them.
+    pub fn shut_down(self, keep_logs: bool) {
+        let Testbed { hosts, server, log_dir, .. } = self;
         drop(hosts);
         let server = server.into_inner();
         let place = server.data_dir().to_path_buf();
@@ -185,15 +186,15 @@ impl World {
     }
 }
 
-/// All rows of a query, each read from its JSON object.
+/// All rows of a query, each deserialized from JSON.
 pub(super) async fn rows<T: DeserializeOwned>(database: &Database, sql: &str) -> Result<Vec<T>> {
     let text = format!("SELECT to_jsonb(r)::text FROM ({sql}) r");
     let rows = database.connect().await?.query(&text, &[]).await.with_context(|| sql.to_owned())?;
     rows.iter().map(|row| Ok(serde_json::from_str(row.get(0))?)).collect()
 }
 
-/// Fills the sandbox with the plan's seats, payments and faults; the numbers of the fault rules.
-async fn prepare(control: &Control, plan: &Plan) -> Result<Vec<u64>> {
+/// Sets up seats, payment modes and faults at the sandbox; returns the ids of the call faults.
+async fn set_up_peers(control: &Control, plan: &Plan) -> Result<Vec<u64>> {
     control.put_event(EVENT, "ON_SALE").await?;
     control.put_event(CLOSED_EVENT, "SOLD_OUT").await?;
     let seats: Vec<SeatSpec> = plan.seats.iter().map(|(id, price)| SeatSpec::priced(*id, price)).collect();
@@ -205,16 +206,15 @@ async fn prepare(control: &Control, plan: &Plan) -> Result<Vec<u64>> {
     for (_, rule) in &plan.callback_faults {
         control.add_callback_fault(rule).await?;
     }
-    let mut rules = Vec::with_capacity(plan.call_faults.len());
+    let mut call_fault_ids = Vec::with_capacity(plan.call_faults.len());
     for (_, rule) in &plan.call_faults {
-        rules.push(control.add_fault(rule.clone()).await?);
+        call_fault_ids.push(control.add_fault(rule.clone()).await?);
     }
-    Ok(rules)
+    Ok(call_fault_ids)
 }
 
-/// A free port outside of the range from which the system takes ports for outgoing connections: nobody takes it while
-/// the process that listens there is down for a moment.
-fn quiet_port() -> Result<u16> {
+/// A free port outside of the ephemeral port range, so that no outgoing connection takes it while its process is down.
+fn non_ephemeral_port() -> Result<u16> {
     for _ in 0..1_000 {
         let port = rand::rng().random_range(15_000..31_000);
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {

@@ -1,24 +1,24 @@
-//! PostgreSQL's CPU time for a placed order, beside what it needs for the bare row changes.
+//! The pgbench baseline: PostgreSQL's CPU time per placed order, compared with that of the bare row changes.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::Result;
 
-use super::pgbench::{self, Bare};
+use super::pgbench::{self, PgbenchResult};
 use super::scenario::Scenario;
 use super::summary::Row;
 use super::target::Kind;
-use super::world::World;
+use super::testbed::Testbed;
 
-/// The service is compared at so many clients, where that was measured.
+/// Number of clients at which the service is compared, if that was measured.
 const CLIENTS: usize = 16;
 /// Connections of `pgbench`.
 const CONNECTIONS: u32 = 8;
 
-/// How far the service's statements are from the row changes that they make.
+/// The service's statements compared with the bare row changes that they make.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct Yardstick {
+pub struct PgbenchBaseline {
     /// With how many clients the service was measured.
     pub clients: usize,
     /// Milliseconds of PostgreSQL's CPU time for an order that the service places.
@@ -26,15 +26,16 @@ pub struct Yardstick {
     /// Bytes of the log for it.
     pub service_wal_bytes: f64,
     /// The same row changes by `pgbench`, sent one by one and transaction by transaction.
-    pub bare: Vec<Compared>,
+    #[serde(rename = "bare")]
+    pub runs: Vec<Compared>,
 }
 
 /// One run of `pgbench`.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
 pub struct Compared {
-    /// What it found.
+    /// The result.
     #[serde(flatten)]
-    pub bare: Bare,
+    pub result: PgbenchResult,
     /// The service's CPU time in PostgreSQL divided by this one's.
     pub ratio: f64,
 }
@@ -43,23 +44,23 @@ pub struct Compared {
 ///
 /// # Errors
 /// When `pgbench` fails, or did not do what placing an order does.
-pub async fn measure(world: &World, rows: &[Row], time: Duration) -> Result<Option<Yardstick>> {
+pub async fn measure(testbed: &Testbed, rows: &[Row], time: Duration) -> Result<Option<PgbenchBaseline>> {
     let Some(row) = service_row(rows) else {
         return Ok(None);
     };
-    let mut bare = Vec::new();
+    let mut results = Vec::new();
     for pipelined in [false, true] {
         eprintln!(
             "The row changes of a placed order by pgbench{} …",
             if pipelined { ", pipelined" } else { "" }
         );
-        let database = world.fresh_database().await?;
+        let database = testbed.migrated_database().await?;
         let seconds = (time.as_secs_f64().ceil() as u32).max(1);
         let options = pgbench::Options { clients: CONNECTIONS, seconds, pipelined };
-        bare.push(pgbench::place(&world.server, &database, options).await?);
-        world.server.drop_database(&database.name).await?;
+        results.push(pgbench::place(&testbed.server, &database, options).await?);
+        testbed.server.drop_database(&database.name).await?;
     }
-    Ok(Some(Yardstick::new(row, &bare)))
+    Ok(Some(PgbenchBaseline::new(row, &results)))
 }
 
 /// The row that is compared.
@@ -68,15 +69,16 @@ fn service_row(rows: &[Row]) -> Option<&Row> {
     ours.clone().find(|row| row.clients == CLIENTS).or_else(|| ours.next_back())
 }
 
-impl Yardstick {
-    fn new(row: &Row, bare: &[Bare]) -> Yardstick {
+impl PgbenchBaseline {
+    fn new(row: &Row, results: &[PgbenchResult]) -> PgbenchBaseline {
         let service_ms = row.medians.cpu_ms.postgres;
-        let compare = |bare: &Bare| Compared { bare: *bare, ratio: service_ms / bare.cpu_ms };
-        let bare = bare.iter().map(compare).collect();
-        Yardstick { clients: row.clients, service_ms, service_wal_bytes: row.medians.wal_bytes, bare }
+        let compare =
+            |result: &PgbenchResult| Compared { result: *result, ratio: service_ms / result.cpu_ms };
+        let runs = results.iter().map(compare).collect();
+        PgbenchBaseline { clients: row.clients, service_ms, service_wal_bytes: row.medians.wal_bytes, runs }
     }
 
-    /// For people.
+    /// As text.
     pub fn shown(&self) -> String {
         let mut text = format!(
             "PostgreSQL's CPU per placed order beside a bare pgbench of the same row changes:\n\
@@ -85,12 +87,12 @@ impl Yardstick {
             self.service_ms,
             self.service_wal_bytes
         );
-        for Compared { bare, ratio } in &self.bare {
-            let name = if bare.pipelined { "pgbench, pipelined" } else { "pgbench, one by one" };
+        for Compared { result, ratio } in &self.runs {
+            let name = if result.pipelined { "pgbench, pipelined" } else { "pgbench, one by one" };
             let _ = write!(
                 text,
                 "\n{name:<28} {:>7.3} ms {:>7.0} bytes of WAL, {:>6.0} orders/s: the service takes {ratio:.2} times that",
-                bare.cpu_ms, bare.wal_bytes, bare.tps
+                result.cpu_ms, result.wal_bytes, result.tps
             );
         }
         text
@@ -121,9 +123,9 @@ mod tests {
     fn the_ratio_says_how_many_times_as_much_the_service_takes() {
         let mut row = row(Scenario::Place, 16, Kind::Service, 1.0);
         row.medians.cpu_ms.postgres = 1.5;
-        let bare = Bare { pipelined: true, orders: 1, tps: 1.0, cpu_ms: 0.5, wal_bytes: 1.0 };
-        let yardstick = Yardstick::new(&row, &[bare]);
-        assert_eq!(yardstick.bare[0].ratio, 3.0);
-        assert!(yardstick.shown().ends_with("3.00 times that"), "{}", yardstick.shown());
+        let bare = PgbenchResult { pipelined: true, orders: 1, tps: 1.0, cpu_ms: 0.5, wal_bytes: 1.0 };
+        let baseline = PgbenchBaseline::new(&row, &[bare]);
+        assert_eq!(baseline.runs[0].ratio, 3.0);
+        assert!(baseline.shown().ends_with("3.00 times that"), "{}", baseline.shown());
     }
 }

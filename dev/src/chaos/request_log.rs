@@ -1,13 +1,13 @@
-//! What users asked and heard.
+//! The request log: every request of a client with its response.
 
 use std::sync::Mutex;
 
 use serde_json::Value;
 
-/// What a user can ask for.
+/// An operation of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs)]
-pub enum Asked {
+pub enum Operation {
     Place,
     Read,
     Cancel,
@@ -19,19 +19,19 @@ pub enum Asked {
 pub struct Exchange {
     /// Milliseconds since the start, when it was sent.
     pub at_ms: u64,
-    /// Milliseconds until the answer, or until there was none.
+    /// Milliseconds until the response or the error.
     pub took_ms: u64,
     /// The idempotency key of the order that it is about.
     pub key: String,
-    /// Which copy was asked.
-    pub copy: usize,
-    /// What for.
-    pub asked: Asked,
-    /// What came back; the error when nothing did.
+    /// Index of the replica that got it.
+    pub replica: usize,
+    /// What was requested.
+    pub operation: Operation,
+    /// The response, or the error when there was none.
     pub answer: Result<Answer, String>,
 }
 
-/// What an answer says.
+/// The parts of a response that the checker needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
@@ -45,7 +45,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Reads an answer's body.
+    /// Parses a response's body.
     pub fn read(status: u16, body: &Value) -> Answer {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let order = &body["order"];
@@ -57,23 +57,23 @@ impl Answer {
         }
     }
 
-    /// Whether it says that the order has this status.
+    /// Whether it shows the order with this status.
     pub fn says(&self, status: &str) -> bool {
         self.order_status.as_deref() == Some(status)
     }
 }
 
-/// All exchanges, in the order in which they ended.
+/// All exchanges, in the order of their ends.
 #[derive(Debug, Default)]
-pub struct Log(Mutex<Vec<Exchange>>);
+pub struct RequestLog(Mutex<Vec<Exchange>>);
 
-impl Log {
+impl RequestLog {
     /// Adds one.
     pub fn add(&self, exchange: Exchange) {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(exchange);
     }
 
-    /// What there is so far.
+    /// A copy of all exchanges so far.
     pub fn all(&self) -> Vec<Exchange> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }

@@ -1,11 +1,13 @@
-//! States in few bits, and a table of them: the tests are built without optimisation, and millions of states are told
-//! apart.
+//! Encodes a state in a few words, and a hash set of encoded states: the tests are built without optimisation, and visit
+//! millions of states.
 
-use super::order::{Ev, Row};
-use super::world::{At, Budget, Flying, Holder, Pay, Seat, Who, World};
+use super::order::{ModelEvent, Row};
+use super::state::{
+    Budget, Holder, InFlightRequest, ModelState, PaymentState, ProgramCounter, Seat, SeatOwner,
+};
 use order_service::domain::order::PaymentStatus;
 
-/// Words that tell a state from every other.
+/// The encoding of a state, distinct for every state.
 pub type Packed = [u64; 7];
 
 /// Small numbers side by side.
@@ -56,85 +58,85 @@ fn row(row: &Row) -> u64 {
         .0
 }
 
-fn ev(ev: Ev) -> u64 {
+fn ev(ev: ModelEvent) -> u64 {
     let (kind, more) = match ev {
-        Ev::Reserved => (0, 0),
-        Ev::ReservedDear => (1, 0),
-        Ev::ReserveRefused => (2, 0),
-        Ev::Paid(status) => (3, status as u64),
-        Ev::PaidWithoutSeats(status) => (4, status as u64),
-        Ev::ChargeRefused => (5, 0),
-        Ev::Unsure => (6, 0),
-        Ev::Allocated => (7, 0),
-        Ev::SeatsLost => (8, 0),
-        Ev::Released { settled } => (9, settled as u64),
-        Ev::Silence { may_land } => (10, may_land as u64),
-        Ev::Cancel => (11, 0),
-        Ev::Refund => (12, 0),
+        ModelEvent::Reserved => (0, 0),
+        ModelEvent::ReservedDear => (1, 0),
+        ModelEvent::ReserveRefused => (2, 0),
+        ModelEvent::Paid(status) => (3, status as u64),
+        ModelEvent::PaidWithoutSeats(status) => (4, status as u64),
+        ModelEvent::ChargeRefused => (5, 0),
+        ModelEvent::Unsure => (6, 0),
+        ModelEvent::Allocated => (7, 0),
+        ModelEvent::SeatsLost => (8, 0),
+        ModelEvent::Released { settled } => (9, settled as u64),
+        ModelEvent::Silence { may_land } => (10, may_land as u64),
+        ModelEvent::Cancel => (11, 0),
+        ModelEvent::Refund => (12, 0),
     };
     Word(kind).with(2, more).0
 }
 
-fn at(at: At) -> u64 {
-    let (kind, more) = match at {
-        At::Reserve { first } => (0, first as u64),
-        At::LookAtRefusal => (1, 0),
-        At::LookThenReserve => (2, 0),
-        At::Charge => (3, 0),
-        At::Ask => (4, 0),
-        At::AskThenRefund => (5, 0),
-        At::Refund => (6, 0),
-        At::AskAfterRefund => (7, 0),
-        At::ListThenAllocate => (8, 0),
-        At::Allocate => (9, 0),
-        At::ListAfterAllocate => (10, 0),
-        At::Release => (11, 0),
-        At::ListThenRelease => (12, 0),
-        At::LookThenRelease => (13, 0),
-        At::Store(known) => (14, ev(known)),
+fn pc(pc: ProgramCounter) -> u64 {
+    let (kind, more) = match pc {
+        ProgramCounter::Reserve { first } => (0, first as u64),
+        ProgramCounter::LookAtRefusal => (1, 0),
+        ProgramCounter::LookThenReserve => (2, 0),
+        ProgramCounter::Charge => (3, 0),
+        ProgramCounter::Ask => (4, 0),
+        ProgramCounter::AskThenRefund => (5, 0),
+        ProgramCounter::Refund => (6, 0),
+        ProgramCounter::AskAfterRefund => (7, 0),
+        ProgramCounter::ListThenAllocate => (8, 0),
+        ProgramCounter::Allocate => (9, 0),
+        ProgramCounter::ListAfterAllocate => (10, 0),
+        ProgramCounter::Release => (11, 0),
+        ProgramCounter::ListThenRelease => (12, 0),
+        ProgramCounter::LookThenRelease => (13, 0),
+        ProgramCounter::Store(known) => (14, ev(known)),
     };
     Word(kind).with(6, more).0
 }
 
 /// A holder in one word, which is zero when there is none.
 pub fn holder(one: &Option<Holder>) -> u64 {
-    let Some(Holder { order, seen, fresh, leases, within, sheltered, drives, at: does }) = one else {
+    let Some(Holder { order, seen, fresh, leases, within, sheltered, drives, pc: does }) = one else {
         return 0;
     };
     Word(1)
         .with(1, *order as u64)
         .with(5, flags([*fresh, *leases, *within, *sheltered, *drives]))
-        .with(10, at(*does))
+        .with(10, pc(*does))
         .with(ROW_BITS, row(seen))
         .0
 }
 
 /// A request in one word, which is zero when there is none.
-pub fn flying(one: &Option<Flying>) -> u64 {
-    let Some(Flying { order, deed, covered }) = one else { return 0 };
-    Word(1).with(1, *order as u64).with(3, *deed as u64).with(1, *covered as u64).0
+pub fn in_flight_requests(one: &Option<InFlightRequest>) -> u64 {
+    let Some(InFlightRequest { order, request, covered }) = one else { return 0 };
+    Word(1).with(1, *order as u64).with(3, *request as u64).with(1, *covered as u64).0
 }
 
-fn who(who: Who) -> u64 {
-    match who {
-        Who::Order(order) => order as u64,
-        Who::Next => 2,
+fn owner(owner: SeatOwner) -> u64 {
+    match owner {
+        SeatOwner::Order(order) => order as u64,
+        SeatOwner::NextBuyer => 2,
     }
 }
 
 fn seat(seat: Seat) -> u64 {
     let (kind, whose) = match seat {
         Seat::Free => (0, 0),
-        Seat::Reserved { who: one, aged } => (1 + aged as u64, who(one)),
-        Seat::Allocated(one) => (3, who(one)),
+        Seat::Reserved { owner: one, aged } => (1 + aged as u64, owner(one)),
+        Seat::Allocated(one) => (3, owner(one)),
     };
     Word(kind).with(2, whose).0
 }
 
-fn pay(pay: &Pay) -> u64 {
-    let Pay { status, refuses, succeeded, failed, refunds, charged_back, told } = *pay;
+fn pay(pay: &PaymentState) -> u64 {
+    let PaymentState { status, refuses, succeeded, failed, refunds, charged_back, acknowledged } = *pay;
     Word(payment(status))
-        .with(5, flags([refuses, succeeded, failed, charged_back, told]))
+        .with(5, flags([refuses, succeeded, failed, charged_back, acknowledged]))
         .with(3, u64::from(refunds))
         .0
 }
@@ -154,33 +156,43 @@ fn budget(left: &Budget) -> u64 {
 }
 
 /// All of a state.
-pub fn pack(world: &World) -> Packed {
-    let World { rows, claim, seat: place, pays, holders, flying: flies, next, left, cancelled, wrong } =
-        world;
+pub fn state_encoding(state: &ModelState) -> Packed {
+    let ModelState {
+        rows,
+        claim,
+        seat: place,
+        payments,
+        holders,
+        in_flight_requests: flies,
+        next,
+        left,
+        cancelled,
+        wrong,
+    } = state;
     let mut aloft = Word(0);
     for one in flies {
-        aloft = aloft.with(6, flying(one));
+        aloft = aloft.with(6, in_flight_requests(one));
     }
     let claim = match *claim {
         None => 0,
-        Some(one) => 1 + who(one),
+        Some(one) => 1 + owner(one),
     };
     let rest = Word(budget(left))
         .with(2, claim)
         .with(4, seat(*place))
         .with(3, *next as u64)
         .with(3, flags([cancelled[0], cancelled[1], wrong.is_some()]))
-        .with(11, pay(&pays[0]))
-        .with(11, pay(&pays[1]));
+        .with(11, pay(&payments[0]))
+        .with(11, pay(&payments[1]));
     let rows = Word(row(&rows[0])).with(ROW_BITS, row(&rows[1]));
     let [a, b, c, d] = holders;
     [rows.0, rest.0, aloft.0, holder(a), holder(b), holder(c), holder(d)]
 }
 
 /// A state's fingerprint, which is never zero. Two states share one with a probability of about one in ten million at two million states.
-pub fn fingerprint(world: &World) -> u64 {
+pub fn fingerprint(state: &ModelState) -> u64 {
     let mut mixed: u64 = 0x243f_6a88_85a3_08d3;
-    for word in pack(world) {
+    for word in state_encoding(state) {
         mixed = (mixed ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         mixed ^= mixed >> 29;
     }

@@ -1,28 +1,28 @@
-//! Everything that is known of one order, for the person who has to find out what went wrong.
+//! The printed history of one order, to diagnose a violation.
 
 use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::evidence::{Evidence, Order};
+use super::snapshot::{Order, Snapshot};
 
-/// The full history of an order. Whatever is only known of its key is told when there is no such order.
-pub fn of_order(evidence: &Evidence, order_id: Option<&str>, key: Option<&str>) -> String {
+/// All rows, calls, callbacks and requests of one order. Without a stored order: what has its idempotency key.
+pub fn of_order(snapshot: &Snapshot, order_id: Option<&str>, key: Option<&str>) -> String {
     let mut text = String::new();
-    let order = evidence.orders.iter().find(|order| {
+    let order = snapshot.orders.iter().find(|order| {
         Some(&*order.id) == order_id || (order_id.is_none() && Some(&*order.idempotency_key) == key)
     });
     let id = order.map(|order| &*order.id).or(order_id).unwrap_or_default();
     let key = order.map(|order| &*order.idempotency_key).or(key);
     section(&mut text, "order", order.iter().map(|order| order.row.to_string()));
     if let Some(order) = order {
-        parts(&mut text, order);
+        order_rows(&mut text, order);
     }
-    let payments = evidence.payments.iter().filter(|payment| payment.order_id == id);
+    let payments = snapshot.payments.iter().filter(|payment| payment.order_id == id);
     section(&mut text, "Payment", payments.map(|payment| format!("{payment:?}")));
     let seats = order.into_iter().flat_map(Order::sorted_seats);
-    section(&mut text, "Seating", seats.map(|seat| format!("seat {seat}: {:?}", evidence.seats.get(&seat))));
-    let callbacks = evidence.callbacks.iter().filter(|callback| callback.sent["order_id"] == id);
+    section(&mut text, "Seating", seats.map(|seat| format!("seat {seat}: {:?}", snapshot.seats.get(&seat))));
+    let callbacks = snapshot.callbacks.iter().filter(|callback| callback.sent["order_id"] == id);
     let callbacks = callbacks.map(|callback| {
         let note = if callback.answer["note"].is_null() {
             &callback.answer["code"]
@@ -39,7 +39,7 @@ pub fn of_order(evidence: &Evidence, order_id: Option<&str>, key: Option<&str>) 
         )
     });
     section(&mut text, "callbacks", callbacks);
-    let calls = evidence.calls.iter().filter(|call| call.order_id.as_deref() == Some(id));
+    let calls = snapshot.calls.iter().filter(|call| call.order_id.as_deref() == Some(id));
     let calls = calls.map(|call| {
         let end = if call.closed { "closed".to_owned() } else { format!("{:?}", call.status) };
         format!(
@@ -51,9 +51,9 @@ pub fn of_order(evidence: &Evidence, order_id: Option<&str>, key: Option<&str>) 
         )
     });
     section(&mut text, "calls of peers", calls);
-    let notifications = evidence.notifications.iter().filter(|message| message["order_id"] == id);
+    let notifications = snapshot.notifications.iter().filter(|message| message["order_id"] == id);
     section(&mut text, "notifications", notifications.map(Value::to_string));
-    let exchanges = evidence.exchanges.iter().filter(|exchange| Some(&*exchange.key) == key);
+    let exchanges = snapshot.exchanges.iter().filter(|exchange| Some(&*exchange.key) == key);
     let mut exchanges: Vec<_> = exchanges.collect();
     exchanges.sort_by_key(|exchange| exchange.at_ms);
     let exchanges = exchanges.into_iter().map(|one| {
@@ -64,8 +64,8 @@ pub fn of_order(evidence: &Evidence, order_id: Option<&str>, key: Option<&str>) 
         format!(
             "{} ms {:?} at copy {} → {answer} after {} ms",
             one.at_ms,
-            one.asked,
-            one.copy + 1,
+            one.operation,
+            one.replica + 1,
             one.took_ms
         )
     });
@@ -73,12 +73,12 @@ pub fn of_order(evidence: &Evidence, order_id: Option<&str>, key: Option<&str>) 
     text
 }
 
-fn parts(text: &mut String, order: &Order) {
+fn order_rows(text: &mut String, order: &Order) {
     section(text, "items", order.items.iter().map(|item| format!("{item:?}")));
     section(text, "tickets", order.tickets.iter().map(|ticket| format!("{ticket:?}")));
     section(text, "claims", order.claims.iter().map(|seat| format!("seat {seat}")));
     let journal = order.journal.iter().map(|entry| {
-        let state = order.steps.iter().find(|step| step.version == entry.seq);
+        let state = order.transitions.iter().find(|step| step.version == entry.seq);
         let state = state.map(|step| format!("{} {}", step.status, step.phase)).unwrap_or_default();
         format!("{} {} by {} at {} → {state} {}", entry.seq, entry.r#type, entry.actor, entry.at, entry.data)
     });

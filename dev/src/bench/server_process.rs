@@ -1,4 +1,4 @@
-//! A process of our own program, under a hidden subcommand.
+//! A server in a child process: this program with a hidden subcommand.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use crate::process;
 
 const START_LIMIT: Duration = Duration::from_secs(20);
 
-/// A server that runs as a process of its own, so that its share of the machine can be told. Dropping it kills it.
+/// A server in its own process, so that its CPU time can be measured. Dropping it kills it.
 pub struct ServerProcess {
     child: Child,
     address: SocketAddr,

@@ -1,34 +1,34 @@
-//! The state that is explored: rows, claims, the two peers that matter, whoever is at work, and what is under way.
+//! The state of the model: order rows, claims, Seating, Payment, lease holders, and requests in flight.
 
-use super::order::{Ev, No, Row};
-use super::pack;
+use super::order::{ModelEvent, OrderIndex, Row};
+use super::state_encoding;
 use order_service::domain::order::PaymentStatus;
 
 /// Who has the seat, by a claim or at Seating.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Who {
+pub enum SeatOwner {
     /// A modelled order.
-    Order(No),
-    /// The next buyer: an order of the service that meets no faults, in one step a deed.
-    Next,
+    Order(OrderIndex),
+    /// The next buyer: an order of the service without faults, one step per request.
+    NextBuyer,
 }
 
-/// The seat at Seating.
+/// The seat's state at Seating.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Seat {
     Free,
-    /// Held for somebody's user. `aged`: so long that Seating may free it although the order's own hold window was
-    /// renewed since.
+    /// Held for the owner's user. `aged`: for so long that Seating may expire the hold although the order's own hold window
+    /// was renewed since.
     Reserved {
-        who: Who,
+        owner: SeatOwner,
         aged: bool,
     },
-    Allocated(Who),
+    Allocated(SeatOwner),
 }
 
 /// An order's payment at Payment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Pay {
+pub struct PaymentState {
     /// None: there is no payment.
     pub status: Option<PaymentStatus>,
     /// Payment refuses this charge whenever it is asked.
@@ -37,17 +37,17 @@ pub struct Pay {
     pub succeeded: bool,
     /// It was `FAILED` at some time.
     pub failed: bool,
-    /// How often the money went back on our request.
+    /// Number of refunds on our request.
     pub refunds: u8,
-    /// The money went back on somebody else's.
+    /// Refunded by a charge-back, not on our request.
     pub charged_back: bool,
-    /// The service was told of its present state, and answered for that.
-    pub told: bool,
+    /// The callback of its present status was acknowledged.
+    pub acknowledged: bool,
 }
 
-/// A request that changes something at a peer.
+/// A request with an effect at a peer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Deed {
+pub enum PeerRequest {
     Reserve,
     Allocate,
     Release,
@@ -55,18 +55,18 @@ pub enum Deed {
     Refund,
 }
 
-/// A request whose sender does not wait for it any more: it takes effect later, or never.
+/// A request in flight that its sender has abandoned: it takes effect later, or never.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Flying {
-    pub order: No,
-    pub deed: Deed,
-    /// The order's `in_flight_until` was set after it was left alone, so it lands before that or never.
+pub struct InFlightRequest {
+    pub order: OrderIndex,
+    pub request: PeerRequest,
+    /// The order's `in_flight_until` was set after it was abandoned, so it takes effect before that or never.
     pub covered: bool,
 }
 
-/// Where a holder is in performing an action.
+/// The program counter of a holder: its next step within an action.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum At {
+pub enum ProgramCounter {
     Reserve {
         first: bool,
     },
@@ -83,17 +83,17 @@ pub enum At {
     Release,
     ListThenRelease,
     LookThenRelease,
-    /// It knows what came of it, and is about to store that.
-    Store(Ev),
+    /// The action has an outcome, and storing it is next.
+    Store(ModelEvent),
 }
 
-/// Somebody at work on an order: the request that places it, a callback's, a buyer's, or a sweep.
+/// A task that works on an order: the request that places it, a callback, a buyer's request, or a sweep.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Holder {
-    pub order: No,
+    pub order: OrderIndex,
     /// The order as it was read.
     pub seen: Row,
-    /// Nobody has stored a transition since.
+    /// No transition was stored since.
     pub fresh: bool,
     /// The order's lease is this one's.
     pub leases: bool,
@@ -103,12 +103,12 @@ pub struct Holder {
     pub sheltered: bool,
     /// It performs the order's next action, rather than storing news.
     pub drives: bool,
-    pub at: At,
+    pub pc: ProgramCounter,
 }
 
 impl Holder {
-    /// Who has just taken the order's lease. What it does is decided by [`super::service::Model::begin`].
-    pub fn of_lease(order: No, seen: Row) -> Self {
+    /// A holder that has just taken the order's lease. What it does is decided by [`super::service::Model::begin`].
+    pub fn of_lease(order: OrderIndex, seen: Row) -> Self {
         Self {
             order,
             seen,
@@ -117,7 +117,7 @@ impl Holder {
             within: false,
             sheltered: false,
             drives: true,
-            at: At::Release,
+            pc: ProgramCounter::Release,
         }
     }
 
@@ -126,24 +126,28 @@ impl Holder {
     pub fn still_looks_at(&self) -> Row {
         let seen = &self.seen;
         let phase = Row { placed: true, phase: seen.phase, ..Row::ABSENT };
-        match self.at {
-            At::Reserve { .. } | At::LookAtRefusal | At::LookThenReserve => {
+        match self.pc {
+            ProgramCounter::Reserve { .. }
+            | ProgramCounter::LookAtRefusal
+            | ProgramCounter::LookThenReserve => {
                 Row { status: seen.status, payment: seen.payment, expired: seen.expired, ..phase }
             }
-            At::ListThenRelease | At::LookThenRelease | At::Release => {
+            ProgramCounter::ListThenRelease | ProgramCounter::LookThenRelease | ProgramCounter::Release => {
                 Row { lapsed: seen.lapsed, in_flight: seen.in_flight, ..phase }
             }
-            At::Ask if !self.drives => *seen,
-            At::Ask => Row { status: seen.status, payment: seen.payment, unsure: seen.unsure, ..phase },
+            ProgramCounter::Ask if !self.drives => *seen,
+            ProgramCounter::Ask => {
+                Row { status: seen.status, payment: seen.payment, unsure: seen.unsure, ..phase }
+            }
             _ => phase,
         }
     }
 }
 
-/// How far the next buyer has come.
+/// The progress of the next buyer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Next {
-    /// Not interested before the claims are free.
+pub enum NextBuyer {
+    /// Waits for the claims to be free.
     Waits,
     Claimed,
     Reserved,
@@ -151,10 +155,10 @@ pub enum Next {
     Gone,
 }
 
-/// How often each kind of trouble may still happen. Bounds the exploration.
+/// The remaining number of faults and events of each kind. It bounds the state space.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Budget {
-    /// Holders that vanish.
+    /// Crashes of holders.
     pub crashes: u8,
     /// Requests without an answer, or with one that says nothing.
     pub faults: u8,
@@ -174,46 +178,46 @@ pub struct Budget {
     pub redrives: u8,
 }
 
-/// Holders and forgotten requests at any one time.
-pub const MOST: usize = 4;
+/// Maximum number of holders, and of abandoned requests, at a time.
+pub const MAX_CONCURRENT: usize = 4;
 
-/// Everything.
+/// A state of the model.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct World {
+pub struct ModelState {
     pub rows: [Row; 2],
     /// The one row of `seat_claims`.
-    pub claim: Option<Who>,
+    pub claim: Option<SeatOwner>,
     pub seat: Seat,
-    pub pays: [Pay; 2],
-    pub holders: [Option<Holder>; MOST],
-    pub flying: [Option<Flying>; MOST],
-    pub next: Next,
+    pub payments: [PaymentState; 2],
+    pub holders: [Option<Holder>; MAX_CONCURRENT],
+    pub in_flight_requests: [Option<InFlightRequest>; MAX_CONCURRENT],
+    pub next: NextBuyer,
     pub left: Budget,
     /// The buyer's cancel was accepted.
     pub cancelled: [bool; 2],
-    /// What a step did that must never happen.
+    /// The violation by a step, if there is one.
     pub wrong: Option<&'static str>,
 }
 
-impl World {
-    /// Nothing has happened.
+impl ModelState {
+    /// The initial state.
     pub fn new(left: Budget) -> Self {
         Self {
             rows: [Row::ABSENT; 2],
             claim: None,
             seat: Seat::Free,
-            pays: [Pay::default(); 2],
-            holders: [None; MOST],
-            flying: [None; MOST],
-            next: Next::Waits,
+            payments: [PaymentState::default(); 2],
+            holders: [None; MAX_CONCURRENT],
+            in_flight_requests: [None; MAX_CONCURRENT],
+            next: NextBuyer::Waits,
             left,
             cancelled: [false; 2],
             wrong: None,
         }
     }
 
-    /// Adds somebody at work.
-    pub fn hire(&mut self, holder: Holder) {
+    /// Adds a holder.
+    pub fn add_holder(&mut self, holder: Holder) {
         let free = self.holders.iter_mut().find(|place| place.is_none()).expect("room for a holder");
         *free = Some(holder);
     }
@@ -223,17 +227,18 @@ impl World {
         self.holders.iter().flatten().count() < most
     }
 
-    /// Leaves a request alone.
-    pub fn forget(&mut self, holder: &Holder, deed: Deed) {
-        let one = Flying { order: holder.order, deed, covered: holder.sheltered };
-        let free = self.flying.iter_mut().find(|place| place.is_none()).expect("room for a request");
+    /// Abandons a request: it stays in flight.
+    pub fn abandon(&mut self, holder: &Holder, request: PeerRequest) {
+        let one = InFlightRequest { order: holder.order, request, covered: holder.sheltered };
+        let free =
+            self.in_flight_requests.iter_mut().find(|place| place.is_none()).expect("room for a request");
         *free = Some(one);
     }
 
     /// The order's `in_flight_until` is set: requests that nobody waits for land before it. `long`: so do those that a
     /// holder who is at work has yet to send.
-    pub fn cover(&mut self, order: No, long: bool) {
-        for one in self.flying.iter_mut().flatten().filter(|one| one.order == order) {
+    pub fn cover(&mut self, order: OrderIndex, long: bool) {
+        for one in self.in_flight_requests.iter_mut().flatten().filter(|one| one.order == order) {
             one.covered = true;
         }
         for one in self.holders.iter_mut().flatten().filter(|one| one.order == order) {
@@ -242,20 +247,20 @@ impl World {
         }
     }
 
-    /// One written form for states that differ only in the order of things.
-    pub fn arrange(&mut self) {
-        arrange(&mut self.flying, pack::flying);
-        arrange(&mut self.holders, pack::holder);
+    /// The canonical form (symmetry reduction): equal for states that differ only in the order of holders and requests.
+    pub fn canonicalize(&mut self) {
+        canonicalize(&mut self.in_flight_requests, state_encoding::in_flight_requests);
+        canonicalize(&mut self.holders, state_encoding::holder);
     }
 }
 
-/// Puts things in the order of their words, and what is none behind them.
-fn arrange<T>(things: &mut [Option<T>; MOST], word: fn(&Option<T>) -> u64) {
-    let mut words = [0; MOST];
+/// Sorts by encoding, `None` last.
+fn canonicalize<T>(things: &mut [Option<T>; MAX_CONCURRENT], word: fn(&Option<T>) -> u64) {
+    let mut words = [0; MAX_CONCURRENT];
     for (n, thing) in things.iter().enumerate() {
         words[n] = word(thing);
     }
-    for end in 1..MOST {
+    for end in 1..MAX_CONCURRENT {
         let mut n = end;
         while n > 0 && words[n - 1] < words[n] {
             words.swap(n - 1, n);

@@ -1,8 +1,8 @@
-//! Negative controls: with one rule left out, the exploration finds what the rule is for.
+//! Negative controls (mutation tests of the model): without one rule, the exploration finds the violation that it prevents.
 
-use super::properties::{self, settle};
+use super::properties::{self, liveness};
 use super::rules::{Guard, Model};
-use super::world::Budget;
+use super::state::Budget;
 use super::{BUSY, QUIET, one_order, run, two_orders};
 
 /// Without the rule, the exploration finds that the property does not hold.
@@ -15,17 +15,17 @@ fn breaks(property: &str, guard: Guard, model: Model) {
 
 #[test]
 fn without_the_version_a_late_answer_overwrites_the_callbacks() {
-    breaks(settle::MONEY, Guard::Version, one_order(Budget { callbacks: 1, ..QUIET }));
+    breaks(liveness::MONEY, Guard::Version, one_order(Budget { callbacks: 1, ..QUIET }));
 }
 
 #[test]
 fn without_asking_again_a_lost_charge_keeps_money() {
-    breaks(settle::MONEY, Guard::SilenceSaysNothing, one_order(Budget { faults: 1, ..QUIET }));
+    breaks(liveness::MONEY, Guard::SilenceSaysNothing, one_order(Budget { faults: 1, ..QUIET }));
 }
 
 #[test]
 fn without_waiting_a_late_request_is_forgotten() {
-    breaks(settle::SEATS, Guard::InFlight, one_order(Budget { faults: 1, cancels: 1, ..QUIET }));
+    breaks(liveness::SEATS, Guard::InFlight, one_order(Budget { faults: 1, cancels: 1, ..QUIET }));
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn without_the_lease_a_cancelled_order_frees_the_same_buyers_next_one() {
 #[test]
 fn without_waiting_for_its_holder_an_overtaken_allocation_lands_for_a_dead_order() {
     let overtaken = one_order(Budget { faults: 1, cancels: 1, ..QUIET });
-    breaks(settle::SEATS, Guard::OvertakenForTheLease, overtaken);
+    breaks(liveness::SEATS, Guard::OvertakenForTheLease, overtaken);
 }
 
 #[test]
@@ -71,5 +71,5 @@ fn without_sparing_its_holder_a_redrive_lets_a_late_request_touch_the_next_buyer
 
 #[test]
 fn without_looking_again_a_seat_is_left_to_a_dead_order() {
-    breaks(settle::SEATS, Guard::LookAfterFlight, one_order(Budget { turns: 1, ..BUSY }));
+    breaks(liveness::SEATS, Guard::LookAfterFlight, one_order(Budget { turns: 1, ..BUSY }));
 }

@@ -1,4 +1,4 @@
-//! A closed loop: so many clients, each with one connection and one request at a time.
+//! A closed-loop load generator: each client has one connection and one request at a time.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,34 +11,34 @@ use hdrhistogram::Histogram;
 use super::http::Connection;
 use super::scenario::Workload;
 
-/// When to stop.
+/// When the load ends.
 #[derive(Clone, Copy, Debug)]
 pub enum Limit {
-    /// No request is begun after so long.
+    /// After a duration: no request starts later.
     Time(Duration),
-    /// So many requests are made.
+    /// After a number of requests.
     Requests(u64),
 }
 
-/// What came of a load.
+/// Latencies and errors of a load.
 pub struct Outcome {
-    /// How long each request took, in microseconds.
+    /// Latency of each request, in microseconds.
     pub latencies: Histogram<u64>,
-    /// How many answers were not as they should be, or did not come.
+    /// Number of failed requests and wrong responses.
     pub errors: u64,
-    /// What was wrong with the first of them.
+    /// The first error.
     pub first_error: Option<String>,
-    /// From the first request to the last answer.
+    /// Time from the first request to the last response.
     pub elapsed: Duration,
 }
 
 impl Outcome {
-    /// How many requests were answered, rightly or wrongly.
+    /// Number of requests with a response, right or wrong.
     pub fn requests(&self) -> u64 {
         self.latencies.len()
     }
 
-    /// Requests a second.
+    /// Requests per second.
     pub fn throughput(&self) -> f64 {
         self.requests() as f64 / self.elapsed.as_secs_f64()
     }
@@ -54,10 +54,10 @@ pub fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 60_000_000, 3).expect("these bounds are allowed")
 }
 
-/// Puts the load on a server. All clients share one thread of their own, which costs the least.
+/// Runs a load against a server. All clients share one dedicated thread, to keep the overhead small.
 ///
 /// # Errors
-/// When the thread does not start. Errors of requests are counted.
+/// When the thread does not start. Errors of requests are counted in the outcome.
 pub async fn run(
     address: SocketAddr,
     clients: usize,
@@ -67,12 +67,13 @@ pub async fn run(
     let (answer, outcome) = tokio::sync::oneshot::channel();
     std::thread::Builder::new().name("load".into()).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let _ = answer.send(runtime.map(|runtime| runtime.block_on(all(address, clients, limit, workload))));
+        let _ = answer
+            .send(runtime.map(|runtime| runtime.block_on(run_clients(address, clients, limit, workload))));
     })?;
     Ok(outcome.await.context("the load's thread ended")??)
 }
 
-async fn all(address: SocketAddr, clients: usize, limit: Limit, workload: Arc<Workload>) -> Outcome {
+async fn run_clients(address: SocketAddr, clients: usize, limit: Limit, workload: Arc<Workload>) -> Outcome {
     let start = Instant::now();
     let left = Arc::new(AtomicU64::new(match limit {
         Limit::Time(_) => u64::MAX,
@@ -84,15 +85,16 @@ async fn all(address: SocketAddr, clients: usize, limit: Limit, workload: Arc<Wo
     };
     let client = || tokio::spawn(client(Connection::to(address), end, left.clone(), workload.clone()));
     let clients: Vec<_> = (0..clients).map(|_| client()).collect();
-    let mut all = Outcome { latencies: histogram(), errors: 0, first_error: None, elapsed: Duration::ZERO };
+    let mut run_clients =
+        Outcome { latencies: histogram(), errors: 0, first_error: None, elapsed: Duration::ZERO };
     for client in clients {
         let one = client.await.unwrap_or_else(|error| Client::failed(error.to_string()));
-        all.latencies.add(&one.latencies).expect("all histograms have the same bounds");
-        all.errors += one.errors;
-        all.first_error = all.first_error.or(one.first_error);
+        run_clients.latencies.add(&one.latencies).expect("all histograms have the same bounds");
+        run_clients.errors += one.errors;
+        run_clients.first_error = run_clients.first_error.or(one.first_error);
     }
-    all.elapsed = start.elapsed();
-    all
+    run_clients.elapsed = start.elapsed();
+    run_clients
 }
 
 struct Client {
@@ -121,17 +123,17 @@ async fn client(
         if is_over || left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
             return client;
         }
-        let complaint = match connection.ask(workload.request()).await {
+        let error = match connection.ask(workload.request()).await {
             Ok(answer) => {
                 client.latencies.saturating_record(begun.elapsed().as_micros() as u64);
-                workload.complaint(&answer)
+                workload.error_in(&answer)
             }
             Err(error) => Some(format!("no answer: {error:#}")),
         };
-        if let Some(complaint) = complaint {
+        if let Some(error) = error {
             client.errors += 1;
-            client.first_error.get_or_insert(complaint);
-            // A server that is gone must not be asked as fast as it goes.
+            client.first_error.get_or_insert(error);
+            // No busy loop against a server that is down.
             if client.errors > 100 {
                 return client;
             }

@@ -1,32 +1,32 @@
-//! Processes that are stopped (SIGSTOP): their kernel answers for them, and they do not.
+//! Suspended processes (SIGSTOP): the kernel accepts connections for them, but they do not respond.
 
 use super::app::App;
 
-/// Processes that are stopped until this is dropped, whatever becomes of the test.
-pub struct Frozen(Vec<i64>);
+/// Processes that are suspended until this is dropped, also when the test panics.
+pub struct SuspendedProcesses(Vec<i64>);
 
-impl Frozen {
-    fn now(pids: Vec<i64>) -> Frozen {
+impl SuspendedProcesses {
+    fn now(pids: Vec<i64>) -> SuspendedProcesses {
         signal("-STOP", &pids);
-        Frozen(pids)
+        SuspendedProcesses(pids)
     }
 }
 
-impl Drop for Frozen {
+impl Drop for SuspendedProcesses {
     fn drop(&mut self) {
         signal("-CONT", &self.0);
     }
 }
 
 impl App {
-    /// Freezes this test's own PostgreSQL: the server, and the backends that serve connections.
-    pub async fn freeze_postgres(&mut self) -> Frozen {
+    /// Suspends this test's own PostgreSQL: the postmaster and the client backends.
+    pub async fn suspend_postgres(&mut self) -> SuspendedProcesses {
         let server = self.postgres().pid().expect("the server runs");
         let sql = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'";
         let backends = self.store.rows(sql).await;
         let mut pids: Vec<i64> = backends.iter().filter_map(|row| row["pid"].as_i64()).collect();
         pids.insert(0, server.into());
-        Frozen::now(pids)
+        SuspendedProcesses::now(pids)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the checker looks at: the order database, what the peers recorded, and what users were told.
+//! A snapshot of all state for the invariant checker: the order database, the peers' records, and the clients' request log.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,12 +6,12 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::log::Exchange;
-use super::world::{self, TOKEN, World};
+use super::request_log::Exchange;
+use super::testbed::{self, TOKEN, Testbed};
 use crate::peers::{CallbackRecord, Control, Payment, RecordedCall, SeatStatus};
 use crate::postgres::Database;
 
-/// An order's row with all that hangs on it.
+/// An order's row with the rows of its other tables.
 #[derive(Clone, Debug, Deserialize)]
 #[allow(missing_docs)]
 pub struct Order {
@@ -19,7 +19,7 @@ pub struct Order {
     pub idempotency_key: String,
     pub user_id: i64,
     pub event_id: i64,
-    /// As asked for.
+    /// In the order of the request.
     pub seats: Vec<i64>,
     pub status: String,
     pub phase: String,
@@ -32,27 +32,27 @@ pub struct Order {
     pub payment_id: Option<String>,
     pub payment_status: Option<String>,
     pub version: i64,
-    /// Whether it is in time to be paid.
+    /// Whether `expires_at` is in the future.
     pub in_time: bool,
-    /// Whether it has a time at which something is to be done.
+    /// Whether `due_at` is set.
     pub has_due: bool,
-    /// Whether a person is asked to look at it.
+    /// Whether `parked_at` is set: an operator has to look at it.
     pub parked: bool,
     pub items: Vec<Item>,
     pub tickets: Vec<Ticket>,
-    /// The seats that are claimed for it.
+    /// Seats of its rows in `seat_claims`.
     pub claims: Vec<i64>,
-    pub journal: Vec<Entry>,
+    pub journal: Vec<JournalEntry>,
     pub outbox: Vec<Waiting>,
-    /// Every state that it went through.
-    pub steps: Vec<Step>,
-    /// Every message that was ever put into the outbox for it.
+    /// Every recorded change of state, by version.
+    pub transitions: Vec<Transition>,
+    /// Every message that was ever inserted into the outbox for it, delivered ones included.
     pub messages: Vec<Message>,
-    /// The whole row, for people.
+    /// The whole row, for the printed history.
     pub row: Value,
 }
 
-/// A seat with the price that it was sold at.
+/// An order item: a seat with the price that it was sold at.
 #[derive(Clone, Debug, Deserialize)]
 #[allow(missing_docs)]
 pub struct Item {
@@ -72,7 +72,7 @@ pub struct Ticket {
 /// An entry of the journal.
 #[derive(Clone, Debug, Deserialize)]
 #[allow(missing_docs)]
-pub struct Entry {
+pub struct JournalEntry {
     pub seq: i64,
     pub r#type: String,
     pub actor: String,
@@ -80,7 +80,7 @@ pub struct Entry {
     pub data: Value,
 }
 
-/// A message that was not delivered yet.
+/// A row of the outbox: a message that is not delivered yet.
 #[derive(Clone, Debug, Deserialize)]
 #[allow(missing_docs)]
 pub struct Waiting {
@@ -91,17 +91,17 @@ pub struct Waiting {
     pub last_error: Option<String>,
 }
 
-/// A state that an order went through, as the witness saw it.
+/// A change of an order's state, as [`transition_recorder`](super::transition_recorder) recorded it.
 #[derive(Clone, Debug, Deserialize)]
 #[allow(missing_docs)]
-pub struct Step {
+pub struct Transition {
     pub version: i64,
     pub status: String,
     pub phase: String,
     pub at: String,
 }
 
-/// A message, as the witness saw it come into being.
+/// An insert into the outbox, as [`transition_recorder`](super::transition_recorder) recorded it.
 #[derive(Clone, Debug, Deserialize)]
 #[allow(missing_docs)]
 pub struct Message {
@@ -109,7 +109,7 @@ pub struct Message {
     pub kind: String,
 }
 
-/// A seat that Seating does not have for sale.
+/// A seat at Seating that is not available.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct Seat {
@@ -118,30 +118,30 @@ pub struct Seat {
     pub reserved_by: Option<i64>,
 }
 
-/// Everything there is to look at, once nothing moves any more.
+/// All state after the service has quiesced.
 #[derive(Clone, Debug, Default)]
-pub struct Evidence {
-    /// The orders.
+pub struct Snapshot {
+    /// All orders.
     pub orders: Vec<Order>,
-    /// All payments.
+    /// All payments at Payment.
     pub payments: Vec<Payment>,
-    /// Seats by number; those that are free are left out.
+    /// Seats at Seating by id, without the available ones.
     pub seats: BTreeMap<i64, Seat>,
-    /// What Notification took.
+    /// Messages that Notification accepted.
     pub notifications: Vec<Value>,
-    /// The callbacks that reached us, or did not.
+    /// Callbacks of Payment, with or without a response.
     pub callbacks: Vec<CallbackRecord>,
-    /// Every call of a peer.
+    /// Every call that a peer received.
     pub calls: Vec<RecordedCall>,
-    /// What users asked and heard.
+    /// The clients' request log.
     pub exchanges: Vec<Exchange>,
-    /// What Seating asks for each seat, in cents.
+    /// Price of each seat at Seating, in cents.
     pub prices: BTreeMap<i64, i64>,
-    /// What `/internal/stuck` shows; `None` when the service has no such endpoint.
+    /// The body of `GET /internal/stuck`; `None` when the service has no such endpoint.
     pub stuck: Option<Value>,
-    /// The gauges of violations in `/metrics`, by their labels; empty when the service has none.
+    /// The values of `order_service_invariant_violations` in `/metrics` by labels; empty when there is no such metric.
     pub gauges: BTreeMap<String, f64>,
-    /// What the component wrote where only panics and traps go.
+    /// Standard error of the hosts' components: panics and traps.
     pub panics: String,
 }
 
@@ -158,45 +158,45 @@ const ORDERS: &str = "
         (SELECT coalesce(jsonb_agg(to_jsonb(e) ORDER BY e.seq), '[]') FROM order_events e WHERE e.order_id = o.id) AS journal,
         (SELECT coalesce(jsonb_agg(jsonb_build_object('id', m.id, 'kind', m.kind, 'attempts', m.attempts,
              'dead', m.dead_at IS NOT NULL, 'last_error', m.last_error)), '[]') FROM outbox m WHERE m.order_id = o.id) AS outbox,
-        (SELECT coalesce(jsonb_agg(to_jsonb(s) ORDER BY s.version, s.at), '[]') FROM witness.steps s WHERE s.order_id = o.id) AS steps,
-        (SELECT coalesce(jsonb_agg(to_jsonb(w) ORDER BY w.at), '[]') FROM witness.messages w WHERE w.order_id = o.id) AS messages,
+        (SELECT coalesce(jsonb_agg(to_jsonb(s) ORDER BY s.version, s.at), '[]') FROM recorder.transitions s WHERE s.order_id = o.id) AS transitions,
+        (SELECT coalesce(jsonb_agg(to_jsonb(w) ORDER BY w.at), '[]') FROM recorder.messages w WHERE w.order_id = o.id) AS messages,
         to_jsonb(o) AS row
     FROM orders o ORDER BY o.created_at, o.id";
 
-impl Evidence {
-    /// Looks at everything of a campaign.
+impl Snapshot {
+    /// Takes the snapshot of a campaign.
     ///
     /// # Errors
     /// When the database, the sandbox or the service does not answer.
-    pub async fn of(world: &World) -> Result<Evidence> {
-        let mut evidence = Evidence::of_stores(&world.database, &world.control).await?;
-        evidence.exchanges = world.log.all();
-        evidence.stuck = stuck(world).await?;
-        evidence.gauges = gauges(world).await?;
-        for host in &world.hosts {
-            evidence.panics += &host.lock().await.error_output();
+    pub async fn take(testbed: &Testbed) -> Result<Snapshot> {
+        let mut snapshot = Snapshot::of_database_and_peers(&testbed.database, &testbed.control).await?;
+        snapshot.exchanges = testbed.request_log.all();
+        snapshot.stuck = stuck(testbed).await?;
+        snapshot.gauges = gauges(testbed).await?;
+        for host in &testbed.hosts {
+            snapshot.panics += &host.lock().await.error_output();
         }
-        Ok(evidence)
+        Ok(snapshot)
     }
 
-    /// Looks at the order database and at the peers.
+    /// Takes the order database and the peers' state only.
     ///
     /// # Errors
     /// When one of them does not answer.
-    pub async fn of_stores(database: &Database, control: &Control) -> Result<Evidence> {
+    pub async fn of_database_and_peers(database: &Database, control: &Control) -> Result<Snapshot> {
         let state = control.state().await?;
         let seats = state.seats.into_iter().map(|seat| {
             let known = Seat { status: seat.status, order_id: seat.order_id, reserved_by: seat.reserved_by };
             (seat.id, known)
         });
-        Ok(Evidence {
-            orders: world::rows(database, ORDERS).await.context("reading the orders")?,
+        Ok(Snapshot {
+            orders: testbed::rows(database, ORDERS).await.context("reading the orders")?,
             payments: state.payments,
             seats: seats.collect(),
             notifications: state.notifications,
             callbacks: state.callbacks,
             calls: control.calls().await?.calls,
-            ..Evidence::default()
+            ..Snapshot::default()
         })
     }
 
@@ -211,17 +211,17 @@ impl Evidence {
 }
 
 impl Order {
-    /// The seats of the tickets that let somebody in.
+    /// The seats of the tickets that are not void.
     pub fn valid_seats(&self) -> Vec<i64> {
         self.tickets.iter().filter(|ticket| !ticket.void).map(|ticket| ticket.seat_id).collect()
     }
 
-    /// Whether the journal has such an entry.
+    /// Whether the journal has an entry of this type.
     pub fn has(&self, kind: &str) -> bool {
         self.journal.iter().any(|entry| entry.r#type == kind)
     }
 
-    /// The seats that were asked for, in ascending order.
+    /// The ordered seats, ascending.
     pub fn sorted_seats(&self) -> Vec<i64> {
         let mut seats = self.seats.clone();
         seats.sort_unstable();
@@ -229,19 +229,19 @@ impl Order {
     }
 }
 
-async fn stuck(world: &World) -> Result<Option<Value>> {
-    let request = world.client.get(format!("{}/internal/stuck", world.urls[0])).bearer_auth(TOKEN);
+async fn stuck(testbed: &Testbed) -> Result<Option<Value>> {
+    let request = testbed.client.get(format!("{}/internal/stuck", testbed.urls[0])).bearer_auth(TOKEN);
     let answer = request.send().await?;
     match answer.status().as_u16() {
         200 => Ok(Some(serde_json::from_str(&answer.text().await?)?)),
-        // A service from before there was one.
+        // An older service without this endpoint.
         404 => Ok(None),
         status => anyhow::bail!("/internal/stuck answered {status}: {}", answer.text().await?),
     }
 }
 
-async fn gauges(world: &World) -> Result<BTreeMap<String, f64>> {
-    let text = world.client.get(format!("{}/metrics", world.urls[1])).send().await?.text().await?;
+async fn gauges(testbed: &Testbed) -> Result<BTreeMap<String, f64>> {
+    let text = testbed.client.get(format!("{}/metrics", testbed.urls[1])).send().await?.text().await?;
     let lines = text.lines().filter_map(|line| line.strip_prefix("order_service_invariant_violations{"));
     lines
         .map(|line| {

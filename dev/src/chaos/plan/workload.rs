@@ -1,0 +1,143 @@
+//! The workload: users, and one scenario for each order.
+
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{Rng, RngExt};
+
+use super::settlements::{self, Settlement};
+use super::{CLOSED_EVENT, EVENT, FIRST_HOT_SEAT, FIRST_OWN_SEAT, NO_SEAT, between, percent};
+use crate::peers::Mode;
+
+/// A user. The outcome of a payment depends on its user.
+#[derive(Clone, Debug)]
+pub struct Buyer {
+    /// The user's id.
+    pub user_id: i64,
+    /// Immediate outcome of their charges.
+    pub mode: Mode,
+    /// Settlement of their pending payments.
+    pub settlement: Option<Settlement>,
+    /// Time from the settlement to a charge-back, if there is one.
+    pub charge_back: Option<Duration>,
+}
+
+/// The scenario of one order: what is ordered, and what its user does about it.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// The idempotency key.
+    pub key: String,
+    /// The user.
+    pub user_id: i64,
+    /// The event.
+    pub event_id: i64,
+    /// The seats.
+    pub seats: Vec<i64>,
+    /// Time of the first request since the start.
+    pub start: Duration,
+    /// Index of the replica that gets the first request.
+    pub replica: usize,
+    /// Delay of a duplicate of the first request to the other replica.
+    pub duplicate: Option<Duration>,
+    /// Client-side timeout of the first request, after which the client disconnects.
+    pub disconnect: Option<Duration>,
+    /// Cancel request, from the start of the scenario.
+    pub cancel: Option<FollowUp>,
+    /// Refund request, from the confirmation.
+    pub refund: Option<FollowUp>,
+}
+
+/// A cancel or refund request.
+#[derive(Clone, Copy, Debug)]
+pub struct FollowUp {
+    /// Delay.
+    pub after: Duration,
+    /// Whether it is sent to both replicas concurrently.
+    pub twice: bool,
+    /// Whether the conflicting request (refund or cancel) is sent concurrently.
+    pub with_conflict: bool,
+}
+
+pub(super) fn generate(
+    random: &mut StdRng,
+    orders: usize,
+    hot_seats: i64,
+    duration: Duration,
+) -> (Vec<Buyer>, Vec<Scenario>) {
+    let (mut buyers, mut scenarios) = (Vec::new(), Vec::with_capacity(orders));
+    let mut next_own = FIRST_OWN_SEAT;
+    while scenarios.len() < orders {
+        let user_id = 1_001 + buyers.len() as i64;
+        buyers.push(settlements::buyer(random, user_id));
+        // Some users place several orders at the same time, some of them for the same seats.
+        let several = if percent(random, 12) { random.random_range(2..=3) } else { 1 };
+        let start = between(random, 0, duration.as_millis() as u64);
+        let mut seats = choose_seats(random, hot_seats, &mut next_own);
+        for n in 0..several.min(orders - scenarios.len()) {
+            if n > 0 && percent(random, 50) {
+                seats = choose_seats(random, hot_seats, &mut next_own);
+            }
+            let mut scenario =
+                scenario(random, format!("errand-{}", scenarios.len()), user_id, seats.clone());
+            scenario.start = (start + between(random, 0, 300) * n as u32).min(duration);
+            scenarios.push(scenario);
+        }
+    }
+    (buyers, scenarios)
+}
+
+/// Unsorted seats: contended or uncontended ones.
+fn choose_seats(random: &mut StdRng, hot_seats: i64, next_own: &mut i64) -> Vec<i64> {
+    let count = random.random_range(1..=4);
+    let mut seats = Vec::new();
+    if percent(random, 40) {
+        // Adjacent ones, so that orders overlap without being equal.
+        let first = random.random_range(0..hot_seats);
+        seats.extend((first..hot_seats.min(first + count)).map(|n| FIRST_HOT_SEAT + n));
+    } else {
+        seats.extend(*next_own..*next_own + count);
+        *next_own += count;
+    }
+    if random.random_bool(0.5) {
+        seats.reverse();
+    }
+    if percent(random, 1) {
+        seats.push(NO_SEAT);
+    }
+    seats
+}
+
+fn scenario(random: &mut StdRng, key: String, user_id: i64, seats: Vec<i64>) -> Scenario {
+    let mut scenario = Scenario {
+        key,
+        user_id,
+        event_id: if percent(random, 1) { CLOSED_EVENT } else { EVENT },
+        seats,
+        start: Duration::ZERO,
+        replica: random.random_range(0..2),
+        duplicate: percent(random, 20).then(|| between(random, 0, 60)),
+        disconnect: percent(random, 18).then(|| between(random, 0, 14)),
+        cancel: None,
+        refund: None,
+    };
+    match random.random_range(0..100) {
+        // At once, or while the payment is pending.
+        0..7 => scenario.cancel = Some(follow_up(random, 0, 80)),
+        7..18 => scenario.cancel = Some(follow_up(random, 80, 6_000)),
+        18..36 => scenario.refund = Some(follow_up(random, 0, 1_500)),
+        36..40 => {
+            scenario.cancel = Some(follow_up(random, 0, 2_000));
+            scenario.refund = Some(follow_up(random, 0, 500));
+        }
+        _ => {}
+    }
+    scenario
+}
+
+fn follow_up(random: &mut impl Rng, from_ms: u64, to_ms: u64) -> FollowUp {
+    FollowUp {
+        after: between(random, from_ms, to_ms),
+        twice: percent(random, 45),
+        with_conflict: percent(random, 25),
+    }
+}

@@ -1,0 +1,92 @@
+//! Steps of the environment: Payment and its callbacks, Seating, and the next buyer.
+
+use super::order::news;
+use super::{Step, Steps, push};
+use crate::order::{ModelEvent, OrderIndex};
+use crate::peers;
+use crate::rules::Model;
+use crate::state::{Holder, ModelState, NextBuyer, ProgramCounter, Seat, SeatOwner};
+use order_service::domain::order::PaymentStatus;
+
+pub fn payment_steps(state: &ModelState, order: OrderIndex, steps: &mut Steps) {
+    use PaymentStatus::{Failed, Pending, Refunded, Success};
+    let turns = |steps: &mut Steps, to, (turns, flips): (u8, u8)| {
+        if state.left.turns >= turns && state.left.flips >= flips {
+            push(steps, state, Step::PaymentTurns(order, to), |w| {
+                w.left.turns -= turns;
+                w.left.flips -= flips;
+                w.payments[order].charged_back |= to == Refunded;
+                peers::becomes(&mut w.payments[order], to);
+            });
+        }
+    };
+    match state.payments[order].status {
+        None | Some(Refunded) => {}
+        Some(Pending) => {
+            turns(steps, Success, (0, 0));
+            turns(steps, Failed, (0, 0));
+        }
+        Some(Failed) => turns(steps, Success, (0, 1)),
+        Some(Success) => turns(steps, Refunded, (1, 0)),
+    }
+}
+
+/// Callbacks: a signed one is believed, and may be as old as it likes; for any other the order is read, Payment is asked,
+/// and its answer is stored, each at its own time.
+fn callback_steps(model: &Model, state: &ModelState, order: OrderIndex, steps: &mut Steps) {
+    let pay = state.payments[order];
+    let Some(truth) = pay.status else { return };
+    if state.left.callbacks == 0 || !state.has_room(model.holders) {
+        return;
+    }
+    let mut arrives = |step, pc| {
+        push(steps, state, step, |w| {
+            w.left.callbacks -= 1;
+            w.add_holder(Holder { pc, ..news(w, order, ModelEvent::Unsure, false) });
+        });
+    };
+    if !model.signed {
+        return arrives(Step::Callback(order), ProgramCounter::Ask);
+    }
+    let said = [(pay.succeeded, PaymentStatus::Success), (pay.failed, PaymentStatus::Failed)];
+    let older = said.into_iter().filter(|(was, status)| *was && *status != truth).map(|(_, status)| status);
+    for status in older.chain((truth != PaymentStatus::Pending).then_some(truth)) {
+        arrives(Step::SignedCallback(order, status), ProgramCounter::Store(ModelEvent::Paid(status)));
+    }
+}
+
+pub fn seat_steps(model: &Model, state: &ModelState, steps: &mut Steps) {
+    for order in 0..model.orders {
+        callback_steps(model, state, order, steps);
+    }
+    if let Seat::Reserved { owner: SeatOwner::Order(order), aged } = state.seat
+        && (aged || state.rows[order].lapsed)
+    {
+        push(steps, state, Step::SeatingFrees, |w| w.seat = Seat::Free);
+    }
+    if !model.next_buyer {
+        return;
+    }
+    let mut next = |to, change: fn(&mut ModelState)| {
+        push(steps, state, Step::NextBuyer(to), |w| {
+            w.next = to;
+            change(w);
+        });
+    };
+    match (state.next, state.seat) {
+        (NextBuyer::Waits, _) if state.claim.is_none() && state.rows[0].placed => {
+            next(NextBuyer::Claimed, |w| w.claim = Some(SeatOwner::NextBuyer));
+        }
+        (NextBuyer::Claimed, Seat::Free) => {
+            next(NextBuyer::Reserved, |w| {
+                w.seat = Seat::Reserved { owner: SeatOwner::NextBuyer, aged: false }
+            });
+        }
+        (NextBuyer::Claimed, _) => next(NextBuyer::Gone, |w| w.claim = None),
+        (NextBuyer::Reserved, Seat::Reserved { .. }) => {
+            next(NextBuyer::Sold, |w| w.seat = Seat::Allocated(SeatOwner::NextBuyer));
+            next(NextBuyer::Gone, |w| (w.seat, w.claim) = (Seat::Free, None));
+        }
+        _ => {}
+    }
+}
