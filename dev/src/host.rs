@@ -80,6 +80,12 @@ impl Host {
         }
     }
 
+    /// Sets a Spin variable for the next start.
+    pub fn set_variable(&mut self, name: &str, value: &str) {
+        self.options.variables.retain(|(known, _)| known != name);
+        self.options.variables.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Starts the host anew on the same port with the same variables; one that still runs is killed first.
     pub async fn start_again(&mut self) -> Result<()> {
         self.kill();

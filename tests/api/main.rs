@@ -39,6 +39,7 @@ mod crashes;
 mod database_outage;
 mod database_restart;
 mod in_flight;
+mod late_peers;
 mod notification_down;
 mod paid_without_seats;
 mod peers_misbehaving;

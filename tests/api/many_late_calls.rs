@@ -2,7 +2,7 @@
 //! instance that finds none traps, and answers every request in it with an empty 500.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 
@@ -38,13 +38,19 @@ async fn many_half_sent_bodies_are_only_408() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes a minute and many thousand sockets: cargo test --test api -- --ignored full_size"]
 async fn the_same_at_full_size() {
-    frozen_database(3_000).await;
-    swallowing_database(3_000).await;
-    hanging_seating(400).await;
-    half_sent_bodies(900).await;
+    let recoveries = [
+        ("frozen database", frozen_database(3_000).await),
+        ("database behind a black hole", swallowing_database(3_000).await),
+        ("hanging Seating", hanging_seating(400).await),
+        ("half-sent bodies", half_sent_bodies(900).await),
+    ];
+    for (fault, recovery) in recoveries {
+        println!("{fault}: all was well after {recovery:?}");
+        assert!(recovery < Duration::from_secs(5), "{fault}: {recovery:?}");
+    }
 }
 
-async fn frozen_database(many: usize) {
+async fn frozen_database(many: usize) -> Duration {
     let mut app = Spawn::new().own_postgres().start().await;
     let document = app.place(&order(&[1])).await.created();
     app.quiesce().await;
@@ -53,11 +59,12 @@ async fn frozen_database(many: usize) {
     let frozen = app.suspend_postgres().await;
     assert_eq!(statuses(&read_many(&app, &path, many).await), BTreeMap::from([(503, many)]));
     drop(frozen);
-    all_is_well_again(&app, &document).await;
+    let recovery = all_is_well_again(&app, &document).await;
     app.finish().await;
+    recovery
 }
 
-async fn swallowing_database(many: usize) {
+async fn swallowing_database(many: usize) -> Duration {
     let app = Spawn::new().behind_black_hole().start().await;
     let document = app.place(&order(&[1])).await.created();
     app.quiesce().await;
@@ -66,11 +73,12 @@ async fn swallowing_database(many: usize) {
     app.black_hole().drop_bytes(true);
     assert_eq!(statuses(&read_many(&app, &path, many).await), BTreeMap::from([(503, many)]));
     app.black_hole().drop_bytes(false);
-    all_is_well_again(&app, &document).await;
+    let recovery = all_is_well_again(&app, &document).await;
     app.finish().await;
+    recovery
 }
 
-async fn hanging_seating(many: i64) {
+async fn hanging_seating(many: i64) -> Duration {
     let app = spawn().await;
     let seats: Vec<SeatSpec> = (1..=many + 2).map(|id| SeatSpec::priced(id, "150.00")).collect();
     app.peers.put_seats(101, &seats).await.expect("the seats are taken");
@@ -83,11 +91,12 @@ async fn hanging_seating(many: i64) {
     app.remove_fault(seating).await;
     let begun = Instant::now();
     app.place(&order(&[many + 2])).await.created();
-    println!("the next order took {:?}", begun.elapsed());
+    let recovery = begun.elapsed();
     app.finish().await;
+    recovery
 }
 
-async fn half_sent_bodies(many: usize) {
+async fn half_sent_bodies(many: usize) -> Duration {
     let app = spawn().await;
     let half_sent = join_all((0..many).map(|_| HalfSent::to(&app))).await;
     // The others are served meanwhile.
@@ -97,8 +106,9 @@ async fn half_sent_bodies(many: usize) {
     }
     let begun = Instant::now();
     app.place(&order(&[2])).await.created();
-    println!("the next order took {:?}", begun.elapsed());
+    let recovery = begun.elapsed();
     app.finish().await;
+    recovery
 }
 
 async fn read_many(app: &App, path: &str, many: usize) -> Vec<Answer> {
@@ -112,11 +122,11 @@ fn statuses(answers: &[Answer]) -> BTreeMap<u16, usize> {
     })
 }
 
-/// A moment later every read succeeds, and orders can be placed.
-async fn all_is_well_again(app: &App, document: &Document) {
+/// A moment later every read succeeds, and orders can be placed; how long that took.
+async fn all_is_well_again(app: &App, document: &Document) -> Duration {
     let begun = Instant::now();
     app.until_reads_succeed(document.id()).await;
-    println!("all was well after {:?}", begun.elapsed());
     assert_eq!(app.read(document.id()).await, *document);
     app.place(&order(&[2])).await.created_or_accepted();
+    begun.elapsed()
 }
