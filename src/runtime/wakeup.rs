@@ -1,9 +1,9 @@
-//! Wakeups across requests.
+//! Wakeups across requests: how one task wakes another (as a condition variable or a `Notify` does).
 //!
-//! Each request is a task of the component model with an executor of its own, and a waker reaches only its own task: to wake
-//! another one by its waker traps. (wit-bindgen has `inter-task-wakeup` for that, but in the version that the SDK uses it
-//! cancels a read that is still in a waitable set, at which hosts since wasmtime 48 trap.) What one task does to a stream does
-//! reach the other, so whoever waits listens to a stream, and whoever wakes ends it.
+//! Each request is a task of the component model with an executor of its own, and a waker reaches only its own task: waking
+//! another task by its waker traps. (wit-bindgen has `inter-task-wakeup` for that, but in the version that the SDK uses it
+//! cancels a read that is still in a waitable set, at which hosts since wasmtime 48 trap.) An event of a stream does
+//! reach the other task: the waiting task reads a stream, and the waking task closes it.
 
 use spin_sdk::wasip3::wit_stream;
 use std::cell::RefCell;
@@ -14,27 +14,28 @@ use std::task::{Context, Poll, Waker};
 use wit_bindgen::{StreamReader, StreamWriter};
 
 thread_local! {
-    /// That of the task that is being polled, while none of its waits uses it: to make one costs calls of the host.
+    /// The unused wakeup of the task that is being polled, kept for its next wait: making one costs host calls.
     static UNUSED: RefCell<Option<Wakeup>> = const { RefCell::new(None) };
 }
 
-/// How a task that waits is woken by another one. One serves for all waits of a task, one after the other, until it was woken.
+/// The waiting side: a task waits until another one wakes it. It is reused for all waits of a task, one after the other, until it
+/// was woken.
 pub struct Wakeup {
-    /// Before the other end, because fields are dropped in this order: the end of a stream that is still being read would be
-    /// told to the task.
+    /// The read of the stream. Before the handle, because fields are dropped in this order: closing a stream that is still being
+    /// read would be an event of the task.
     listening: Pin<Box<dyn Future<Output = ()>>>,
     handle: WakeupHandle,
     waker: Option<Waker>,
 }
 
-/// What others wake it by.
+/// The waking side: wakes the task that waits on the [`Wakeup`].
 #[derive(Clone)]
 pub struct WakeupHandle(Rc<RefCell<Option<StreamWriter<u8>>>>);
 
 impl WakeupHandle {
     /// Wakes the task, once.
     pub fn wake(&self) {
-        // Not borrowed while the host is called, which is what dropping a stream does.
+        // Dropping the writer calls the host, so the cell must not be borrowed then.
         let writer = self.0.take();
         drop(writer);
     }
@@ -51,7 +52,7 @@ impl WakeupHandle {
 }
 
 impl Wakeup {
-    /// The unused one of the task that is being polled, or a new one.
+    /// Takes the unused wakeup of the task that is being polled, or makes one.
     pub fn take() -> Self {
         UNUSED.take().unwrap_or_else(|| {
             let (writer, reader) = wit_stream::new();
@@ -60,19 +61,19 @@ impl Wakeup {
         })
     }
 
-    /// Leaves it to the next wait of the task, if it can still wake. Of two waits side by side the later one leaves its own.
+    /// Keeps it for the next wait of the task, unless it was woken. Of two concurrent waits the one that ends later keeps its own.
     pub fn put_back(self) {
         if !self.handle.is_woken() {
             drop(UNUSED.replace(Some(self)));
         }
     }
 
-    /// What others wake it by.
+    /// The waking side.
     pub fn handle(&self) -> &WakeupHandle {
         &self.handle
     }
 
-    /// Ready when it has been woken. To poll the stream costs a call of the host, so that is done once for every waker.
+    /// Ready when it has been woken. Polling the stream costs a host call, so that is done once for every waker.
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if self.handle.is_woken() {
             return Poll::Ready(());
@@ -89,17 +90,17 @@ async fn listen(mut reader: StreamReader<u8>) {
     reader.next().await;
 }
 
-/// Exchanges the unused wakeup of the task that is being polled; the one that was there.
+/// Replaces the unused wakeup of the task that is being polled, and returns the previous one.
 pub fn exchange_unused(wakeup: Option<Wakeup>) -> Option<Wakeup> {
     UNUSED.replace(wakeup)
 }
 
-/// Lets tasks of different requests wait for something to change.
+/// Lets tasks of different requests wait for an event (as `tokio::sync::Notify` does).
 #[derive(Default)]
 pub struct Notify(RefCell<Vec<WakeupHandle>>);
 
 impl Notify {
-    /// Wakes all who wait.
+    /// Wakes all waiting tasks.
     pub fn notify_waiters(&self) {
         let waiters = self.0.take();
         waiters.iter().for_each(WakeupHandle::wake);
