@@ -4,7 +4,7 @@
 //! Start at [`domain::saga`], which decides; [`commands::drive`] acts on its decisions; [`http::router`] lists the
 //! endpoints. ARCHITECTURE.md shows the map and walks one request through it.
 
-// In reading order: a room uses only what stands before it.
+// In reading order: a module uses only the modules before it.
 pub mod domain;
 pub mod runtime;
 pub mod telemetry;
@@ -18,8 +18,8 @@ pub mod http;
 #[global_allocator]
 static ALLOCATOR: runtime::heap::Counting = runtime::heap::Counting;
 
-/// The component's entry, called by Spin for every request. Without the SDK's macro, which makes a request of the `http`
-/// crate's of everything that came, headers that nobody asks for included.
+/// The component's entry point (`wasi:http/handler`), called by Spin for every request. Without the SDK's macro, which converts
+/// every request to one of the `http` crate, unused headers included.
 #[cfg(target_arch = "wasm32")]
 mod entry {
     use crate::runtime::task::Task;
@@ -27,8 +27,8 @@ mod entry {
     use exports::wasi::http::handler::Guest;
     use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
 
-    // The component's world. The interfaces that we call have their bindings in the crates named here; what else the world
-    // imports is called by the standard library alone.
+    // The component's world. The interfaces that the service calls have their bindings in the crates named here; the other
+    // imports are called by the standard library alone.
     wit_bindgen::generate!({
         path: "wit",
         world: "order-service",

@@ -1,5 +1,5 @@
-//! What an instance does behind its answers: its counts go to the database, and a little of the sweep is done, so that a
-//! deployment with nothing but health probes drives itself. At most once a second, and when the instance is used up.
+//! Background tasks of an instance, after its responses: it flushes its counters to the database and sweeps a small batch, so that
+//! a deployment with nothing but health probes drives itself. At most once a second, and when the instance is used up.
 
 use super::Context;
 use super::sweep::sweep_some;
@@ -9,8 +9,8 @@ use serde_json::json;
 use std::cell::Cell;
 use std::time::Duration;
 
-/// Spin gives an instance so many requests, unless it is told otherwise. After the last one its connection would lie idle, so
-/// that it is worth a guess when that is; a wrong one costs a statement in so many requests.
+/// Spin's default for the requests that it gives to one instance. After the last one the instance's connection would be held idle,
+/// so the last request is guessed; a wrong guess costs one statement in so many requests.
 const REQUESTS: u32 = 128;
 
 thread_local! {
@@ -19,11 +19,11 @@ thread_local! {
     static BEING_SERVED: Cell<u32> = const { Cell::new(0) };
 }
 
-/// A request that is being served, until this is dropped.
+/// Guard: a request is being served until this is dropped.
 pub struct InFlightRequest(());
 
 impl InFlightRequest {
-    /// Counts a request.
+    /// Counts a request in.
     pub fn begin() -> Self {
         BEGUN.set(BEGUN.get().wrapping_add(1));
         BEING_SERVED.set(BEING_SERVED.get() + 1);
@@ -37,7 +37,8 @@ impl Drop for InFlightRequest {
     }
 }
 
-/// Whether there is something to do that no other request of this instance sees to.
+/// Whether this request is to spawn the background task: no other request of this instance has one waiting, or the instance
+/// is used up.
 pub fn is_due() -> bool {
     !UNDER_WAY.get() || is_used_up()
 }
@@ -47,8 +48,8 @@ fn is_used_up() -> bool {
     BEING_SERVED.get() == 0 && BEGUN.get().is_multiple_of(REQUESTS)
 }
 
-/// Takes the counts that have gathered to the database, and sweeps if that says that something is due: one statement does
-/// both. Waits for a second before, unless the instance is used up.
+/// Flushes the counters to the database, and sweeps a small batch if work is due, which the same statement tells. Waits for a
+/// second before, so that many requests share one flush, unless the instance is used up.
 pub async fn flush_and_sweep(context: &Context) {
     if is_used_up() {
         flush(context).await;

@@ -1,4 +1,4 @@
-//! What a buyer asks of a placed order: the part that cancelling and refunding have in common.
+//! A buyer's request about a placed order: the common part of cancelling and refunding.
 
 use super::Context;
 use super::drive::{apply_event, drive};
@@ -11,24 +11,24 @@ use crate::domain::saga::{Event, Rejected};
 use serde_json::json;
 use std::time::Duration;
 
-/// What became of it.
+/// The outcome of the request.
 #[derive(Debug)]
 pub enum RequestOutcome {
-    /// No such order.
+    /// There is no such order.
     OrderNotFound,
     /// The order's state forbids it; nothing changed. The order as it is.
     Refused(Box<Order>),
-    /// It is granted, now or before; the order as it is, and its document.
+    /// It is granted, now or by an earlier request (idempotent); the order as it is, and its document.
     Granted(Box<Order>, Document),
 }
 
-/// How long an answer waits for the undoing that follows.
+/// How long an answer waits for the compensations that follow.
 const BUDGET: Duration = Duration::from_secs(5);
 
-/// Puts it to the order, and does what follows. Repeating it changes nothing.
+/// Applies the request to the order and drives the order on. Idempotent: repeating it changes nothing.
 ///
 /// # Errors
-/// [`DbError`]; what was begun is finished by the sweep.
+/// [`DbError`]; the sweep finishes what was begun.
 pub async fn handle(context: &Context, id: OrderId, request: Event) -> Result<RequestOutcome, DbError> {
     let Some((order, document)) = orders::load(&context.config, id).await? else {
         return Ok(RequestOutcome::OrderNotFound);
@@ -52,7 +52,7 @@ pub async fn handle(context: &Context, id: OrderId, request: Event) -> Result<Re
     {
         return Ok(RequestOutcome::Granted(Box::new(driven.order), document));
     }
-    // Somebody drives it still: what it has come to.
+    // The order is still being driven in the background: its current state.
     Ok(match orders::load(&context.config, id).await? {
         Some((order, document)) => RequestOutcome::Granted(Box::new(order), document),
         None => RequestOutcome::OrderNotFound,

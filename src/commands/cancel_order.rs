@@ -1,4 +1,4 @@
-//! The buyer gives an order up: `CANCELLED` at once, and what was taken is given back.
+//! Cancels an order: `CANCELLED` at once, then the compensations (refund, release).
 
 use super::Context;
 use super::buyer_request::{self, RequestOutcome};
@@ -6,7 +6,7 @@ use crate::db::DbError;
 use crate::domain::ids::OrderId;
 use crate::domain::saga::Event;
 
-/// Cancels an order. Seats and money that it has go back within the answer if the peers are quick, else behind it.
+/// Cancels an order. Seats are released and money is refunded before the answer if the peers are fast, else in the background.
 ///
 /// # Errors
 /// [`DbError`].

@@ -1,4 +1,4 @@
-//! Delivers outbox messages to Notification, at least once each.
+//! Delivers outbox messages to Notification, at least once each, with back-off and dead letters.
 
 use super::Context;
 use crate::db::outbox;
@@ -8,13 +8,14 @@ use crate::peers::notification;
 use crate::runtime::random::random;
 use serde_json::json;
 
-/// Delivers the messages that the context's work has stored, and holds the lease of.
+/// Delivers the messages that the context's transitions have stored; the context has their lease.
 pub async fn deliver_all(context: &Context) {
     let messages = context.messages.take();
     futures::future::join_all(messages.iter().map(|message| deliver(context, message))).await;
 }
 
-/// Delivers one message. What goes wrong is logged; the message stays in the outbox, and is due again later.
+/// Delivers one message. After a failure it stays in the outbox and is due again after an exponential back-off or `Retry-After`,
+/// whichever is longer (`Retry-After` counts up to an hour); after the last attempt it is a dead letter. Failures are logged.
 pub async fn deliver(context: &Context, message: &Message) {
     let log = context.log.order(message.order_id);
     let stored = match notification::notify(&context.config, message).await {

@@ -1,6 +1,6 @@
-//! Moves an order on: performs its next action, stores what came of it, and goes on while the order is held.
+//! The saga's executor: performs the order's next action, stores its outcome, and repeats while it has the order's lease.
 //!
-//! The request that places an order, the callback and the sweep all move orders by this one loop.
+//! The request that places an order, the callback and the sweep all drive orders by this one loop.
 
 use super::Context;
 use super::perform::{ActionOutcome, perform};
@@ -17,25 +17,26 @@ use anyhow::anyhow;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// The journal's type for the missing answer at which the operator is told.
+/// The journal's type for the missing answer at which the order is parked.
 const PARKED: &str = "parked";
 
-/// Where an event left an order.
+/// The outcome of applying an event to an order.
 pub struct TransitionOutcome {
     /// The order as it is now.
     pub order: Order,
-    /// Its document, when the last statement gave it.
+    /// Its document, when the last statement returned it.
     pub document: Option<Document>,
-    /// Whether the transition was ours, and we hold the order to perform its next action.
+    /// Whether the transition was stored and this request has the lease, to perform the next action.
     pub held: bool,
-    /// Why the event changed nothing, if so.
+    /// Why the event changed nothing, if it was rejected.
     pub rejected: Option<Rejected>,
 }
 
-/// Decides what news or a request does to an order and stores it; decides again when somebody else was faster.
+/// Applies an event that is not the outcome of an action (a payment report, a buyer's request): decides, stores, and decides again
+/// when the version check fails (optimistic concurrency).
 ///
 /// # Errors
-/// [`DbError`]. The order is then found again by the sweep when its lease is over.
+/// [`DbError`]. The sweep then claims the order when its lease is over.
 pub async fn apply_event(
     context: &Context,
     order: &Order,
@@ -45,8 +46,8 @@ pub async fn apply_event(
     apply_under_lease(context, order, event, detail, None).await
 }
 
-/// As [`store`]. With a `lease` it is what came of an action: when somebody else has meanwhile taken the order over, it
-/// says nothing, because they, or the next sweep, learn the same by asking.
+/// As [`apply_event`]. With a `lease` (a fencing token) the event is the outcome of an action: it is rejected as stale when another
+/// request has taken the order over, which learns the same by asking the peer.
 async fn apply_under_lease(
     context: &Context,
     order: &Order,
@@ -67,7 +68,7 @@ async fn apply_under_lease(
         let parks = transition.order.parked && !order.parked;
         let name = if parks { PARKED } else { event.name() };
         let entry = JournalEntry { event: name, actor: context.actor, data: &detail };
-        // Whoever goes on to the charge stores again: nobody reads this document.
+        // After the charge there is another store, whose document is the one that is read.
         let with_document = transition.order.phase != Phase::Charging || transition.due != Due::Held;
         let held = transition.due == Due::Held;
         match transition::store(&context.config, &order, transition, entry, &generated, with_document).await?
@@ -101,10 +102,10 @@ async fn apply_under_lease(
     }
 }
 
-/// Performs actions and stores their outcomes for as long as we hold the order.
+/// Drives an order on: performs actions and stores their outcomes while this request has the order's lease.
 ///
 /// # Errors
-/// [`DbError`]. The order is then found again by the sweep when its lease is over.
+/// [`DbError`]. The sweep then claims the order when its lease is over.
 pub async fn drive(context: &Context, order: Order) -> Result<TransitionOutcome, DbError> {
     let mut stored = TransitionOutcome { order, document: None, held: true, rejected: None };
     while stored.held {
@@ -116,8 +117,8 @@ pub async fn drive(context: &Context, order: Order) -> Result<TransitionOutcome,
         let lease = Some(stored.order.lease);
         stored = apply_under_lease(context, &stored.order, event, detail, lease).await?;
         if stored.rejected.is_some() && (stored.order.version, stored.order.lease) == before {
-            // An answer for which the order has no use, such as a payment that is pending once it was paid: the peer is
-            // asked again, and an operator is told in the end.
+            // An answer that does not fit the order's state, such as a payment that is pending again after it was paid: retried
+            // with back-off, and parked in the end.
             let detail = json!({ "reason": format!("the answer was {name}") });
             stored =
                 apply_under_lease(context, &stored.order, Event::NoAnswer { may_land: false }, detail, lease)
@@ -127,7 +128,7 @@ pub async fn drive(context: &Context, order: Order) -> Result<TransitionOutcome,
     Ok(stored)
 }
 
-/// Makes what a transition needs beyond what the domain can make.
+/// Makes the random values and the outbox message of a transition, which the pure domain cannot make.
 fn generate(transition: &Transition) -> Generated {
     let order = &transition.order;
     let mut generated = Generated::default();

@@ -1,4 +1,4 @@
-//! The use cases that change something, one a file: load, let the domain decide, store, act.
+//! The use cases that change something, one per file: load, let the domain decide, store, act.
 
 pub mod buyer_request;
 pub mod cancel_order;
@@ -19,16 +19,16 @@ use crate::telemetry::log::Log;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// What a piece of work runs with. Cheap to clone.
+/// The context of a request or a background task. Cheap to clone.
 #[derive(Clone)]
 pub struct Context {
     /// The configuration.
     pub config: Rc<Config>,
-    /// Its log.
+    /// The logger, with the request's id.
     pub log: Log,
-    /// Who causes the transitions, for the journal: `client`, `payment`, `sweep` or `operator`.
+    /// What causes the transitions, for the journal: `client`, `payment`, `sweep` or `operator`.
     pub actor: &'static str,
-    /// Messages that were stored and are to be delivered after the answer; this work holds their lease.
+    /// Outbox messages that were stored and are to be delivered after the response; this context has their lease.
     pub messages: Rc<RefCell<Vec<Message>>>,
 }
 

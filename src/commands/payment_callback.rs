@@ -1,7 +1,7 @@
-//! Hears what Payment says of a payment, makes sure of it, and moves the order on.
+//! Handles the callback (webhook) of Payment: verifies it, stores the payment's status, and drives the order on.
 //!
-//! The callback is a hint, never the truth: unless it is signed, Payment is asked. It comes before the charge that it
-//! belongs to has answered, and must be answered within two seconds whatever the peers do.
+//! A callback that is not signed is not trusted: Payment is asked. It comes before the charge that it belongs to has answered, and
+//! must be answered within two seconds whatever the peers do.
 
 use super::Context;
 use super::drive::{apply_event, drive};
@@ -22,34 +22,34 @@ use std::time::Duration;
 /// What a callback says.
 #[derive(Clone, Copy, Debug)]
 pub struct Callback {
-    /// The order that it speaks of.
+    /// The order that it is about.
     pub order_id: OrderId,
-    /// The payment that it speaks of.
+    /// The payment that it is about.
     pub payment_id: PaymentId,
-    /// What it says of the payment.
+    /// The payment's status that it reports.
     pub status: PaymentStatus,
 }
 
-/// What a callback came to.
+/// The outcome of a callback.
 #[derive(Debug)]
 pub enum CallbackOutcome {
-    /// It moved the order on; the order's document.
+    /// It was applied; the order's document.
     Applied(Document),
-    /// Repeated, late, or overtaken by the order's state.
+    /// A duplicate, or too late for the order's state; the order's document.
     AlreadyProcessed(Document),
-    /// Payment says that nothing is decided.
+    /// Payment reports the payment as pending; the order's document.
     StillPending(Document),
-    /// No such order.
+    /// There is no such order.
     OrderNotFound,
-    /// It is not what Payment says, and why.
+    /// It does not match what Payment reports, or the order; the reason.
     Rejected(&'static str),
-    /// Payment cannot be asked; the sweep will.
+    /// Payment did not answer; the sweep will ask it. The reason.
     PaymentUnavailable(String),
 }
 
-/// Payment hangs up after two seconds; the rest is for the way.
+/// Time budget of the answer: Payment times out after two seconds, and the rest is for the network.
 const BUDGET: Duration = Duration::from_millis(1_600);
-/// Within it, the time to ask Payment.
+/// Deadline of the query to Payment within the budget, in milliseconds.
 const ASK_DEADLINE_MS: u64 = 1_000;
 
 /// Handles a callback. `is_signed`: its signature was verified.
@@ -79,11 +79,11 @@ enum Progress {
     #[default]
     Loading,
     Loaded,
-    /// The news of the payment is stored; the order's document since.
+    /// The payment's status is stored; the order's document since then.
     Stored(Document),
 }
 
-/// Does it all, and tells how far it has come.
+/// Processes the callback, and reports its progress in `progress`.
 async fn process(
     context: Context,
     callback: Callback,
@@ -155,14 +155,14 @@ async fn process(
     Ok(CallbackOutcome::Applied(document))
 }
 
-/// Whether a signed callback may be older than what is known of the payment, and would make a difference: a failure of
-/// money that is on its way back, or anything about a payment that is in doubt.
+/// Whether a signed callback may be out of date, and would make a difference: a failure of a payment whose refund has begun, or any
+/// report about a payment whose status is in doubt. Payment is asked then.
 fn may_be_old(order: &Order, callback: Callback) -> bool {
     let refunding = order.phase == Phase::Refunding && callback.status == PaymentStatus::Failed;
     order.payment.is_some_and(|known| known.id == callback.payment_id) && (refunding || order.payment_unsure)
 }
 
-/// Payment could not be asked: the order is put on the list, so that the sweep asks.
+/// Payment did not answer: the order is marked, so that the sweep asks.
 async fn mark_payment_unsure(
     context: &Context,
     order: &Order,

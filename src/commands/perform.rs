@@ -1,4 +1,4 @@
-//! Performs an order's next action at a peer, and says what came of it in the saga's words.
+//! Performs an order's next action at a peer, and translates its outcome to an event of the saga.
 
 use super::Context;
 use crate::domain::order::{Failure, FailureCode, Hold, Order, Payment, PaymentStatus, Status};
@@ -10,11 +10,11 @@ use crate::peers::{CallFailure, Outcome, payment};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// What came of an action, and what the journal should know of it.
+/// The outcome of an action.
 pub struct ActionOutcome {
-    /// For the saga.
+    /// The event for the saga.
     pub event: Event,
-    /// For the journal and the log: reasons, no personal data.
+    /// Details for the journal and the log: reasons, no personal data.
     pub detail: Value,
 }
 
@@ -24,12 +24,12 @@ impl From<Event> for ActionOutcome {
     }
 }
 
-/// Nothing that was sent can change anything any more.
+/// No answer, and no request is in flight.
 fn no_answer(reason: impl Into<String>) -> ActionOutcome {
     unanswered(CallFailure::from(reason.into()))
 }
 
-/// No answer to a request that changes something at Seating.
+/// No answer to a request that changes something at Seating, which may be in flight.
 fn unanswered(failure: CallFailure) -> ActionOutcome {
     let CallFailure { reason, may_land } = failure;
     ActionOutcome { event: Event::NoAnswer { may_land }, detail: json!({ "reason": reason }) }
@@ -61,7 +61,7 @@ pub async fn perform(context: &Context, action: Action, order: &Order) -> Action
     }
 }
 
-/// Seating says that some seat is not free; the seats' names when it told them.
+/// Seating refused a reserve because a seat is taken; the seats' names if it gave them.
 struct Refused(Option<String>);
 
 async fn reserve(context: &Context, order: &Order) -> Result<ActionOutcome, Refused> {
@@ -73,19 +73,19 @@ async fn reserve(context: &Context, order: &Order) -> Result<ActionOutcome, Refu
     }
 }
 
-/// Whose an order's seats are, all together.
+/// Who has an order's seats, all together.
 enum SeatOwnership {
-    /// All are held for us; what a reserve would have told.
+    /// All are reserved for the order's user; the outcome that a reserve would have had.
     HeldForUs(ActionOutcome),
-    /// Nobody has any.
+    /// All are free.
     Free,
-    /// Somebody else has one.
+    /// Another buyer has at least one.
     Taken,
-    /// Some are held for us and the others are free.
+    /// Some are reserved for the order's user and the others are free.
     PartlyHeld,
 }
 
-/// Looks at the seats. `Err`: there is nothing more to ask, because a seat is unknown or there was no answer.
+/// Reads the seats. `Err`: the action's outcome is known already, because a seat is unknown or there was no answer.
 async fn seat_ownership(context: &Context, order: &Order) -> Result<SeatOwnership, ActionOutcome> {
     let seats = match seating::read_seats(&context.config, order).await {
         Outcome::Answered(seats) => seats,
@@ -104,12 +104,12 @@ async fn seat_ownership(context: &Context, order: &Order) -> Result<SeatOwnershi
     })
 }
 
-/// A first reserve was refused. A hold of ours may be in the way: that of the order before it expired, or that of an
-/// order which a crash of PostgreSQL has lost, and which the buyer now places again.
+/// A first reserve was refused. The hold in the way may be the buyer's own: that of this order from before it expired, or that of
+/// an order that a crash of PostgreSQL has lost and that the buyer now places again.
 async fn look_at_refusal(context: &Context, order: &Order, names: Option<String>) -> ActionOutcome {
     match seat_ownership(context, order).await {
         Err(performed) | Ok(SeatOwnership::HeldForUs(performed)) => performed,
-        // Free by now: who has paid is worth another question.
+        // Free by now: a paid order tries again.
         Ok(SeatOwnership::Free | SeatOwnership::PartlyHeld) if order.is_paid() => {
             no_answer("the seats have just become free")
         }
@@ -117,12 +117,12 @@ async fn look_at_refusal(context: &Context, order: &Order, names: Option<String>
     }
 }
 
-/// A reserve may have happened. Seating cannot be asked for it by order, so the seats are looked at.
+/// A retry: a reserve may have taken effect. Seating cannot be asked for reservations by order, so the seats are read.
 async fn look_then_reserve(context: &Context, order: &Order) -> ActionOutcome {
     match seat_ownership(context, order).await {
         Err(performed) | Ok(SeatOwnership::HeldForUs(performed)) => performed,
         Ok(SeatOwnership::Taken) => seats_taken(None),
-        // Cancelled meanwhile: nothing is held, so nothing needs undoing.
+        // Cancelled meanwhile: nothing is reserved, so nothing needs a compensation.
         Ok(SeatOwnership::Free) if order.status != Status::Pending && !order.is_paid() => seats_taken(None),
         Ok(SeatOwnership::Free) if order.expired() => {
             no_answer("the seats are free, and the time to pay is over")
@@ -130,7 +130,7 @@ async fn look_then_reserve(context: &Context, order: &Order) -> ActionOutcome {
         Ok(SeatOwnership::Free) => reserve(context, order)
             .await
             .unwrap_or_else(|Refused(_)| no_answer("a repeated reserve was refused; the hold may be ours")),
-        // Reserve takes all seats in one step, so this is the middle of it, or the rest of an older hold.
+        // Reserve takes all seats in one step, so a reserve is being executed, or this is the rest of an older hold.
         Ok(SeatOwnership::PartlyHeld) => no_answer("some seats are held and some are free"),
     }
 }
@@ -178,7 +178,7 @@ async fn ask_payment(context: &Context, order: &Order, known: Payment) -> Action
 async fn allocate(context: &Context, order: &Order) -> ActionOutcome {
     match seating::allocate(&context.config, order).await {
         Outcome::Answered(true) => Event::Allocated.into(),
-        // A repeat is refused like a loss: only Seating's list tells them apart.
+        // A repeated allocation is refused like one of lost seats: only Seating's list for the order tells them apart.
         Outcome::Answered(false) => match ask_allocation(context, order).await {
             Allocation::Ours => Event::Allocated.into(),
             Allocation::NotOurs => Event::SeatsLost.into(),
@@ -207,7 +207,7 @@ async fn refund(context: &Context, order: &Order, payment: Payment) -> ActionOut
         Outcome::Answered(true) => {
             Event::PaymentIs(Payment { status: PaymentStatus::Refunded, ..payment }).into()
         }
-        // As it refuses what already went back, it is asked what is true.
+        // Payment refuses also what is refunded already, so it is asked for the payment's status.
         Outcome::Answered(false) => match ask_payment(context, order, payment).await {
             ActionOutcome {
                 event:
@@ -229,7 +229,7 @@ async fn ask_then_refund(context: &Context, order: &Order, payment: Payment) -> 
     }
 }
 
-/// The seats that were ours are free, as far as could be seen by somebody who has this order before him.
+/// The order's seats are free; settled when no request was in flight as the order was read.
 fn released(order: &Order) -> Event {
     Event::Released { settled: !order.in_flight() }
 }
@@ -241,8 +241,8 @@ async fn release(context: &Context, order: &Order, seats: &[i32]) -> ActionOutco
     }
 }
 
-/// Releases what is surely ours: seats that Seating lists under our order and, within our hold window, seats that it
-/// holds for our user.
+/// Releases what is surely the order's: seats that Seating lists for the order and, within the hold window, seats that it has
+/// reserved for the order's user.
 async fn look_then_release(context: &Context, order: &Order) -> ActionOutcome {
     let mut ours = Vec::new();
     if order.hold == Hold::Allocated {

@@ -1,4 +1,4 @@
-//! Places an order: claim the seats, hold them, take the money.
+//! Places an order: claims the seats, then drives the saga (reserve, charge, allocate).
 
 use super::Context;
 use super::drive::drive;
@@ -12,36 +12,36 @@ use crate::peers::catalog::{self, EventStatus};
 use anyhow::anyhow;
 use uuid::Uuid;
 
-/// What a placing request came to.
+/// The outcome of a placing request.
 pub enum PlaceOutcome {
-    /// There is an order, of this request or of an earlier same one.
+    /// There is an order, placed by this request or by an earlier one with the same key and content.
     Order {
         /// The order as it is now.
         order: Box<Order>,
         /// Its document.
         document: Document,
-        /// Whether an earlier request placed it.
+        /// Whether this is a replay: an earlier request placed it.
         replayed: bool,
     },
-    /// The key was used for another request.
+    /// The idempotency key was used for another request.
     KeyReused,
     /// Other live orders have these seats; nothing is stored.
     SeatsTaken(Vec<i32>),
-    /// The event may not be ordered; nothing is stored.
+    /// The event is not on sale; nothing is stored.
     EventNotOnSale,
     /// Catalog does not know the event; nothing is stored.
     EventNotFound,
-    /// Catalog does not answer; nothing is stored.
+    /// Catalog does not answer; nothing is stored. The reason.
     CatalogUnavailable(String),
 }
 
-/// Places an order, or finds the one that the same request placed before. A replay calls no peer.
+/// Places an order, or finds the one that the same request placed before (idempotent). A replay calls no peer.
 ///
 /// # Errors
-/// [`DbError`]; what was begun is finished or undone by the sweep.
+/// [`DbError`]; the sweep finishes or compensates what was begun.
 pub async fn place(context: &Context, request: &PlacingRequest) -> Result<PlaceOutcome, DbError> {
     let config = &context.config;
-    // With the event known to be on sale the insert comes first, and finds the key itself.
+    // With the event cached as on sale, the insert looks up the idempotency key itself.
     if catalog::cached(config, request.event_id) != Some(EventStatus::OnSale) {
         if let Some(placed) = existing_order(orders::find_by_key(config, request).await?) {
             return Ok(placed);

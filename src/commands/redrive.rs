@@ -1,4 +1,4 @@
-//! An operator has looked: parked orders and dead letters are tried again at once.
+//! Redrive: an operator makes parked orders and dead letters due at once.
 
 use super::Context;
 use crate::db::DbError;
@@ -10,7 +10,7 @@ use uuid::Uuid;
 /// The most orders, and the most messages, that one redrive makes due.
 pub const LIMIT: usize = 1_000;
 
-/// Which parked orders and dead letters are meant. `None`: all of them.
+/// Which parked orders and dead letters to redrive. `None`: all of them.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct RedriveSelection {
     /// Ids of orders.
@@ -28,7 +28,8 @@ pub struct RedriveCounts {
     pub messages: i32,
 }
 
-/// Makes them due, [`LIMIT`] of each at most; the sweep does the work. What is not parked or dead is left alone.
+/// Makes them due, at most [`LIMIT`] of each; the sweep does the work. Orders that are not parked, and messages that are not dead
+/// letters, are left alone.
 ///
 /// # Errors
 /// [`DbError`].

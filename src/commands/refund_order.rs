@@ -1,4 +1,4 @@
-//! The buyer wants the money back: the tickets are void at once, the money goes back, the seats are freed.
+//! Refunds an order: the tickets are void at once, the payment is refunded, the seats are released.
 
 use super::Context;
 use super::buyer_request::{self, RequestOutcome};
@@ -6,7 +6,7 @@ use crate::db::DbError;
 use crate::domain::ids::OrderId;
 use crate::domain::saga::Event;
 
-/// Refunds a confirmed order. Until Payment has said that the money went back, the order stays `CONFIRMED` in phase
+/// Refunds a confirmed order. Until Payment has confirmed the refund, the order stays `CONFIRMED` in phase
 /// `refunding`, with void tickets.
 ///
 /// # Errors

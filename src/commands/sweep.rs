@@ -1,7 +1,6 @@
-//! The sweep: claims what is due, and moves it on by the same code as the requests.
+//! The sweep, which recovers and retries: claims due orders and messages, and drives them by the same code as the requests.
 //!
-//! It takes no input: whatever a crash, a lost answer or a silent peer has left behind is due, and its phase says what
-//! to do.
+//! It takes no input: what a crash, a lost answer or a silent peer has left behind is due, and its phase says what to do.
 
 use super::Context;
 use super::deliver::{deliver, deliver_all};
@@ -14,21 +13,21 @@ use serde_json::json;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// What a sweep did.
+/// How much a sweep did.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct SweepCounts {
-    /// Orders that were due and were moved on.
+    /// Due orders that were driven.
     pub orders: usize,
-    /// Messages that were due and were sent.
+    /// Due messages that were sent.
     pub messages: usize,
 }
 
-/// Orders, or messages, claimed at once. The whole batch must be dealt with within its lease.
+/// Batch size: orders, or messages, claimed at once. The whole batch must be processed within its lease.
 const BATCH: i32 = 16;
-/// No new batch is begun after this.
+/// Time budget: no new batch is begun after it.
 const BUDGET: Duration = Duration::from_secs(10);
 
-/// Does the work that is due now, until there is none or the time is over. Orders do not wait for messages.
+/// Processes due work until there is none or the time budget is used. Orders do not wait for messages.
 ///
 /// # Errors
 /// [`DbError`] when due work cannot be claimed.
@@ -41,7 +40,7 @@ pub async fn sweep(context: &Context) -> Result<SweepCounts, DbError> {
     Ok(SweepCounts { orders: orders?, messages: messages? })
 }
 
-/// Repeats a batch until it finds nothing or the time is over; how much it did.
+/// Repeats a batch until it finds nothing or the time budget is used; returns how much it processed.
 async fn until_none_is_due(batch: impl AsyncFn() -> Result<usize, DbError>) -> Result<usize, DbError> {
     let begun = Instant::now();
     let mut total = 0;
@@ -54,7 +53,7 @@ async fn until_none_is_due(batch: impl AsyncFn() -> Result<usize, DbError>) -> R
     }
 }
 
-/// Moves a batch of due orders on, and begins to deliver the messages that come of it.
+/// Drives a batch of due orders, and spawns the delivery of their messages as background tasks.
 async fn sweep_orders(context: &Context, limit: i32) -> Result<usize, DbError> {
     let claimed = orders::claim_due(&context.config, limit).await?;
     let count = claimed.len();
@@ -81,7 +80,7 @@ async fn sweep_messages(context: &Context, limit: i32) -> Result<usize, DbError>
     Ok(messages.len())
 }
 
-/// A little of the sweep: of what is due, a few.
+/// Sweeps one small batch, in the background of other requests. Errors are logged.
 pub async fn sweep_some(context: &Context, due: Due) {
     let orders = async { if due.orders { sweep_orders(context, 4).await } else { Ok(0) } };
     let messages = async { if due.messages { sweep_messages(context, 4).await } else { Ok(0) } };

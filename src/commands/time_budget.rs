@@ -1,4 +1,4 @@
-//! Work with a budget: the answer leaves in time, and what is not finished by then goes on behind it.
+//! Work with a time budget: the answer is sent in time, and unfinished work goes on in a background task.
 
 use super::Context;
 use super::deliver::deliver_all;
@@ -7,11 +7,11 @@ use crate::runtime::{deadline, task};
 use serde_json::json;
 use std::time::Duration;
 
-/// Runs `work` for at most `budget`. `None`: it goes on in the background; should the host end meanwhile, the sweep
-/// finds the order again.
+/// Awaits `work` for at most `budget`. `None`: it goes on in a background task; if the instance dies meanwhile, the sweep claims
+/// the order.
 ///
 /// # Errors
-/// Those of the work, if they come in time; later ones are logged.
+/// Those of the work within the budget; later ones are logged.
 pub async fn within_budget<T: 'static>(
     context: &Context,
     budget: Duration,

@@ -1,18 +1,18 @@
-//! Base URLs.
+//! Base URLs of peers.
 
 /// The base URL of a peer: scheme, authority and an optional path, without a slash at the end.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BaseUrl {
-    /// `https`, else `http`.
+    /// Whether the scheme is `https`; else it is `http`.
     pub is_https: bool,
     /// Host and port.
     pub authority: String,
-    /// What paths begin with, without a slash at the end.
+    /// The prefix of all paths, without a slash at the end; may be empty.
     pub path: String,
 }
 
 impl BaseUrl {
-    /// Reads a base URL. `None` unless it is `http` or `https` with a host and without user, query or fragment.
+    /// Parses a base URL. `None` unless it is `http` or `https` with a host and without user, query or fragment.
     pub fn parse(url: &str) -> Option<Self> {
         let (is_https, rest) = match url.strip_prefix("https://") {
             Some(rest) => (true, rest),

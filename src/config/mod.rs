@@ -27,21 +27,21 @@ pub struct Config {
     pub payment: BaseUrl,
     /// Base URL of Notification.
     pub notification: BaseUrl,
-    /// Tax on every order.
+    /// Tax rate of every order.
     pub tax: TaxRate,
     /// ISO 4217 code of all amounts.
     pub currency: String,
-    /// Seconds that a buyer has to pay; within our hold window at Seating ([`crate::domain::retry::HOLD_WINDOW_SECONDS`]).
+    /// Seconds that a buyer has to pay; shorter than the hold window at Seating ([`crate::domain::retry::HOLD_WINDOW_SECONDS`]).
     pub order_ttl_seconds: u32,
-    /// Seats that one order may have.
+    /// The most seats of one order.
     pub max_seats_per_order: usize,
-    /// Seconds for which an event's status is kept in the instance.
+    /// Seconds for which an event's status is cached in the instance; 0 switches the cache off.
     pub catalog_cache_seconds: u32,
-    /// Bearer token for `/internal/…`; unset when empty.
+    /// Bearer token for `/internal/…`; `None` when the variable is empty.
     pub internal_token: Option<Secret<String>>,
-    /// Key of the callback's signature, decoded; callbacks are checked with Payment when unset.
+    /// Key of the callbacks' signature (Standard Webhooks), decoded. `None`: callbacks are not signed, and Payment is asked.
     pub webhook_key: Option<Secret<Vec<u8>>>,
-    /// Least level that is logged.
+    /// The lowest level that is logged.
     pub log_level: Level,
 }
 
@@ -49,10 +49,10 @@ thread_local! {
     static CONFIG: RefCell<Option<Rc<Config>>> = const { RefCell::new(None) };
 }
 
-/// The configuration, read at the instance's first request.
+/// The configuration, read and parsed at the instance's first request, then cached.
 ///
 /// # Errors
-/// One sentence that names the variable that is wrong, with its cause.
+/// One sentence that names the invalid variable, with its cause.
 pub async fn get() -> Result<Rc<Config>> {
     if let Some(config) = CONFIG.with_borrow(Clone::clone) {
         return Ok(config);
@@ -102,8 +102,8 @@ fn parse(variables: &Variables) -> Result<Config> {
     })
 }
 
-/// How to reach PostgreSQL, with limits for a server or a network that does not answer any more. The server's own limit is the
-/// session's `statement_timeout`; what the kernel does not get through in `tcp_user_timeout` ends the connection.
+/// The connection string for PostgreSQL, with timeouts for a server or a network that does not answer. The server's own limit is
+/// the session's `statement_timeout`; data that is not acknowledged within `tcp_user_timeout` ends the connection.
 fn database_address(variables: &Variables) -> String {
     connection_string(&[
         ("host", variables.text("database_host")),
@@ -119,14 +119,14 @@ fn database_address(variables: &Variables) -> String {
         ("keepalives_idle", "5"),
         ("keepalives_interval", "2"),
         ("keepalives_retries", "3"),
-        // Start-up options outlive the pool's clean-up between borrowers. An open transaction, which no statement
-        // of ours makes, could otherwise hold its locks for ever. All that we ask is found by an index, and plans are
-        // kept: none may depend on how full a table was when it was made.
+        // Start-up options survive the pool's reset of a connection. idle_in_transaction_session_timeout: an open transaction,
+        // which no statement makes, would otherwise hold its locks for ever. Planner options: every statement is answered by an
+        // index, and plans are cached, so that none may depend on how full a table was when the plan was made.
         ("options", include_str!("session_options.txt")),
     ])
 }
 
-/// A Standard Webhooks secret: `whsec_` and base64.
+/// Decodes a Standard Webhooks secret: `whsec_` and the base64 of 24 to 64 bytes.
 fn webhook_key(secret: &str) -> Option<Vec<u8>> {
     use base64::prelude::*;
     let key = BASE64_STANDARD.decode(secret.strip_prefix("whsec_")?).ok()?;

@@ -1,4 +1,4 @@
-//! Secrets.
+//! Secrets that do not show in logs.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ impl<T> Secret<T> {
         Self(value)
     }
 
-    /// The value. Not to be logged, nor sent to anybody but whom it is for.
+    /// The value. Never log it, and send it only to its recipient.
     pub const fn expose(&self) -> &T {
         &self.0
     }

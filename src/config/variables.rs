@@ -1,4 +1,4 @@
-//! The Spin variables, as texts.
+//! The Spin variables, as strings.
 
 use super::base_url::BaseUrl;
 use anyhow::{Context, Error, Result, anyhow};
@@ -30,12 +30,12 @@ const NAMES: &[&str] = &[
 pub struct Variables(Vec<String>);
 
 impl Variables {
-    /// Reads them all side by side.
+    /// Reads all variables concurrently.
     ///
     /// # Errors
-    /// The host does not give one of them.
+    /// When the host does not give one of them.
     pub async fn read() -> Result<Self> {
-        // Every one is waited for, also when one has failed: to drop the others would cancel them.
+        // join_all and not try_join_all: all are awaited, because dropping a host call would cancel it.
         let texts = futures::future::join_all(NAMES.iter().map(|name| text(name))).await;
         Ok(Self(texts.into_iter().collect::<Result<_>>()?))
     }
@@ -49,7 +49,7 @@ impl Variables {
     /// The value as a number.
     ///
     /// # Errors
-    /// It is none, or not within the limits.
+    /// When it is not a whole number from `least` to `most`.
     pub fn number(&self, name: &str, least: u32, most: u32) -> Result<u32> {
         let number = self.text(name).parse().ok().filter(|n| (least..=most).contains(n));
         number.ok_or_else(|| wrong(name, &format!("a whole number from {least} to {most}")))
@@ -58,7 +58,7 @@ impl Variables {
     /// The value as a base URL.
     ///
     /// # Errors
-    /// It is none.
+    /// When it is not an `http` or `https` URL without query or fragment.
     pub fn base_url(&self, name: &str) -> Result<BaseUrl> {
         BaseUrl::parse(self.text(name))
             .ok_or_else(|| wrong(name, "an http:// or https:// URL without query or fragment"))
@@ -69,7 +69,7 @@ async fn text(name: &str) -> Result<String> {
     variables::get(name).await.with_context(|| format!("The variable {name} cannot be read."))
 }
 
-/// What is told of a variable that cannot be used. Never shows the value: it may be a secret.
+/// The error for an invalid variable. Never shows the value: it may be a secret.
 pub fn wrong(name: &str, expected: &str) -> Error {
     anyhow!("The variable {name} is wrong: it must be {expected}.")
 }

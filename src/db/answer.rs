@@ -6,8 +6,8 @@ use anyhow::{Error, anyhow};
 use std::fmt::Display;
 use std::str::FromStr;
 
-/// The parameters of a statement of `sql/`, each with the name that the function gives it. It does not compile unless they are
-/// those of the statement, in the order of its `$1`, `$2`, ….
+/// The parameters of a statement of `sql/`, each with its name in the function. Checked when it compiles: they must be those of the
+/// statement, in the order of its `$1`, `$2`, ….
 macro_rules! named {
     ($statement:literal: $($name:ident = $value:expr),+ $(,)?) => {{
         const {
@@ -78,12 +78,18 @@ pub struct Answer {
     element: usize,
 }
 
-/// The row's only column.
+/// The answer of a function: an array of text, the row's only column.
+///
+/// # Errors
+/// [`DbError::Broken`] when there is no row, or the function returned NULL.
 pub fn answer(row: Option<Row>) -> Result<Answer, DbError> {
     optional_answer(row)?.ok_or_else(|| DbError::Broken(anyhow!("a function's answer is null")))
 }
 
-/// The same; none when the function returned NULL.
+/// As [`answer`]; `None` when the function returned NULL.
+///
+/// # Errors
+/// [`DbError::Broken`] when there is no row, or it is no array of text.
 pub fn optional_answer(row: Option<Row>) -> Result<Option<Answer>, DbError> {
     let mut columns = super::require_row(row)?;
     let elements = columns.optional_texts()?.map(Vec::into_iter);
@@ -91,31 +97,40 @@ pub fn optional_answer(row: Option<Row>) -> Result<Option<Answer>, DbError> {
 }
 
 impl Answer {
-    /// The next element, if it is not NULL. What a function leaves out at the end is NULL, too.
+    /// The next element; `None` when it is NULL, or beyond the end.
     pub fn optional_text(&mut self) -> Option<String> {
         self.element += 1;
         self.elements.next().flatten()
     }
 
-    /// The next element, which must be there.
+    /// The next element.
+    ///
+    /// # Errors
+    /// [`DbError::Broken`] when it is NULL or missing.
     pub fn text(&mut self) -> Result<String, DbError> {
         self.optional_text().ok_or_else(|| self.error(anyhow!("it is missing")))
     }
 
     /// The next element as a number.
+    ///
+    /// # Errors
+    /// [`DbError::Broken`] when it is none.
     pub fn number<T: FromStr<Err: Display>>(&mut self) -> Result<T, DbError> {
         let text = self.text()?;
         text.parse().map_err(|error| self.error(anyhow!("{error}")))
     }
 
-    /// The next element as numbers between commas.
+    /// The next element as numbers separated by commas.
+    ///
+    /// # Errors
+    /// [`DbError::Broken`] when it is no such list.
     pub fn ints(&mut self) -> Result<Vec<i32>, DbError> {
         let text = self.text()?;
         let numbers = text.split(',').map(str::parse).collect::<Result<_, _>>();
         numbers.map_err(|error: std::num::ParseIntError| self.error(error.into()))
     }
 
-    /// An error that names the statement and the element that was read last. Without its value, which may be personal data.
+    /// An error that names the statement and the element that was read last, without its value, which may be personal data.
     fn error(&self, cause: Error) -> DbError {
         let element = format!("element {} of the answer", self.element);
         DbError::Broken(cause.context(element).context(name(self.statement)))

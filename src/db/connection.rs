@@ -1,13 +1,13 @@
-//! The instance's connection: shared by its concurrent requests, and given back before others starve.
+//! The instance's connection from the host's pool: shared by its concurrent requests, and released before other instances starve.
 //!
-//! The host has 64 connections for all instances, or fewer when it is configured so, and makes a new instance for every
-//! burst. To open one for every statement costs a round trip each time; to keep one leaves none for the others, and the
-//! instance that keeps one need not be the one that gets the next request. The host does not tell whether anybody waits.
-//! But those who wait are served in turn, so that how long it takes to open one tells. An instance keeps a connection that
-//! was opened in less time than a statement takes, and looks again after a while; one that took longer it keeps for no
-//! longer than it is used, and the next ones too, until several were quick.
+//! The host's pool has 64 connections for all instances, or fewer when it is configured so, and a burst makes many new instances.
+//! Opening a connection for every statement costs a round trip each time; keeping one leaves none for other instances, and the
+//! instance that keeps one need not be the one that gets the next request. The host does not say whether anybody waits for the
+//! pool. But the pool serves its queue in order, so the time that opening takes shows it. An instance keeps a connection that
+//! was opened in less time than a statement takes, and releases it after a while; one that took longer is released as soon as it
+//! is idle, and so are the next ones, until several were opened fast.
 //!
-//! While the database does not answer, a circuit breaker keeps requests from waiting for it one after the other.
+//! Circuit breaker: while the database does not answer, requests fail at once instead of waiting for it one after the other.
 
 use super::error::StatementFailure;
 use crate::config::Config;
@@ -19,50 +19,51 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-/// After one that was opened slowly, so many in a row must be opened quickly before one is kept.
+/// After a slow open, so many connections in a row must be opened fast before one is kept.
 const QUICK: u32 = 2;
-/// For how long one is kept, before another look whether others wait.
+/// For how long a connection is kept; opening the next one shows again whether others wait for the pool.
 const KEPT: Duration = Duration::from_secs(1);
-/// One that was not used for so long is given back, because the instance may have served its last request.
+/// Idle timeout: a kept connection that was not used for so long is released, because the instance may have served its last
+/// request.
 const IDLE: Duration = Duration::from_millis(50);
-/// The longest wait for a connection.
+/// Timeout for opening a connection.
 const OPEN_LIMIT: Duration = Duration::from_secs(4);
-/// An attempt to open one that failed after so long timed out somewhere; one that failed sooner was refused.
+/// A failed open that took longer counts as timed out (a limit of the host or of the network); one that took less was refused.
 const TIMED_OUT_AFTER: Duration = Duration::from_secs(1);
-/// After an attempt that timed out, requests are refused at once for so long; then one of them tries again.
+/// Circuit breaker: after a timed-out open, requests fail at once for so long; then one of them probes (half-open).
 const BREAKER_OPEN: Duration = Duration::from_secs(1);
 
-/// A connection with what is known of it.
+/// The connection, shared by the statements of concurrent requests, with its statistics.
 pub struct SharedConnection {
     connection: Connection,
-    /// How long it took to open, until that has been compared with the time of a statement.
+    /// How long it took to open; `None` once that has been compared with the duration of a statement.
     opened_in: Cell<Option<Duration>>,
-    /// It is given back by itself, in time.
+    /// Whether it is kept while idle; a background task then releases it in time.
     is_kept: Cell<bool>,
-    /// How often it has been used.
+    /// How many statements it has been used for.
     uses: Cell<u32>,
-    /// Statements that are under way on it.
+    /// How many statements are running on it.
     under_way: Cell<u32>,
 }
 
 #[derive(Default)]
 struct Slot {
     held: Option<Rc<SharedConnection>>,
-    /// Somebody is opening one; the others wait for it.
+    /// Whether a request is opening one; the others wait for that.
     is_opening: bool,
-    /// How many must yet be opened quickly, one after the other, before one is kept.
+    /// How many fast opens in a row are needed before a connection is kept.
     quick_wanted: u32,
-    /// The circuit breaker: set when the last attempt timed out, to the time of the next one.
+    /// The circuit breaker: set when the last open timed out (open), to the time of the next probe; `None`: closed.
     retry_at: Option<Instant>,
 }
 
 thread_local! {
     static SLOT: RefCell<Slot> = RefCell::default();
-    /// An attempt to open a connection has ended.
+    /// Notified when an attempt to open a connection has ended.
     static OPENED: Rc<Notify> = Rc::default();
 }
 
-/// The right to use the connection for one statement.
+/// Guard: the use of the connection for one statement.
 pub struct Lease {
     held: Rc<SharedConnection>,
     begun: Option<Instant>,
@@ -81,12 +82,13 @@ impl Lease {
         &self.held.connection
     }
 
-    /// The connection, to be discarded if need be when the lease is gone.
+    /// The shared connection, so that it can be discarded after the guard is dropped.
     pub fn held(&self) -> Rc<SharedConnection> {
         self.held.clone()
     }
 
-    /// Compares the time that opening the connection took with that of a statement, the first that ends.
+    /// Decides whether the connection is kept: compares the time that opening took with the duration of the first statement that
+    /// ends.
     fn compare(&self) {
         if let (Some(begun), Some(opened_in)) = (self.begun, self.held.opened_in.take()) {
             let is_quick = opened_in <= begun.elapsed();
@@ -112,26 +114,26 @@ impl Drop for Lease {
     }
 }
 
-/// Forgets a connection, because it is closed or in an unknown state: the next statement opens another.
+/// Discards a connection that is closed or in an unknown state: the next statement opens another.
 pub fn discard(held: &Rc<SharedConnection>) {
-    // How long the statement took says nothing then.
+    // The duration of a failed statement is not compared.
     held.opened_in.set(None);
     forget(held);
 }
 
-/// Takes a connection out of the slot. It goes back to the host when the statements on it have ended.
+/// Takes a connection out of the slot, if it is the current one. It goes back to the host's pool when its statements have ended.
 fn forget(held: &Rc<SharedConnection>) {
-    // Dropped outside of the slot: that is a call of the host.
+    // Dropped outside of the borrow: dropping it is a host call.
     drop(SLOT.with_borrow_mut(|slot| slot.held.take_if(|kept| Rc::ptr_eq(kept, held))));
 }
 
-/// Gives the connection back to the host when the statements on it have ended.
+/// Releases the current connection to the host's pool when its statements have ended.
 pub fn give_back() {
     let held = SLOT.with_borrow_mut(|slot| slot.held.take());
     drop(held);
 }
 
-/// What somebody does who wants a connection.
+/// What a request does to get a connection.
 enum Step {
     Use(Rc<SharedConnection>),
     Open(Opening),
@@ -144,7 +146,7 @@ fn step() -> Step {
         if let Some(held) = &slot.held {
             return Step::Use(held.clone());
         }
-        // A single request probes a database that did not answer; the others need not wait with it.
+        // Circuit breaker: a single request probes a database that did not answer; the others fail at once.
         if slot.retry_at.is_some_and(|at| slot.is_opening || task::now() < at) {
             return Step::Refuse;
         }
@@ -156,7 +158,10 @@ fn step() -> Step {
     })
 }
 
-/// Gets the connection, opening it if there is none.
+/// Gets the connection for one statement, opening it if there is none.
+///
+/// # Errors
+/// [`StatementFailure`] when it cannot be opened, or the circuit breaker is open.
 pub async fn lease(config: &Config) -> Result<Lease, StatementFailure> {
     loop {
         match step() {
@@ -181,7 +186,7 @@ pub async fn lease(config: &Config) -> Result<Lease, StatementFailure> {
     }
 }
 
-/// The attempt to open a connection; given up when dropped, also in the middle of it.
+/// Guard of an attempt to open a connection: when it is dropped, also by a cancel, the waiting requests go on.
 struct Opening;
 
 impl Drop for Opening {
@@ -195,13 +200,13 @@ async fn open(address: String) -> Result<Rc<SharedConnection>, StatementFailure>
     let begun = Instant::now();
     let mut opening = Box::pin(connect(address, begun));
     match timeout(OPEN_LIMIT, opening.as_mut()).await {
-        // The host's own limit ended it, or a network that swallows everything.
+        // A timeout of the host, or a network that drops packets.
         Some(Err(StatementFailure::Connect(_))) if begun.elapsed() >= TIMED_OUT_AFTER => {
             Err(StatementFailure::TimedOut)
         }
         Some(opened) => opened,
         None => {
-            // It goes on in the background. If a connection comes of it all the same, the outage is over.
+            // The attempt goes on in the background. If it succeeds, the circuit breaker closes.
             task::spawn(host_call::leave(Box::pin(async move {
                 if opening.await.is_ok() {
                     SLOT.with_borrow_mut(|slot| slot.retry_at = None);
@@ -219,7 +224,7 @@ async fn connect(address: String, begun: Instant) -> Result<Rc<SharedConnection>
     Ok(Rc::new(SharedConnection { connection, opened_in, is_kept, uses, under_way }))
 }
 
-/// Takes the connection out of the slot when it is not used any more, or its time is over.
+/// Background task: releases a kept connection when it is idle, or at `end`.
 async fn give_back_in_time(kept: Weak<SharedConnection>, end: Instant) {
     let mut uses = None;
     while let Some(held) = kept.upgrade() {

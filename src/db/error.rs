@@ -1,4 +1,4 @@
-//! What can go wrong with a statement.
+//! Errors of statements, classified by whether a retry may succeed.
 
 use anyhow::{Error, anyhow};
 use spin_sdk::pg::{Error as SpinError, PgError, QueryError};
@@ -7,14 +7,14 @@ use std::fmt;
 /// Why a statement gave no result. The cause is for the log alone: it names the statement, and may quote PostgreSQL.
 #[derive(Debug)]
 pub enum DbError {
-    /// PostgreSQL does not answer, is starting or stopping, or has no room: the same call may go through later.
+    /// Transient: PostgreSQL does not answer, is starting or stopping, or is full. A retry may succeed later (503).
     Unavailable(Error),
-    /// The statement itself is wrong, or its result is: a fault of ours.
+    /// Permanent: the statement or its result is wrong, which is a fault of the service (500).
     Broken(Error),
 }
 
 impl DbError {
-    /// Adds what was being done to the cause.
+    /// Adds to the cause what was being done.
     pub fn context(self, context: impl fmt::Display + Send + Sync + 'static) -> Self {
         match self {
             Self::Unavailable(cause) => Self::Unavailable(cause.context(context)),
@@ -34,13 +34,13 @@ impl fmt::Display for DbError {
 /// A failed attempt at a statement.
 #[derive(Clone, Debug)]
 pub enum StatementFailure {
-    /// The connection could not be opened.
+    /// The connection could not be opened, or the circuit breaker is open.
     Connect(String),
     /// The connection is closed: the server went away since it was opened.
     Closed(String),
     /// The server is shutting down, starting, or full (SQLSTATE and message).
     Refused(String, String),
-    /// Another transaction was faster, and asking again is right (SQLSTATE class 40).
+    /// A serialization failure or a deadlock (SQLSTATE class 40): to be retried.
     Conflict(String),
     /// No answer within the deadline.
     TimedOut,
@@ -57,12 +57,12 @@ impl StatementFailure {
         }
     }
 
-    /// A statement that may have been executed is repeated only because every one of ours may be: a repeated
-    /// place_order finds its own order, a repeated store_transition a version that has moved on.
+    /// Whether the statement is retried once. A statement that may have been executed is retried too, because all statements are
+    /// idempotent: a repeated place_order finds its own order, a repeated store_transition fails its version check.
     pub fn is_worth_a_second_try(&self) -> bool {
         match self {
             Self::Closed(_) | Self::Conflict(_) => true,
-            // The server ended our session, and may be up again already.
+            // admin_shutdown: the server ended the session, and may be up again already.
             Self::Refused(code, _) => code == "57P01",
             Self::Connect(_) | Self::TimedOut | Self::Other(_) => false,
         }

@@ -1,4 +1,4 @@
-//! The only room that talks to PostgreSQL: one connection per instance, shared by its concurrent requests.
+//! The only module that talks to PostgreSQL: one connection per instance, shared by its concurrent requests.
 //!
 //! Every statement is one autocommit statement of `sql/`, mostly a call of a function of `migrations/`. No session
 //! state, no transaction and no open result outlives a statement, so that statements of concurrent requests can be
@@ -24,8 +24,8 @@ use std::time::Duration;
 pub use connection::give_back as give_connection_back;
 pub use error::DbError;
 
-/// The longest wait for one statement; longer than the server's own limit of 3 seconds, which covers a server that is
-/// alive. This one covers a server that is not.
+/// Client-side timeout of a statement, for a server or a network that does not answer. Longer than `statement_timeout` (3
+/// seconds), with which a server that is alive ends the statement itself.
 const STATEMENT_DEADLINE: Duration = Duration::from_secs(4);
 
 /// One row of a statement's result.
@@ -40,7 +40,7 @@ fn name(statement: &str) -> &str {
     statement.split('(').next().unwrap_or_default().trim_end()
 }
 
-/// Runs a statement that gives one row at most.
+/// Runs a statement that returns one row at most.
 async fn query(
     config: &Config,
     statement: &'static str,
@@ -51,7 +51,7 @@ async fn query(
     Ok(values.map(|values| Row { statement, values }))
 }
 
-/// Runs a statement that gives any number of rows.
+/// Runs a statement that returns any number of rows.
 async fn query_all(
     config: &Config,
     statement: &'static str,
@@ -62,7 +62,8 @@ async fn query_all(
     Ok(rows.into_iter().map(|values| Row { statement, values }).collect())
 }
 
-/// Runs a statement on the instance's connection. One that turns out to be closed is reopened once.
+/// Runs a statement on the instance's connection with a timeout, and retries it once where that is right: after a closed
+/// connection, which is reopened, and after a serialization failure.
 async fn run_with_retry<T: 'static, F>(config: &Config, run: impl Fn(Lease) -> F) -> Result<T, DbError>
 where
     F: Future<Output = Result<T, StatementFailure>> + 'static,
@@ -87,8 +88,8 @@ where
     }
 }
 
-/// The statement's end comes first: then the row is there, and the host need not wake us once more for it. For one row, that
-/// is: of more than four, which the host lets wait, the end would never come.
+/// Waits for the statement's end before it reads the row, which is then there without another wakeup by the host. Only for one row:
+/// the host buffers four, and with more of them the end would never come.
 async fn fetch_optional(
     lease: Lease,
     statement: &str,
@@ -100,7 +101,7 @@ async fn fetch_optional(
     Ok(rows.next().await)
 }
 
-/// Drains the rows first, because the host lets only a few of them wait.
+/// Reads all rows before it waits for the statement's end, because the host buffers only a few of them.
 async fn fetch_all(
     lease: Lease,
     statement: &str,
@@ -128,7 +129,7 @@ impl Columns {
         Self { statement: row.statement, values: row.values.into_iter(), column: 0 }
     }
 
-    /// An error that names the statement and the column that was read last. Without the value, which may be personal data.
+    /// An error that names the statement and the column that was read last, without the value, which may be personal data.
     fn error(&self, what: &str) -> DbError {
         let cause = anyhow!("column {} {what}", self.column);
         DbError::Broken(cause.context(name(self.statement)))
@@ -188,10 +189,10 @@ fn json(value: &serde_json::Value) -> ParameterValue {
     ParameterValue::Jsonb(value.to_string().into_bytes())
 }
 
-/// Asks PostgreSQL for a sign of life.
+/// Checks that PostgreSQL answers (`SELECT 1`).
 ///
 /// # Errors
-/// [`DbError`] when there is none.
+/// [`DbError`] when it does not.
 pub async fn ping(config: &Config) -> Result<(), DbError> {
     query(config, include_str!("sql/ping.sql"), Vec::new).await.map(drop)
 }

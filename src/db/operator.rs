@@ -1,4 +1,4 @@
-//! The statements of those who run the service.
+//! The statements of operators: the stuck list, the redrive, the schema check of `/health`.
 
 use super::answer::named;
 use super::{DbError, query, require_row};
@@ -9,7 +9,7 @@ use uuid::Uuid;
 /// The most that one answer lists of orders, and of messages.
 const LIST_LIMIT: i32 = 1_000;
 
-/// What needs a person, and why, as JSON text that is passed through.
+/// Lists parked orders, orders that violate an invariant, and dead letters, as JSON text that is passed through.
 ///
 /// # Errors
 /// [`DbError`].
@@ -18,16 +18,17 @@ pub async fn stuck(config: &Config) -> Result<String, DbError> {
     require_row(query(config, include_str!("sql/list_stuck.sql"), parameters).await?)?.text()
 }
 
-/// What keeps a database that answers from all that is asked of it: `read-only`, or `old schema`, which lacks a table file
-/// or a function that this version needs. None when it can do everything.
+/// Why a database that answers cannot be used: `read-only`, or `old schema`, which lacks a table file or a function that this
+/// version needs. `None` when it can be used.
 ///
 /// # Errors
-/// [`DbError`]; `Broken` where it has no schema of ours at all.
+/// [`DbError`]; `Broken` where it has no schema of the service at all.
 pub async fn check_schema(config: &Config) -> Result<Option<String>, DbError> {
     require_row(query(config, include_str!("sql/check_schema.sql"), Vec::new).await?)?.optional_text()
 }
 
-/// Makes parked orders and dead letters due: those named, or all where a list is `None`; how many orders and messages.
+/// Redrives: makes parked orders and dead letters due at once, those listed, or all where a list is `None`; at most `limit` of
+/// each. Returns how many orders and how many messages.
 ///
 /// # Errors
 /// [`DbError`].

@@ -20,9 +20,9 @@ pub type Document = String;
 /// A placing request that passed validation.
 #[derive(Clone, Debug)]
 pub struct PlacingRequest {
-    /// The client's key.
+    /// The client's idempotency key.
     pub key: IdempotencyKey,
-    /// See [`crate::domain::seats::request_hash`].
+    /// The request's fingerprint: see [`crate::domain::seats::request_hash`].
     pub hash: String,
     /// The buyer.
     pub user_id: i32,
@@ -35,18 +35,18 @@ pub struct PlacingRequest {
 /// What is stored under an idempotency key.
 #[derive(Debug)]
 pub enum ExistingOrder {
-    /// Nothing.
+    /// The key is not in use.
     None,
-    /// The order that the same request placed.
+    /// An earlier request with the same content placed this order.
     SameRequest(Box<Order>, Document),
-    /// Something that another request placed.
+    /// The key was used by a request with other content.
     OtherRequest,
 }
 
-/// What became of a new order.
+/// The result of storing a new order.
 #[derive(Debug)]
 pub enum InsertOutcome {
-    /// It is stored.
+    /// The order is stored.
     Placed,
     /// Nothing is stored: other live orders have these seats.
     SeatsTaken(Vec<i32>),
@@ -54,7 +54,7 @@ pub enum InsertOutcome {
     Exists(ExistingOrder),
 }
 
-/// Looks an idempotency key up.
+/// Looks an idempotency key up, and compares the request's content.
 ///
 /// # Errors
 /// [`DbError`].
@@ -73,7 +73,8 @@ pub async fn find_by_key(config: &Config, request: &PlacingRequest) -> Result<Ex
     existing(&outcome, &mut answer)
 }
 
-/// Stores a new order in phase `reserving`, its claims and its journal's first entry; or nothing at all.
+/// Stores a new order in phase `reserving`, leased to the caller, with its seat claims and its first journal entry; or nothing at
+/// all.
 ///
 /// # Errors
 /// [`DbError`].
@@ -98,7 +99,7 @@ pub async fn place(config: &Config, id: OrderId, request: &PlacingRequest) -> Re
         "placed" => InsertOutcome::Placed,
         "taken" => InsertOutcome::SeatsTaken(answer.ints()?),
         other => match existing(other, &mut answer)? {
-            // The statement was repeated on a new connection, and had succeeded on the old one.
+            // A retry: the statement had succeeded on the connection that broke.
             ExistingOrder::SameRequest(order, _) if order.id == id => InsertOutcome::Placed,
             stored => InsertOutcome::Exists(stored),
         },
@@ -114,7 +115,7 @@ fn existing(outcome: &str, answer: &mut Answer) -> Result<ExistingOrder, DbError
     })
 }
 
-/// The order and its document; none when there is no such order.
+/// Loads an order and its document; `None` when there is no such order.
 ///
 /// # Errors
 /// [`DbError`].
@@ -128,7 +129,8 @@ pub async fn load(config: &Config, id: OrderId) -> Result<Option<(Order, Documen
     Ok(Some((order(&answer.text()?)?, answer.text()?)))
 }
 
-/// The order's tag, which differs whenever the document does, and its document; none when there is no such order.
+/// Reads an order's tag, from which the `ETag` is made and which differs whenever the document does, and its document; `None` when
+/// there is no such order.
 ///
 /// # Errors
 /// [`DbError`].
@@ -142,7 +144,7 @@ pub async fn read(config: &Config, id: OrderId) -> Result<Option<(String, Docume
     Ok(Some((answer.text()?, answer.text()?)))
 }
 
-/// The order's journal as JSON text that is passed through; none when there is no such order.
+/// Reads an order's journal as JSON text that is passed through; `None` when there is no such order.
 ///
 /// # Errors
 /// [`DbError`].
@@ -156,8 +158,8 @@ pub async fn journal(config: &Config, id: OrderId) -> Result<Option<String>, DbE
     row.map(|row| Columns::of(row).text()).transpose()
 }
 
-/// Claims due orders for the sweep: each is leased to the caller. A row that cannot be read, as one that a newer
-/// version of the service wrote, is an error of its own and keeps nobody from the others.
+/// Claims at most `limit` due orders for the sweep: each is leased to the caller. A row that cannot be parsed, such as one that a
+/// newer version of the service wrote, is an error of its own and does not affect the others.
 ///
 /// # Errors
 /// [`DbError`] when nothing could be claimed.

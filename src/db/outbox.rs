@@ -39,7 +39,7 @@ fn message(mut row: Columns) -> Result<Message, DbError> {
     })
 }
 
-/// Removes a message that was delivered.
+/// Deletes a message that was delivered.
 ///
 /// # Errors
 /// [`DbError`].
@@ -48,7 +48,7 @@ pub async fn delivered(config: &Config, id: Uuid) -> Result<(), DbError> {
     query(config, include_str!("sql/delete_message.sql"), parameters).await.map(drop)
 }
 
-/// Keeps a message that was not delivered: due again after `delay_ms`, or a dead letter when that is none.
+/// Postpones a message that was not delivered: due again after `delay_ms` milliseconds; a dead letter when that is `None`.
 ///
 /// # Errors
 /// [`DbError`].

@@ -13,44 +13,46 @@ use serde_json::{Map, Value, json};
 use spin_sdk::pg::ParameterValue;
 use uuid::Uuid;
 
-/// What became of a transition.
+/// The result of storing a transition.
 #[derive(Debug)]
 pub enum StoreOutcome {
     /// It is stored; the order as it is now, and its document if it was asked for.
     Stored(Box<Order>, Option<Document>),
-    /// Somebody else made a transition meanwhile; the order as it is now.
+    /// The version check failed (optimistic concurrency): a concurrent transition was stored first. The order as it is now.
     Conflict(Box<Order>, Option<Document>),
-    /// Its claims cannot be taken: another live order has one of the seats.
+    /// Its seats cannot be claimed: another live order has one of them. The order as it is now.
     SeatsClaimed(Box<Order>),
     /// There is no such order (a crash of PostgreSQL may lose one that was just placed).
     Gone,
 }
 
-/// What the journal says of a transition beside what changed.
+/// The journal entry of a transition.
 #[derive(Clone, Copy, Debug)]
 pub struct JournalEntry<'a> {
     /// The event's name.
     pub event: &'a str,
-    /// Who caused it: `client`, `payment`, `sweep` or `operator`.
+    /// What caused it: `client`, `payment`, `sweep` or `operator`.
     pub actor: &'a str,
     /// Details, no personal data.
     pub data: &'a Value,
 }
 
-/// What a transition needs that the pure domain cannot make: randomness and the outbox message.
+/// What a transition needs that the pure domain cannot make: random values and the outbox message.
 #[derive(Debug, Default)]
 pub struct Generated {
     /// One id and code per seat, when tickets are issued, in the order of the order's seats.
     pub tickets: Vec<(Uuid, String)>,
-    /// The message that goes out with it.
+    /// The outbox message that is stored with it.
     pub message: Option<Message>,
-    /// Random, for the back-off.
+    /// Jitter of the back-off: random, 0 to 255.
     pub jitter: u8,
-    /// What came of an action counts only under the lease under which it was performed; news and requests have none.
+    /// Fencing token: the outcome of an action is stored only under the lease under which it was performed. `None` for payment
+    /// reports and buyers' requests, which are stored under any lease.
     pub lease: Option<i32>,
 }
 
-/// Stores a transition of `before` in one statement, if the order still has the version on which it was decided.
+/// Stores a transition of `before` in one statement, if the order still has the version on which it was decided (optimistic
+/// concurrency). `with_document`: also return the order's document.
 ///
 /// # Errors
 /// [`DbError`].
@@ -77,7 +79,7 @@ pub async fn store(
     })
 }
 
-/// The order as it is stored now: as it was decided, and what only the database knows.
+/// The order as stored: as decided, with the version, lease and times that the database set.
 fn after(decided: Order, answer: &mut Answer) -> Result<Order, DbError> {
     Ok(Order {
         version: answer.number()?,
@@ -136,7 +138,7 @@ fn parameters(
     }
 }
 
-/// The kind of due, and its milliseconds where it has some.
+/// `p_due` and `p_due_ms` of the function.
 fn due(transition: &Transition, generated: &Generated) -> (&'static str, u64) {
     let order = &transition.order;
     match transition.due {
@@ -154,8 +156,8 @@ fn due(transition: &Transition, generated: &Generated) -> (&'static str, u64) {
     }
 }
 
-/// Subtotal, tax, total, the seats' codes and their prices, when they have just become known. Items come in the order of
-/// the order's seats.
+/// Subtotal, tax, total and prices in cents, and the seats' codes, when they have just become known. Items come in the order
+/// of the order's seats.
 fn priced(transition: &Transition) -> [ParameterValue; 5] {
     let (Some(items), Some(amounts)) = (&transition.items, transition.order.amounts) else {
         return [const { ParameterValue::DbNull }; 5];
@@ -182,7 +184,7 @@ fn tickets(generated: &Generated) -> [ParameterValue; 2] {
     ]
 }
 
-/// What is rare in an order's life; NULL when there is nothing of it.
+/// `p_more`: the rare parameters as JSON; NULL when there are none.
 fn more(config: &Config, before: &Order, transition: &Transition, generated: &Generated) -> ParameterValue {
     let order = &transition.order;
     let mut more = Map::new();
@@ -227,7 +229,7 @@ fn more(config: &Config, before: &Order, transition: &Transition, generated: &Ge
     if more.is_empty() { ParameterValue::DbNull } else { json(&Value::Object(more)) }
 }
 
-/// Whether the row of the order's refund may have to change.
+/// Whether the order's row of `refunds` may have to change.
 fn is_about_refund(before: &Order, order: &Order) -> bool {
     before.phase == Phase::Refunding
         || order.phase == Phase::Refunding

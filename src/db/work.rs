@@ -1,4 +1,4 @@
-//! The statements about the service's own work: counts and their summary.
+//! The statements behind `/metrics`: flushing the counters of an instance, and reading the summary of all.
 
 use super::answer::named;
 use super::{DbError, json, query, require_row};
@@ -6,16 +6,16 @@ use crate::config::Config;
 use anyhow::Error;
 use serde_json::Value;
 
-/// What is due just now.
+/// Which work is due now.
 #[derive(Clone, Copy, Debug)]
 pub struct Due {
-    /// Some order, or some payment that is watched.
+    /// An order, or the payment of an order at rest that is watched.
     pub orders: bool,
-    /// Some message.
+    /// An outbox message.
     pub messages: bool,
 }
 
-/// Adds what this instance did, keeps the heartbeat, and looks whether anything is due.
+/// Flushes the counters of this instance, updates the heartbeat, and looks whether anything is due.
 ///
 /// # Errors
 /// [`DbError`].
@@ -27,7 +27,7 @@ pub async fn flush(config: &Config, counts: &Value) -> Result<Due, DbError> {
     Ok(Due { orders: has("orders"), messages: has("messages") })
 }
 
-/// Everything that `/metrics` tells of orders and of the work of all instances.
+/// Reads everything that `/metrics` shows of orders and of the work of all instances, as JSON.
 ///
 /// # Errors
 /// [`DbError`].

@@ -1,10 +1,10 @@
-//! Identifiers, each a type of its own so that one cannot be taken for another.
+//! Identifiers as newtypes, so that one cannot be taken for another.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use uuid::Uuid;
 
-/// An order's id: a UUIDv7, which sorts by the time it was made.
+/// An order's id: a UUIDv7 (RFC 9562), which sorts by the time it was made. Also the idempotency key of its charge.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct OrderId(pub Uuid);
@@ -34,7 +34,7 @@ pub fn parse_uuid(text: &str) -> Option<Uuid> {
     Uuid::try_parse(text).ok()
 }
 
-/// A positive number that fits PostgreSQL's `INT`: a user, an event or a seat.
+/// Parses the id of a user, an event or a seat: a positive number that fits PostgreSQL's `INT`.
 ///
 /// Clients may write it as a JSON integer or as a string of digits.
 pub fn parse_positive_int(value: &serde_json::Value) -> Option<i32> {

@@ -1,11 +1,12 @@
-//! The `Idempotency-Key` header (IETF httpapi draft): a structured-field string, bare values accepted as well.
+//! The `Idempotency-Key` header (draft-ietf-httpapi-idempotency-key-header): a structured-field string (RFC 8941); bare values are
+//! accepted as well.
 
 /// A client's idempotency key: 1 to 255 visible ASCII characters.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// Reads the header's value, quoted (`"abc"`, with `\"` and `\\` as RFC 8941 has them) or bare.
+    /// Parses the header's value, quoted (`"abc"`, with `\"` and `\\` as RFC 8941 has them) or bare.
     ///
     /// `None` when the key is empty, longer than 255, or holds anything but visible ASCII (0x21 to 0x7E).
     pub fn parse(header: &[u8]) -> Option<Self> {

@@ -1,7 +1,7 @@
-//! The rules of an order: pure, so that every path can be tested natively and checked by a model.
+//! The domain: pure functions (no I/O), so that every path can be unit-tested natively and explored by a model checker.
 //!
-//! Nothing in here knows the clock, randomness, the database, HTTP or Spin: times arrive as data, and what is to be
-//! done leaves as data. Read in the order of the modules below; [`saga`] is the heart.
+//! Nothing in here uses the clock, randomness, the database, HTTP or Spin: times are arguments, and actions are return values.
+//! Read in the order of the modules below; [`saga`] is the state machine.
 
 pub mod ids;
 pub mod key;

@@ -1,20 +1,20 @@
-//! Money: integer cents, exact decimals, no binary fractions on the way.
+//! Money: integer cents and exact decimals, never floating point.
 
-/// The largest amount that the columns hold (PostgreSQL's `INT`).
+/// The largest amount in cents that the columns hold (PostgreSQL's `INT`).
 pub const MAX_CENTS: i64 = i32::MAX as i64;
 
 /// Why a price could not be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PriceError {
-    /// Not a number, or finer than a cent: the peer's answer is broken, and asking again may help.
+    /// Not a number, or with fractions of a cent: the peer's answer is broken, and a retry may help.
     Unusable,
-    /// A number that no seat may cost: negative, or beyond the column.
+    /// Negative, or beyond [`MAX_CENTS`].
     OutOfRange,
 }
 
-/// Reads a price in major units (rupees) as cents, exactly.
+/// Parses a price in major units (rupees) as cents, exactly.
 ///
-/// Takes the text of a JSON number (`150`, `150.00`, `1.5e2`), so that the value never goes through a binary float.
+/// Takes the text of a JSON number (`150`, `150.00`, `1.5e2`), so that the value never becomes a floating-point number.
 ///
 /// # Errors
 /// [`PriceError::Unusable`] when the text is no decimal number or does not come out at whole cents;
@@ -94,7 +94,7 @@ impl TaxRate {
         (micro_percent <= 1_000_000_000).then_some(Self { micro_percent })
     }
 
-    /// `ceil(subtotal × rate / 100)`, in cents.
+    /// The tax on a subtotal, both in cents, rounded up: `ceil(subtotal × rate / 100)`.
     pub fn tax_cents(self, subtotal_cents: i64) -> i64 {
         let exact = subtotal_cents as i128 * self.micro_percent as i128;
         let whole: i128 = 100 * 1_000_000;
@@ -105,11 +105,11 @@ impl TaxRate {
 /// What an order costs, in cents of its currency. Total = subtotal + tax, at least 1, at most [`MAX_CENTS`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Amounts {
-    /// Sum of the seats' prices.
+    /// Sum of the seats' prices, in cents.
     pub subtotal_cents: i64,
-    /// Tax on the subtotal, rounded up to a cent.
+    /// Tax on the subtotal in cents, rounded up.
     pub tax_cents: i64,
-    /// What Payment is asked for.
+    /// What Payment charges, in cents.
     pub total_cents: i64,
 }
 

@@ -1,10 +1,10 @@
-//! What an order is: the part of its row on which decisions depend.
+//! The order: the part of its row on which decisions depend.
 
 use super::ids::{OrderId, PaymentId};
 use super::money::Amounts;
 use serde::{Deserialize, Serialize};
 
-/// Makes an enum whose variants have one written form, in the database, in JSON and in logs alike.
+/// Declares an enum whose variants have one text form, the same in the database, in JSON and in logs.
 macro_rules! words {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$meta])*
@@ -15,7 +15,7 @@ macro_rules! words {
             /// Every variant, in declaration order.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// The written form.
+            /// The text form.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
             }
@@ -24,43 +24,43 @@ macro_rules! words {
 }
 
 words! {
-    /// What a client acts on.
+    /// The status of an order, which clients act on.
     Status {
         /// Placed, not yet paid for or not yet confirmed.
         Pending = "PENDING",
         /// Paid, tickets issued.
         Confirmed = "CONFIRMED",
-        /// Given up by the buyer, or not paid in time.
+        /// Cancelled by the buyer, or expired.
         Cancelled = "CANCELLED",
-        /// Refused: see the failure's code.
+        /// Failed: see the failure's code.
         Failed = "FAILED",
-        /// The money went back.
+        /// The money was refunded.
         Refunded = "REFUNDED",
     }
 }
 
 words! {
-    /// What the service still has to do. Every phase but `done` has exactly one next action.
+    /// The state of the saga: what the service still has to do. Every phase but `done` has exactly one next action.
     Phase {
-        /// Ask Seating to hold the seats.
+        /// Step 1: ask Seating to hold the seats.
         Reserving = "reserving",
-        /// Ask Payment for the money.
+        /// Step 2: ask Payment to charge.
         Charging = "charging",
-        /// Wait for Payment's callback until the order expires, then ask.
+        /// Wait for Payment's callback until the order expires, then ask Payment.
         AwaitingPayment = "awaiting_payment",
-        /// Paid: make the held seats the buyer's.
+        /// Step 3, paid: ask Seating to allocate the held seats to the order.
         Allocating = "allocating",
-        /// Give the money back.
+        /// Compensation: refund the money.
         Refunding = "refunding",
-        /// Give the seats back.
+        /// Compensation: release the seats.
         Releasing = "releasing",
-        /// Nothing.
+        /// At rest: nothing is left to do.
         Done = "done",
     }
 }
 
 words! {
-    /// What Payment says of a payment.
+    /// The status of a payment, as Payment reports it.
     PaymentStatus {
         /// Not decided yet.
         Pending = "PENDING",
@@ -68,19 +68,19 @@ words! {
         Success = "SUCCESS",
         /// No money was taken.
         Failed = "FAILED",
-        /// The money went back.
+        /// The money was refunded, or charged back.
         Refunded = "REFUNDED",
     }
 }
 
 words! {
-    /// What Seating may hold for the order, and so what releasing has to look at.
+    /// What Seating may hold for the order, and so what a release has to look at.
     Hold {
-        /// Nothing that we know of.
+        /// Nothing, as far as is known.
         Nothing = "none",
-        /// The seats are reserved for the order's user, until our hold window is over.
+        /// The seats are reserved for the order's user until the hold window is over.
         Reserved = "reserved",
-        /// Allocation was asked for: Seating knows which seats are the order's.
+        /// Allocation was requested: Seating can be asked which seats are allocated to the order.
         Allocated = "allocated",
     }
 }
@@ -92,9 +92,9 @@ words! {
         SeatsUnavailable = "seats_unavailable",
         /// A seat does not exist or is of another event.
         SeatNotFound = "seat_not_found",
-        /// The total is beyond what can be charged.
+        /// The total cannot be charged: zero, or more than the largest amount.
         AmountOutOfRange = "amount_out_of_range",
-        /// Payment refused the money.
+        /// The payment was declined.
         PaymentDeclined = "payment_declined",
         /// Not paid in time.
         Expired = "expired",
@@ -108,11 +108,11 @@ words! {
     MessageKind {
         /// Tickets are issued.
         OrderConfirmed = "ORDER_CONFIRMED",
-        /// The order was refused.
+        /// The order failed.
         OrderFailed = "ORDER_FAILED",
-        /// The order was given up or expired.
+        /// The order was cancelled or expired.
         OrderCancelled = "ORDER_CANCELLED",
-        /// The money went back.
+        /// The money was refunded.
         OrderRefunded = "ORDER_REFUNDED",
     }
 }
@@ -127,27 +127,27 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure with its sentence.
+    /// A failure with its code and its sentence.
     pub fn new(code: FailureCode, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into() }
     }
 }
 
-/// A payment as far as it concerns us.
+/// A payment of an order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Payment {
-    /// Payment's id of it.
+    /// The id that Payment gave it.
     pub id: PaymentId,
-    /// Its state when we last heard.
+    /// Its status as last reported.
     pub status: PaymentStatus,
 }
 
 /// An order as one statement read it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Order {
-    /// Its id, and the key under which it is charged.
+    /// Its id, and the idempotency key of its charge.
     pub id: OrderId,
-    /// Counts transitions: a store is refused when somebody else made one meanwhile.
+    /// Optimistic concurrency: counts transitions. A store fails when a concurrent transition has been stored (version check).
     pub version: i32,
     /// The buyer.
     pub user_id: i32,
@@ -155,9 +155,9 @@ pub struct Order {
     pub event_id: i32,
     /// The seats, ascending.
     pub seats: Vec<i32>,
-    /// What a client acts on.
+    /// The status that clients see.
     pub status: Status,
-    /// What is left to do.
+    /// The state of the saga: what is left to do.
     pub phase: Phase,
     /// What Seating may hold for it.
     pub hold: Hold,
@@ -165,26 +165,27 @@ pub struct Order {
     pub failure: Option<Failure>,
     /// ISO 4217 code of the amounts.
     pub currency: String,
-    /// Known once the seats are reserved.
+    /// Amounts in cents; known once the seats are reserved.
     pub amounts: Option<Amounts>,
-    /// Known once Payment answered.
+    /// The payment; known once Payment answered.
     pub payment: Option<Payment>,
-    /// How often the phase's action was begun by somebody who then did not store an outcome, or had no answer.
-    /// Zero: nobody before us has begun it.
+    /// Attempts at the phase's action that were begun and had no answer, or whose outcome was not stored. Zero: it was not begun
+    /// before.
     pub attempts: u32,
-    /// Counts those who held the order: what came of an action counts only while nobody else has taken over.
+    /// The number of the lease, a fencing token: the outcome of an action is stored only under the lease under which it was
+    /// performed.
     pub lease: i32,
     /// Milliseconds from when the row was read until the order expires; not positive when it has expired.
     pub expires_in_ms: i64,
-    /// Milliseconds from when the row was read for which Seating surely still holds what it reserved for us.
+    /// The hold window: milliseconds from when the row was read for which Seating surely still holds the reserved seats.
     pub hold_in_ms: i64,
     /// Milliseconds from when the row was read for which a request to Seating that had no answer may still take effect.
     pub in_flight_ms: i64,
-    /// Nobody wants seats for it any more: the buyer gave it up, or its seats are lost. Money that comes late goes back.
+    /// The order must not be revived: the buyer cancelled it, or its seats are lost. A late payment is refunded.
     pub given_up: bool,
-    /// A callback came that could not be checked: what is known of the payment may be out of date.
+    /// A callback could not be verified: the known status of the payment may be out of date, and Payment is asked.
     pub payment_unsure: bool,
-    /// The operator was told that the phase's action has had no answer for long.
+    /// Parked: the phase's action has had no answer for long, and the operator was alerted. Attempts go on.
     pub parked: bool,
 }
 
@@ -194,7 +195,7 @@ impl Order {
         self.expires_in_ms <= 0
     }
 
-    /// Whether our hold window is over: Seating may have freed by itself what it reserved for us.
+    /// Whether the hold window is over: Seating may have freed the reserved seats by itself.
     pub fn hold_lapsed(&self) -> bool {
         self.hold_in_ms <= 0
     }
@@ -204,24 +205,25 @@ impl Order {
         self.payment.map(|payment| payment.status)
     }
 
-    /// Whether the money is taken and not given back.
+    /// Whether the money is taken and not refunded.
     pub fn is_paid(&self) -> bool {
         self.payment_status() == Some(PaymentStatus::Success)
     }
 
-    /// Whether a request to Seating may still take effect after we stopped waiting for its answer.
+    /// Whether a request to Seating is in flight: it timed out, and may still take effect.
     pub fn in_flight(&self) -> bool {
         self.in_flight_ms > 0
     }
 
-    /// Whether the order only expired: money that comes late is used if the seats are still to be had.
+    /// Whether a late payment revives the order, if its seats are still available: it expired, and was not cancelled by the buyer.
     pub fn may_revive(&self) -> bool {
         self.status == Status::Cancelled
             && !self.given_up
             && self.failure.as_ref().is_some_and(|f| f.code == FailureCode::Expired)
     }
 
-    /// Whether an order at rest has a payment whose fate is not known: Payment is asked about it now and then.
+    /// Watch: whether an order at rest has a payment whose final status is not known. Payment is asked about it at growing
+    /// intervals.
     pub fn is_watched(&self) -> bool {
         self.phase == Phase::Done
             && self.payment.is_some()

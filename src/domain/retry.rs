@@ -1,62 +1,64 @@
-//! How long a holder may take, and how long to wait before asking again.
+//! Deadlines of peer calls, leases, and exponential back-off with jitter.
 
 use super::order::Phase;
 
-/// Milliseconds that Catalog may take.
+/// Deadline of a call of Catalog, in milliseconds.
 pub const CATALOG_DEADLINE_MS: u64 = 2_000;
-/// Milliseconds that one call of Seating may take.
+/// Deadline of a call of Seating, in milliseconds.
 pub const SEATING_DEADLINE_MS: u64 = 3_000;
-/// Milliseconds that one call of Payment may take.
+/// Deadline of a call of Payment, in milliseconds.
 pub const PAYMENT_DEADLINE_MS: u64 = 8_000;
-/// Milliseconds that Notification may take.
+/// Deadline of a call of Notification, in milliseconds.
 pub const NOTIFICATION_DEADLINE_MS: u64 = 2_000;
 
-/// Seconds for which a reserve surely holds: Seating's 15 minutes, less what clocks and a slow answer may take.
+/// The hold window: seconds for which Seating surely keeps a reservation. Its 15 minutes, less a margin for clocks and a slow
+/// answer.
 pub const HOLD_WINDOW_SECONDS: u32 = 870;
 
-/// Room in a lease for storing what was learnt, beside the peers' deadlines.
+/// The part of a lease for storing the outcome, beside the peers' deadlines, in milliseconds.
 const STORE_MS: u64 = 4_000;
 
-/// The lease of a phase in milliseconds: for so long the one who made the transition holds the order, to perform its
-/// next action. Longer than the action's deadlines and a healthy store, so that a living holder is not overtaken (if
-/// it is, `version` decides); short, because it is also the time for which a crash leaves the order alone.
+/// The lease of a phase in milliseconds: for so long the request that stored the transition has the order to itself, to perform
+/// its next action. Longer than the action's deadlines and a healthy store, so that a live holder is not overtaken (if it is, the
+/// version check decides); short, because after a crash the order waits until it is over.
 pub fn lease_ms(phase: Phase) -> u64 {
     match phase {
-        // A repeated reserve looks at the seats and then reserves.
+        // Two calls: a repeated reserve looks at the seats and then reserves.
         Phase::Reserving => 2 * SEATING_DEADLINE_MS + STORE_MS,
         Phase::Charging | Phase::AwaitingPayment => PAYMENT_DEADLINE_MS + STORE_MS,
-        // Ask, allocate, and ask again when that is refused; list, look, and release.
+        // Three calls: ask, allocate, and ask again when that is refused; or list, look, and release.
         Phase::Allocating | Phase::Releasing => 3 * SEATING_DEADLINE_MS + STORE_MS,
-        // Ask, refund, and ask again when that is refused.
+        // Three calls: ask, refund, and ask again when that is refused.
         Phase::Refunding => 3 * PAYMENT_DEADLINE_MS + STORE_MS,
-        // At rest, but its payment is asked about.
+        // One call: at rest, Payment is asked about the payment.
         Phase::Done => PAYMENT_DEADLINE_MS + STORE_MS,
     }
 }
 
-/// Milliseconds for which a request that had no answer may still take effect after we stopped waiting for it. Peers
-/// do not promise one; so long a dying order keeps its claims.
+/// In flight: milliseconds for which a request that had no answer may still take effect after its timeout, and for which a failed
+/// or cancelled order keeps its seat claims. An assumption: peers promise no limit.
 pub const IN_FLIGHT_MS: u64 = 10_000;
 
-/// Attempts without an answer, in one phase, after which the operator is told: about ten minutes.
+/// Attempts without an answer in one phase after which the order is parked, which alerts the operator: about ten minutes.
 pub const PARK_AFTER_ATTEMPTS: u32 = 15;
 
-/// Milliseconds between two questions about the payment of an order at rest: at least.
+/// Watch: the shortest interval, in milliseconds, between two queries about the payment of an order at rest.
 pub const WATCH_FIRST_MS: u64 = 60_000;
-/// The same: at most (twenty days). Between them it is asked again when twice as much time has passed, so that a
-/// payment that nobody ever completes costs sixteen questions in its first forty days, and one in twenty days then.
+/// Watch: the longest interval, in milliseconds (twenty days). The interval doubles in between (exponential back-off), so that a
+/// payment that is never completed costs sixteen queries in its first forty days, and one in twenty days then.
 pub const WATCH_CAP_MS: u64 = 20 * 24 * 3_600_000;
 
 /// The lease of an outbox message in milliseconds.
 pub const MESSAGE_LEASE_MS: u64 = NOTIFICATION_DEADLINE_MS + STORE_MS;
 
-/// Attempts after which a message is a dead letter: with the back-off below, after about a day.
+/// Delivery attempts after which a message is a dead letter: with the back-off below, after about a day.
 pub const MESSAGE_MAX_ATTEMPTS: u32 = 40;
 
+/// The first back-off, in milliseconds.
 const FIRST_MS: u64 = 1_000;
 
-/// Milliseconds to wait before attempt number `attempts + 1`: exponential from one second up to `cap_ms`, of which
-/// a quarter is jitter, so that what failed together does not come back together.
+/// Exponential back-off with jitter: milliseconds before attempt number `attempts + 1`. Doubles from one second up to `cap_ms`; up
+/// to a quarter is subtracted as jitter, so that what failed together is not retried together.
 ///
 /// `jitter` is random, 0 to 255.
 pub fn backoff_ms(attempts: u32, cap_ms: u64, jitter: u8) -> u64 {
@@ -64,12 +66,12 @@ pub fn backoff_ms(attempts: u32, cap_ms: u64, jitter: u8) -> u64 {
     exponential - exponential / 4 * u64::from(jitter) / 255
 }
 
-/// The longest wait of an order between two attempts: a minute, because a buyer is waiting; ten minutes once the
-/// operator was told and an hour has passed.
+/// Cap of an order's back-off in milliseconds: a minute, because a buyer is waiting; ten minutes after 60 attempts, which is about
+/// an hour, when the order is parked.
 pub const fn order_backoff_cap_ms(attempts: u32) -> u64 {
     if attempts <= 60 { 60_000 } else { 600_000 }
 }
-/// The longest wait of a message between two attempts: an hour.
+/// Cap of a message's back-off in milliseconds: an hour.
 pub const MESSAGE_BACKOFF_CAP_MS: u64 = 3_600_000;
 
 #[cfg(test)]

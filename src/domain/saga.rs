@@ -1,53 +1,52 @@
-//! The saga of an order: every event in every phase, and what follows from it.
+//! The saga of an order, as a state machine: what every event does in every phase, compensations included.
 //!
-//! [`next`] decides, and does nothing: a command loads the order, calls it, stores the [`Transition`] in one
-//! statement, and performs the [`Action`] of the phase it has come to. Whatever a crash interrupts is found by the
-//! sweep, which does the same.
+//! [`next`] decides and has no side effects: a command loads the order, calls it, stores the [`Transition`] in one
+//! statement, and performs the [`Action`] of the new phase. What a crash interrupts is recovered by the sweep, by the same code.
 
 use super::money::{Amounts, TaxRate};
 use super::order::{Failure, FailureCode, Hold, MessageKind, Order, Payment, PaymentStatus, Phase, Status};
 use super::retry;
 use super::seats::Item;
 
-/// Something that happened: a peer's answer to the phase's action, a client's wish, or news of the payment.
+/// An event of the state machine: the outcome of the phase's action, a buyer's request, or a report of the payment's status.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
-    /// Seating holds the seats for us, at these prices.
+    /// Seating has reserved the seats, at these prices.
     Reserved(Vec<Item>),
-    /// Seating holds the seats for us at prices that cannot be charged.
+    /// Seating has reserved the seats, at prices that cannot be charged.
     ReservedBeyondRange,
-    /// Seating refused for good.
+    /// Seating refused the reservation for good.
     ReserveRefused(Failure),
-    /// What is true of the payment, whoever told: the charge's answer, a checked callback, or Payment when asked.
+    /// The payment's status, from any trusted source: the charge's answer, a verified callback, or Payment when asked.
     PaymentIs(Payment),
-    /// Money came for an order whose seats another live order has meanwhile.
+    /// The payment succeeded, but another live order has claimed the seats meanwhile.
     PaidWithoutSeats(Payment),
-    /// Payment refused to charge, without making a payment.
+    /// Payment declined the charge, without making a payment.
     ChargeRefused,
-    /// A callback came that could not be checked: Payment must be asked.
+    /// A callback could not be verified: Payment must be asked.
     PaymentUnsure,
-    /// The seats are the buyer's.
+    /// The seats are allocated to the order.
     Allocated,
-    /// The seats are not ours any more.
+    /// The seats are not reserved for the order any more.
     SeatsLost,
-    /// The seats that were ours are free.
+    /// The order's seats are free.
     Released {
-        /// Nothing that we had sent could still take effect when this was found.
+        /// No request of the order to Seating was in flight when this was found.
         settled: bool,
     },
     /// The phase's action had no answer, which says nothing about its effect.
     NoAnswer {
-        /// The request was sent to Seating and nobody answered it: it may still take effect.
+        /// In flight: the request was sent to Seating without an answer, and may still take effect.
         may_land: bool,
     },
-    /// The buyer gives the order up.
+    /// The buyer cancels.
     CancelRequested,
-    /// The buyer wants the money back.
+    /// The buyer requests a refund.
     RefundRequested,
 }
 
 impl Event {
-    /// The type under which the journal keeps it.
+    /// The event's type in the journal.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Reserved(_) => "seats_reserved",
@@ -72,16 +71,16 @@ impl Event {
     }
 }
 
-/// Why an event changes nothing.
+/// Why an event is rejected: it changes nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rejected {
-    /// Repeated, late, or overtaken by the order's state.
+    /// A duplicate, or too late for the order's state.
     Stale,
-    /// The order is past cancelling.
+    /// The order can no longer be cancelled.
     NotCancellable,
     /// There is nothing to refund.
     NotRefundable,
-    /// The order is paid for by another payment.
+    /// The order has another payment.
     OtherPayment,
 }
 
@@ -90,91 +89,91 @@ pub enum Rejected {
 pub enum Due {
     /// Nothing is left to do.
     Never,
-    /// Whoever stores the transition performs the next action, and holds the order for the phase's lease.
+    /// Leased: the request that stores the transition performs the next action, and holds the order for the phase's lease.
     Held,
-    /// Whoever holds the order now goes on holding it.
+    /// The current lease and due time stay.
     Unchanged,
     /// At once, for the sweep.
     Now,
-    /// After the back-off for the number of attempts.
+    /// After the exponential back-off for the number of attempts.
     Backoff,
     /// When the order expires.
     AtExpiry,
-    /// When no request of ours to Seating can take effect any more.
+    /// When no request to Seating is in flight any more.
     Settled,
-    /// At rest: Payment is asked about the payment when twice as much time has passed.
+    /// Watch: at rest, Payment is asked about the payment, at intervals that double.
     Watch,
 }
 
-/// What becomes of the tickets.
+/// What a transition does to the tickets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Tickets {
     /// Nothing.
     Keep,
     /// One is issued for each seat.
     Issue,
-    /// They let nobody in any more.
+    /// They become invalid.
     Void,
 }
 
-/// What becomes of the order's claims on its seats.
+/// What a transition does to the order's seat claims.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Claims {
     /// Nothing.
     Keep,
-    /// They are taken, where the order does not have them; refused when another live order has one of the seats.
+    /// Missing claims are inserted; the transition fails when another live order has one of the seats.
     Take,
-    /// They are given up.
+    /// They are deleted.
     Drop,
 }
 
-/// Everything that one statement stores.
+/// A transition of the state machine: everything that one statement stores.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Transition {
-    /// The order afterwards; its version is still the one before.
+    /// The order after the transition; its version is still the one before.
     pub order: Order,
-    /// When it is due.
+    /// When the order is due next.
     pub due: Due,
-    /// The order's time to pay begins anew.
+    /// The time to pay and the hold window begin anew.
     pub renew_expiry: bool,
-    /// A request to Seating may take effect from now on for as long as such requests may.
+    /// A request to Seating is in flight from now on, for `order.in_flight_ms`.
     pub in_flight: bool,
-    /// Seats with prices, when they have just become known.
+    /// Seats with prices in cents, when they have just become known.
     pub items: Option<Vec<Item>>,
-    /// What becomes of the tickets.
+    /// What it does to the tickets.
     pub tickets: Tickets,
-    /// What becomes of the claims.
+    /// What it does to the seat claims.
     pub claims: Claims,
-    /// The notification that goes out with it.
+    /// The notification that is written to the outbox with it.
     pub message: Option<MessageKind>,
 }
 
-/// The one thing to do next.
+/// The next action of a phase, performed at a peer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Action {
     /// Ask Seating for the seats.
     Reserve,
-    /// A reserve may have happened: look at the seats, and ask again only if they are free.
+    /// A retry: a reserve may have taken effect. Look at the seats, and reserve only if they are free.
     LookThenReserve,
-    /// Ask Payment for the money, under the order's id as key: safe to repeat.
+    /// Charge, with the order's id as idempotency key: safe to repeat.
     Charge,
-    /// Ask what became of the payment.
+    /// Ask Payment for the payment's status.
     AskPayment,
-    /// Make the seats the buyer's.
+    /// Allocate the reserved seats to the order.
     Allocate,
-    /// An allocation may have happened: ask whose the seats are, and allocate only if it did not.
+    /// A retry: an allocation may have taken effect. Ask Seating for the order's seats, and allocate only if it did not.
     AskThenAllocate,
-    /// Give the money back.
+    /// Refund the payment.
     Refund,
-    /// A refund may have happened: ask, and refund only if it did not.
+    /// A retry: a refund may have taken effect. Ask Payment, and refund only if it did not.
     AskThenRefund,
-    /// Free the seats that we have just held.
+    /// Release the seats that were just reserved.
     Release,
-    /// Find out which seats are still ours, and free those.
+    /// Find out which seats are still the order's, and release those.
     LookThenRelease,
 }
 
-/// The next action of an order, none when it is done and its payment's fate is known.
+/// The next action of an order; `None` when it is done and the final status of its payment is known.
 pub fn action(order: &Order) -> Option<Action> {
     let first = order.attempts == 0;
     Some(match order.phase {
@@ -197,10 +196,10 @@ pub fn action(order: &Order) -> Option<Action> {
     })
 }
 
-/// Decides what an event does to an order.
+/// The transition function of the state machine: decides what an event does to an order. `tax` applies when prices become known.
 ///
 /// # Errors
-/// A [`Rejected`] when it changes nothing.
+/// A [`Rejected`] when the event changes nothing.
 pub fn next(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, Rejected> {
     if let (Event::PaymentIs(news) | Event::PaidWithoutSeats(news), Some(known)) = (event, order.payment)
         && news.id != known.id
@@ -223,7 +222,7 @@ pub fn next(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, Re
 
 fn reserving(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, Rejected> {
     match event {
-        // A late payment's seats are held again, at the price that was paid.
+        // The seats of a late payment are reserved again, at the price that was paid.
         Event::Reserved(_) | Event::ReservedBeyondRange if order.is_paid() => {
             let wanted = order.status == Status::Pending || order.may_revive();
             let after = held(order);
@@ -239,10 +238,10 @@ fn reserving(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, R
                 after.order.amounts = Some(amounts);
                 after.items = Some(items.clone());
             }
-            // Cancelled meanwhile, or its money went back while the seats were held again: nothing to charge.
+            // Cancelled meanwhile, or refunded while the seats were reserved again: nothing to charge.
             let wanted = order.status == Status::Pending && order.payment.is_none();
             Ok(match wanted {
-                // Nobody waits any more for an order whose reserve was in doubt until its time was over.
+                // The outcome of the reserve was unknown until the order expired: no client waits for it any more.
                 true if order.expired() => after.expire().give_up_seats(),
                 true => after.enter(Phase::Charging),
                 false => after.give_up_seats(),
@@ -256,7 +255,7 @@ fn reserving(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, R
             Ok(seats_refused(start(order).may_land(*may_land), gone))
         }
         Event::NoAnswer { may_land } => Ok(start(order).may_land(*may_land).expire().give_up_seats()),
-        // The money went back while its seats were being held again: nothing is left to pay, or to wait for.
+        // Refunded while its seats were being reserved again: the order ends.
         Event::PaymentIs(news) => {
             let mut after = record_payment(order, *news)?;
             if news.status == PaymentStatus::Refunded && order.status == Status::Pending {
@@ -285,7 +284,7 @@ fn charging(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         | Event::Reserved(_)
         | Event::ReservedBeyondRange
         | Event::ReserveRefused(_)
-        // The charge is asked for again anyway.
+        // The charge is repeated anyway.
         | Event::PaymentUnsure
         | Event::Allocated
         | Event::SeatsLost
@@ -349,8 +348,8 @@ fn refunding(order: &Order, event: &Event) -> Result<Transition, Rejected> {
     match event {
         Event::PaymentIs(news) => match news.status {
             PaymentStatus::Refunded => Ok(money_back(start(order), *news)),
-            // The money was never taken after all, and there is nothing to give back; but what contradicts a payment
-            // that was seen may be old news: it is asked about once the order is at rest.
+            // The money was never taken, and there is nothing to refund; but a report that contradicts an earlier one may be
+            // out of date: Payment is asked once the order is at rest.
             PaymentStatus::Failed => {
                 let mut after = if order.status == Status::Confirmed {
                     money_back(start(order), *news)
@@ -379,7 +378,7 @@ fn refunding(order: &Order, event: &Event) -> Result<Transition, Rejected> {
 
 fn releasing(order: &Order, event: &Event) -> Result<Transition, Rejected> {
     match event {
-        // A request that is still under way could touch the next buyer's hold: until none can, the claims are kept.
+        // A request in flight could change the next buyer's hold: the claims are kept until none is.
         Event::Released { settled } if !settled || order.in_flight() => {
             let mut after = start(order);
             after.order.attempts = order.attempts.max(1);
@@ -387,14 +386,14 @@ fn releasing(order: &Order, event: &Event) -> Result<Transition, Rejected> {
             Ok(after)
         }
         Event::Released { .. } => Ok(start(order).seats_given_up()),
-        // Beyond our hold window Seating frees reserved seats by itself.
+        // After the hold window Seating frees reserved seats by itself.
         Event::NoAnswer { may_land: false }
             if order.hold_lapsed() && order.hold == Hold::Reserved && !order.in_flight() =>
         {
             Ok(start(order).seats_given_up())
         }
         Event::NoAnswer { may_land } => Ok(again(order, *may_land)),
-        // News of the money waits until the seats are given up: a release under way could free them under a new hold.
+        // A payment is acted on when the seats are released: a release in flight could free them under a new hold.
         Event::PaymentIs(news) if order.payment.is_none() => {
             let mut after = start(order).know(*news);
             after.due = Due::Unchanged;
@@ -458,7 +457,7 @@ fn done(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         Event::NoAnswer { may_land } if order.is_watched() => {
             let mut after = again(order, *may_land);
             if !order.payment_unsure {
-                // Nobody waits for it.
+                // No client waits for it.
                 after.due = Due::Watch;
             }
             Ok(after)
@@ -476,8 +475,8 @@ fn done(order: &Order, event: &Event) -> Result<Transition, Rejected> {
     }
 }
 
-/// The buyer gives up. `CANCELLED` at once; where a charge may exist, the phase goes on until the money is known. Of an
-/// order that has expired it is remembered, because its payment may still come.
+/// The buyer cancels. `CANCELLED` at once; where a charge may exist, the phase goes on until the payment's status is known. A
+/// cancel of an expired order is stored, because a late payment would revive it.
 fn cancel(order: &Order) -> Result<Transition, Rejected> {
     match order.status {
         Status::Pending => {}
@@ -488,7 +487,7 @@ fn cancel(order: &Order) -> Result<Transition, Rejected> {
     let mut after = start(order);
     after.due = Due::Unchanged;
     match order.phase {
-        // Whoever is at the peer finds the order cancelled when it comes back, and undoes what it got.
+        // The holder of the lease finds the order cancelled when its peer answers, and compensates.
         Phase::Reserving | Phase::Charging | Phase::Refunding | Phase::Releasing | Phase::Done => {}
         Phase::AwaitingPayment => after.due = Due::Held,
         Phase::Allocating => after = after.overtakes().enter(Phase::Refunding),
@@ -502,7 +501,7 @@ fn cancel(order: &Order) -> Result<Transition, Rejected> {
     Ok(after)
 }
 
-/// The buyer wants the money back. The tickets are void from now on, so that nobody enters on money that is going back.
+/// The buyer requests a refund. The tickets are void at once, before the money is refunded.
 fn refund(order: &Order) -> Result<Transition, Rejected> {
     match (order.status, order.phase) {
         (Status::Confirmed, Phase::Done) if order.is_paid() => {
@@ -522,23 +521,23 @@ const NOT_PAID: &str = "The order was not paid in time.";
 const DECLINED: &str = "The payment was declined.";
 const TOO_MUCH: &str = "The total of the order is outside of what can be charged.";
 
-/// The payment's fate is known while it is awaited.
+/// A report of the payment's status while it is awaited.
 fn payment_known(order: &Order, news: Payment) -> Transition {
     let after = start(order).know(news);
     let pending_order = order.status == Status::Pending;
     match news.status {
-        // Paid at the last moment, when Seating may have freed the seats by itself.
+        // Paid after the hold window, when Seating may have freed the seats by itself.
         PaymentStatus::Success if pending_order && order.hold_lapsed() => after.hold_again(),
         PaymentStatus::Success if pending_order => after.enter(Phase::Allocating),
         PaymentStatus::Success => after.pay_back_or_hold_again(),
         PaymentStatus::Failed | PaymentStatus::Refunded => after.decline().give_up_seats(),
         PaymentStatus::Pending if pending_order && !order.expired() => after.enter(Phase::AwaitingPayment),
-        // Charged too late to wait for it, or told at the last question: the callback may still come.
+        // Still pending when the order has expired: the callback may still come.
         PaymentStatus::Pending => after.expire().give_up_seats(),
     }
 }
 
-/// News of the payment that changes only what we know.
+/// A report that changes only the known status of the payment, not the phase.
 fn record_payment(order: &Order, news: Payment) -> Result<Transition, Rejected> {
     use PaymentStatus::{Failed, Pending, Refunded, Success};
     let advances = match (order.payment_status(), news.status) {
@@ -548,7 +547,7 @@ fn record_payment(order: &Order, news: Payment) -> Result<Transition, Rejected> 
         (None, _) | (Some(Pending), Pending) | (Some(Failed), Pending | Failed) => false,
         (Some(Success), Pending | Success | Failed) | (Some(Refunded), _) => false,
     };
-    // An answer to the question about a payment that is watched is worth storing, even if it tells nothing new.
+    // An answer about a watched payment is stored even if the status is the same: it resets the attempts.
     let answers = order.is_watched() && order.payment_status() == Some(news.status);
     if !advances && !answers {
         return Err(Rejected::Stale);
@@ -562,7 +561,7 @@ fn record_payment(order: &Order, news: Payment) -> Result<Transition, Rejected> 
     Ok(after)
 }
 
-/// A callback that could not be checked: where nobody is going to ask Payment, it is asked once the order is at rest.
+/// A callback could not be verified: Payment is asked once the order is at rest.
 fn doubt_payment(order: &Order) -> Result<Transition, Rejected> {
     if order.payment_unsure || matches!(order.payment_status(), None | Some(PaymentStatus::Refunded)) {
         return Err(Rejected::Stale);
@@ -573,10 +572,10 @@ fn doubt_payment(order: &Order) -> Result<Transition, Rejected> {
     Ok(after)
 }
 
-/// The money went back, or was never taken.
+/// The money was refunded, or was never taken.
 fn money_back(after: Transition, news: Payment) -> Transition {
     let mut after = after.know(news);
-    // What failed or was cancelled stays so, and its payment shows that the money went back.
+    // An order that failed or was cancelled keeps its status; the payment's status shows the refund.
     if matches!(after.order.status, Status::Pending | Status::Confirmed) {
         after.order.status = Status::Refunded;
     }
@@ -601,18 +600,18 @@ fn beyond_range(order: &Order) -> Transition {
     held(order).fail(Failure::new(FailureCode::AmountOutOfRange, TOO_MUCH)).give_up_seats()
 }
 
-/// The same action again, later. After many attempts the operator is told; the order stays due, so that it heals by
-/// itself when the peer comes back.
+/// Retries the same action after a back-off. After many attempts the order is parked, which alerts the operator; it stays due, so
+/// that it recovers by itself when the peer is back.
 fn again(order: &Order, may_land: bool) -> Transition {
     let mut after = start(order).may_land(may_land);
-    // The sweep's claim counts an attempt as it begins; only the first holder's is not counted yet.
+    // The sweep's claim counts an attempt when it begins; only the first attempt is not counted yet.
     after.order.attempts = order.attempts.max(1);
     after.order.parked |= after.order.attempts >= retry::PARK_AFTER_ATTEMPTS;
     after.due = Due::Backoff;
     after
 }
 
-/// The order as it is, with nothing changed yet.
+/// A transition that changes nothing yet.
 fn start(order: &Order) -> Transition {
     Transition {
         order: order.clone(),
@@ -645,13 +644,13 @@ impl Transition {
             }
         };
         if phase == Phase::Allocating {
-            // Before it is asked for: after a crash Seating must be asked which seats are ours.
+            // Intent is stored before the call: after a crash Seating must be asked which seats are allocated to the order.
             self.order.hold = Hold::Allocated;
         }
         self
     }
 
-    /// At rest nothing is due, but for questions about a payment whose fate is not known.
+    /// At rest nothing is due, except for the watch of a payment whose final status is not known.
     fn at_rest(mut self) -> Self {
         if self.order.phase == Phase::Done {
             let watched = self.order.is_watched();
@@ -667,7 +666,7 @@ impl Transition {
         self
     }
 
-    /// Notes that a request to Seating may still take effect.
+    /// Marks a request to Seating as in flight, if it may still take effect.
     fn may_land(mut self, may_land: bool) -> Self {
         if may_land {
             self.in_flight = true;
@@ -676,7 +675,7 @@ impl Transition {
         self
     }
 
-    /// Notes that somebody may be at Seating at this moment, and may send requests for as long as the lease lasts.
+    /// Marks requests of the current lease's holder as in flight: it may send some to Seating until the lease is over.
     fn overtakes(mut self) -> Self {
         self.in_flight = true;
         self.order.in_flight_ms = (retry::lease_ms(self.order.phase) + retry::IN_FLIGHT_MS) as i64;
@@ -701,7 +700,7 @@ impl Transition {
         self.end(Status::Cancelled, Failure::new(FailureCode::Expired, NOT_PAID), MessageKind::OrderCancelled)
     }
 
-    /// Ends a pending order; the status of any other is decided already.
+    /// Ends a pending order with a failure; the status of any other is final already.
     fn end(mut self, status: Status, failure: Failure, message: MessageKind) -> Self {
         if self.order.status == Status::Pending {
             self.order.status = status;
@@ -711,7 +710,7 @@ impl Transition {
         self
     }
 
-    /// Paid, but the seats are somebody else's.
+    /// Paid, but the seats belong to another order: refund.
     fn lose_seats(mut self) -> Self {
         self.order.given_up = true;
         if self.order.status == Status::Pending {
@@ -720,7 +719,8 @@ impl Transition {
         self.enter(Phase::Refunding)
     }
 
-    /// On to releasing what Seating may hold; when it holds nothing of ours, and never will, past it.
+    /// Compensates the reservation: releases what Seating may hold for the order. Skipped when it holds nothing and no request is
+    /// in flight.
     fn give_up_seats(mut self) -> Self {
         let in_flight = self.order.in_flight();
         if in_flight && self.order.hold == Hold::Nothing {
@@ -734,7 +734,7 @@ impl Transition {
         }
     }
 
-    /// The seats are no longer ours. Money that came meanwhile is dealt with now.
+    /// The seats are released. A payment that succeeded meanwhile is acted on now.
     fn seats_given_up(mut self) -> Self {
         self.order.hold = Hold::Nothing;
         if self.order.is_paid() && self.order.phase != Phase::Reserving {
@@ -744,8 +744,7 @@ impl Transition {
         if self.order.is_paid() { self.enter(Phase::Refunding) } else { self.enter(Phase::Done) }
     }
 
-    /// Money for an order that is not wanted any more: if it only expired, the same seats are tried again; else the
-    /// money goes back.
+    /// A payment for an order that has ended: if it expired, the same seats are reserved again; else the payment is refunded.
     fn pay_back_or_hold_again(mut self) -> Self {
         if !self.order.may_revive() {
             if self.order.hold == Hold::Nothing {

@@ -1,15 +1,15 @@
-//! The set of seats of an order, and the hash by which a repeated request is recognised.
+//! The set of seats of an order, and the request's hash (fingerprint), which detects an idempotency key that is reused.
 
 use sha2::{Digest, Sha256};
 
 /// Distinct seat ids in ascending order, at least one.
 ///
-/// Ascending, because every copy of the service then claims seats in the same order and none can deadlock another.
+/// Ascending, so that all instances lock seat claims in the same order and cannot deadlock.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SeatSet(Vec<i32>);
 
 impl SeatSet {
-    /// Sorts the ids. `None` when there are none, when one is not positive, or when one occurs twice.
+    /// Makes a set of the ids. `None` when there are none, when one is not positive, or when one occurs twice.
     pub fn new(mut ids: Vec<i32>) -> Option<Self> {
         ids.sort_unstable();
         let distinct = ids.windows(2).all(|pair| pair[0] != pair[1]);
@@ -22,7 +22,7 @@ impl SeatSet {
     }
 }
 
-/// A seat of an order with its name and price, as Seating gave them.
+/// A seat of an order with its name and price, as Seating reports them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Item {
     /// The seat's id.
@@ -33,7 +33,7 @@ pub struct Item {
     pub price_cents: i64,
 }
 
-/// What identifies a placing request: user, event and the set of seats, whatever their order or spelling.
+/// The fingerprint of a placing request: user, event and the set of seats, in any order and spelling.
 ///
 /// SHA-256, in hexadecimal, of `user|event|seat,seat,…` with the seats ascending.
 pub fn request_hash(user_id: i32, event_id: i32, seats: &SeatSet) -> String {
@@ -42,7 +42,7 @@ pub fn request_hash(user_id: i32, event_id: i32, seats: &SeatSet) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// `2`, `2 and 3`, `2, 3 and 4`: a list for a sentence.
+/// Formats a list for a sentence: `2`, `2 and 3`, `2, 3 and 4`.
 pub fn in_words<T: ToString>(things: &[T]) -> String {
     let words: Vec<String> = things.iter().map(T::to_string).collect();
     match words.split_last() {

@@ -1,4 +1,4 @@
-//! Ticket codes: bearer secrets that are read aloud, typed and scanned.
+//! Ticket codes: bearer secrets (who has the code has the ticket) that are read aloud, typed and scanned.
 
 /// Crockford's base32 alphabet: no I, L, O or U.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";

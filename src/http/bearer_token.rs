@@ -5,7 +5,7 @@ use super::request::RequestHead;
 use ::http::header::AUTHORIZATION;
 use sha2::{Digest, Sha256};
 
-/// Checks that the request has this bearer token.
+/// Checks that the request has this bearer token, by constant-time comparison.
 ///
 /// # Errors
 /// 401.
@@ -22,7 +22,8 @@ fn credentials(authorization: &str) -> &str {
     }
 }
 
-/// Compares secrets by their hashes: the time that it takes tells nothing of where they differ.
+/// Constant-time comparison of secrets, against timing attacks: the time to compare their hashes says nothing about where the
+/// secrets differ.
 fn is_equal(a: &str, b: &str) -> bool {
     Sha256::digest(a) == Sha256::digest(b)
 }

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 /// The longest body that is accepted, in bytes.
 const SIZE_LIMIT: usize = 64 * 1024;
-/// How many bytes beyond the limit are read and thrown away before the refusal, so that a client which is still sending gets to
-/// read it.
+/// Drain: how many bytes beyond the limit are read and discarded before the refusal, so that a client which is still sending gets
+/// to read it.
 const DRAIN_LIMIT: usize = 16 * 1024 * 1024;
-/// The longest time that a body may take to arrive.
+/// Read timeout of a body.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 
 /// Reads the body.
@@ -62,7 +62,7 @@ pub fn parse_object(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
     }
 }
 
-/// Reads a body that may be missing; an empty object then, with which many clients fill the place.
+/// Reads a JSON object, or no body, which counts as an empty object: many clients send one or the other.
 ///
 /// # Errors
 /// 400, 408, 413 and 415 as for any body, 422 when it is not an object.
@@ -81,7 +81,7 @@ pub async fn read_optional_object(
 /// Makes sure that a request which takes no body has none, or an empty object.
 ///
 /// # Errors
-/// 400, 408, 413 and 415 as for any body; 422 with every member, so that nobody believes that it had an effect.
+/// 400, 408, 413 and 415 as for any body; 422 with every member, so that no client believes that a member had an effect.
 pub async fn require_no_members(head: &RequestHead, body: RequestBody) -> Result<(), ApiError> {
     let members = read_optional_object(head, body).await?;
     let mut errors = FieldErrors::default();

@@ -1,8 +1,7 @@
-//! Compact JSON: PostgreSQL writes blanks between the tokens of the documents that it builds, and the service passes these on
-//! as they are.
+//! Compact JSON: removes the whitespace that PostgreSQL writes between the tokens of the documents that it builds.
 
 /// Removes the whitespace between the tokens of a valid JSON text. Strings keep theirs. In place and in one pass, because
-/// parsing a document would cost more than everything else that is done with it.
+/// parsing would cost more than everything else that is done with a document.
 pub fn compact(json: String) -> Vec<u8> {
     let mut bytes = json.into_bytes();
     let (mut is_in_string, mut is_escaped) = (false, false);

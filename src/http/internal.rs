@@ -15,7 +15,7 @@ use ::http::StatusCode;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-/// `POST /internal/sweep`.
+/// `POST /internal/sweep`: processes due work.
 ///
 /// # Errors
 /// 401 without the token, where one is set; 503 when PostgreSQL does not answer.
@@ -27,7 +27,7 @@ pub async fn sweep(context: &Context, head: &RequestHead) -> Result<Reply, ApiEr
     Ok(Reply::json(StatusCode::OK, &json!({ "orders": swept.orders, "messages": swept.messages })))
 }
 
-/// `GET /internal/stuck`.
+/// `GET /internal/stuck`: lists the orders and messages that need an operator.
 ///
 /// # Errors
 /// 403 while no token is configured, 401 without it; 503 when PostgreSQL does not answer.
@@ -36,7 +36,7 @@ pub async fn stuck(context: &Context, head: &RequestHead) -> Result<Reply, ApiEr
     Ok(Reply::json_text(StatusCode::OK, stuck_query::stuck(&context.config).await?))
 }
 
-/// `POST /internal/redrive`.
+/// `POST /internal/redrive`: makes parked orders and dead letters due at once.
 ///
 /// # Errors
 /// 403 while no token is configured, 401 without it; those of an invalid body; 503 when PostgreSQL does not answer.
@@ -47,7 +47,7 @@ pub async fn redrive(context: &Context, head: &RequestHead, body: RequestBody) -
     Ok(Reply::json(StatusCode::OK, &json!({ "orders": redriven.orders, "messages": redriven.messages })))
 }
 
-/// Lets only requests with the internal token in.
+/// Authorization of the internal endpoints by bearer token.
 ///
 /// # Errors
 /// 403 while no token is configured, 401 when it is missing or wrong.

@@ -33,7 +33,7 @@ use router::Endpoint;
 use serde_json::json;
 use spin_sdk::wasip3::http::types::{Request, Response};
 
-/// Answers one request. What can wait is done after the response, in a background task.
+/// Answers one request. Work that can wait is done after the response, in a background task.
 pub async fn serve(request: Request) -> Response {
     let (begun, serving) = (task::now(), InFlightRequest::begin());
     let (head, body) = request::split(request);
@@ -67,14 +67,14 @@ pub async fn serve(request: Request) -> Response {
     response
 }
 
-/// The answer while a variable is wrong, by endpoint.
+/// The answer while the configuration is invalid, by endpoint.
 fn answer_misconfigured(
     endpoint: Option<Endpoint>,
     error: anyhow::Error,
     log: &Log,
 ) -> Result<Reply, ApiError> {
     match endpoint {
-        // The liveness probe asks for the process, which is alive whatever its configuration says.
+        // The liveness probe is about the process, which is alive whatever its configuration.
         Some(Endpoint::Live) => Ok(monitoring::live()),
         Some(Endpoint::Health) => {
             log.error("the configuration is wrong", json!({ "cause": format!("{error:#}") }));
@@ -84,13 +84,12 @@ fn answer_misconfigured(
     }
 }
 
-/// Whether anything is to be done after the response. For most requests of a busy instance nothing is, and a background task
-/// costs calls of the host.
+/// Whether to spawn a background task after the response. Most requests of a busy instance need none, and it costs host calls.
 fn has_background_work(context: &Context) -> bool {
     !context.messages.borrow().is_empty() || background::is_due()
 }
 
-/// After the response: the notifications of this request's order, and the instance's housekeeping.
+/// The background task after the response: delivers this request's notifications, flushes the counters, sweeps a small batch.
 async fn work_in_background(context: Context) {
     deliver_all(&context).await;
     background::flush_and_sweep(&context).await;

@@ -13,17 +13,17 @@ pub async fn health(context: &Context) -> Reply {
     Reply::json(status, &report)
 }
 
-/// `GET /health` while a variable is wrong: 503 with the sentence that names it. Its causes are for the log.
+/// `GET /health` while the configuration is invalid: 503 with the sentence that names the variable. Its causes are for the log.
 pub fn misconfigured(error: &anyhow::Error) -> Reply {
     Reply::json(StatusCode::SERVICE_UNAVAILABLE, &health_query::misconfigured(&error.to_string()))
 }
 
-/// `GET /health/live`.
+/// `GET /health/live`: the liveness probe, always 200.
 pub fn live() -> Reply {
     Reply::json(StatusCode::OK, &health_query::live())
 }
 
-/// `GET /metrics`.
+/// `GET /metrics`, in the Prometheus text format.
 ///
 /// # Errors
 /// 503 when PostgreSQL does not answer.

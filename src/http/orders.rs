@@ -12,7 +12,7 @@ use crate::queries::{get_order, order_events};
 use ::http::StatusCode;
 use ::http::header::{ETAG, IF_NONE_MATCH, RETRY_AFTER};
 
-/// `GET /v1/orders/{id}`.
+/// `GET /v1/orders/{id}`: reads an order; 304 when `If-None-Match` has its `ETag`.
 ///
 /// # Errors
 /// 400 when the id is not a UUID, 404 when there is no such order.
@@ -29,7 +29,7 @@ fn order_id(id: &str) -> Result<OrderId, ApiError> {
     parse_uuid(id).map(OrderId).ok_or_else(ApiError::order_id_invalid)
 }
 
-/// `GET /v1/orders/{id}/events`.
+/// `GET /v1/orders/{id}/events`: reads an order's journal.
 ///
 /// # Errors
 /// 400 when the id is not a UUID, 404 when there is no such order.
@@ -38,7 +38,7 @@ pub async fn events(context: &Context, id: &str) -> Result<Reply, ApiError> {
     journal.map(|journal| Reply::json_text(StatusCode::OK, journal)).ok_or_else(ApiError::order_not_found)
 }
 
-/// `POST /v1/orders/{id}/cancel`.
+/// `POST /v1/orders/{id}/cancel`: cancels an order.
 ///
 /// # Errors
 /// 400, 404, 409 `order_not_cancellable`, and those of a body that has members.
@@ -57,7 +57,7 @@ pub async fn cancel(
     }
 }
 
-/// `POST /v1/orders/{id}/refund`.
+/// `POST /v1/orders/{id}/refund`: refunds an order; 202 while Payment has not answered.
 ///
 /// # Errors
 /// 400, 404, 409 `order_not_refundable`, and those of a body that has members.
@@ -73,7 +73,7 @@ pub async fn refund(
         RequestOutcome::Granted(order, document) if order.status == Status::Refunded => {
             Ok(Reply::json_text(StatusCode::OK, document))
         }
-        // Payment has not answered; the service goes on asking.
+        // Payment has not answered; the service retries.
         RequestOutcome::Granted(_, document) => {
             Ok(Reply::json_text(StatusCode::ACCEPTED, document).with_header(RETRY_AFTER, POLL_AFTER_SECONDS))
         }
@@ -82,7 +82,7 @@ pub async fn refund(
     }
 }
 
-/// Whether the values of `If-None-Match` have the entity tag (RFC 9110, 13.1.2: by weak comparison).
+/// Whether the values of `If-None-Match` have the entity tag (RFC 9110, 13.1.2: weak comparison).
 fn if_none_match_has(values: &[Vec<u8>], etag: &str) -> bool {
     let values = values.iter().filter_map(|value| std::str::from_utf8(value).ok());
     values.flat_map(|value| value.split(',')).any(|tag| {

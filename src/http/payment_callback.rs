@@ -14,10 +14,11 @@ use ::http::StatusCode;
 use serde_json::{Map, Value};
 use std::time::SystemTime;
 
-/// Handles a callback of Payment's.
+/// Handles a callback (webhook) of Payment.
 ///
 /// # Errors
-/// 403 when the signature, where a secret is configured, or what Payment says does not match; 404 for an unknown order; 503
+/// 403 when the signature is invalid, where a secret is configured, or the callback does not match what Payment
+/// reports; 404 for an unknown order; 503
 /// when Payment or PostgreSQL does not answer; those of an invalid body.
 pub async fn handle(context: &Context, head: &RequestHead, body: RequestBody) -> Result<Reply, ApiError> {
     body::require_json_content_type(head)?;

@@ -17,7 +17,7 @@ use ::http::{HeaderName, StatusCode};
 use serde_json::{Map, Value};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// Tells that the answer is about an order that an earlier request with the same key placed.
+/// Marks a replayed answer: an earlier request with the same idempotency key placed the order.
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// Handles a request to place an order.
@@ -40,12 +40,12 @@ pub async fn handle(context: &Context, head: &RequestHead, body: RequestBody) ->
     }
 }
 
-/// The answer that an order's state gives to the request that placed it.
+/// The answer to a placing request, by the order's state.
 fn answer(order: &Order, document: String, replayed: bool) -> Result<Reply, ApiError> {
     let location = format!("/v1/orders/{}", order.id);
     let reply = match (order.status, order.phase) {
         (Status::Failed, _) => return Err(failed(order, replayed)),
-        // Paid, but the seats were gone; an order that was confirmed and then refunded has no failure.
+        // Paid, but the seats were lost; an order that was confirmed and then refunded has no failure.
         (Status::Refunded, _) if order.failure.is_some() => return Err(failed(order, replayed)),
         (Status::Pending, Phase::Reserving | Phase::Charging | Phase::Refunding | Phase::Releasing) => {
             Reply::json_text(StatusCode::ACCEPTED, document).with_header(RETRY_AFTER, POLL_AFTER_SECONDS)

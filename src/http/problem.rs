@@ -1,5 +1,5 @@
-//! Every error that a client can see, as RFC 9457 `application/problem+json`. The only room that knows status codes of
-//! errors. Nothing in here shows SQL, a stack, a secret or another user's data.
+//! Every error that a client can see, as a problem (RFC 9457, `application/problem+json`). The only module that knows status codes
+//! of errors. Nothing in here shows SQL, a stack trace, a secret or another user's data.
 
 use super::response::Reply;
 use crate::db::DbError;
@@ -14,13 +14,13 @@ use serde_json::json;
 /// One wrong field of a request.
 #[derive(Debug)]
 pub struct FieldError {
-    /// JSON pointer, as `#/seats/1`.
+    /// JSON pointer (RFC 6901, as a URI fragment), as `#/seats/1`.
     pub pointer: String,
     /// What the field must be.
     pub detail: String,
 }
 
-/// A request's failure. Boxed, because it travels in many results.
+/// An error response. Boxed, because it is part of many results.
 #[derive(Debug)]
 pub struct ApiError(Box<Problem>);
 
@@ -35,7 +35,7 @@ struct Problem {
     cause: Option<Error>,
 }
 
-/// What all problems of one code have in common.
+/// A problem type: what all problems of one code have in common.
 #[derive(Debug)]
 struct ProblemType {
     code: &'static str,
@@ -95,7 +95,7 @@ impl ApiError {
         }))
     }
 
-    /// 400: the body is no JSON; `position` tells where it breaks off.
+    /// 400: the body is not JSON; `position` says where parsing failed.
     pub fn malformed_json(position: impl Into<String>) -> Self {
         Self::new(&MALFORMED_JSON, position)
     }
@@ -113,7 +113,7 @@ impl ApiError {
         )
     }
 
-    /// 400: an order id that is no UUID.
+    /// 400: an order id that is not a UUID.
     pub fn order_id_invalid() -> Self {
         Self::new(&ORDER_ID_INVALID, "The id of an order is a UUID, as 01980000-0000-7000-8000-000000000000.")
     }
@@ -130,7 +130,7 @@ impl ApiError {
         Self::new(&FORBIDDEN, "Internal endpoints answer only when the variable internal_token is set.")
     }
 
-    /// 403: a callback that is not what Payment says. Why, is for the log.
+    /// 403: a callback that could not be verified. `cause` is for the log only.
     pub fn callback_rejected(cause: &'static str) -> Self {
         let mut error = Self::new(
             &CALLBACK_REJECTED,
@@ -173,19 +173,19 @@ impl ApiError {
         Self::new(&SEATS_UNAVAILABLE, detail)
     }
 
-    /// 409: the event may not be ordered.
+    /// 409: the event is not on sale.
     pub fn event_not_on_sale(event_id: i32) -> Self {
         Self::new(&EVENT_NOT_ON_SALE, format!("Event {event_id} is sold out or cancelled."))
     }
 
-    /// 409: an order that is over, or paid for.
+    /// 409: an order that has ended, or is confirmed.
     pub fn order_not_cancellable(order: &Order) -> Self {
         let status = order.status.as_str();
         let hint = if order.status == Status::Confirmed { " Ask for a refund instead." } else { "" };
         Self::new(&ORDER_NOT_CANCELLABLE, format!("The order is {status}.{hint}")).about(order.id)
     }
 
-    /// 409: an order without money of the buyer's that we know of.
+    /// 409: an order without a payment that can be refunded.
     pub fn order_not_refundable(order: &Order) -> Self {
         let detail = match order.status {
             Status::Confirmed => "No payment of the order is known.".to_owned(),
@@ -212,7 +212,7 @@ impl ApiError {
         error
     }
 
-    /// 422: the key was used for something else. Shows nothing of it.
+    /// 422: the idempotency key was used for another request. Shows nothing of that request.
     pub fn key_reused() -> Self {
         Self::new(&KEY_REUSED, "Use a new key for a new request.")
     }
@@ -222,7 +222,7 @@ impl ApiError {
         Self::new(&EVENT_NOT_FOUND, format!("There is no event {event_id}."))
     }
 
-    /// 503: a peer that had to answer did not.
+    /// 503 with `Retry-After`: a peer did not answer. `cause` is for the log only.
     pub fn peer_unavailable(peer: &str, cause: String) -> Self {
         let mut error =
             Self::new(&PEER_UNAVAILABLE, format!("{peer} does not answer. Try again with the same request."));
@@ -231,14 +231,14 @@ impl ApiError {
         error
     }
 
-    /// 500: the service is misconfigured; the error's sentence names the variable and shows no value. Its causes are for the log.
+    /// 500: the configuration is invalid. The error's sentence names the variable and shows no value; its causes are for the log.
     pub fn misconfigured(cause: Error) -> Self {
         let mut error = Self::new(&INTERNAL_ERROR, cause.to_string());
         error.0.cause = Some(cause);
         error
     }
 
-    /// The answer to the request that placed an order which then failed.
+    /// The answer to the request that placed an order which then failed: 402, 409 or 422, by failure code.
     pub fn failed_order(order_id: OrderId, failure: Option<&Failure>) -> Self {
         let Some(failure) = failure else {
             let mut error = Self::new(&ORDER_FAILED, "The order failed; the reason was not recorded.");
@@ -258,20 +258,20 @@ impl ApiError {
         error
     }
 
-    /// Names the order that the error is about.
+    /// Adds the order that the error is about (`order_id`).
     pub fn about(mut self, order_id: OrderId) -> Self {
         self.0.order_id = Some(order_id);
         self
     }
 
-    /// Adds a header to the answer.
+    /// Adds a header field to the answer.
     pub fn with_header(mut self, name: HeaderName, value: &str) -> Self {
         self.0.headers.push((name, value.to_owned()));
         self
     }
 
-    /// Writes the error to the log: what the client did wrong at debug, what is down as a warning, our own faults as
-    /// errors.
+    /// Writes the error to the log. Level error: a fault of the service (500). Warn: a dependency is down (503), or access was
+    /// refused (401, 403). Debug: any other error of a client.
     pub fn log(&self, log: &Log) {
         let log = self.0.order_id.map_or_else(|| log.clone(), |id| log.order(id));
         let ProblemType { code, status, .. } = self.0.problem_type;
@@ -286,13 +286,13 @@ impl ApiError {
         }
     }
 
-    /// The pointers of the wrong fields.
+    /// The JSON pointers of the invalid fields.
     #[cfg(test)]
     pub fn pointers(&self) -> Vec<String> {
         self.0.errors.iter().map(|error| error.pointer.clone()).collect()
     }
 
-    /// The answer. `instance` is the request's path.
+    /// The response (RFC 9457). `instance` is the request's path.
     pub fn into_reply(self, instance: &str) -> Reply {
         let ProblemType { code, status, title } = self.0.problem_type;
         let mut body = json!({

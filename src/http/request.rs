@@ -5,11 +5,11 @@ use ::http::{HeaderName, Method};
 use spin_sdk::wasip3::http::types;
 use std::cell::Cell;
 
-/// The id of a request, chosen by the caller or by the service; every answer and every log line has it.
+/// The request id (correlation id), chosen by the caller or by the service; in every answer and every log line.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// A request without its body. Header fields are fetched from the host one by one, when somebody asks for them: most
-/// requests have many that nobody reads, and each costs memory and a copy.
+/// A request without its body. Header fields are read from the host lazily, one by one: most requests have many that are never
+/// read, and each costs memory and a copy.
 pub struct RequestHead {
     /// Its method.
     pub method: Method,
@@ -23,7 +23,7 @@ pub struct RequestBody(pub(super) types::Request);
 
 /// Separates a request's head from its body.
 pub fn split(request: types::Request) -> (RequestHead, RequestBody) {
-    // The host lets only valid methods through; one that is not has no route, as TRACE has none.
+    // The host accepts only valid methods; any other is treated as TRACE, which has no route.
     let method = request.get_method().try_into().unwrap_or(Method::TRACE);
     let mut path = request.get_path_with_query().unwrap_or_default();
     path.truncate(path.find('?').unwrap_or(path.len()));
@@ -59,7 +59,7 @@ thread_local! {
     static LAST_REQUEST_ID: Cell<Option<u128>> = const { Cell::new(None) };
 }
 
-/// A unique id: a random UUID for the first request of the instance, then counted on, which needs no call of the host.
+/// A unique id: a random UUID for the first request of the instance, then incremented, which needs no host call.
 fn new_request_id() -> String {
     let id = LAST_REQUEST_ID.get().unwrap_or_else(|| u128::from_be_bytes(random())).wrapping_add(1);
     LAST_REQUEST_ID.set(Some(id));

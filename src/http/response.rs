@@ -1,4 +1,4 @@
-//! Answers, and how they are handed to the host.
+//! Responses, and how they are handed to the host.
 
 use super::compact_json::compact;
 use super::request::X_REQUEST_ID;
@@ -8,10 +8,10 @@ use ::http::{HeaderName, StatusCode};
 use serde_json::Value;
 use spin_sdk::wasip3::http::types::Response;
 
-/// `Retry-After`, in seconds, for an order that is being worked on.
+/// `Retry-After` in seconds, for polling an order that is still being processed.
 pub const POLL_AFTER_SECONDS: &str = "1";
 
-/// An answer before it is handed to the host.
+/// A response before it is handed to the host.
 #[derive(Debug)]
 pub struct Reply {
     /// The status code.
@@ -23,22 +23,23 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// An answer with a body.
+    /// A response with a body.
     pub fn new(status: StatusCode, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
         Self { status, headers: Vec::new(), content_type, body: body.into() }
     }
 
-    /// An answer with a JSON body.
+    /// A response with a JSON body.
     pub fn json(status: StatusCode, body: &Value) -> Self {
         Self::new(status, "application/json", body.to_string())
     }
 
-    /// An answer with JSON text from the database, which is made compact and otherwise passed on as it is.
+    /// A response with JSON text from the database, which is made compact and otherwise passed through.
     pub fn json_text(status: StatusCode, text: String) -> Self {
         Self::new(status, "application/json", compact(text))
     }
 
-    /// 304: the client has it already. Like the answer to a `HEAD` it has the length of the body that it leaves out.
+    /// 304 Not Modified (RFC 9110): the client has this representation. As with `HEAD`, `Content-Length` is that of the omitted
+    /// body.
     pub fn not_modified(self) -> Self {
         Self { status: StatusCode::NOT_MODIFIED, ..self }
     }
@@ -56,7 +57,7 @@ impl Reply {
     }
 
     /// Builds the host's response, with `Content-Length` and with its body already being written (see
-    /// [`crate::runtime::body`]). The answer to a `HEAD` has the length and no body.
+    /// [`crate::runtime::body`]). The response to a `HEAD` has the length and no body.
     pub async fn send(self, request_id: &str, is_head: bool) -> Response {
         let length = self.body.len().to_string();
         let mut headers = vec![
@@ -70,7 +71,7 @@ impl Reply {
             if is_head || self.status == StatusCode::NOT_MODIFIED { Vec::new() } else { self.body };
         let ((contents, trailers), write) = body::outgoing(contents);
         let (response, _sent) = Response::new(body::fields(&headers), contents, trailers);
-        // A response is 200 until it is told otherwise, which costs a call of the host.
+        // The default is 200; setting the status costs a host call.
         if self.status != StatusCode::OK {
             let _ = response.set_status_code(self.status.as_u16());
         }

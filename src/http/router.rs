@@ -20,7 +20,7 @@ pub enum Endpoint {
     CancelOrder,
     /// Refunds an order.
     RefundOrder,
-    /// Takes the result of a payment from Payment.
+    /// The callback (webhook) of Payment.
     PaymentCallback,
     /// The health check.
     Health,
@@ -28,11 +28,11 @@ pub enum Endpoint {
     Live,
     /// The metrics.
     Metrics,
-    /// Does the work that is due.
+    /// Sweeps: processes due work.
     Sweep,
-    /// Lists what needs a person.
+    /// Lists the orders and messages that need an operator.
     Stuck,
-    /// Retries what was given to a person.
+    /// Redrives parked orders and dead letters.
     Redrive,
 }
 
@@ -52,7 +52,7 @@ const ROUTES: &[(Method, &str, Endpoint)] = &[
     (Method::POST, "/internal/redrive", Endpoint::Redrive),
 ];
 
-/// What the table has for a request's method and path.
+/// The result of routing a request by method and path.
 #[derive(Debug)]
 pub enum Match<'a> {
     /// A route.
@@ -61,24 +61,24 @@ pub enum Match<'a> {
         path: &'static str,
         /// Its endpoint.
         endpoint: Endpoint,
-        /// What stands for `{id}`.
+        /// The segment in the place of `{id}`.
         id: Option<&'a str>,
     },
-    /// Routes with this path and other methods.
+    /// The path exists, with other methods (405).
     MethodNotAllowed {
-        /// The value of `Allow`.
+        /// The value of the `Allow` header.
         allow: String,
         /// Whether the path is below `/internal/`.
         is_internal: bool,
     },
-    /// No route.
+    /// No route has this path (404).
     NotFound {
         /// Whether the path is below `/internal/`.
         is_internal: bool,
     },
 }
 
-/// Finds the route of a request.
+/// Routes a request.
 pub fn find<'a>(method: &Method, path: &'a str) -> Match<'a> {
     let method = if method == Method::HEAD { &Method::GET } else { method };
     let mut allowed = Vec::new();
@@ -102,9 +102,9 @@ pub fn find<'a>(method: &Method, path: &'a str) -> Match<'a> {
     }
 }
 
-/// `None`: no match. `Some(id)`: a match, with what stands for `{id}` if the pattern has one.
+/// `None`: no match. `Some(id)`: a match, with the segment in the place of `{id}` if the pattern has one.
 fn match_path<'a>(pattern: &str, path: &'a str) -> Option<Option<&'a str>> {
-    // Split at single characters, which takes less than to prepare a search for `{id}`.
+    // Splitting at single characters is faster than preparing a substring search for `{id}`.
     let Some((prefix, rest)) = pattern.split_once('{') else {
         return (pattern == path).then_some(None);
     };
@@ -122,7 +122,7 @@ impl Match<'_> {
         }
     }
 
-    /// The route as a label of metrics: one of a fixed few, whatever path a client asks for.
+    /// The route as a label of metrics: one of a fixed set (low cardinality), whatever path a client asks for.
     pub fn label(&self) -> &'static str {
         match self {
             Self::Found { path, .. } => path,
@@ -130,7 +130,7 @@ impl Match<'_> {
         }
     }
 
-    /// Who causes what this request changes, for the journal.
+    /// The actor of this request's changes, for the journal.
     pub fn actor(&self) -> &'static str {
         match self.endpoint() {
             Some(Endpoint::PaymentCallback) => "payment",
@@ -141,7 +141,7 @@ impl Match<'_> {
     }
 }
 
-/// Runs the endpoint.
+/// Calls the endpoint's handler.
 ///
 /// # Errors
 /// The problem to answer with.

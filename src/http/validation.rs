@@ -1,9 +1,9 @@
-//! Validation of the fields of a body: every invalid field is collected, so that one answer tells all of them.
+//! Validation of the fields of a body: all invalid fields are collected, so that one answer lists them all.
 
 use super::problem::{ApiError, FieldError};
 use serde_json::{Map, Value};
 
-/// What a field must be that [`crate::domain::ids::parse_positive_int`] parses.
+/// The error detail of a field that is parsed by [`crate::domain::ids::parse_positive_int`].
 pub const POSITIVE_INT: &str = "must be a positive integer up to 2147483647";
 
 /// The invalid fields of a body.
@@ -11,7 +11,7 @@ pub const POSITIVE_INT: &str = "must be a positive integer up to 2147483647";
 pub struct FieldErrors(Vec<FieldError>);
 
 impl FieldErrors {
-    /// A single one.
+    /// A single invalid field.
     pub fn of(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         let mut errors = Self::default();
         errors.add(pointer, detail);

@@ -1,4 +1,5 @@
-//! Standard Webhooks 1.0 signatures: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`.
+//! Standard Webhooks 1.0 signatures (<https://www.standardwebhooks.com>): `v1,` and the base64 of HMAC-SHA256 over
+//! `id.timestamp.body`.
 
 use super::request::RequestHead;
 use ::http::HeaderName;
@@ -11,10 +12,10 @@ const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
-/// How many seconds a signature's timestamp may be off, either way: an old message is not accepted again.
+/// Replay protection: how many seconds the timestamp may differ from the clock, either way.
 const TOLERANCE_SECONDS: u64 = 300;
 
-/// Verifies the signature of a request.
+/// Verifies the signature of a request, in constant time.
 ///
 /// # Errors
 /// Why it is not valid, for the log.
@@ -43,7 +44,7 @@ fn verify_parts(
     let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(|_| "the key cannot be used")?;
     mac.update(format!("{id}.{timestamp}.").as_bytes());
     mac.update(body);
-    // There are several while a key is replaced. verify_slice compares in constant time.
+    // There are several signatures during a key rotation. Constant-time comparison: verify_slice.
     let is_valid =
         signatures.split(' ').filter_map(|signature| signature.strip_prefix("v1,")).any(|signature| {
             BASE64_STANDARD

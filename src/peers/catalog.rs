@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// An event as far as ordering is concerned.
+/// Whether an event may be ordered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum EventStatus {
     /// May be ordered.
@@ -24,10 +24,10 @@ thread_local! {
     static CACHE: RefCell<HashMap<i32, (EventStatus, Instant)>> = RefCell::new(HashMap::new());
 }
 
-/// Events kept at most; beyond it all are forgotten, which costs one question each.
+/// The most cached events; beyond it the cache is cleared, which costs one call per event.
 const CACHE_CAPACITY: usize = 1_000;
 
-/// The event's status as this instance learnt it within `catalog_cache_seconds`.
+/// The cached status of an event, at most `catalog_cache_seconds` old.
 pub fn cached(config: &Config, event_id: i32) -> Option<EventStatus> {
     let lifetime = Duration::from_secs(config.catalog_cache_seconds.into());
     CACHE.with_borrow(|known| {
@@ -35,7 +35,7 @@ pub fn cached(config: &Config, event_id: i32) -> Option<EventStatus> {
     })
 }
 
-/// Asks Catalog. Keeps events on sale: a buyer waits for those, and the other answers change to the better.
+/// Asks Catalog for an event. Only events on sale are cached: buyers wait for those, and other statuses may change to on sale.
 pub async fn event(config: &Config, event_id: i32) -> Outcome<EventStatus> {
     const NAME: &str = "catalog.event";
     let call = Call {

@@ -1,4 +1,4 @@
-//! Numbers as peers write them: an id may come as a JSON number or as a string of digits, a price keeps its text.
+//! Lenient parsing of peers' numbers: an id may be a JSON number or a string of digits, a price keeps its text.
 
 use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
@@ -15,7 +15,7 @@ impl<'de> Deserialize<'de> for Int {
     }
 }
 
-/// A JSON number as it was written, so that it never goes through a binary float. A string with a number will do.
+/// The text of a JSON number, or of a string with a number, so that it never becomes a floating-point number.
 #[derive(Clone, Debug)]
 pub struct NumberText(pub String);
 

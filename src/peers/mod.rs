@@ -1,4 +1,4 @@
-//! The four services that an order needs, each with its deadlines and the shapes that it really speaks.
+//! Clients of the four peers (Catalog, Seating, Payment, Notification), each with its deadlines and its JSON as it really is.
 
 pub mod catalog;
 pub mod lenient;
@@ -22,17 +22,17 @@ const ANSWER_LIMIT: usize = 1024 * 1024;
 
 /// A call of a peer.
 pub struct Call<'a> {
-    /// For metrics and logs, as `seating.reserve`.
+    /// Peer and operation for metrics and logs, as `seating.reserve`.
     pub name: &'static str,
-    /// Where the peer is.
+    /// The peer's base URL.
     pub base: &'a BaseUrl,
     /// The path below it.
     pub path: String,
     /// A JSON body makes it a POST.
     pub body: Option<String>,
-    /// Sent as `Idempotency-Key`.
+    /// The idempotency key, sent as `Idempotency-Key`.
     pub key: Option<String>,
-    /// The longest wait for the whole answer, in milliseconds.
+    /// The timeout for the whole answer, in milliseconds.
     pub deadline_ms: u64,
 }
 
@@ -41,18 +41,18 @@ pub struct Call<'a> {
 pub struct Answer {
     /// The status code.
     pub status: StatusCode,
-    /// Seconds that the peer asks us to wait.
+    /// `Retry-After` of an error response, in seconds.
     pub retry_after_seconds: Option<u64>,
     /// The body.
     pub body: Vec<u8>,
 }
 
-/// What a call came to. A peer's own refusals are part of `T`.
+/// The outcome of a call. A peer's own refusals are part of `T`.
 #[derive(Debug)]
 pub enum Outcome<T> {
     /// The peer answered, and the answer makes sense.
     Answered(T),
-    /// No answer in time, or one that says nothing: its effect is unknown.
+    /// No answer in time, or an unusable one: the call's effect is unknown.
     NoAnswer(CallFailure),
 }
 
@@ -61,13 +61,13 @@ pub enum Outcome<T> {
 pub struct CallFailure {
     /// For logs and the journal.
     pub reason: String,
-    /// The request was sent and nobody answered it, so that it may still take effect: we hung up, the connection broke,
-    /// or a gateway lost its upstream.
+    /// In flight: the request was sent without an answer and may still take effect, because of a timeout, a broken connection, or
+    /// a gateway that lost its upstream.
     pub may_land: bool,
 }
 
 impl From<String> for CallFailure {
-    /// The peer answered, and the answer says nothing.
+    /// The peer's answer is unusable; nothing is in flight.
     fn from(reason: String) -> Self {
         Self { reason, may_land: false }
     }
@@ -78,7 +78,7 @@ impl CallFailure {
         Self { reason: reason.into(), may_land: true }
     }
 
-    /// A failure of the host's, while a request was on its way.
+    /// A failure that the host reports for a request.
     fn of(code: &types::ErrorCode) -> Self {
         use types::ErrorCode::{ConnectionRefused, DnsError, HttpRequestDenied};
         let sent = !matches!(code, ConnectionRefused | DnsError(_) | HttpRequestDenied);
@@ -86,8 +86,8 @@ impl CallFailure {
     }
 }
 
-/// Sends a call and waits for the whole answer, at most until its deadline. The host has limits of its own that end the call by
-/// then, so that nothing reaches the peer later; what is left of it ends in the background.
+/// Sends a call and waits for the whole answer with a timeout. The host has timeouts of its own that end the call by then, so that
+/// nothing reaches the peer later; the rest of the call ends in a background task.
 ///
 /// # Errors
 /// Why there is no answer. It says nothing about the call's effect.
@@ -102,18 +102,18 @@ pub async fn send(call: Call<'_>) -> Result<Answer, CallFailure> {
     result.map_err(|failure| CallFailure { reason: format!("{name}: {}", failure.reason), ..failure })
 }
 
-/// A call as the host takes it, which outlives whoever waits for it.
+/// A call that owns its data, because it may outlive the request that waits for it.
 struct Prepared {
     scheme: types::Scheme,
     authority: String,
     path: String,
     body: Vec<u8>,
     key: Option<String>,
-    /// When nobody waits for the answer any more.
+    /// When the caller times out.
     deadline: Instant,
 }
 
-/// The host's limits end so much before the deadline, so that nothing reaches the peer after it.
+/// The host's timeouts end so much before the deadline, so that nothing reaches the peer after it.
 const MARGIN: Duration = Duration::from_millis(50);
 
 impl Prepared {
@@ -173,11 +173,11 @@ async fn exchange(call: Prepared) -> Result<Answer, CallFailure> {
     }
 }
 
-/// The host's limits for a request: to connect, until the first byte of the answer, and between two of its bytes.
+/// The host's timeouts for a request: to connect, until the first byte of the answer, and between two of its bytes.
 fn host_limits(limit: Duration) -> types::RequestOptions {
     let options = types::RequestOptions::new();
     let nanoseconds = u64::try_from(limit.as_nanos()).ok();
-    // A host that does not support one of them is held to the deadline by ours.
+    // A host may not support one of them; the caller's own timeout applies all the same.
     let _ = options.set_connect_timeout(nanoseconds);
     let _ = options.set_first_byte_timeout(nanoseconds);
     let _ = options.set_between_bytes_timeout(nanoseconds);
@@ -203,7 +203,7 @@ impl Answer {
         })
     }
 
-    /// Why this answer says nothing.
+    /// The outcome of an answer with an unexpected status.
     pub fn unusable<T>(&self, name: &str) -> Outcome<T> {
         let reason = format!("{name}: status {}", self.status.as_u16());
         let may_land = matches!(self.status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT);

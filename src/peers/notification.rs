@@ -1,19 +1,19 @@
-//! Notification: tells the buyer. It may be slow or down for hours, and nothing waits for it.
+//! Notification: sends messages to the buyer. It may be slow or down for hours, and nothing waits for it.
 
 use super::{Call, send};
 use crate::config::Config;
 use crate::domain::message::Message;
 use crate::domain::retry;
 
-/// Why a message was not taken.
+/// Why a message was not delivered.
 pub struct NotDelivered {
     /// For logs and the outbox row.
     pub reason: String,
-    /// Seconds that Notification asks us to wait.
+    /// `Retry-After`, in seconds.
     pub retry_after_seconds: Option<u64>,
 }
 
-/// Delivers a message. Its id goes along as `Idempotency-Key`, the same at every attempt.
+/// Delivers a message. Its id is the `Idempotency-Key`, the same at every attempt.
 ///
 /// # Errors
 /// [`NotDelivered`] unless Notification answers 2xx.

@@ -1,4 +1,4 @@
-//! Payment: takes the money and gives it back.
+//! Payment: charges and refunds.
 
 use super::lenient::Int;
 use super::{Answer, Call, Outcome, send};
@@ -10,7 +10,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
-/// A payment as Payment shows it: in `snake_case` when it was charged, in `camelCase` when it is asked for.
+/// A payment in Payment's JSON: in `snake_case` in the answer to a charge, in `camelCase` in the answer to a query.
 #[derive(Debug, Deserialize)]
 pub struct PaymentRecord {
     id: PaymentId,
@@ -23,7 +23,7 @@ pub struct PaymentRecord {
 }
 
 impl PaymentRecord {
-    /// The payment, if it is for this order: its id, its total, its currency.
+    /// The payment, if order id, amount and currency are the order's.
     pub fn matching(&self, order: &Order) -> Option<Payment> {
         let total = order.amounts?.total_cents;
         let matches = self.merchant_order_id.eq_ignore_ascii_case(&order.id.to_string())
@@ -38,11 +38,11 @@ impl PaymentRecord {
 pub enum Charge {
     /// There is a payment; see its status.
     Payment(Payment),
-    /// Payment will not charge.
+    /// Payment declined, without making a payment.
     Refused,
 }
 
-/// Charges the order's total under the order's id as key: repeating it gives the same payment and charges nothing.
+/// Charges the order's total, with the order's id as idempotency key: repeating it returns the same payment and charges nothing.
 pub async fn charge(config: &Config, order: &Order) -> Outcome<Charge> {
     const NAME: &str = "payment.charge";
     let Some(amounts) = order.amounts else {
@@ -82,7 +82,7 @@ fn shown(answer: &Answer, name: &str) -> Result<PaymentRecord, String> {
     answer.json(name)
 }
 
-/// Asks what is true of a payment; `None` when Payment does not know it.
+/// Reads a payment, with a timeout of `deadline_ms`; `None` when Payment does not know it.
 pub async fn ask(config: &Config, id: PaymentId, deadline_ms: u64) -> Outcome<Option<PaymentRecord>> {
     const NAME: &str = "payment.ask";
     let call = Call {
@@ -107,7 +107,7 @@ pub async fn ask(config: &Config, id: PaymentId, deadline_ms: u64) -> Outcome<Op
     }
 }
 
-/// Gives a payment's money back. `false`: Payment refuses, as it does when the money already went back.
+/// Refunds a payment. `false`: Payment refuses, as it does when the payment is refunded already.
 pub async fn refund(config: &Config, id: PaymentId) -> Outcome<bool> {
     const NAME: &str = "payment.refund";
     let call = Call {

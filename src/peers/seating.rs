@@ -1,7 +1,7 @@
-//! Seating: holds seats, makes them the buyer's, frees them.
+//! Seating: reserves, allocates and releases seats.
 //!
-//! Its reserve and allocate are not idempotent, and its release checks no ownership: what a lost answer did is learnt
-//! by looking at the seats, and only seats that are surely ours are released.
+//! Its reserve and allocate are not idempotent, and its release checks no ownership: the effect of a request without an answer is
+//! learnt by reading the seats, and only seats that are surely the order's are released.
 
 use super::lenient::{Int, NumberText};
 use super::{Answer, Call, CallFailure, Outcome, send};
@@ -18,24 +18,24 @@ use serde_json::json;
 /// Seating's answer to a reserve.
 #[derive(Debug)]
 pub enum Reserve {
-    /// The seats are held for us.
+    /// The seats are reserved for the order's user.
     Held(Priced),
-    /// Some seat is not free; the seats' names when Seating told them.
+    /// A seat is not free; the seats' names when Seating gave them.
     Taken(Option<String>),
-    /// Some seat does not exist or is of another event.
+    /// A seat does not exist or is of another event.
     NotFound,
 }
 
-/// Held seats with their prices.
+/// Reserved seats with their prices in cents.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Priced {
     /// In the order of the order's seats.
     Items(Vec<Item>),
-    /// Some price is negative or beyond the column.
+    /// A price is negative or beyond [`MAX_CENTS`].
     OutOfRange,
 }
 
-/// One seat as Seating shows it.
+/// A seat in Seating's JSON.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Seat {
@@ -50,22 +50,22 @@ pub struct Seat {
     order_id: Option<String>,
 }
 
-/// Whose a seat is, seen from one order.
+/// Who has a seat, as seen by one order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Owner {
-    /// Nobody's.
+    /// Nobody.
     Free,
-    /// Reserved for the order's user.
+    /// The order's user has it reserved.
     Held,
-    /// Allocated to the order.
+    /// It is allocated to the order.
     Allocated,
-    /// Somebody else's, or blocked.
+    /// Another buyer has it, or it is blocked.
     Other,
 }
 
 impl Seat {
-    /// Whose the seat is, seen from `order`, of whose event it is. A seat held for the order's user is the order's,
-    /// because the order has the claim on it and so no other live order can.
+    /// Who has the seat, as seen by `order`, of whose event it is. A seat reserved for the order's user is the order's: the order
+    /// has the seat claim, so that no other live order of the user can have it.
     pub fn owner(&self, order: &Order) -> Owner {
         let ours = |id: &String| id.eq_ignore_ascii_case(&order.id.to_string());
         match self.status.as_str() {
@@ -76,7 +76,7 @@ impl Seat {
         }
     }
 
-    /// Its name, as far as it fits a ticket.
+    /// Its name, without control characters and at most 64 characters long.
     fn name(&self) -> Option<String> {
         let name = self.seat_number.as_ref()?;
         Some(name.chars().filter(|c| !c.is_control()).take(64).collect())
@@ -116,7 +116,7 @@ fn call<'a>(base: &'a BaseUrl, name: &'static str, path: String, body: Option<St
     Call { name, base, path, body, key: None, deadline_ms: retry::SEATING_DEADLINE_MS }
 }
 
-/// Asks for the order's seats.
+/// Reserves the order's seats for its user. Not idempotent: a repeat is refused.
 pub async fn reserve(config: &Config, order: &Order) -> Outcome<Reserve> {
     const NAME: &str = "seating.reserve";
     let body = json!({
@@ -152,7 +152,7 @@ fn held(answer: &Answer, order: &Order) -> Result<Priced, String> {
     priced(&reserved.reserved_seats, order)
 }
 
-/// The seats that Seating names in `Seats are not available: A1, A2`, if that is what it says.
+/// The seats' names in Seating's message `Seats are not available: A1, A2`, if it is that message.
 fn named_in(answer: &Answer) -> Option<String> {
     #[derive(Deserialize)]
     struct Problem {
@@ -167,7 +167,7 @@ fn named_in(answer: &Answer) -> Option<String> {
     (1..=100).contains(&names.len()).then(|| crate::domain::seats::in_words(&names))
 }
 
-/// Looks at every seat of the order. `None` in the list: Seating does not know the seat, or has it in another event.
+/// Reads every seat of the order, in its order. `None` in the list: Seating does not know the seat, or has it in another event.
 pub async fn read_seats(config: &Config, order: &Order) -> Outcome<Vec<Option<Seat>>> {
     const NAME: &str = "seating.seat";
     let looks = order.seats.iter().map(|id| async move {
@@ -178,7 +178,7 @@ pub async fn read_seats(config: &Config, order: &Order) -> Outcome<Vec<Option<Se
                 if seat.id != Int((*id).into()) {
                     return Err(format!("{NAME}: another seat than {id}").into());
                 }
-                // Seat ids are unique across events: this may be another order's.
+                // Seat ids are unique across events: this seat is of another event.
                 let elsewhere = seat.event_id.is_some_and(|event| event != Int(order.event_id.into()));
                 Ok((!elsewhere).then_some(seat))
             }
@@ -186,14 +186,15 @@ pub async fn read_seats(config: &Config, order: &Order) -> Outcome<Vec<Option<Se
             status => Err(CallFailure::from(format!("{NAME}: status {}", status.as_u16()))),
         }
     });
-    // All of them, also when one has failed: to drop the others would cancel them.
+    // join_all and not try_join_all: all are awaited, because dropping a host call would cancel it.
     match futures::future::join_all(looks).await.into_iter().collect() {
         Ok(seats) => Outcome::Answered(seats),
         Err(failure) => Outcome::NoAnswer(failure),
     }
 }
 
-/// Makes held seats the order's. `false`: some seat is not reserved, as after a repeat or when the hold is over.
+/// Allocates reserved seats to the order. Not idempotent. `false`: a seat is not reserved, as after a repeat or after the hold
+/// expired.
 pub async fn allocate(config: &Config, order: &Order) -> Outcome<bool> {
     const NAME: &str = "seating.allocate";
     let body = json!({ "orderId": order.id, "seatIds": order.seats });
@@ -227,7 +228,7 @@ pub async fn allocated_to(config: &Config, id: OrderId) -> Outcome<Vec<i32>> {
     }
 }
 
-/// Frees seats. It frees them whoever has them: pass only seats that are surely the order's.
+/// Releases seats. Seating checks no ownership: pass only seats that are surely the order's.
 pub async fn release(config: &Config, seats: &[i32]) -> Outcome<()> {
     const NAME: &str = "seating.release";
     match send(call(&config.seating, NAME, "/v1/seats/release".into(), Some(json!(seats).to_string()))).await

@@ -5,15 +5,15 @@ use crate::db::DbError;
 use crate::db::orders::{self, Document};
 use crate::domain::ids::OrderId;
 
-/// An order's document with its entity tag.
+/// An order's document with its entity tag (`ETag`, RFC 9110).
 pub struct Read {
-    /// Strong: it differs whenever the document does.
+    /// A strong entity tag with its quotes: it differs whenever the document does.
     pub etag: String,
     /// JSON text.
     pub document: Document,
 }
 
-/// Reads an order; none when there is no such order.
+/// Reads an order; `None` when there is no such order.
 ///
 /// # Errors
 /// [`DbError`].

@@ -1,11 +1,11 @@
-//! Tells whether the service can work.
+//! The health check and the liveness probe.
 
 use crate::config::Config;
 use crate::db::{DbError, operator};
 use serde_json::{Value, json};
 use std::time::Instant;
 
-/// Whether PostgreSQL answers and can do all that the component asks of it, and the report to send.
+/// The health check: whether PostgreSQL answers and has the schema that this version needs, and the report to send.
 pub async fn health(config: &Config) -> (bool, Value) {
     let begun = Instant::now();
     let error = match operator::check_schema(config).await {
@@ -21,12 +21,12 @@ pub async fn health(config: &Config) -> (bool, Value) {
     (error.is_none(), report(error.is_none(), json!({ "database": database })))
 }
 
-/// The report of the liveness probe, which touches nothing.
+/// The report of the liveness probe, which calls nothing.
 pub fn live() -> Value {
     report(true, json!({}))
 }
 
-/// The report while the configuration is wrong. `error` names the variable.
+/// The report while the configuration is invalid. `error` names the variable.
 pub fn misconfigured(error: &str) -> Value {
     report(false, json!({ "configuration": { "ok": false, "error": error } }))
 }

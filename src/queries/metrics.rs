@@ -1,8 +1,8 @@
 //! `/metrics` in the Prometheus text format (version 0.0.4).
 //!
-//! What is true of orders comes from summaries that the transitions keep, what is true of the work from the counts
-//! that all instances flush: any instance answers for all, at a cost that does not grow with the number of orders.
-//! Only memory and heap are of the instance that answers.
+//! Metrics of orders come from summaries that the transitions keep, metrics of the work from the counters that all instances
+//! flush: any instance answers for all, at a cost that does not grow with the number of orders. Only memory and heap are of the
+//! instance that answers.
 
 use crate::config::Config;
 use crate::db::{DbError, work as table};

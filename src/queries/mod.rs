@@ -1,4 +1,4 @@
-//! The use cases that read; they never write.
+//! The use cases that only read, one per file.
 
 pub mod get_order;
 pub mod health;

@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::db::{DbError, orders};
 use crate::domain::ids::OrderId;
 
-/// Everything that has happened to an order, as JSON text; none when there is no such order.
+/// The journal of an order (its events, oldest first), as JSON text; `None` when there is no such order.
 ///
 /// # Errors
 /// [`DbError`].

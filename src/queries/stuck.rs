@@ -1,9 +1,9 @@
-//! Lists what needs a person, and why.
+//! Lists the orders and messages that need an operator, and why.
 
 use crate::config::Config;
 use crate::db::{DbError, operator};
 
-/// Parked orders, orders that break an invariant, and dead letters, as JSON text.
+/// Parked orders, orders that violate an invariant, and dead letters, as JSON text.
 ///
 /// # Errors
 /// [`DbError`].

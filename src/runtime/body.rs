@@ -20,10 +20,10 @@ const WRITE_STALL_LIMIT: Duration = Duration::from_secs(30);
 /// What the constructors of `wasi:http` messages take: a body's stream (none for an empty body) and its trailers.
 type Parts = (Option<StreamReader<u8>>, FutureReader<Result<Option<Trailers>, ErrorCode>>);
 
-/// A body's write that has not been started.
+/// The write of a body, not started yet.
 pub struct BodyWrite(Option<Pin<Box<dyn Future<Output = ()>>>>);
 
-/// Prepares a body. Build the message from the parts, then start the write, then hand the message over.
+/// Prepares an outgoing body. Build the message from the parts, then start the write, then hand the message to the host.
 pub fn outgoing(body: Vec<u8>) -> (Parts, BodyWrite) {
     let (trailers_writer, trailers) = wit_future::new(|| Ok(None));
     if body.is_empty() {
@@ -39,7 +39,7 @@ pub fn outgoing(body: Vec<u8>) -> (Parts, BodyWrite) {
     ((Some(contents), trailers), BodyWrite(Some(Box::pin(write))))
 }
 
-/// Writes a body; `false` when it was given up. The other side then sees that it is shorter than its `Content-Length`.
+/// Writes a body; `false` when it was aborted. The other side then sees fewer bytes than its `Content-Length`.
 async fn write_all(mut writer: StreamWriter<u8>, body: Vec<u8>) -> bool {
     let mut written = unless_stalled(writer.write(body)).await;
     while let Some((StreamResult::Complete(_), rest)) = written {
@@ -62,8 +62,8 @@ async fn unless_stalled<W: Future>(write: W) -> Option<W::Output> {
 }
 
 impl BodyWrite {
-    /// Starts the write, leaves what cannot be written at once to a task, and waits for the best moment to hand the message
-    /// over.
+    /// Starts the write, moves what cannot be written at once to a background task, and yields to the host, so that it has the
+    /// body when it gets the message.
     pub async fn start(self) {
         let Some(mut write) = self.0 else { return };
         if poll!(&mut write).is_pending() {
@@ -73,9 +73,9 @@ impl BodyWrite {
     }
 }
 
-/// Builds header fields; a value that HTTP does not allow is left out (none of ours is).
+/// Builds header fields; a value that HTTP does not allow is left out (the service sends none).
 pub fn fields(entries: &[(impl AsRef<str>, &str)]) -> Fields {
-    // One call of the host instead of one a field.
+    // One host call instead of one per field.
     let list: Vec<_> =
         entries.iter().map(|(name, value)| (name.as_ref().to_owned(), value.as_bytes().to_vec())).collect();
     Fields::from_list(&list).unwrap_or_else(|_| {
@@ -87,9 +87,9 @@ pub fn fields(entries: &[(impl AsRef<str>, &str)]) -> Fields {
     })
 }
 
-/// What reading a body came to.
+/// The result of reading a body.
 pub enum Body {
-    /// All of it.
+    /// The whole body.
     Whole(Vec<u8>),
     /// More than the limit.
     TooLarge,
@@ -99,17 +99,17 @@ pub enum Body {
 pub enum ReadError {
     /// The connection broke in the middle of the body.
     Broken,
-    /// It did not come in time.
+    /// It did not arrive within the time limit.
     TimedOut,
 }
 
-/// What the host is told of the message whose body is consumed.
+/// Reports to the host whether the message was processed.
 type Consumed = FutureReader<Result<(), ErrorCode>>;
 /// A body that is being consumed: its stream and its trailers.
 type Incoming = (StreamReader<u8>, FutureReader<Result<Option<Trailers>, ErrorCode>>);
 
-/// Receives a message's body of at most `limit` bytes. What is beyond is read on and thrown away, up to `drain` bytes more,
-/// so that a client that is still sending gets to read the answer. `consume` is the message's `consume_body`.
+/// Reads a message's body of at most `limit` bytes. A longer body is drained: up to `drain` bytes more are read and discarded, so
+/// that a client that is still sending gets to read the answer. `consume` is the message's `consume_body`.
 ///
 /// # Errors
 /// The connection broke in the middle of the body, which shows only in its trailers.
@@ -127,7 +127,7 @@ pub async fn receive(
     Ok(body)
 }
 
-/// The same for the body of a request, which must be there within `time`. A client that sends no more would otherwise keep the
+/// Read timeout: as [`receive`], but the body must arrive within `time`. A client that stops sending would otherwise keep the
 /// instance for ever.
 ///
 /// # Errors

@@ -1,8 +1,8 @@
-//! Deadlines: a wait is ended when its time is over.
+//! Deadlines and timeouts: a wait ends when its time limit is reached.
 //!
-//! A timer of the host costs calls of the host, and to drop one that is not over is a synchronous cancel. Nearly all deadlines
-//! are met, so an instance has one timer for all of them: a background task that sleeps until the next deadline and wakes
-//! whoever waits for it, in whatever request that is.
+//! A timer of the host costs host calls, and dropping one that has not fired is a synchronous cancel. Nearly all deadlines are
+//! met, so an instance has one timer for all of them: a background task that sleeps until the next deadline and wakes the tasks
+//! that wait for it, in any request.
 
 use super::task::{self, now};
 use super::wakeup::{Wait, WakeupHandle};
@@ -12,11 +12,11 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-/// How long the timer sleeps at most. A wait whose limit is shorter than this can last for so long; none of ours is.
+/// The timer's longest sleep. A wait with a shorter limit could last for so long; the service has none.
 const TICK: Duration = Duration::from_secs(1);
 
 thread_local! {
-    /// All waits, with their deadlines.
+    /// All waits of the instance, with their deadlines.
     static WAITS: RefCell<Vec<(Instant, WakeupHandle)>> = const { RefCell::new(Vec::new()) };
     static TIMER_RUNS: Cell<bool> = const { Cell::new(false) };
 }
@@ -41,7 +41,7 @@ impl Drop for Registered {
     }
 }
 
-/// Waits for `work`, for at most `limit`. `None`: the time is over, and the caller still has the work, unfinished.
+/// Waits for `work` with a timeout of `limit`. `None`: timed out; the caller still owns the work, unfinished.
 pub async fn timeout<F: Future + ?Sized>(limit: Duration, mut work: Pin<&mut F>) -> Option<F::Output> {
     let mut registered: Option<Registered> = None;
     poll_fn(|context| {
@@ -54,7 +54,7 @@ pub async fn timeout<F: Future + ?Sized>(limit: Duration, mut work: Pin<&mut F>)
     .await
 }
 
-/// Set while the timer runs. Taken back also when the host cancels the task that it is part of: the next wait starts another.
+/// Guard: the timer is running. Dropped also when the host cancels the task that it is part of: the next wait starts another timer.
 struct TimerRuns;
 
 impl Drop for TimerRuns {
@@ -63,7 +63,7 @@ impl Drop for TimerRuns {
     }
 }
 
-/// Wakes those whose time is over, until nobody waits.
+/// The timer: wakes the waits whose deadline has passed, until there are none.
 async fn run_timer(_runs: TimerRuns) {
     loop {
         let now = Instant::now();

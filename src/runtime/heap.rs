@@ -1,20 +1,20 @@
-//! The guest's allocator, with a count of the bytes that are in use: the allocator itself does not tell.
+//! The global allocator of the guest, with a count of the bytes in use, which the allocator itself does not keep.
 
 #[cfg(not(target_arch = "wasm32"))]
 use std::alloc::System as ALLOCATOR;
 use std::alloc::{GlobalAlloc, Layout};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The guest's memory. The standard library's own allocator for WebAssembly is made for small modules, and slower.
+/// talc: faster than the standard library's allocator for WebAssembly (dlmalloc), which is made for small modules.
 #[cfg(target_arch = "wasm32")]
 static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 
-/// The allocator, with a count of what is in use.
+/// The global allocator; counts the bytes in use.
 pub struct Counting;
 
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: every call goes to the allocator unchanged; the count is beside it.
+// SAFETY: every call is forwarded to the allocator unchanged; the count is separate.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         IN_USE.fetch_add(layout.size(), Ordering::Relaxed);
@@ -38,7 +38,7 @@ pub fn in_use_bytes() -> usize {
     IN_USE.load(Ordering::Relaxed)
 }
 
-/// Bytes of this instance's linear memory; 0 outside of WebAssembly.
+/// Size of this instance's linear memory in bytes; 0 outside of WebAssembly.
 pub fn memory_bytes() -> usize {
     #[cfg(target_arch = "wasm32")]
     return core::arch::wasm32::memory_size(0) * 65_536;

@@ -1,9 +1,9 @@
-//! Calls of the host with a limit, and what becomes of those that nobody waits for any more.
+//! Host calls with a timeout, and the cancellation of those that timed out.
 //!
-//! To drop a call is a synchronous `subtask.cancel` or `stream.cancel-read`: it suspends a fiber of the host's until the host has
-//! let go. The host has as many fibers as instances, so that an instance traps, with every request in it, when many calls are
-//! dropped at a time. So calls that end by themselves soon are left to do so, and what must be cancelled is cancelled in turn,
-//! one at a time in each instance.
+//! Dropping a host call is a synchronous `subtask.cancel` or `stream.cancel-read`: it suspends a fiber of the host until the host
+//! has cancelled. The host has as many fibers as instances, so that an instance traps, with every request in it, when many calls
+//! are dropped at a time. So a call that timed out is left to finish in a background task, and what must be cancelled is
+//! cancelled one at a time in each instance.
 
 use super::deadline::timeout;
 use super::random::random;
@@ -25,8 +25,8 @@ thread_local! {
     static CANCELLED: Rc<Notify> = Rc::default();
 }
 
-/// Waits for a call of the host, for at most `limit`. `None`: the time is over, and the call is left to end in a background
-/// task, because to drop it is a synchronous cancel, which costs a fiber of the host's.
+/// Waits for a host call with a timeout of `limit`. `None`: timed out; the call finishes in a background task, because dropping
+/// it is a synchronous cancel, which takes a fiber of the host.
 pub async fn within<T: 'static>(limit: Duration, call: impl Future<Output = T> + 'static) -> Option<T> {
     let mut call = Box::pin(call);
     let result = timeout(limit, call.as_mut()).await;
@@ -36,7 +36,7 @@ pub async fn within<T: 'static>(limit: Duration, call: impl Future<Output = T> +
     result
 }
 
-/// Waits for the end of a call whose result nobody wants; cancels it when it does not come.
+/// Waits for the end of a call whose result is not needed any more; cancels it when it does not end in time.
 pub async fn leave<F: Future>(mut call: Pin<Box<F>>) {
     let limit = LEFT_LIMIT + LEFT_JITTER * u32::from(random::<1>()[0]) / 256;
     if timeout(limit, call.as_mut()).await.is_none() {
@@ -44,7 +44,8 @@ pub async fn leave<F: Future>(mut call: Pin<Box<F>>) {
     }
 }
 
-/// Drops what is under way at the host, when it is its turn. In the request of which it is part: the host knows whose it is.
+/// Cancels a host call by dropping it, one at a time in an instance. To be awaited in the request that made the call, because the
+/// host assigns a call to its task.
 pub async fn cancel(call: impl Sized) {
     while IS_CANCELLING.replace(true) {
         let cancelled = CANCELLED.with(Rc::clone);

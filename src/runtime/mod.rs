@@ -1,9 +1,9 @@
-//! What is there because of how WASI and Spin run a component: background tasks, deadlines, bodies over `wasi:http`. No other
-//! room knows of it, and it knows of no other room.
+//! Async runtime support for WASI and Spin: background tasks, timeouts, yields, bodies over `wasi:http`. It uses no other module
+//! of the service, and no other module deals with these details.
 //!
-//! In reading order: [`task`] is what is polled as a whole, [`wakeup`] is how one wakes another, [`deadline`] ends waits,
-//! [`host_call`] is a call of the host with a limit, [`yielding`] is when control goes back to the host,
-//! [`body`] moves the bodies of HTTP messages. [`heap`] is the allocator and [`random`] the host's generator.
+//! In reading order: [`task`] is what the executor polls as a whole, [`wakeup`] lets one task wake another, [`deadline`] has
+//! timeouts, [`host_call`] is a host call with a timeout, [`yielding`] returns control to the host, [`body`] moves the bodies of
+//! HTTP messages. [`heap`] is the global allocator and [`random`] the host's random number generator.
 
 pub mod task;
 pub mod wakeup;

@@ -1,9 +1,11 @@
-//! Random bytes.
+//! Random bytes from the host's generator.
 
-/// Random bytes from the host, fit for secrets.
+/// Cryptographically secure random bytes (`wasi:random`), fit for secrets.
+///
+/// # Panics
+/// When the host gives none: a code that could be guessed must never be issued.
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    // The host's generator does not fail; a code that could be guessed must never be issued all the same.
     getrandom::fill(&mut bytes).expect("the host gives random bytes");
     bytes
 }

@@ -1,4 +1,4 @@
-//! Tasks: what the executor polls as a whole, which is a request, or background work behind one.
+//! Tasks: what the executor polls as a whole, which is a request or a background task after its response.
 
 use super::wakeup::RequestWakeup;
 use std::cell::Cell;
@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 thread_local! {
     /// The task that is being polled has spawned another one.
     static SPAWNED: Cell<bool> = const { Cell::new(false) };
-    /// What the clock said in this poll.
+    /// The time as read in this poll.
     static NOW: Cell<Option<Instant>> = const { Cell::new(None) };
     static POLLS: Cell<u32> = const { Cell::new(0) };
     static BUSY_SECONDS: Cell<f64> = const { Cell::new(0.0) };
 }
 
-/// One of how many polls is timed: to read the clock is a call of the host. A prime, so that it is another poll of a request
-/// each time.
+/// Sampling interval: one of so many polls is timed, because reading the clock is a host call. A prime, so that the sampled poll
+/// is not the same one of every request.
 const SAMPLED: u32 = 17;
 
 /// A future that is a task.
@@ -33,7 +33,8 @@ impl<F: Future> Task<F> {
     }
 }
 
-/// The time, read once a poll of a task: that is a call of the host, and a poll takes microseconds. Only for what runs in one.
+/// The monotonic time, cached for one poll of a task: reading it is a host call, and a poll takes microseconds. Call it only inside
+/// a task.
 pub fn now() -> Instant {
     NOW.get().unwrap_or_else(|| {
         let now = Instant::now();
@@ -42,15 +43,15 @@ pub fn now() -> Instant {
     })
 }
 
-/// Runs a future as a background task behind the answer of the request that is being served. The host waits for it before it
-/// gives the instance up; a trap or a kill loses it.
+/// Spawns a background task, which may go on after the response of the current request. The host waits for it before it drops
+/// the instance; a trap or a kill loses it.
 pub fn spawn(future: impl Future<Output = ()> + 'static) {
     wit_bindgen::spawn(Task { future: Box::pin(future), wakeup: RequestWakeup::current() });
     SPAWNED.set(true);
 }
 
-/// Takes the seconds for which the tasks of this instance computed since they were last taken. A guest has one thread and
-/// never sleeps inside a poll, so that this is its CPU time. Sampled.
+/// CPU time of this instance's tasks in seconds since the last call, sampled. A guest has one thread and never sleeps inside a
+/// poll, so that the time inside polls is its CPU time.
 pub fn take_busy_seconds() -> f64 {
     BUSY_SECONDS.replace(0.0)
 }
@@ -62,7 +63,7 @@ fn is_sampled() -> bool {
     polls % SAMPLED == SAMPLED / 2
 }
 
-/// Adds the time of one poll, which stands for those that are not timed.
+/// Adds the time of a sampled poll, multiplied by the sampling interval.
 fn add_busy_sample(time: Duration) {
     BUSY_SECONDS.set(BUSY_SECONDS.get() + time.as_secs_f64() * f64::from(SAMPLED));
 }

@@ -1,4 +1,4 @@
-//! Wakeups across requests.
+//! Wakeups across requests: how one task wakes another (as a condition variable or a `Notify` does).
 //!
 //! Each request is a task of the component model with an executor of its own, and a waker reaches only its own executor: to wake
 //! a task of another request by its waker traps. (wit-bindgen has `inter-task-wakeup` for that, but in the version that the SDK
@@ -145,12 +145,12 @@ impl WakeupHandle {
     }
 }
 
-/// Lets tasks of different requests wait for something to change.
+/// Lets tasks of different requests wait for an event (as `tokio::sync::Notify` does).
 #[derive(Default)]
 pub struct Notify(RefCell<Vec<WakeupHandle>>);
 
 impl Notify {
-    /// Wakes all who wait.
+    /// Wakes all waiting tasks.
     pub fn notify_waiters(&self) {
         let waiters = self.0.take();
         waiters.iter().for_each(WakeupHandle::wake);

@@ -1,18 +1,18 @@
-//! Yielding: when the executor inside the component gives control back to the host.
+//! Yields: when the executor inside the component returns control to the host.
 //!
-//! Two things about it cost time, and both are avoided here: that the executor yields after each event ([`IdleTask`]), and that
-//! the host looks for a body before it has taken it from us ([`yield_to_host`]).
+//! Two things cost time, and both are avoided here: the executor yields after each event ([`IdleTask`]), and the host looks for a
+//! message's body before it has taken it from the component ([`yield_to_host`]).
 
 use futures::future::{AbortHandle, abortable, pending};
 
-/// A task beside the request's own that only waits.
+/// An idle task beside the request's own, which saves a yield for every event.
 ///
-/// The executor (`FuturesUnordered`) yields when it has polled as many tasks as it has, lest they starve the others. A task
-/// that is alone is all that there are, so that the host would have to enter the component twice for every event.
+/// The executor (`FuturesUnordered`) yields when it has polled as many tasks as it has, so that they do not starve other work. With
+/// one task it would yield after each poll, and the host would have to enter the component twice for every event.
 pub struct IdleTask(AbortHandle);
 
 impl IdleTask {
-    /// Spawns one.
+    /// Spawns it.
     pub fn spawn() -> Self {
         let (waits, end) = abortable(pending::<()>());
         wit_bindgen::spawn(async move {
@@ -21,19 +21,18 @@ impl IdleTask {
         Self(end)
     }
 
-    /// Ends it. Not done when this is dropped: that happens also while the host cancels the request's task, and then nobody
-    /// may be woken.
+    /// Ends it. Not done on drop: the host drops it also when it cancels the request's task, and then waking a task is not allowed.
     pub fn end(self) {
         self.0.abort();
     }
 }
 
-/// Yields until the host has done what else it has to.
+/// Yields to the host until its own tasks have run.
 ///
-/// The host's tasks wake each other, and after a few in a row the host lets another thread have whoever is woken next. If
-/// that is the connection to which we hand a message over, it looks for the body at once, which is before the host has taken
-/// it from us; head and body then leave in two packets (see [`super::body`]). After a yield we are the first in the row,
-/// unless something has happened meanwhile that the executor lets us know of at once.
+/// The host's tasks wake each other, and after a few in a row the host's scheduler moves the next woken task to another thread. If
+/// that is the connection which gets our message, it looks for the body at once, before the host has taken it from the component;
+/// head and body then leave in two packets (see [`super::body`]). After a yield our task is the first in the row, unless an event
+/// has come meanwhile that the executor delivers at once.
 pub async fn yield_to_host() {
     // Twice, because the executor polls a task that wakes itself once more before it yields, unless it is alone.
     for _ in 0..2 {

@@ -1,4 +1,4 @@
-//! Structured logs: one JSON object a line on stdout, with time, level, message, request id and order id.
+//! Structured logs (JSON lines on stdout): time in UTC, level, message, request id and order id.
 //!
 //! No secrets and no personal data: ids, codes and technical reasons only.
 
@@ -11,16 +11,16 @@ use std::rc::Rc;
 use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// How much a line matters.
+/// The level of a log line, ascending.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Level {
-    /// For those who look for a fault.
+    /// Details for debugging.
     Debug,
-    /// What happened to orders.
+    /// What changed in orders.
     Info,
-    /// Something refused or postponed; the service copes by itself.
+    /// Something was refused or postponed; the service recovers by itself.
     Warn,
-    /// Something that a person should look at.
+    /// An operator should look at it.
     Error,
 }
 
@@ -50,12 +50,12 @@ thread_local! {
     static LEAST: Cell<Level> = const { Cell::new(Level::Info) };
 }
 
-/// Sets the least level that is written.
+/// Sets the lowest level that is written, for this instance.
 pub fn set_level(level: Level) {
     LEAST.set(level);
 }
 
-/// What the lines of one piece of work have in common. Cheap to clone.
+/// A logger with the correlation ids of one request or background task. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Log {
     request_id: Rc<str>,
@@ -63,12 +63,12 @@ pub struct Log {
 }
 
 impl Log {
-    /// The log of one request, or of a piece of background work.
+    /// The logger of one request, or of a background task.
     pub fn new(request_id: &str) -> Self {
         Self { request_id: request_id.into(), order_id: None }
     }
 
-    /// The same, about one order.
+    /// The same logger with an order id.
     pub fn order(&self, id: OrderId) -> Self {
         Self { request_id: self.request_id.clone(), order_id: Some(id) }
     }

@@ -1,4 +1,4 @@
-//! What the service tells of itself: structured logs, and counts of its work.
+//! Telemetry: structured logs, and the counters behind `/metrics`.
 
 pub mod log;
 pub mod work;

@@ -1,7 +1,7 @@
-//! Counts of the instance's work, kept until they are flushed to the database.
+//! Counters of the instance's work, kept in memory until they are flushed to the database.
 //!
-//! An instance lives for 128 requests at most and a scrape reaches any one of many, so the counts go to a small table
-//! within a second, and any instance then answers `/metrics` for all. Only a trap or a kill loses the last second.
+//! An instance lives for 128 requests at most and a scrape reaches any one of many, so the counters are added to a small table
+//! within a second, and any instance then answers `/metrics` for all. A trap or a kill loses the last second.
 
 use crate::runtime::task::take_busy_seconds;
 use http::StatusCode;
@@ -15,19 +15,19 @@ thread_local! {
 
 /// Requests answered, by route and status code.
 pub const REQUESTS: &str = "requests";
-/// Seconds that requests took, summed.
+/// Seconds that requests took, summed, by route.
 pub const REQUEST_SECONDS: &str = "request_seconds";
 /// Calls of peers, by call and outcome.
 pub const PEER_CALLS: &str = "peer_calls";
-/// Seconds for which the guest computed.
+/// CPU seconds of the guest, sampled.
 pub const BUSY: &str = "busy_seconds";
 
-/// Something that is counted.
+/// A counter with its labels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Count {
     /// A request answered.
     Request {
-        /// Its route, as the table of routes has it.
+        /// Its route, as in the router's table.
         route: &'static str,
         /// The answer's status code.
         status: StatusCode,
@@ -39,7 +39,7 @@ pub enum Count {
     },
     /// A call of a peer.
     PeerCall {
-        /// As `seating.reserve`.
+        /// Peer and operation, as `seating.reserve`.
         call: &'static str,
         /// The answer's status code; none when there was no answer.
         status: Option<StatusCode>,
@@ -55,7 +55,7 @@ impl Count {
         }
     }
 
-    /// As Prometheus writes labels.
+    /// The labels in the Prometheus text format.
     fn label(self) -> String {
         match self {
             Self::Request { route, status } => {
@@ -70,7 +70,7 @@ impl Count {
     }
 }
 
-/// Adds to a count.
+/// Adds to a counter.
 pub fn add(what: Count, value: f64) {
     COUNTS.with_borrow_mut(|counts| match counts.iter_mut().find(|(counted, _)| *counted == what) {
         Some((_, sum)) => *sum += value,
@@ -78,12 +78,12 @@ pub fn add(what: Count, value: f64) {
     });
 }
 
-/// Whether there is something to flush.
+/// Whether any counter waits to be flushed.
 pub fn has_counted() -> bool {
     COUNTS.with_borrow(|counts| !counts.is_empty())
 }
 
-/// Takes all counts, to be flushed: a list of objects with name, label and value.
+/// Takes all counters for a flush, and resets them: a list of objects with name, label and value.
 pub fn take() -> Value {
     let counts = COUNTS.take().into_iter();
     let mut rows: Vec<Value> = counts
