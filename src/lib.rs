@@ -16,7 +16,7 @@ pub mod queries;
 pub mod http;
 
 #[global_allocator]
-static ALLOCATOR: runtime::heap::Counting = runtime::heap::Counting;
+static ALLOCATOR: runtime::heap::CountingAllocator = runtime::heap::CountingAllocator;
 
 /// The component's entry point (`wasi:http/handler`), called by Spin for every request. Without the SDK's macro, which converts
 /// every request to one of the `http` crate, unused headers included.

@@ -2,21 +2,21 @@
 //! a deployment with nothing but health probes drives itself. At most once a second, and when the instance is used up.
 
 use super::Context;
-use super::sweep::sweep_some;
+use super::sweep::sweep_batch;
 use crate::db;
-use crate::telemetry::work;
+use crate::telemetry::counters;
 use serde_json::json;
 use std::cell::Cell;
 use std::time::Duration;
 
 /// Spin's default for the requests that it gives to one instance. After the last one the instance's connection would be held idle,
 /// so the last request is guessed; a wrong guess costs one statement in so many requests.
-const REQUESTS: u32 = 128;
+const REQUESTS_PER_INSTANCE: u32 = 128;
 
 thread_local! {
-    static UNDER_WAY: Cell<bool> = const { Cell::new(false) };
-    static BEGUN: Cell<u32> = const { Cell::new(0) };
-    static BEING_SERVED: Cell<u32> = const { Cell::new(0) };
+    static FLUSH_SCHEDULED: Cell<bool> = const { Cell::new(false) };
+    static REQUESTS_BEGUN: Cell<u32> = const { Cell::new(0) };
+    static REQUESTS_IN_FLIGHT: Cell<u32> = const { Cell::new(0) };
 }
 
 /// Guard: a request is being served until this is dropped.
@@ -25,27 +25,27 @@ pub struct InFlightRequest(());
 impl InFlightRequest {
     /// Counts a request in.
     pub fn begin() -> Self {
-        BEGUN.set(BEGUN.get().wrapping_add(1));
-        BEING_SERVED.set(BEING_SERVED.get() + 1);
+        REQUESTS_BEGUN.set(REQUESTS_BEGUN.get().wrapping_add(1));
+        REQUESTS_IN_FLIGHT.set(REQUESTS_IN_FLIGHT.get() + 1);
         Self(())
     }
 }
 
 impl Drop for InFlightRequest {
     fn drop(&mut self) {
-        BEING_SERVED.set(BEING_SERVED.get() - 1);
+        REQUESTS_IN_FLIGHT.set(REQUESTS_IN_FLIGHT.get() - 1);
     }
 }
 
 /// Whether this request is to spawn the background task: no other request of this instance has one waiting, or the instance
 /// is used up.
 pub fn is_due() -> bool {
-    !UNDER_WAY.get() || is_used_up()
+    !FLUSH_SCHEDULED.get() || is_used_up()
 }
 
 /// Whether the instance has probably served its last request.
 fn is_used_up() -> bool {
-    BEING_SERVED.get() == 0 && BEGUN.get().is_multiple_of(REQUESTS)
+    REQUESTS_IN_FLIGHT.get() == 0 && REQUESTS_BEGUN.get().is_multiple_of(REQUESTS_PER_INSTANCE)
 }
 
 /// Flushes the counters to the database, and sweeps a small batch if work is due, which the same statement tells. Waits for a
@@ -53,22 +53,22 @@ fn is_used_up() -> bool {
 pub async fn flush_and_sweep(context: &Context) {
     if is_used_up() {
         flush(context).await;
-        db::give_connection_back();
-    } else if !UNDER_WAY.replace(true) {
+        db::release_connection();
+    } else if !FLUSH_SCHEDULED.replace(true) {
         spin_sdk::time::sleep(Duration::from_secs(1)).await;
-        UNDER_WAY.set(false);
+        FLUSH_SCHEDULED.set(false);
         flush(context).await;
     }
 }
 
 async fn flush(context: &Context) {
-    if !work::has_counted() {
+    if !counters::has_unflushed() {
         return;
     }
-    match db::work::flush(&context.config, &work::take()).await {
+    match db::metrics::flush_counters(&context.config, &counters::take_all()).await {
         Ok(due) => {
             let context = Context::new(context.config.clone(), context.log.clone(), "sweep");
-            sweep_some(&context, due).await;
+            sweep_batch(&context, due).await;
         }
         Err(error) => context.log.debug("counts were lost", json!({ "cause": error.to_string() })),
     }

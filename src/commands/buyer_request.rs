@@ -41,7 +41,7 @@ pub async fn handle(context: &Context, id: OrderId, request: Event) -> Result<Re
         None | Some(Rejected::Stale) => {}
     }
     let document = stored.document.unwrap_or(document);
-    if !stored.held {
+    if !stored.has_lease {
         return Ok(RequestOutcome::Granted(Box::new(stored.order), document));
     }
 

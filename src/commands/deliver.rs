@@ -19,7 +19,7 @@ pub async fn deliver_all(context: &Context) {
 pub async fn deliver(context: &Context, message: &Message) {
     let log = context.log.order(message.order_id);
     let stored = match notification::notify(&context.config, message).await {
-        Ok(()) => outbox::delivered(&context.config, message.id).await,
+        Ok(()) => outbox::delete_delivered(&context.config, message.id).await,
         Err(not_delivered) => {
             let attempts = message.attempts.max(1);
             let delay = (attempts < retry::MESSAGE_MAX_ATTEMPTS).then(|| {

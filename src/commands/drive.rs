@@ -27,7 +27,7 @@ pub struct TransitionOutcome {
     /// Its document, when the last statement returned it.
     pub document: Option<Document>,
     /// Whether the transition was stored and this request has the lease, to perform the next action.
-    pub held: bool,
+    pub has_lease: bool,
     /// Why the event changed nothing, if it was rejected.
     pub rejected: Option<Rejected>,
 }
@@ -61,7 +61,7 @@ async fn apply_under_lease(
         let transition = match saga::next(&order, &event, context.config.tax) {
             Ok(transition) => transition,
             Err(rejected) => {
-                return Ok(TransitionOutcome { order, document, held: false, rejected: Some(rejected) });
+                return Ok(TransitionOutcome { order, document, has_lease: false, rejected: Some(rejected) });
             }
         };
         let generated = Generated { lease, ..generate(&transition) };
@@ -70,7 +70,7 @@ async fn apply_under_lease(
         let entry = JournalEntry { event: name, actor: context.actor, data: &detail };
         // After the charge there is another store, whose document is the one that is read.
         let with_document = transition.order.phase != Phase::Charging || transition.due != Due::Held;
-        let held = transition.due == Due::Held;
+        let has_lease = transition.due == Due::Held;
         match transition::store(&context.config, &order, transition, entry, &generated, with_document).await?
         {
             StoreOutcome::Stored(after, document) => {
@@ -81,11 +81,11 @@ async fn apply_under_lease(
                     context.log.order(after.id).error("an order needs a person", fields);
                 }
                 context.messages.borrow_mut().extend(generated.message);
-                return Ok(TransitionOutcome { order: *after, document, held, rejected: None });
+                return Ok(TransitionOutcome { order: *after, document, has_lease, rejected: None });
             }
             StoreOutcome::Conflict(now, fresh) if lease.is_some_and(|lease| lease != now.lease) => {
                 let rejected = Some(Rejected::Stale);
-                return Ok(TransitionOutcome { order: *now, document: fresh, held: false, rejected });
+                return Ok(TransitionOutcome { order: *now, document: fresh, has_lease: false, rejected });
             }
             StoreOutcome::Conflict(now, fresh) => (order, document) = (*now, fresh),
             StoreOutcome::SeatsClaimed(now) => {
@@ -107,8 +107,8 @@ async fn apply_under_lease(
 /// # Errors
 /// [`DbError`]. The sweep then claims the order when its lease is over.
 pub async fn drive(context: &Context, order: Order) -> Result<TransitionOutcome, DbError> {
-    let mut stored = TransitionOutcome { order, document: None, held: true, rejected: None };
-    while stored.held {
+    let mut stored = TransitionOutcome { order, document: None, has_lease: true, rejected: None };
+    while stored.has_lease {
         let Some(action) = saga::action(&stored.order) else {
             break;
         };

@@ -63,8 +63,8 @@ pub async fn handle(
 ) -> Result<CallbackOutcome, DbError> {
     let progress = Rc::new(RefCell::new(Progress::Loading));
     let work = process(context.clone(), callback, is_signed, progress.clone());
-    if let Some(heard) = within_budget(context, BUDGET, work).await? {
-        return Ok(heard);
+    if let Some(outcome) = within_budget(context, BUDGET, work).await? {
+        return Ok(outcome);
     }
     match progress.take() {
         Progress::Loading => Err(DbError::Unavailable(anyhow!("the callback's time is over"))),
@@ -114,7 +114,7 @@ async fn process(
         asked => asked,
     };
 
-    let news = match asked {
+    let reported = match asked {
         None => Payment { id: callback.payment_id, status: callback.status },
         Some(Outcome::Answered(None)) => {
             return Ok(CallbackOutcome::Rejected("Payment does not know the payment"));
@@ -129,15 +129,15 @@ async fn process(
             return mark_payment_unsure(&context, &order, callback.payment_id, failure.reason).await;
         }
     };
-    if order.payment.is_some_and(|known| known.id != news.id) {
+    if order.payment.is_some_and(|known| known.id != reported.id) {
         return Ok(CallbackOutcome::Rejected("the order has another payment"));
     }
-    if news.status == PaymentStatus::Pending {
+    if reported.status == PaymentStatus::Pending {
         return Ok(CallbackOutcome::StillPending(document));
     }
 
-    let detail = json!({ "payment_id": news.id, "told": callback.status, "signed": is_signed });
-    let stored = apply_event(&context, &order, Event::PaymentIs(news), detail).await?;
+    let detail = json!({ "payment_id": reported.id, "told": callback.status, "signed": is_signed });
+    let stored = apply_event(&context, &order, Event::PaymentIs(reported), detail).await?;
     match stored.rejected {
         None => {}
         Some(Rejected::OtherPayment) => {
@@ -149,7 +149,7 @@ async fn process(
     }
     let mut document = stored.document.unwrap_or(document);
     progress.replace(Progress::Stored(document.clone()));
-    if stored.held {
+    if stored.has_lease {
         document = drive(&context, stored.order).await?.document.unwrap_or(document);
     }
     Ok(CallbackOutcome::Applied(document))

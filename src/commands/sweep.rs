@@ -5,7 +5,7 @@
 use super::Context;
 use super::deliver::{deliver, deliver_all};
 use super::drive::drive;
-use crate::db::work::Due;
+use crate::db::metrics::Due;
 use crate::db::{DbError, orders, outbox};
 use crate::runtime::task;
 use futures::future::{join, join_all};
@@ -81,7 +81,7 @@ async fn sweep_messages(context: &Context, limit: i32) -> Result<usize, DbError>
 }
 
 /// Sweeps one small batch, in the background of other requests. Errors are logged.
-pub async fn sweep_some(context: &Context, due: Due) {
+pub async fn sweep_batch(context: &Context, due: Due) {
     let orders = async { if due.orders { sweep_orders(context, 4).await } else { Ok(0) } };
     let messages = async { if due.messages { sweep_messages(context, 4).await } else { Ok(0) } };
     let (orders, messages) = join(orders, messages).await;

@@ -20,12 +20,12 @@ use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 /// After a slow open, so many connections in a row must be opened fast before one is kept.
-const QUICK: u32 = 2;
+const FAST_OPENS: u32 = 2;
 /// For how long a connection is kept; opening the next one shows again whether others wait for the pool.
-const KEPT: Duration = Duration::from_secs(1);
+const KEEP_LIMIT: Duration = Duration::from_secs(1);
 /// Idle timeout: a kept connection that was not used for so long is released, because the instance may have served its last
 /// request.
-const IDLE: Duration = Duration::from_millis(50);
+const IDLE_LIMIT: Duration = Duration::from_millis(50);
 /// Timeout for opening a connection.
 const OPEN_LIMIT: Duration = Duration::from_secs(4);
 /// A failed open that took longer counts as timed out (a limit of the host or of the network); one that took less was refused.
@@ -37,22 +37,22 @@ const BREAKER_OPEN: Duration = Duration::from_secs(1);
 pub struct SharedConnection {
     connection: Connection,
     /// How long it took to open; `None` once that has been compared with the duration of a statement.
-    opened_in: Cell<Option<Duration>>,
+    open_duration: Cell<Option<Duration>>,
     /// Whether it is kept while idle; a background task then releases it in time.
     is_kept: Cell<bool>,
     /// How many statements it has been used for.
-    uses: Cell<u32>,
+    statement_count: Cell<u32>,
     /// How many statements are running on it.
-    under_way: Cell<u32>,
+    active_statements: Cell<u32>,
 }
 
 #[derive(Default)]
 struct Slot {
-    held: Option<Rc<SharedConnection>>,
+    current: Option<Rc<SharedConnection>>,
     /// Whether a request is opening one; the others wait for that.
     is_opening: bool,
     /// How many fast opens in a row are needed before a connection is kept.
-    quick_wanted: u32,
+    fast_opens_needed: u32,
     /// The circuit breaker: set when the last open timed out (open), to the time of the next probe; `None`: closed.
     retry_at: Option<Instant>,
 }
@@ -64,97 +64,98 @@ thread_local! {
 }
 
 /// Guard: the use of the connection for one statement.
-pub struct Lease {
-    held: Rc<SharedConnection>,
+pub struct ConnectionGuard {
+    shared: Rc<SharedConnection>,
     begun: Option<Instant>,
 }
 
-impl Lease {
-    fn of(held: Rc<SharedConnection>) -> Self {
-        held.uses.set(held.uses.get().wrapping_add(1));
-        held.under_way.set(held.under_way.get() + 1);
-        let begun = held.opened_in.get().map(|_| Instant::now());
-        Self { held, begun }
+impl ConnectionGuard {
+    fn of(shared: Rc<SharedConnection>) -> Self {
+        shared.statement_count.set(shared.statement_count.get().wrapping_add(1));
+        shared.active_statements.set(shared.active_statements.get() + 1);
+        let begun = shared.open_duration.get().map(|_| Instant::now());
+        Self { shared, begun }
     }
 
     /// The connection.
     pub fn connection(&self) -> &Connection {
-        &self.held.connection
+        &self.shared.connection
     }
 
     /// The shared connection, so that it can be discarded after the guard is dropped.
-    pub fn held(&self) -> Rc<SharedConnection> {
-        self.held.clone()
+    pub fn shared(&self) -> Rc<SharedConnection> {
+        self.shared.clone()
     }
 
     /// Decides whether the connection is kept: compares the time that opening took with the duration of the first statement that
     /// ends.
-    fn compare(&self) {
-        if let (Some(begun), Some(opened_in)) = (self.begun, self.held.opened_in.take()) {
-            let is_quick = opened_in <= begun.elapsed();
-            let quick_wanted = SLOT.with_borrow_mut(|slot| {
-                slot.quick_wanted = if is_quick { slot.quick_wanted.saturating_sub(1) } else { QUICK };
-                slot.quick_wanted
+    fn decide_keeping(&self) {
+        if let (Some(begun), Some(open_duration)) = (self.begun, self.shared.open_duration.take()) {
+            let is_fast = open_duration <= begun.elapsed();
+            let fast_opens_needed = SLOT.with_borrow_mut(|slot| {
+                slot.fast_opens_needed =
+                    if is_fast { slot.fast_opens_needed.saturating_sub(1) } else { FAST_OPENS };
+                slot.fast_opens_needed
             });
-            if quick_wanted == 0 {
-                self.held.is_kept.set(true);
-                task::spawn(give_back_in_time(Rc::downgrade(&self.held), Instant::now() + KEPT));
+            if fast_opens_needed == 0 {
+                self.shared.is_kept.set(true);
+                task::spawn(release_when_idle(Rc::downgrade(&self.shared), Instant::now() + KEEP_LIMIT));
             }
         }
     }
 }
 
-impl Drop for Lease {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        self.compare();
-        self.held.under_way.set(self.held.under_way.get() - 1);
-        if !self.held.is_kept.get() && self.held.under_way.get() == 0 {
-            forget(&self.held);
+        self.decide_keeping();
+        self.shared.active_statements.set(self.shared.active_statements.get() - 1);
+        if !self.shared.is_kept.get() && self.shared.active_statements.get() == 0 {
+            release_if_current(&self.shared);
         }
     }
 }
 
 /// Discards a connection that is closed or in an unknown state: the next statement opens another.
-pub fn discard(held: &Rc<SharedConnection>) {
+pub fn discard(shared: &Rc<SharedConnection>) {
     // The duration of a failed statement is not compared.
-    held.opened_in.set(None);
-    forget(held);
+    shared.open_duration.set(None);
+    release_if_current(shared);
 }
 
 /// Takes a connection out of the slot, if it is the current one. It goes back to the host's pool when its statements have ended.
-fn forget(held: &Rc<SharedConnection>) {
+fn release_if_current(shared: &Rc<SharedConnection>) {
     // Dropped outside of the borrow: dropping it is a host call.
-    drop(SLOT.with_borrow_mut(|slot| slot.held.take_if(|kept| Rc::ptr_eq(kept, held))));
+    drop(SLOT.with_borrow_mut(|slot| slot.current.take_if(|kept| Rc::ptr_eq(kept, shared))));
 }
 
 /// Releases the current connection to the host's pool when its statements have ended.
-pub fn give_back() {
-    let held = SLOT.with_borrow_mut(|slot| slot.held.take());
-    drop(held);
+pub fn release() {
+    let shared = SLOT.with_borrow_mut(|slot| slot.current.take());
+    drop(shared);
 }
 
 /// What a request does to get a connection.
-enum Step {
+enum Acquisition {
     Use(Rc<SharedConnection>),
     Open(Opening),
     Wait,
     Refuse,
 }
 
-fn step() -> Step {
+fn next_acquisition() -> Acquisition {
     SLOT.with_borrow_mut(|slot| {
-        if let Some(held) = &slot.held {
-            return Step::Use(held.clone());
+        if let Some(shared) = &slot.current {
+            return Acquisition::Use(shared.clone());
         }
         // Circuit breaker: a single request probes a database that did not answer; the others fail at once.
         if slot.retry_at.is_some_and(|at| slot.is_opening || task::now() < at) {
-            return Step::Refuse;
+            return Acquisition::Refuse;
         }
         if slot.is_opening {
-            return Step::Wait;
+            return Acquisition::Wait;
         }
         slot.is_opening = true;
-        Step::Open(Opening)
+        Acquisition::Open(Opening)
     })
 }
 
@@ -162,23 +163,23 @@ fn step() -> Step {
 ///
 /// # Errors
 /// [`StatementFailure`] when it cannot be opened, or the circuit breaker is open.
-pub async fn lease(config: &Config) -> Result<Lease, StatementFailure> {
+pub async fn acquire(config: &Config) -> Result<ConnectionGuard, StatementFailure> {
     loop {
-        match step() {
-            Step::Use(held) => return Ok(Lease::of(held)),
-            Step::Refuse => {
+        match next_acquisition() {
+            Acquisition::Use(shared) => return Ok(ConnectionGuard::of(shared)),
+            Acquisition::Refuse => {
                 return Err(StatementFailure::Connect("no connection in time, a moment ago".into()));
             }
-            Step::Open(_opening) => {
+            Acquisition::Open(_opening) => {
                 let opened = open(config.database.expose().clone()).await;
                 let timed_out = matches!(opened, Err(StatementFailure::TimedOut));
                 SLOT.with_borrow_mut(|slot| {
                     slot.retry_at = timed_out.then(|| task::now() + BREAKER_OPEN);
-                    slot.held = opened.as_ref().ok().cloned();
+                    slot.current = opened.as_ref().ok().cloned();
                 });
-                return opened.map(Lease::of);
+                return opened.map(ConnectionGuard::of);
             }
-            Step::Wait => {
+            Acquisition::Wait => {
                 let opened = OPENED.with(Rc::clone);
                 opened.notified().await;
             }
@@ -207,7 +208,7 @@ async fn open(address: String) -> Result<Rc<SharedConnection>, StatementFailure>
         Some(opened) => opened,
         None => {
             // The attempt goes on in the background. If it succeeds, the circuit breaker closes.
-            task::spawn(host_call::leave(Box::pin(async move {
+            task::spawn(host_call::finish_or_cancel(Box::pin(async move {
                 if opening.await.is_ok() {
                     SLOT.with_borrow_mut(|slot| slot.retry_at = None);
                 }
@@ -219,21 +220,22 @@ async fn open(address: String) -> Result<Rc<SharedConnection>, StatementFailure>
 
 async fn connect(address: String, begun: Instant) -> Result<Rc<SharedConnection>, StatementFailure> {
     let connection = Connection::open(address).await?;
-    let opened_in = Cell::new(Some(begun.elapsed()));
-    let (is_kept, uses, under_way) = (Cell::new(false), Cell::new(0), Cell::new(0));
-    Ok(Rc::new(SharedConnection { connection, opened_in, is_kept, uses, under_way }))
+    let open_duration = Cell::new(Some(begun.elapsed()));
+    let (is_kept, statement_count, active_statements) = (Cell::new(false), Cell::new(0), Cell::new(0));
+    Ok(Rc::new(SharedConnection { connection, open_duration, is_kept, statement_count, active_statements }))
 }
 
 /// Background task: releases a kept connection when it is idle, or at `end`.
-async fn give_back_in_time(kept: Weak<SharedConnection>, end: Instant) {
-    let mut uses = None;
-    while let Some(held) = kept.upgrade() {
-        let is_idle = held.under_way.get() == 0 && uses == Some(held.uses.get());
+async fn release_when_idle(kept: Weak<SharedConnection>, end: Instant) {
+    let mut statement_count = None;
+    while let Some(shared) = kept.upgrade() {
+        let is_idle =
+            shared.active_statements.get() == 0 && statement_count == Some(shared.statement_count.get());
         if is_idle || Instant::now() >= end {
-            forget(&held);
+            release_if_current(&shared);
         }
-        uses = Some(held.uses.get());
-        drop(held);
-        spin_sdk::time::sleep(IDLE).await;
+        statement_count = Some(shared.statement_count.get());
+        drop(shared);
+        spin_sdk::time::sleep(IDLE_LIMIT).await;
     }
 }

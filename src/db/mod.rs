@@ -7,21 +7,21 @@
 mod answer;
 mod connection;
 mod error;
+pub mod metrics;
 pub mod operator;
 pub mod orders;
 pub mod outbox;
 pub mod transition;
-pub mod work;
 
 use crate::config::Config;
-use crate::runtime::host_call::within;
+use crate::runtime::host_call::with_timeout;
 use anyhow::anyhow;
-use connection::Lease;
+use connection::ConnectionGuard;
 use error::StatementFailure;
 use spin_sdk::pg::{DbValue, Error as SpinError, ParameterValue};
 use std::time::Duration;
 
-pub use connection::give_back as give_connection_back;
+pub use connection::release as release_connection;
 pub use error::DbError;
 
 /// Client-side timeout of a statement, for a server or a network that does not answer. Longer than `statement_timeout` (3
@@ -46,7 +46,7 @@ async fn query(
     statement: &'static str,
     parameters: impl Fn() -> Vec<ParameterValue>,
 ) -> Result<Option<Row>, DbError> {
-    let values = run_with_retry(config, |lease| fetch_optional(lease, statement, parameters())).await;
+    let values = run_with_retry(config, |guard| fetch_optional(guard, statement, parameters())).await;
     let values = values.map_err(|error| error.context(name(statement)))?;
     Ok(values.map(|values| Row { statement, values }))
 }
@@ -57,29 +57,33 @@ async fn query_all(
     statement: &'static str,
     parameters: impl Fn() -> Vec<ParameterValue>,
 ) -> Result<Vec<Row>, DbError> {
-    let rows = run_with_retry(config, |lease| fetch_all(lease, statement, parameters())).await;
+    let rows = run_with_retry(config, |guard| fetch_all(guard, statement, parameters())).await;
     let rows = rows.map_err(|error| error.context(name(statement)))?;
     Ok(rows.into_iter().map(|values| Row { statement, values }).collect())
 }
 
 /// Runs a statement on the instance's connection with a timeout, and retries it once where that is right: after a closed
 /// connection, which is reopened, and after a serialization failure.
-async fn run_with_retry<T: 'static, F>(config: &Config, run: impl Fn(Lease) -> F) -> Result<T, DbError>
+async fn run_with_retry<T: 'static, F>(
+    config: &Config,
+    run: impl Fn(ConnectionGuard) -> F,
+) -> Result<T, DbError>
 where
     F: Future<Output = Result<T, StatementFailure>> + 'static,
 {
     let mut retried = false;
     loop {
-        let lease = connection::lease(config).await?;
-        let held = lease.held();
-        let result = within(STATEMENT_DEADLINE, run(lease)).await.unwrap_or(Err(StatementFailure::TimedOut));
+        let guard = connection::acquire(config).await?;
+        let shared = guard.shared();
+        let result =
+            with_timeout(STATEMENT_DEADLINE, run(guard)).await.unwrap_or(Err(StatementFailure::TimedOut));
         match result {
             Ok(result) => return Ok(result),
             Err(failure) => {
                 if failure.discards_connection() {
-                    connection::discard(&held);
+                    connection::discard(&shared);
                 }
-                if retried || !failure.is_worth_a_second_try() {
+                if retried || !failure.is_retryable() {
                     return Err(failure.into());
                 }
                 retried = true;
@@ -91,11 +95,11 @@ where
 /// Waits for the statement's end before it reads the row, which is then there without another wakeup by the host. Only for one row:
 /// the host buffers four, and with more of them the end would never come.
 async fn fetch_optional(
-    lease: Lease,
+    guard: ConnectionGuard,
     statement: &str,
     parameters: Vec<ParameterValue>,
 ) -> Result<Option<Vec<DbValue>>, StatementFailure> {
-    let (_, mut rows, end) = lease.connection().query(statement, parameters).await?.into_inner();
+    let (_, mut rows, end) = guard.connection().query(statement, parameters).await?.into_inner();
     // Errors of execution, such as a violated constraint, arrive only here.
     end.await.map_err(SpinError::PgError)?;
     Ok(rows.next().await)
@@ -103,11 +107,11 @@ async fn fetch_optional(
 
 /// Reads all rows before it waits for the statement's end, because the host buffers only a few of them.
 async fn fetch_all(
-    lease: Lease,
+    guard: ConnectionGuard,
     statement: &str,
     parameters: Vec<ParameterValue>,
 ) -> Result<Vec<Vec<DbValue>>, StatementFailure> {
-    let (_, mut stream, end) = lease.connection().query(statement, parameters).await?.into_inner();
+    let (_, mut stream, end) = guard.connection().query(statement, parameters).await?.into_inner();
     let mut rows = Vec::new();
     while let Some(row) = stream.next().await {
         rows.push(row);

@@ -43,7 +43,7 @@ fn message(mut row: Columns) -> Result<Message, DbError> {
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn delivered(config: &Config, id: Uuid) -> Result<(), DbError> {
+pub async fn delete_delivered(config: &Config, id: Uuid) -> Result<(), DbError> {
     let parameters = || named!("sql/delete_message.sql": p_id = uuid(id));
     query(config, include_str!("sql/delete_message.sql"), parameters).await.map(drop)
 }

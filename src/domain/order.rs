@@ -5,11 +5,11 @@ use super::money::Amounts;
 use serde::{Deserialize, Serialize};
 
 /// Declares an enum whose variants have one text form, the same in the database, in JSON and in logs.
-macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+macro_rules! text_enum {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-        pub enum $name { $($(#[$doc])* #[serde(rename = $word)] $variant),+ }
+        pub enum $name { $($(#[$doc])* #[serde(rename = $text)] $variant),+ }
 
         impl $name {
             /// Every variant, in declaration order.
@@ -17,13 +17,13 @@ macro_rules! words {
 
             /// The text form.
             pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
+                match self { $(Self::$variant => $text),+ }
             }
         }
     };
 }
 
-words! {
+text_enum! {
     /// The status of an order, which clients act on.
     Status {
         /// Placed, not yet paid for or not yet confirmed.
@@ -39,7 +39,7 @@ words! {
     }
 }
 
-words! {
+text_enum! {
     /// The state of the saga: what the service still has to do. Every phase but `done` has exactly one next action.
     Phase {
         /// Step 1: ask Seating to hold the seats.
@@ -59,7 +59,7 @@ words! {
     }
 }
 
-words! {
+text_enum! {
     /// The status of a payment, as Payment reports it.
     PaymentStatus {
         /// Not decided yet.
@@ -73,7 +73,7 @@ words! {
     }
 }
 
-words! {
+text_enum! {
     /// What Seating may hold for the order, and so what a release has to look at.
     Hold {
         /// Nothing, as far as is known.
@@ -85,7 +85,7 @@ words! {
     }
 }
 
-words! {
+text_enum! {
     /// Why an order failed or was cancelled: the `code` of the problem that a placing request is answered with.
     FailureCode {
         /// Another buyer has a seat.
@@ -103,7 +103,7 @@ words! {
     }
 }
 
-words! {
+text_enum! {
     /// The notifications of an order's life.
     MessageKind {
         /// Tickets are issued.

@@ -201,8 +201,9 @@ pub fn action(order: &Order) -> Option<Action> {
 /// # Errors
 /// A [`Rejected`] when the event changes nothing.
 pub fn next(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, Rejected> {
-    if let (Event::PaymentIs(news) | Event::PaidWithoutSeats(news), Some(known)) = (event, order.payment)
-        && news.id != known.id
+    if let (Event::PaymentIs(reported) | Event::PaidWithoutSeats(reported), Some(known)) =
+        (event, order.payment)
+        && reported.id != known.id
     {
         return Err(Rejected::OtherPayment);
     }
@@ -225,7 +226,7 @@ fn reserving(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, R
         // The seats of a late payment are reserved again, at the price that was paid.
         Event::Reserved(_) | Event::ReservedBeyondRange if order.is_paid() => {
             let wanted = order.status == Status::Pending || order.may_revive();
-            let after = held(order);
+            let after = with_hold(order);
             Ok(if wanted { after.enter(Phase::Allocating) } else { after.give_up_seats() })
         }
         Event::Reserved(items) => {
@@ -233,7 +234,7 @@ fn reserving(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, R
             let Some(amounts) = Amounts::of(prices, tax) else {
                 return Ok(beyond_range(order));
             };
-            let mut after = held(order);
+            let mut after = with_hold(order);
             if order.amounts.is_none() {
                 after.order.amounts = Some(amounts);
                 after.items = Some(items.clone());
@@ -248,17 +249,17 @@ fn reserving(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, R
             })
         }
         Event::ReservedBeyondRange => Ok(beyond_range(order)),
-        Event::ReserveRefused(failure) => Ok(seats_refused(start(order), failure.clone())),
-        Event::NoAnswer { may_land } if !order.expired() => Ok(again(order, *may_land)),
+        Event::ReserveRefused(failure) => Ok(seats_refused(unchanged(order), failure.clone())),
+        Event::NoAnswer { may_land } if !order.expired() => Ok(retry_later(order, *may_land)),
         Event::NoAnswer { may_land } if order.is_paid() => {
             let gone = Failure::new(FailureCode::SeatsUnavailable, SEATS_GONE);
-            Ok(seats_refused(start(order).may_land(*may_land), gone))
+            Ok(seats_refused(unchanged(order).may_land(*may_land), gone))
         }
-        Event::NoAnswer { may_land } => Ok(start(order).may_land(*may_land).expire().give_up_seats()),
+        Event::NoAnswer { may_land } => Ok(unchanged(order).may_land(*may_land).expire().give_up_seats()),
         // Refunded while its seats were being reserved again: the order ends.
-        Event::PaymentIs(news) => {
-            let mut after = record_payment(order, *news)?;
-            if news.status == PaymentStatus::Refunded && order.status == Status::Pending {
+        Event::PaymentIs(reported) => {
+            let mut after = record_payment(order, *reported)?;
+            if reported.status == PaymentStatus::Refunded && order.status == Status::Pending {
                 after.order.status = Status::Refunded;
                 after.message = Some(MessageKind::OrderRefunded);
             }
@@ -277,9 +278,9 @@ fn reserving(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, R
 
 fn charging(order: &Order, event: &Event) -> Result<Transition, Rejected> {
     match event {
-        Event::PaymentIs(news) => Ok(payment_known(order, *news)),
-        Event::ChargeRefused => Ok(start(order).decline().give_up_seats()),
-        Event::NoAnswer { may_land } => Ok(again(order, *may_land)),
+        Event::PaymentIs(reported) => Ok(payment_known(order, *reported)),
+        Event::ChargeRefused => Ok(unchanged(order).decline().give_up_seats()),
+        Event::NoAnswer { may_land } => Ok(retry_later(order, *may_land)),
         Event::PaidWithoutSeats(_)
         | Event::Reserved(_)
         | Event::ReservedBeyondRange
@@ -296,14 +297,14 @@ fn charging(order: &Order, event: &Event) -> Result<Transition, Rejected> {
 
 fn awaiting_payment(order: &Order, event: &Event) -> Result<Transition, Rejected> {
     match event {
-        Event::PaymentIs(news) => Ok(payment_known(order, *news)),
+        Event::PaymentIs(reported) => Ok(payment_known(order, *reported)),
         Event::PaymentUnsure => {
-            let mut after = start(order);
+            let mut after = unchanged(order);
             after.due = Due::Now;
             Ok(after)
         }
-        Event::PaidWithoutSeats(news) => paid_without_seats(order, *news),
-        Event::NoAnswer { may_land } => Ok(again(order, *may_land)),
+        Event::PaidWithoutSeats(reported) => paid_without_seats(order, *reported),
+        Event::NoAnswer { may_land } => Ok(retry_later(order, *may_land)),
         Event::Reserved(_)
         | Event::ReservedBeyondRange
         | Event::ReserveRefused(_)
@@ -319,19 +320,19 @@ fn awaiting_payment(order: &Order, event: &Event) -> Result<Transition, Rejected
 fn allocating(order: &Order, event: &Event) -> Result<Transition, Rejected> {
     match event {
         Event::Allocated => {
-            let mut after = start(order).enter(Phase::Done);
+            let mut after = unchanged(order).enter(Phase::Done);
             after.order.status = Status::Confirmed;
             after.order.failure = None;
             after.tickets = Tickets::Issue;
             after.message = Some(MessageKind::OrderConfirmed);
             Ok(after)
         }
-        Event::SeatsLost => Ok(start(order).lose_seats()),
-        Event::PaymentIs(news) if news.status == PaymentStatus::Refunded => {
-            Ok(money_back(start(order).overtakes(), *news))
+        Event::SeatsLost => Ok(unchanged(order).lose_seats()),
+        Event::PaymentIs(reported) if reported.status == PaymentStatus::Refunded => {
+            Ok(money_back(unchanged(order).overtakes(), *reported))
         }
         Event::PaymentUnsure => doubt_payment(order),
-        Event::NoAnswer { may_land } => Ok(again(order, *may_land)),
+        Event::NoAnswer { may_land } => Ok(retry_later(order, *may_land)),
         Event::PaidWithoutSeats(_)
         | Event::PaymentIs(_)
         | Event::Reserved(_)
@@ -346,22 +347,22 @@ fn allocating(order: &Order, event: &Event) -> Result<Transition, Rejected> {
 
 fn refunding(order: &Order, event: &Event) -> Result<Transition, Rejected> {
     match event {
-        Event::PaymentIs(news) => match news.status {
-            PaymentStatus::Refunded => Ok(money_back(start(order), *news)),
+        Event::PaymentIs(reported) => match reported.status {
+            PaymentStatus::Refunded => Ok(money_back(unchanged(order), *reported)),
             // The money was never taken, and there is nothing to refund; but a report that contradicts an earlier one may be
             // out of date: Payment is asked once the order is at rest.
             PaymentStatus::Failed => {
                 let mut after = if order.status == Status::Confirmed {
-                    money_back(start(order), *news)
+                    money_back(unchanged(order), *reported)
                 } else {
-                    start(order).know(*news).decline().give_up_seats()
+                    unchanged(order).with_payment(*reported).decline().give_up_seats()
                 };
                 after.order.payment_unsure = true;
                 Ok(after)
             }
             PaymentStatus::Success | PaymentStatus::Pending => Err(Rejected::Stale),
         },
-        Event::NoAnswer { may_land } => Ok(again(order, *may_land)),
+        Event::NoAnswer { may_land } => Ok(retry_later(order, *may_land)),
         Event::PaymentUnsure => doubt_payment(order),
         Event::PaidWithoutSeats(_)
         | Event::Reserved(_)
@@ -380,26 +381,26 @@ fn releasing(order: &Order, event: &Event) -> Result<Transition, Rejected> {
     match event {
         // A request in flight could change the next buyer's hold: the claims are kept until none is.
         Event::Released { settled } if !settled || order.in_flight() => {
-            let mut after = start(order);
+            let mut after = unchanged(order);
             after.order.attempts = order.attempts.max(1);
             after.due = Due::Settled;
             Ok(after)
         }
-        Event::Released { .. } => Ok(start(order).seats_given_up()),
+        Event::Released { .. } => Ok(unchanged(order).seats_given_up()),
         // After the hold window Seating frees reserved seats by itself.
         Event::NoAnswer { may_land: false }
             if order.hold_lapsed() && order.hold == Hold::Reserved && !order.in_flight() =>
         {
-            Ok(start(order).seats_given_up())
+            Ok(unchanged(order).seats_given_up())
         }
-        Event::NoAnswer { may_land } => Ok(again(order, *may_land)),
+        Event::NoAnswer { may_land } => Ok(retry_later(order, *may_land)),
         // A payment is acted on when the seats are released: a release in flight could free them under a new hold.
-        Event::PaymentIs(news) if order.payment.is_none() => {
-            let mut after = start(order).know(*news);
+        Event::PaymentIs(reported) if order.payment.is_none() => {
+            let mut after = unchanged(order).with_payment(*reported);
             after.due = Due::Unchanged;
             Ok(after)
         }
-        Event::PaymentIs(news) => record_payment(order, *news),
+        Event::PaymentIs(reported) => record_payment(order, *reported),
         Event::PaymentUnsure => doubt_payment(order),
         Event::PaidWithoutSeats(_)
         | Event::Reserved(_)
@@ -415,30 +416,32 @@ fn releasing(order: &Order, event: &Event) -> Result<Transition, Rejected> {
 
 fn done(order: &Order, event: &Event) -> Result<Transition, Rejected> {
     match event {
-        Event::PaymentIs(news) => match (order.status, news.status) {
+        Event::PaymentIs(reported) => match (order.status, reported.status) {
             // A charge-back.
             (Status::Confirmed, PaymentStatus::Refunded) => {
-                let mut after = money_back(start(order), *news);
+                let mut after = money_back(unchanged(order), *reported);
                 after.tickets = Tickets::Void;
                 Ok(after)
             }
             // An order of the service that this one replaced, paid after all.
             (Status::Pending, PaymentStatus::Success) if order.seats.is_empty() => {
-                Ok(start(order).know(*news).enter(Phase::Refunding))
+                Ok(unchanged(order).with_payment(*reported).enter(Phase::Refunding))
             }
             (Status::Pending, PaymentStatus::Success) => {
-                let mut after = start(order).know(*news).enter(Phase::Allocating);
+                let mut after = unchanged(order).with_payment(*reported).enter(Phase::Allocating);
                 after.claims = Claims::Take;
                 Ok(after)
             }
-            (Status::Pending, PaymentStatus::Failed) => Ok(start(order).know(*news).decline()),
+            (Status::Pending, PaymentStatus::Failed) => {
+                Ok(unchanged(order).with_payment(*reported).decline())
+            }
             (Status::Cancelled | Status::Failed | Status::Refunded, PaymentStatus::Success)
                 if !matches!(
                     order.payment_status(),
                     Some(PaymentStatus::Success | PaymentStatus::Refunded)
                 ) =>
             {
-                Ok(start(order).know(*news).pay_back_or_hold_again())
+                Ok(unchanged(order).with_payment(*reported).pay_back_or_hold_again())
             }
             (
                 Status::Pending | Status::Confirmed | Status::Cancelled | Status::Failed | Status::Refunded,
@@ -446,16 +449,16 @@ fn done(order: &Order, event: &Event) -> Result<Transition, Rejected> {
                 | PaymentStatus::Success
                 | PaymentStatus::Failed
                 | PaymentStatus::Refunded,
-            ) => record_payment(order, *news),
+            ) => record_payment(order, *reported),
         },
-        Event::PaidWithoutSeats(news) => paid_without_seats(order, *news),
+        Event::PaidWithoutSeats(reported) => paid_without_seats(order, *reported),
         Event::PaymentUnsure => {
             let mut after = doubt_payment(order)?;
             after.due = Due::Now;
             Ok(after)
         }
         Event::NoAnswer { may_land } if order.is_watched() => {
-            let mut after = again(order, *may_land);
+            let mut after = retry_later(order, *may_land);
             if !order.payment_unsure {
                 // No client waits for it.
                 after.due = Due::Watch;
@@ -484,7 +487,7 @@ fn cancel(order: &Order) -> Result<Transition, Rejected> {
         Status::Cancelled => return Err(Rejected::Stale),
         Status::Confirmed | Status::Failed | Status::Refunded => return Err(Rejected::NotCancellable),
     }
-    let mut after = start(order);
+    let mut after = unchanged(order);
     after.due = Due::Unchanged;
     match order.phase {
         // The holder of the lease finds the order cancelled when its peer answers, and compensates.
@@ -505,7 +508,7 @@ fn cancel(order: &Order) -> Result<Transition, Rejected> {
 fn refund(order: &Order) -> Result<Transition, Rejected> {
     match (order.status, order.phase) {
         (Status::Confirmed, Phase::Done) if order.is_paid() => {
-            let mut after = start(order).enter(Phase::Refunding);
+            let mut after = unchanged(order).enter(Phase::Refunding);
             after.tickets = Tickets::Void;
             Ok(after)
         }
@@ -519,13 +522,13 @@ fn refund(order: &Order) -> Result<Transition, Rejected> {
 const SEATS_GONE: &str = "The seats were given to somebody else before the payment was complete.";
 const NOT_PAID: &str = "The order was not paid in time.";
 const DECLINED: &str = "The payment was declined.";
-const TOO_MUCH: &str = "The total of the order is outside of what can be charged.";
+const AMOUNT_OUT_OF_RANGE: &str = "The total of the order is outside of what can be charged.";
 
 /// A report of the payment's status while it is awaited.
-fn payment_known(order: &Order, news: Payment) -> Transition {
-    let after = start(order).know(news);
+fn payment_known(order: &Order, reported: Payment) -> Transition {
+    let after = unchanged(order).with_payment(reported);
     let pending_order = order.status == Status::Pending;
-    match news.status {
+    match reported.status {
         // Paid after the hold window, when Seating may have freed the seats by itself.
         PaymentStatus::Success if pending_order && order.hold_lapsed() => after.hold_again(),
         PaymentStatus::Success if pending_order => after.enter(Phase::Allocating),
@@ -538,9 +541,9 @@ fn payment_known(order: &Order, news: Payment) -> Transition {
 }
 
 /// A report that changes only the known status of the payment, not the phase.
-fn record_payment(order: &Order, news: Payment) -> Result<Transition, Rejected> {
+fn record_payment(order: &Order, reported: Payment) -> Result<Transition, Rejected> {
     use PaymentStatus::{Failed, Pending, Refunded, Success};
-    let advances = match (order.payment_status(), news.status) {
+    let advances = match (order.payment_status(), reported.status) {
         (Some(Pending), Success | Failed | Refunded)
         | (Some(Failed), Success | Refunded)
         | (Some(Success), Refunded) => true,
@@ -548,11 +551,11 @@ fn record_payment(order: &Order, news: Payment) -> Result<Transition, Rejected> 
         (Some(Success), Pending | Success | Failed) | (Some(Refunded), _) => false,
     };
     // An answer about a watched payment is stored even if the status is the same: it resets the attempts.
-    let answers = order.is_watched() && order.payment_status() == Some(news.status);
+    let answers = order.is_watched() && order.payment_status() == Some(reported.status);
     if !advances && !answers {
         return Err(Rejected::Stale);
     }
-    let mut after = start(order).know(news);
+    let mut after = unchanged(order).with_payment(reported);
     if answers {
         after.order.attempts = 0;
         after.order.parked = false;
@@ -566,15 +569,15 @@ fn doubt_payment(order: &Order) -> Result<Transition, Rejected> {
     if order.payment_unsure || matches!(order.payment_status(), None | Some(PaymentStatus::Refunded)) {
         return Err(Rejected::Stale);
     }
-    let mut after = start(order);
+    let mut after = unchanged(order);
     after.order.payment_unsure = true;
     after.due = Due::Unchanged;
     Ok(after)
 }
 
 /// The money was refunded, or was never taken.
-fn money_back(after: Transition, news: Payment) -> Transition {
-    let mut after = after.know(news);
+fn money_back(after: Transition, reported: Payment) -> Transition {
+    let mut after = after.with_payment(reported);
     // An order that failed or was cancelled keeps its status; the payment's status shows the refund.
     if matches!(after.order.status, Status::Pending | Status::Confirmed) {
         after.order.status = Status::Refunded;
@@ -583,11 +586,11 @@ fn money_back(after: Transition, news: Payment) -> Transition {
     after.give_up_seats()
 }
 
-fn paid_without_seats(order: &Order, news: Payment) -> Result<Transition, Rejected> {
+fn paid_without_seats(order: &Order, reported: Payment) -> Result<Transition, Rejected> {
     if matches!(order.status, Status::Confirmed | Status::Refunded) {
         return Err(Rejected::Stale);
     }
-    Ok(start(order).know(news).lose_seats())
+    Ok(unchanged(order).with_payment(reported).lose_seats())
 }
 
 fn seats_refused(mut after: Transition, failure: Failure) -> Transition {
@@ -597,13 +600,13 @@ fn seats_refused(mut after: Transition, failure: Failure) -> Transition {
 }
 
 fn beyond_range(order: &Order) -> Transition {
-    held(order).fail(Failure::new(FailureCode::AmountOutOfRange, TOO_MUCH)).give_up_seats()
+    with_hold(order).fail(Failure::new(FailureCode::AmountOutOfRange, AMOUNT_OUT_OF_RANGE)).give_up_seats()
 }
 
 /// Retries the same action after a back-off. After many attempts the order is parked, which alerts the operator; it stays due, so
 /// that it recovers by itself when the peer is back.
-fn again(order: &Order, may_land: bool) -> Transition {
-    let mut after = start(order).may_land(may_land);
+fn retry_later(order: &Order, may_land: bool) -> Transition {
+    let mut after = unchanged(order).may_land(may_land);
     // The sweep's claim counts an attempt when it begins; only the first attempt is not counted yet.
     after.order.attempts = order.attempts.max(1);
     after.order.parked |= after.order.attempts >= retry::PARK_AFTER_ATTEMPTS;
@@ -612,7 +615,7 @@ fn again(order: &Order, may_land: bool) -> Transition {
 }
 
 /// A transition that changes nothing yet.
-fn start(order: &Order) -> Transition {
+fn unchanged(order: &Order) -> Transition {
     Transition {
         order: order.clone(),
         due: if order.phase == Phase::Done { Due::Never } else { Due::Held },
@@ -625,8 +628,8 @@ fn start(order: &Order) -> Transition {
     }
 }
 
-fn held(order: &Order) -> Transition {
-    let mut after = start(order);
+fn with_hold(order: &Order) -> Transition {
+    let mut after = unchanged(order);
     after.order.hold = Hold::Reserved;
     after
 }
@@ -682,8 +685,8 @@ impl Transition {
         self
     }
 
-    fn know(mut self, news: Payment) -> Self {
-        self.order.payment = Some(news);
+    fn with_payment(mut self, reported: Payment) -> Self {
+        self.order.payment = Some(reported);
         self.order.payment_unsure = false;
         self
     }

@@ -43,7 +43,7 @@ pub fn request_hash(user_id: i32, event_id: i32, seats: &SeatSet) -> String {
 }
 
 /// Formats a list for a sentence: `2`, `2 and 3`, `2, 3 and 4`.
-pub fn in_words<T: ToString>(things: &[T]) -> String {
+pub fn join_with_and<T: ToString>(things: &[T]) -> String {
     let words: Vec<String> = things.iter().map(T::to_string).collect();
     match words.split_last() {
         None => String::new(),
@@ -86,9 +86,9 @@ mod tests {
 
     #[test]
     fn lists_read_as_a_sentence() {
-        assert_eq!(in_words::<i32>(&[]), "");
-        assert_eq!(in_words(&[2]), "2");
-        assert_eq!(in_words(&[2, 3]), "2 and 3");
-        assert_eq!(in_words(&["A1", "A2", "A3"]), "A1, A2 and A3");
+        assert_eq!(join_with_and::<i32>(&[]), "");
+        assert_eq!(join_with_and(&[2]), "2");
+        assert_eq!(join_with_and(&[2, 3]), "2 and 3");
+        assert_eq!(join_with_and(&["A1", "A2", "A3"]), "A1, A2 and A3");
     }
 }

@@ -24,8 +24,8 @@ use crate::commands::background::{self, InFlightRequest};
 use crate::commands::deliver::deliver_all;
 use crate::config;
 use crate::runtime::task;
+use crate::telemetry::counters::{self, Counter};
 use crate::telemetry::log::{self, Log};
-use crate::telemetry::work::{self, Count};
 use ::http::Method;
 use problem::ApiError;
 use response::Reply;
@@ -55,8 +55,8 @@ pub async fn serve(request: Request) -> Response {
         error.into_reply(&head.path)
     });
 
-    work::add(Count::Request { route, status: reply.status }, 1.0);
-    work::add(Count::RequestSeconds { route }, begun.elapsed().as_secs_f64());
+    counters::add(Counter::Request { route, status: reply.status }, 1.0);
+    counters::add(Counter::RequestSeconds { route }, begun.elapsed().as_secs_f64());
     let response = reply.send(&request_id, head.method == Method::HEAD).await;
     drop(serving);
     if let Some(context) = context

@@ -164,7 +164,7 @@ impl ApiError {
 
     /// 409: other live orders have these seats.
     pub fn seats_taken(seats: &[i32]) -> Self {
-        let list = crate::domain::seats::in_words(seats);
+        let list = crate::domain::seats::join_with_and(seats);
         let detail = if seats.len() == 1 {
             format!("Seat {list} is taken.")
         } else {

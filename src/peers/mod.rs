@@ -8,9 +8,9 @@ pub mod seating;
 
 use crate::config::BaseUrl;
 use crate::runtime::body::{self, Body};
-use crate::runtime::host_call::within;
+use crate::runtime::host_call::with_timeout;
 use crate::runtime::task;
-use crate::telemetry::work::{self, Count};
+use crate::telemetry::counters::{self, Counter};
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderName, Method, StatusCode};
 use spin_sdk::wasip3::http::{client, types};
@@ -94,11 +94,11 @@ impl CallFailure {
 pub async fn send(call: Call<'_>) -> Result<Answer, CallFailure> {
     let name = call.name;
     let deadline = Duration::from_millis(call.deadline_ms);
-    let result = within(deadline, exchange(Prepared::of(call))).await.unwrap_or_else(|| {
+    let result = with_timeout(deadline, exchange(Prepared::of(call))).await.unwrap_or_else(|| {
         Err(CallFailure::unanswered(format!("no answer within {} ms", deadline.as_millis())))
     });
     let status = result.as_ref().ok().map(|answer| answer.status);
-    work::add(Count::PeerCall { call: name, status }, 1.0);
+    counters::add(Counter::PeerCall { call: name, status }, 1.0);
     result.map_err(|failure| CallFailure { reason: format!("{name}: {}", failure.reason), ..failure })
 }
 

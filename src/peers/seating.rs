@@ -164,7 +164,7 @@ fn named_in(answer: &Answer) -> Option<String> {
         !name.is_empty() && name.len() <= 16 && name.chars().all(|c| c.is_alphanumeric() || c == '-')
     };
     let names: Vec<&str> = names.split(", ").filter(sane).collect();
-    (1..=100).contains(&names.len()).then(|| crate::domain::seats::in_words(&names))
+    (1..=100).contains(&names.len()).then(|| crate::domain::seats::join_with_and(&names))
 }
 
 /// Reads every seat of the order, in its order. `None` in the list: Seating does not know the seat, or has it in another event.

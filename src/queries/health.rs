@@ -9,7 +9,7 @@ use std::time::Instant;
 pub async fn health(config: &Config) -> (bool, Value) {
     let begun = Instant::now();
     let error = match operator::check_schema(config).await {
-        Ok(trouble) => trouble,
+        Ok(error) => error,
         Err(DbError::Unavailable(_)) => Some("no answer".into()),
         Err(DbError::Broken(_)) => Some("no schema".into()),
     };

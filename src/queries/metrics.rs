@@ -5,10 +5,10 @@
 //! instance that answers.
 
 use crate::config::Config;
-use crate::db::{DbError, work as table};
+use crate::db::{DbError, metrics as statements};
 use crate::domain::order::{Phase, Status};
 use crate::runtime::heap;
-use crate::telemetry::work;
+use crate::telemetry::counters;
 use serde_json::Value;
 use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -21,7 +21,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// # Errors
 /// [`DbError`].
 pub async fn metrics(config: &Config) -> Result<String, DbError> {
-    Ok(render(&table::summary(config).await?))
+    Ok(render(&statements::read_summary(config).await?))
 }
 
 fn render(summary: &Value) -> String {
@@ -119,22 +119,22 @@ fn messages(page: &mut Page, summary: &Value) {
 fn all_instances(page: &mut Page, summary: &Value) {
     let counted = [
         (
-            work::REQUESTS,
+            counters::REQUESTS,
             "order_service_http_requests_total",
             "HTTP requests answered by all instances, by route and status.",
         ),
         (
-            work::REQUEST_SECONDS,
+            counters::REQUEST_SECONDS,
             "order_service_http_request_seconds_total",
             "Seconds that HTTP requests took in all instances, by route.",
         ),
         (
-            work::PEER_CALLS,
+            counters::PEER_CALLS,
             "order_service_peer_calls_total",
             "Calls of other services by all instances, by call and status (none: no answer).",
         ),
         (
-            work::BUSY,
+            counters::BUSY_SECONDS,
             "order_service_guest_busy_seconds_total",
             "Seconds for which the component computed, in all instances: the time spent inside polls of its own futures.",
         ),

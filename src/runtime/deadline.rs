@@ -13,7 +13,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 /// The timer's longest sleep. A wait with a shorter limit could last for so long; the service has none.
-const TICK: Duration = Duration::from_secs(1);
+const MAX_SLEEP: Duration = Duration::from_secs(1);
 
 thread_local! {
     /// All waits of the instance, with their deadlines.
@@ -21,10 +21,10 @@ thread_local! {
     static TIMER_RUNS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A wait in the list of all, until this is dropped.
-struct Registered(Wait);
+/// A wait in the list of all waits; removed when this is dropped.
+struct RegisteredWait(Wait);
 
-impl Registered {
+impl RegisteredWait {
     fn new(limit: Duration) -> Self {
         let wait = Wait::new();
         WAITS.with_borrow_mut(|waits| waits.push((now() + limit, wait.handle())));
@@ -35,7 +35,7 @@ impl Registered {
     }
 }
 
-impl Drop for Registered {
+impl Drop for RegisteredWait {
     fn drop(&mut self) {
         WAITS.with_borrow_mut(|waits| waits.retain(|(_, handle)| !handle.is_of(&self.0)));
     }
@@ -43,12 +43,12 @@ impl Drop for Registered {
 
 /// Waits for `work` with a timeout of `limit`. `None`: timed out; the caller still owns the work, unfinished.
 pub async fn timeout<F: Future + ?Sized>(limit: Duration, mut work: Pin<&mut F>) -> Option<F::Output> {
-    let mut registered: Option<Registered> = None;
+    let mut registered: Option<RegisteredWait> = None;
     poll_fn(|context| {
         if let Poll::Ready(result) = work.as_mut().poll(context) {
             return Poll::Ready(Some(result));
         }
-        let Registered(wait) = registered.get_or_insert_with(|| Registered::new(limit));
+        let RegisteredWait(wait) = registered.get_or_insert_with(|| RegisteredWait::new(limit));
         wait.poll(context).map(|()| None)
     })
     .await
@@ -72,6 +72,6 @@ async fn run_timer(_runs: TimerRuns) {
         due.iter().for_each(|(_, wait)| wait.wake());
         let next = WAITS.with_borrow(|waits| waits.iter().map(|(deadline, _)| *deadline).min());
         let Some(next) = next else { return };
-        spin_sdk::time::sleep(next.saturating_duration_since(now).min(TICK)).await;
+        spin_sdk::time::sleep(next.saturating_duration_since(now).min(MAX_SLEEP)).await;
     }
 }

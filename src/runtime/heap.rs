@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 
 /// The global allocator; counts the bytes in use.
-pub struct Counting;
+pub struct CountingAllocator;
 
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
 
 // SAFETY: every call is forwarded to the allocator unchanged; the count is separate.
-unsafe impl GlobalAlloc for Counting {
+unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         IN_USE.fetch_add(layout.size(), Ordering::Relaxed);
         unsafe { ALLOCATOR.alloc(layout) }

@@ -14,11 +14,11 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Calls that are left end by themselves, by limits of the host's. Those that do not, such as the log-in at a server that is
-/// frozen, would keep the instance for ever, and a place in the host's pool of connections.
-const LEFT_LIMIT: Duration = Duration::from_secs(1);
-/// At most so much longer, at random: what was left together in many instances is not cancelled together.
-const LEFT_JITTER: Duration = Duration::from_secs(1);
+/// How long a call may go on after its timeout. Most end by limits of the host. One that does not, such as the log-in at a frozen
+/// server, would keep the instance for ever, and a place in the host's connection pool.
+const BACKGROUND_LIMIT: Duration = Duration::from_secs(1);
+/// Jitter on top of it, at most: calls that timed out together in many instances are not cancelled together.
+const BACKGROUND_JITTER: Duration = Duration::from_secs(1);
 
 thread_local! {
     static IS_CANCELLING: Cell<bool> = const { Cell::new(false) };
@@ -27,18 +27,18 @@ thread_local! {
 
 /// Waits for a host call with a timeout of `limit`. `None`: timed out; the call finishes in a background task, because dropping
 /// it is a synchronous cancel, which takes a fiber of the host.
-pub async fn within<T: 'static>(limit: Duration, call: impl Future<Output = T> + 'static) -> Option<T> {
+pub async fn with_timeout<T: 'static>(limit: Duration, call: impl Future<Output = T> + 'static) -> Option<T> {
     let mut call = Box::pin(call);
     let result = timeout(limit, call.as_mut()).await;
     if result.is_none() {
-        task::spawn(leave(call));
+        task::spawn(finish_or_cancel(call));
     }
     result
 }
 
 /// Waits for the end of a call whose result is not needed any more; cancels it when it does not end in time.
-pub async fn leave<F: Future>(mut call: Pin<Box<F>>) {
-    let limit = LEFT_LIMIT + LEFT_JITTER * u32::from(random::<1>()[0]) / 256;
+pub async fn finish_or_cancel<F: Future>(mut call: Pin<Box<F>>) {
+    let limit = BACKGROUND_LIMIT + BACKGROUND_JITTER * u32::from(random::<1>()[0]) / 256;
     if timeout(limit, call.as_mut()).await.is_none() {
         cancel(call).await;
     }

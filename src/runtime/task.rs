@@ -18,7 +18,7 @@ thread_local! {
 
 /// Sampling interval: one of so many polls is timed, because reading the clock is a host call. A prime, so that the sampled poll
 /// is not the same one of every request.
-const SAMPLED: u32 = 17;
+const SAMPLE_INTERVAL: u32 = 17;
 
 /// A future that is a task.
 pub struct Task<F> {
@@ -60,12 +60,12 @@ pub fn take_busy_seconds() -> f64 {
 fn is_sampled() -> bool {
     let polls = POLLS.get();
     POLLS.set(polls.wrapping_add(1));
-    polls % SAMPLED == SAMPLED / 2
+    polls % SAMPLE_INTERVAL == SAMPLE_INTERVAL / 2
 }
 
 /// Adds the time of a sampled poll, multiplied by the sampling interval.
 fn add_busy_sample(time: Duration) {
-    BUSY_SECONDS.set(BUSY_SECONDS.get() + time.as_secs_f64() * f64::from(SAMPLED));
+    BUSY_SECONDS.set(BUSY_SECONDS.get() + time.as_secs_f64() * f64::from(SAMPLE_INTERVAL));
 }
 
 impl<F: Future> Future for Task<F> {

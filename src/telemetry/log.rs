@@ -47,12 +47,12 @@ impl FromStr for Level {
 }
 
 thread_local! {
-    static LEAST: Cell<Level> = const { Cell::new(Level::Info) };
+    static MIN_LEVEL: Cell<Level> = const { Cell::new(Level::Info) };
 }
 
 /// Sets the lowest level that is written, for this instance.
 pub fn set_level(level: Level) {
-    LEAST.set(level);
+    MIN_LEVEL.set(level);
 }
 
 /// A logger with the correlation ids of one request or background task. Cheap to clone.
@@ -75,7 +75,7 @@ impl Log {
 
     /// Whether lines of this level are written.
     pub fn writes(level: Level) -> bool {
-        level >= LEAST.get()
+        level >= MIN_LEVEL.get()
     }
 
     /// Writes a line; `fields` is a JSON object whose members are added to it.

@@ -1,4 +1,4 @@
 //! Telemetry: structured logs, and the counters behind `/metrics`.
 
 pub mod log;
-pub mod work;
+pub mod counters;

@@ -19,8 +19,8 @@ pub struct Due {
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn flush(config: &Config, counts: &Value) -> Result<Due, DbError> {
-    let parameters = || named!("sql/flush_work.sql": p_counts = json(counts));
+pub async fn flush_counters(config: &Config, counters: &Value) -> Result<Due, DbError> {
+    let parameters = || named!("sql/flush_work.sql": p_counts = json(counters));
     let mut row = require_row(query(config, include_str!("sql/flush_work.sql"), parameters).await?)?;
     let due = row.optional_texts()?.unwrap_or_default();
     let has = |name: &str| due.iter().any(|due| due.as_deref() == Some(name));
@@ -31,7 +31,7 @@ pub async fn flush(config: &Config, counts: &Value) -> Result<Due, DbError> {
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn summary(config: &Config) -> Result<Value, DbError> {
+pub async fn read_summary(config: &Config) -> Result<Value, DbError> {
     let summary =
         require_row(query(config, include_str!("sql/read_metrics.sql"), Vec::new).await?)?.text()?;
     serde_json::from_str(&summary)

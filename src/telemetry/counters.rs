@@ -10,7 +10,7 @@ use std::cell::RefCell;
 
 thread_local! {
     // A few dozen at most, so a list is as fast as a map.
-    static COUNTS: RefCell<Vec<(Count, f64)>> = const { RefCell::new(Vec::new()) };
+    static COUNTERS: RefCell<Vec<(Counter, f64)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Requests answered, by route and status code.
@@ -20,11 +20,11 @@ pub const REQUEST_SECONDS: &str = "request_seconds";
 /// Calls of peers, by call and outcome.
 pub const PEER_CALLS: &str = "peer_calls";
 /// CPU seconds of the guest, sampled.
-pub const BUSY: &str = "busy_seconds";
+pub const BUSY_SECONDS: &str = "busy_seconds";
 
 /// A counter with its labels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Count {
+pub enum Counter {
     /// A request answered.
     Request {
         /// Its route, as in the router's table.
@@ -46,7 +46,7 @@ pub enum Count {
     },
 }
 
-impl Count {
+impl Counter {
     fn name(self) -> &'static str {
         match self {
             Self::Request { .. } => REQUESTS,
@@ -71,25 +71,25 @@ impl Count {
 }
 
 /// Adds to a counter.
-pub fn add(what: Count, value: f64) {
-    COUNTS.with_borrow_mut(|counts| match counts.iter_mut().find(|(counted, _)| *counted == what) {
+pub fn add(counter: Counter, value: f64) {
+    COUNTERS.with_borrow_mut(|counters| match counters.iter_mut().find(|(other, _)| *other == counter) {
         Some((_, sum)) => *sum += value,
-        None => counts.push((what, value)),
+        None => counters.push((counter, value)),
     });
 }
 
 /// Whether any counter waits to be flushed.
-pub fn has_counted() -> bool {
-    COUNTS.with_borrow(|counts| !counts.is_empty())
+pub fn has_unflushed() -> bool {
+    COUNTERS.with_borrow(|counters| !counters.is_empty())
 }
 
 /// Takes all counters for a flush, and resets them: a list of objects with name, label and value.
-pub fn take() -> Value {
-    let counts = COUNTS.take().into_iter();
-    let mut rows: Vec<Value> = counts
-        .map(|(what, value)| json!({ "name": what.name(), "label": what.label(), "value": value }))
+pub fn take_all() -> Value {
+    let counters = COUNTERS.take().into_iter();
+    let mut rows: Vec<Value> = counters
+        .map(|(counter, value)| json!({ "name": counter.name(), "label": counter.label(), "value": value }))
         .collect();
-    rows.push(json!({ "name": BUSY, "label": "", "value": take_busy_seconds() }));
+    rows.push(json!({ "name": BUSY_SECONDS, "label": "", "value": take_busy_seconds() }));
     Value::Array(rows)
 }
 
@@ -100,17 +100,17 @@ mod tests {
     #[test]
     fn counts_of_the_same_are_summed_and_taken_once() {
         let route = "/v1/orders";
-        add(Count::Request { route, status: StatusCode::CREATED }, 1.0);
-        add(Count::Request { route, status: StatusCode::CONFLICT }, 1.0);
-        add(Count::Request { route, status: StatusCode::CREATED }, 1.0);
-        add(Count::PeerCall { call: "seating.reserve", status: None }, 1.0);
+        add(Counter::Request { route, status: StatusCode::CREATED }, 1.0);
+        add(Counter::Request { route, status: StatusCode::CONFLICT }, 1.0);
+        add(Counter::Request { route, status: StatusCode::CREATED }, 1.0);
+        add(Counter::PeerCall { call: "seating.reserve", status: None }, 1.0);
         let expected = json!([
             { "name": "requests", "label": "route=\"/v1/orders\",status=\"201\"", "value": 2.0 },
             { "name": "requests", "label": "route=\"/v1/orders\",status=\"409\"", "value": 1.0 },
             { "name": "peer_calls", "label": "call=\"seating.reserve\",outcome=\"none\"", "value": 1.0 },
             { "name": "busy_seconds", "label": "", "value": 0.0 },
         ]);
-        assert_eq!(take(), expected);
-        assert_eq!(take(), json!([{ "name": "busy_seconds", "label": "", "value": 0.0 }]));
+        assert_eq!(take_all(), expected);
+        assert_eq!(take_all(), json!([{ "name": "busy_seconds", "label": "", "value": 0.0 }]));
     }
 }
