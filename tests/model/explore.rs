@@ -60,7 +60,7 @@ pub fn explore(model: &Model, initial: Vec<ModelState>, limit: usize) -> Explore
             .or_else(|| liveness::unsettled(model, &state, &mut settled));
         if let Some((property, then)) = broken {
             let path = path(model, &initial, &known, &state);
-            found.violation = Some(Violation { property, path, state: state, then });
+            found.violation = Some(Violation { property, path, state, then });
             return found;
         }
         let here = fingerprint(&state);
