@@ -55,9 +55,19 @@ pub async fn flush_and_sweep(context: &Context) {
         flush(context).await;
         db::release_connection();
     } else if !FLUSH_SCHEDULED.replace(true) {
+        let scheduled = ScheduledFlush;
         spin_sdk::time::sleep(Duration::from_secs(1)).await;
-        FLUSH_SCHEDULED.set(false);
+        drop(scheduled);
         flush(context).await;
+    }
+}
+
+/// Guard: a background task waits to flush. Dropped also when the host cancels that task: the next request spawns another.
+struct ScheduledFlush;
+
+impl Drop for ScheduledFlush {
+    fn drop(&mut self) {
+        FLUSH_SCHEDULED.set(false);
     }
 }
 

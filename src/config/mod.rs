@@ -147,6 +147,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_database_that_does_not_answer_any_more_is_given_up_by_limits_of_the_connection() {
+        let address =
+            database_address(&Variables::for_tests(&[("database_host", "db"), ("database_password", "p")]));
+        for part in [
+            "host='db'",
+            "connect_timeout='3'",
+            "tcp_user_timeout='5'",
+            "keepalives_idle='5'",
+            "statement_timeout=3s",
+        ] {
+            assert!(address.contains(part), "{part} in {address}");
+        }
+    }
+
+    #[test]
     fn a_password_cannot_break_out_of_the_connection_string() {
         let string = connection_string(&[("user", "u"), ("password", r"a' host='evil\"), ("dbname", "")]);
         assert_eq!(string, r"user='u' password='a\' host=\'evil\\'");

@@ -40,6 +40,14 @@ impl Variables {
         Ok(Self(texts.into_iter().collect::<Result<_>>()?))
     }
 
+    /// These values, and empty ones for all others.
+    #[cfg(test)]
+    pub fn for_tests(values: &[(&str, &str)]) -> Self {
+        let value =
+            |name: &&str| values.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value);
+        Self(NAMES.iter().map(|name| value(name).to_owned()).collect())
+    }
+
     /// The value as it is.
     pub fn text(&self, name: &str) -> &str {
         let index = NAMES.iter().position(|known| *known == name);

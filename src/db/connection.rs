@@ -28,6 +28,8 @@ const KEEP_LIMIT: Duration = Duration::from_secs(1);
 const IDLE_LIMIT: Duration = Duration::from_millis(50);
 /// Timeout for opening a connection.
 const OPEN_LIMIT: Duration = Duration::from_secs(4);
+/// The same for the probe of a database that did not answer: short, so that the next one is soon.
+const PROBE_LIMIT: Duration = Duration::from_secs(2);
 /// A failed open that took longer counts as timed out (a limit of the host or of the network); one that took less was refused.
 const TIMED_OUT_AFTER: Duration = Duration::from_secs(1);
 /// Circuit breaker: after a timed-out open, requests fail at once for so long; then one of them probes (half-open).
@@ -137,7 +139,7 @@ pub fn release() {
 /// What a request does to get a connection.
 enum Acquisition {
     Use(Rc<SharedConnection>),
-    Open(Opening),
+    Open { is_probe: bool, _opening: Opening },
     Wait,
     Refuse,
 }
@@ -155,7 +157,7 @@ fn next_acquisition() -> Acquisition {
             return Acquisition::Wait;
         }
         slot.is_opening = true;
-        Acquisition::Open(Opening)
+        Acquisition::Open { is_probe: slot.retry_at.is_some(), _opening: Opening }
     })
 }
 
@@ -164,14 +166,20 @@ fn next_acquisition() -> Acquisition {
 /// # Errors
 /// [`StatementFailure`] when it cannot be opened, or the circuit breaker is open.
 pub async fn acquire(config: &Config) -> Result<ConnectionGuard, StatementFailure> {
+    let deadline = task::now() + OPEN_LIMIT;
     loop {
+        // Those that wait try one after the other when attempts fail quickly.
+        if task::now() > deadline {
+            return Err(StatementFailure::TimedOut);
+        }
         match next_acquisition() {
             Acquisition::Use(shared) => return Ok(ConnectionGuard::of(shared)),
             Acquisition::Refuse => {
                 return Err(StatementFailure::Connect("no connection in time, a moment ago".into()));
             }
-            Acquisition::Open(_opening) => {
-                let opened = open(config.database.expose().clone()).await;
+            Acquisition::Open { is_probe, _opening } => {
+                let limit = if is_probe { PROBE_LIMIT } else { OPEN_LIMIT };
+                let opened = open(config.database.expose().clone(), limit).await;
                 let timed_out = matches!(opened, Err(StatementFailure::TimedOut));
                 SLOT.with_borrow_mut(|slot| {
                     slot.retry_at = timed_out.then(|| task::now() + BREAKER_OPEN);
@@ -197,10 +205,10 @@ impl Drop for Opening {
     }
 }
 
-async fn open(address: String) -> Result<Rc<SharedConnection>, StatementFailure> {
+async fn open(address: String, limit: Duration) -> Result<Rc<SharedConnection>, StatementFailure> {
     let begun = Instant::now();
     let mut opening = Box::pin(connect(address, begun));
-    match timeout(OPEN_LIMIT, opening.as_mut()).await {
+    match timeout(limit, opening.as_mut()).await {
         // A timeout of the host, or a network that drops packets.
         Some(Err(StatementFailure::Connect(_))) if begun.elapsed() >= TIMED_OUT_AFTER => {
             Err(StatementFailure::TimedOut)

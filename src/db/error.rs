@@ -69,6 +69,11 @@ impl StatementFailure {
     }
 }
 
+/// The statement took longer than `statement_timeout`.
+const QUERY_CANCELED: &str = "57014";
+/// The server is a standby, or became one: another connection may lead to the primary.
+const READ_ONLY: &str = "25006";
+
 impl From<SpinError> for StatementFailure {
     fn from(error: SpinError) -> Self {
         match error {
@@ -86,7 +91,7 @@ impl From<SpinError> for StatementFailure {
                 code if code.starts_with("57P")
                     || code.starts_with("08")
                     || code.starts_with("53")
-                    || code == "57014" =>
+                    || matches!(code, QUERY_CANCELED | READ_ONLY) =>
                 {
                     Self::Refused(error.code, error.message)
                 }

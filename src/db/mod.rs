@@ -192,11 +192,3 @@ fn ints(numbers: &[i32]) -> ParameterValue {
 fn json(value: &serde_json::Value) -> ParameterValue {
     ParameterValue::Jsonb(value.to_string().into_bytes())
 }
-
-/// Checks that PostgreSQL answers (`SELECT 1`).
-///
-/// # Errors
-/// [`DbError`] when it does not.
-pub async fn ping(config: &Config) -> Result<(), DbError> {
-    query(config, include_str!("sql/ping.sql"), Vec::new).await.map(drop)
-}

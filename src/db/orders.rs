@@ -206,7 +206,7 @@ struct State {
 
 pub(super) fn order(json: &str) -> Result<Order, DbError> {
     let state: State = serde_json::from_str(json)
-        .map_err(|error| DbError::Broken(Error::new(error).context("the JSON of order_state")))?;
+        .map_err(|error| DbError::Broken(Error::new(error).context("the JSON of render_state")))?;
     let amounts = match (state.subtotal_cents, state.tax_cents, state.total_cents) {
         (Some(subtotal_cents), Some(tax_cents), Some(total_cents)) => {
             Some(Amounts { subtotal_cents, tax_cents, total_cents })

@@ -28,7 +28,7 @@ pub async fn claim_due(config: &Config, limit: i32) -> Result<Vec<Message>, DbEr
 fn message(mut row: Columns) -> Result<Message, DbError> {
     let id = |text: String| {
         text.parse::<Uuid>()
-            .map_err(|error| DbError::Broken(Error::new(error).context("an id of outbox_claim_due")))
+            .map_err(|error| DbError::Broken(Error::new(error).context("an id of claim_due_messages")))
     };
     Ok(Message {
         id: id(row.text()?)?,

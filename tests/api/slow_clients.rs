@@ -115,34 +115,6 @@ async fn a_response_that_is_not_read_is_given_up() {
     app.finish().await;
 }
 
-/// Small ones fill the buffer of the connection when there are many of them.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn pipelined_responses_that_are_not_read_are_given_up() {
-    let app = Spawn::new().environment("SPIN_MAX_INSTANCE_COUNT", "1").start().await;
-    let document = app.place(&order(&[1])).await.created();
-    app.quiesce().await;
-    let request = format!("GET /v1/orders/{} HTTP/1.1\r\nHost: order-service\r\n\r\n", document.id());
-    let mut unread = connect(&app).await;
-    let mut sent = 0;
-    // Until the service takes no more, because it cannot get rid of its responses.
-    while let Ok(written) = tokio::time::timeout(STALLED, unread.write_all(request.as_bytes())).await {
-        written.unwrap();
-        sent += 1;
-        assert!(sent < 100_000, "the buffers take everything");
-    }
-    // The connection ends: the response that could not be written was given up.
-    eventually("the connection is closed", async || {
-        let writing = tokio::time::timeout(STALLED, unread.write_all(request.as_bytes())).await;
-        matches!(writing, Ok(Err(_))).then_some(())
-    })
-    .await;
-    app.get("/health/live").await.json(200);
-    app.finish().await;
-}
-
-/// A write that waits for so long waits for the other side to read.
-const STALLED: Duration = Duration::from_secs(2);
-
 /// Bytes in use on the heap of the only instance; none when it is too busy to answer.
 async fn heap(app: &App) -> Option<f64> {
     let request = "GET /metrics HTTP/1.1\r\nHost: order-service\r\nConnection: close\r\n\r\n";
