@@ -6,7 +6,7 @@ SET LOCAL lock_timeout = '2s';
 -- by a table file that replaces it. `ours` is false for inherited orders. An unknown answer (NULL) passes, as in any constraint.
 --
 -- One function and not ten constraints: PostgreSQL reads and prepares the text of every constraint anew for each statement
--- that writes a row, which took a tenth of what PostgreSQL needs for a placed order.
+-- that writes a row, which made the statements of an order a tenth slower.
 CREATE FUNCTION check_order(
     status TEXT,
     phase TEXT,

@@ -91,6 +91,7 @@ impl From<SpinError> for StatementFailure {
                 code if code.starts_with("57P")
                     || code.starts_with("08")
                     || code.starts_with("53")
+                    || code.starts_with("58")
                     || matches!(code, QUERY_CANCELED | READ_ONLY) =>
                 {
                     Self::Refused(error.code, error.message)

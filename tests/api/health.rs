@@ -98,6 +98,7 @@ async fn a_database_that_cannot_be_written_is_no_health_and_orders_can_be_read()
     };
     set("SET default_transaction_read_only = on").await;
     assert_unhealthy(&app.get("/health").await.json(503), "read-only");
+    app.place(&order(&[2])).await.problem(503, "database_unavailable");
     assert_eq!(app.read(document.id()).await, document);
     app.get(&format!("/v1/orders/{}/events", document.id())).await.json(200);
     set("RESET default_transaction_read_only").await;
