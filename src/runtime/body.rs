@@ -14,8 +14,11 @@ use std::pin::Pin;
 use std::time::Duration;
 use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter};
 
-/// A body of which the other side reads nothing for so long is given up.
+/// Write timeout: a large body is aborted when the other side has read nothing for so long.
 const WRITE_STALL_LIMIT: Duration = Duration::from_secs(30);
+/// A body of at most so many bytes has no write timeout: the host takes it in one piece, whether the other side reads or not. A
+/// timeout would cost a tenth of a read request's CPU time.
+const TAKEN_WHOLE: usize = 64 * 1024;
 
 /// What the constructors of `wasi:http` messages take: a body's stream (none for an empty body) and its trailers.
 type Parts = (Option<StreamReader<u8>>, FutureReader<Result<Option<Trailers>, ErrorCode>>);
@@ -31,12 +34,22 @@ pub fn outgoing(body: Vec<u8>) -> (Parts, BodyWrite) {
         return ((None, trailers), BodyWrite(None));
     }
     let (writer, contents) = wit_stream::new();
+    let is_large = body.len() > TAKEN_WHOLE;
     let write = async move {
-        if write_all(writer, body).await {
-            let _ = unless_stalled(trailers_writer.write(Ok(None))).await;
+        if is_large {
+            if write_all(writer, body).await {
+                let _ = unless_stalled(trailers_writer.write(Ok(None))).await;
+            }
+        } else {
+            write_whole(writer, body).await;
+            let _ = trailers_writer.write(Ok(None)).await;
         }
     };
     ((Some(contents), trailers), BodyWrite(Some(Box::pin(write))))
+}
+
+async fn write_whole(mut writer: StreamWriter<u8>, body: Vec<u8>) {
+    writer.write_all(body).await;
 }
 
 /// Writes a body; `false` when it was aborted. The other side then sees fewer bytes than its `Content-Length`.
