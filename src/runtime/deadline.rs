@@ -26,7 +26,7 @@ struct RegisteredWait(Wait);
 
 impl RegisteredWait {
     fn new(limit: Duration) -> Self {
-        let wait = Wait::new();
+        let wait = Wait::begin();
         WAITS.with_borrow_mut(|waits| waits.push((now() + limit, wait.handle())));
         if !TIMER_RUNS.replace(true) {
             task::spawn(run_timer(TimerRuns));

@@ -103,7 +103,7 @@ pub struct Wait {
 
 impl Wait {
     /// Begins to wait.
-    pub fn new() -> Self {
+    pub fn begin() -> Self {
         Self { request: RequestWakeup::current(), is_woken: Rc::default() }
     }
 
@@ -158,7 +158,7 @@ impl Notify {
 
     /// Waits until [`Self::notify_waiters`] is called.
     pub async fn notified(&self) {
-        let wait = Wait::new();
+        let wait = Wait::begin();
         self.0.borrow_mut().push(wait.handle());
         poll_fn(|context| wait.poll(context)).await;
     }
