@@ -5,7 +5,7 @@
 //! that wait for it, in any request.
 
 use super::task::{self, now};
-use super::wakeup::{Wait, WakeupHandle};
+use super::wakeup::{Wakeup, WakeupHandle};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -22,22 +22,25 @@ thread_local! {
 }
 
 /// A wait in the list of all waits; removed when this is dropped.
-struct RegisteredWait(Wait);
+struct RegisteredWait(Option<Wakeup>);
 
 impl RegisteredWait {
     fn new(limit: Duration) -> Self {
-        let wait = Wait::begin();
-        WAITS.with_borrow_mut(|waits| waits.push((now() + limit, wait.handle())));
+        let wakeup = Wakeup::take();
+        WAITS.with_borrow_mut(|waits| waits.push((now() + limit, wakeup.handle().clone())));
         if !TIMER_RUNS.replace(true) {
             task::spawn(run_timer(TimerRuns));
         }
-        Self(wait)
+        Self(Some(wakeup))
     }
 }
 
 impl Drop for RegisteredWait {
     fn drop(&mut self) {
-        WAITS.with_borrow_mut(|waits| waits.retain(|(_, handle)| !handle.is_of(&self.0)));
+        if let Some(wakeup) = self.0.take() {
+            WAITS.with_borrow_mut(|waits| waits.retain(|(_, wait)| !wait.is_same(wakeup.handle())));
+            wakeup.put_back();
+        }
     }
 }
 
@@ -48,8 +51,8 @@ pub async fn timeout<F: Future + ?Sized>(limit: Duration, mut work: Pin<&mut F>)
         if let Poll::Ready(result) = work.as_mut().poll(context) {
             return Poll::Ready(Some(result));
         }
-        let RegisteredWait(wait) = registered.get_or_insert_with(|| RegisteredWait::new(limit));
-        wait.poll(context).map(|()| None)
+        let RegisteredWait(wakeup) = registered.get_or_insert_with(|| RegisteredWait::new(limit));
+        wakeup.as_mut().map_or(Poll::Pending, |wakeup| wakeup.poll(context).map(|()| None))
     })
     .await
 }

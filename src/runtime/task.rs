@@ -1,9 +1,8 @@
 //! Tasks: what the executor polls as a whole, which is a request or a background task after its response.
 
-use super::wakeup::RequestWakeup;
+use super::wakeup::{Wakeup, exchange_unused};
 use std::cell::Cell;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -23,13 +22,14 @@ const SAMPLE_INTERVAL: u32 = 17;
 /// A future that is a task.
 pub struct Task<F> {
     future: Pin<Box<F>>,
-    wakeup: Rc<RequestWakeup>,
+    /// The wakeup of its waits, while none of them uses it.
+    wakeup: Option<Wakeup>,
 }
 
 impl<F: Future> Task<F> {
-    /// The task of a request.
+    /// Makes a task of a future.
     pub fn new(future: F) -> Self {
-        Self { future: Box::pin(future), wakeup: Rc::default() }
+        Self { future: Box::pin(future), wakeup: None }
     }
 }
 
@@ -46,7 +46,7 @@ pub fn now() -> Instant {
 /// Spawns a background task, which may go on after the response of the current request. The host waits for it before it drops
 /// the instance; a trap or a kill loses it.
 pub fn spawn(future: impl Future<Output = ()> + 'static) {
-    wit_bindgen::spawn(Task { future: Box::pin(future), wakeup: RequestWakeup::current() });
+    wit_bindgen::spawn(Task::new(future));
     SPAWNED.set(true);
 }
 
@@ -74,10 +74,10 @@ impl<F: Future> Future for Task<F> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         NOW.set(None);
         let begun = is_sampled().then(now);
-        // A task may be polled inside another one, so what was there comes back.
-        let outer = RequestWakeup::exchange_current(Some(self.wakeup.clone()));
+        // A task may be polled inside another one: the outer task's wakeup is restored after the poll.
+        let outer = exchange_unused(self.wakeup.take());
         let result = self.future.as_mut().poll(context);
-        RequestWakeup::exchange_current(outer);
+        self.wakeup = exchange_unused(outer);
         if SPAWNED.take() {
             // The executor takes a new task in after this poll, and polls it for the first time when it is woken again.
             context.waker().wake_by_ref();

@@ -1,148 +1,98 @@
 //! Wakeups across requests: how one task wakes another (as a condition variable or a `Notify` does).
 //!
-//! Each request is a task of the component model with an executor of its own, and a waker reaches only its own executor: to wake
-//! a task of another request by its waker traps. (wit-bindgen has `inter-task-wakeup` for that, but in the version that the SDK
-//! pins it cancels a read that is still in a waitable set, at which hosts trap since wasmtime 48.) What one request does to a
-//! stream does reach another. So a request whose tasks wait listens to a stream, and whoever wakes one of them ends it.
+//! Each request is a task of the component model with an executor of its own, and a waker reaches only its own task: waking
+//! another task by its waker traps. (wit-bindgen has `inter-task-wakeup` for that, but in the version that the SDK uses it
+//! cancels a read that is still in a waitable set, at which hosts since wasmtime 48 trap.) An event of a stream does
+//! reach the other task: the waiting task reads a stream, and the waking task closes it.
 
 use spin_sdk::wasip3::wit_stream;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::rc::{Rc, Weak};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 use wit_bindgen::{StreamReader, StreamWriter};
 
 thread_local! {
-    /// That of the request whose task is being polled.
-    static CURRENT: RefCell<Option<Rc<RequestWakeup>>> = const { RefCell::new(None) };
+    /// The unused wakeup of the task that is being polled, kept for its next wait: making one costs host calls.
+    static UNUSED: RefCell<Option<Wakeup>> = const { RefCell::new(None) };
 }
 
-/// How the tasks of one request are woken from outside of it: one stream for all of its waits, made when the first one waits.
-#[derive(Default)]
-pub struct RequestWakeup {
-    listening: RefCell<Option<Listening>>,
-    waiting: Arc<Waiting>,
+/// The waiting side: a task waits until another one wakes it. It is reused for all waits of a task, one after the other, until it
+/// was woken.
+pub struct Wakeup {
+    /// The read of the stream. Before the handle, because fields are dropped in this order: closing a stream that is still being
+    /// read would be an event of the task.
+    listening: Pin<Box<dyn Future<Output = ()>>>,
+    handle: WakeupHandle,
+    waker: Option<Waker>,
 }
 
-/// A stream that is being read. The read was polled once: to poll it is a call of the host.
-struct Listening {
-    /// Before the other end, because fields are dropped in this order: the end of a stream that is still being read would be
-    /// told to the request. To drop it cancels the read, which suspends no fiber, because the other end is ours, too.
-    _read: Pin<Box<dyn Future<Output = ()>>>,
-    /// None when it was dropped to end the stream.
-    writer: Option<StreamWriter<u8>>,
-}
+/// The waking side: wakes the task that waits on the [`Wakeup`].
+#[derive(Clone)]
+pub struct WakeupHandle(Rc<RefCell<Option<StreamWriter<u8>>>>);
 
-/// The wakers of the tasks that wait, all of one request.
-#[derive(Default)]
-struct Waiting(Mutex<Vec<Waker>>);
-
-impl Waiting {
-    fn wakers(&self) -> MutexGuard<'_, Vec<Waker>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Wake for Waiting {
-    /// Called within the request, when its stream has ended.
-    fn wake(self: Arc<Self>) {
-        let wakers = std::mem::take(&mut *self.wakers());
-        wakers.into_iter().for_each(Waker::wake);
-    }
-}
-
-impl RequestWakeup {
-    /// That of the request whose task is being polled.
-    pub fn current() -> Rc<Self> {
-        CURRENT.with_borrow(Clone::clone).unwrap_or_default()
-    }
-
-    /// Makes it the current one; the one that was before.
-    pub fn exchange_current(wakeup: Option<Rc<Self>>) -> Option<Rc<Self>> {
-        CURRENT.replace(wakeup)
-    }
-
-    /// Has the waker called when somebody wakes the request. Only within the request.
-    fn listen(&self, waker: &Waker) {
-        let has_ended = self.listening.borrow().as_ref().is_some_and(|listening| listening.writer.is_none());
-        if has_ended {
-            // The host may not have told the request of the end yet.
-            drop(self.listening.take());
-            self.waiting.clone().wake();
-        }
-        if !self.waiting.wakers().iter().any(|known| known.will_wake(waker)) {
-            self.waiting.wakers().push(waker.clone());
-        }
-        self.listening.borrow_mut().get_or_insert_with(|| {
-            let (writer, reader) = wit_stream::new();
-            let mut read: Pin<Box<dyn Future<Output = ()>>> = Box::pin(read_to_end(reader));
-            let _ = read.as_mut().poll(&mut Context::from_waker(&self.waiting.clone().into()));
-            Listening { _read: read, writer: Some(writer) }
-        });
-    }
-
-    /// Wakes the tasks that wait.
-    fn signal(&self) {
-        let writer = self.listening.borrow_mut().as_mut().and_then(|listening| listening.writer.take());
-        // Nothing is borrowed while the host is called, which is what dropping an end of a stream does.
+impl WakeupHandle {
+    /// Wakes the task, once.
+    pub fn wake(&self) {
+        // Dropping the writer calls the host, so the cell must not be borrowed then.
+        let writer = self.0.take();
         drop(writer);
     }
+
+    /// Whether it has been woken.
+    pub fn is_woken(&self) -> bool {
+        self.0.borrow().is_none()
+    }
+
+    /// Whether both wake the same wait.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
 }
 
-async fn read_to_end(mut reader: StreamReader<u8>) {
+impl Wakeup {
+    /// Takes the unused wakeup of the task that is being polled, or makes one.
+    pub fn take() -> Self {
+        UNUSED.take().unwrap_or_else(|| {
+            let (writer, reader) = wit_stream::new();
+            let handle = WakeupHandle(Rc::new(RefCell::new(Some(writer))));
+            Self { listening: Box::pin(listen(reader)), handle, waker: None }
+        })
+    }
+
+    /// Keeps it for the next wait of the task, unless it was woken. Of two concurrent waits the one that ends later keeps its own.
+    pub fn put_back(self) {
+        if !self.handle.is_woken() {
+            drop(UNUSED.replace(Some(self)));
+        }
+    }
+
+    /// The waking side.
+    pub fn handle(&self) -> &WakeupHandle {
+        &self.handle
+    }
+
+    /// Ready when it has been woken. Polling the stream costs a host call, so that is done once for every waker.
+    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.handle.is_woken() {
+            return Poll::Ready(());
+        }
+        if self.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+            return Poll::Pending;
+        }
+        self.waker = Some(context.waker().clone());
+        self.listening.as_mut().poll(context)
+    }
+}
+
+async fn listen(mut reader: StreamReader<u8>) {
     reader.next().await;
 }
 
-/// A wait of the task that is being polled, until somebody wakes it.
-pub struct Wait {
-    request: Rc<RequestWakeup>,
-    is_woken: Rc<Cell<bool>>,
-}
-
-impl Wait {
-    /// Begins to wait.
-    pub fn begin() -> Self {
-        Self { request: RequestWakeup::current(), is_woken: Rc::default() }
-    }
-
-    /// What it is woken by.
-    pub fn handle(&self) -> WakeupHandle {
-        WakeupHandle { request: Rc::downgrade(&self.request), is_woken: self.is_woken.clone() }
-    }
-
-    /// Ready when it has been woken.
-    pub fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
-        if self.is_woken.get() {
-            return Poll::Ready(());
-        }
-        self.request.listen(context.waker());
-        Poll::Pending
-    }
-}
-
-/// Ends a wait, from whatever request.
-#[derive(Clone)]
-pub struct WakeupHandle {
-    /// Weak: a request's stream is dropped within the request.
-    request: Weak<RequestWakeup>,
-    is_woken: Rc<Cell<bool>>,
-}
-
-impl WakeupHandle {
-    /// Ends the wait.
-    pub fn wake(&self) {
-        self.is_woken.set(true);
-        if let Some(request) = self.request.upgrade() {
-            request.signal();
-        }
-    }
-
-    /// Whether it ends this wait.
-    pub fn is_of(&self, wait: &Wait) -> bool {
-        Rc::ptr_eq(&self.is_woken, &wait.is_woken)
-    }
+/// Replaces the unused wakeup of the task that is being polled, and returns the previous one.
+pub fn exchange_unused(wakeup: Option<Wakeup>) -> Option<Wakeup> {
+    UNUSED.replace(wakeup)
 }
 
 /// Lets tasks of different requests wait for an event (as `tokio::sync::Notify` does).
@@ -158,8 +108,15 @@ impl Notify {
 
     /// Waits until [`Self::notify_waiters`] is called.
     pub async fn notified(&self) {
-        let wait = Wait::begin();
-        self.0.borrow_mut().push(wait.handle());
-        poll_fn(|context| wait.poll(context)).await;
+        let mut wakeup: Option<Wakeup> = None;
+        poll_fn(|context| {
+            let wakeup = wakeup.get_or_insert_with(|| {
+                let wakeup = Wakeup::take();
+                self.0.borrow_mut().push(wakeup.handle().clone());
+                wakeup
+            });
+            wakeup.poll(context)
+        })
+        .await;
     }
 }
