@@ -2,7 +2,8 @@
 
 use super::lenient::{text, whole};
 use super::refusal::is_not_found_of_catalog;
-use super::{Answer, Call, CallFailure, Outcome, send};
+use super::send::send;
+use super::{Answer, Call, CallFailure, Outcome};
 use crate::config::Config;
 use crate::domain::retry;
 use std::cell::RefCell;
@@ -75,4 +76,38 @@ fn shown(answer: &Answer, event_id: i32) -> Result<EventStatus, CallFailure> {
         return Err(answer.does_not_count("another event than asked for"));
     }
     Ok(if status == "ON_SALE" { EventStatus::OnSale } else { EventStatus::NotOnSale })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peers::tests::question;
+
+    #[test]
+    fn an_event_counts_only_as_catalogs_own() {
+        use EventStatus::{NotOnSale, OnSale, Unknown};
+        for (status, body, expected) in [
+            (200, r#"{"id":101,"status":"ON_SALE","venue":7,"type":null}"#, Some(OnSale)),
+            (203, r#"{"id":"101","status":"ON_SALE"}"#, Some(OnSale)),
+            (200, r#"{"id":101.0,"status":"ON_SALE","status":"ON_SALE"}"#, Some(OnSale)),
+            (200, r#"{"id":101,"status":"DRAFT"}"#, Some(NotOnSale)),
+            (404, r#"{"error":"not found"}"#, Some(Unknown)),
+            (200, r#"{"id":102,"status":"ON_SALE"}"#, None),
+            (200, r#"{"id":101,"status":"ON_SALE","status":"CANCELLED"}"#, None),
+            (200, r#"{"id":101,"status":7}"#, None),
+            (200, r#"{"status":"UP"}"#, None),
+            (200, "<html></html>", None),
+            (200, "", None),
+            (302, r#"{"id":101,"status":"ON_SALE"}"#, None),
+            (404, "<html></html>", None),
+            (404, r#"{"statusCode":404,"message":"Cannot GET /v1/events/101","error":"Not Found"}"#, None),
+            (404, r#"{"timestamp":"2026","status":404,"error":"Not Found","path":"/v1/events/101"}"#, None),
+            (410, r#"{"error":"not found"}"#, None),
+            (503, r#"{"error":"not found"}"#, None),
+        ] {
+            let shown = shown(&question(status, body), 101);
+            assert!(shown.as_ref().err().is_none_or(|failure| !failure.may_land), "{status} {body}");
+            assert_eq!(shown.ok(), expected, "{status} {body}");
+        }
+    }
 }

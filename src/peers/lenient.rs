@@ -63,9 +63,9 @@ impl<'a> Object<'a> {
         self.optional(name, read)?.ok_or(Unreadable::Missing(name))
     }
 
-    /// Whether a member is there, in whatever type.
-    pub fn has(&self, name: &str) -> bool {
-        self.values_of(name).next().is_some()
+    /// Whether a member is there, in whatever type, and not null.
+    pub fn is_set(&self, name: &str) -> bool {
+        self.values_of(name).any(|value| value.get() != "null")
     }
 
     /// The members, each with its name and its value.

@@ -16,7 +16,6 @@ mod send;
 use crate::config::BaseUrl;
 use http::StatusCode;
 use lenient::Object;
-use send::send;
 use serde_json::value::RawValue;
 use std::fmt;
 use std::time::Duration;
@@ -133,15 +132,54 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::OrderId;
+    use crate::domain::order::{Hold, Order, Phase, Status};
 
     /// An answer to a call that changes something.
     pub fn answer(status: u16, body: &str) -> Answer {
-        Answer {
-            name: "peer.call",
-            is_change: true,
-            status: StatusCode::from_u16(status).unwrap(),
-            retry_after: None,
-            body: body.to_owned(),
+        let status = StatusCode::from_u16(status).unwrap();
+        Answer { name: "peer.call", is_change: true, status, retry_after: None, body: body.to_owned() }
+    }
+
+    /// An answer to a call that only reads.
+    pub fn question(status: u16, body: &str) -> Answer {
+        Answer { is_change: false, ..answer(status, body) }
+    }
+
+    /// An order of user 101 for event 101.
+    pub fn order(id: OrderId) -> Order {
+        Order {
+            id,
+            version: 1,
+            user_id: 101,
+            event_id: 101,
+            seats: vec![1],
+            status: Status::Pending,
+            phase: Phase::Reserving,
+            hold: Hold::Nothing,
+            failure: None,
+            currency: "INR".into(),
+            amounts: None,
+            payment: None,
+            attempts: 0,
+            lease: 1,
+            expires_in_ms: 60_000,
+            hold_in_ms: 60_000,
+            in_flight_ms: 0,
+            given_up: false,
+            payment_unsure: false,
+            parked: false,
         }
+    }
+
+    #[test]
+    fn a_failure_keeps_what_the_answer_tells_and_not_its_body() {
+        let busy = Answer { retry_after: Some(Duration::from_secs(7)), ..answer(503, "<html>secret</html>") };
+        let failure = busy.not_the_peers();
+        assert!(failure.may_land);
+        assert_eq!(failure.status, Some(StatusCode::SERVICE_UNAVAILABLE));
+        assert_eq!(failure.retry_after, Some(Duration::from_secs(7)));
+        assert!(failure.reason.starts_with("peer.call: status 503") && !failure.reason.contains("secret"));
+        assert!(!question(503, "").not_the_peers().may_land);
     }
 }

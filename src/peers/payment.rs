@@ -8,7 +8,8 @@
 
 use super::lenient::{Object, text, whole};
 use super::refusal::{PaymentError, of_payment};
-use super::{Answer, Call, CallFailure, Outcome, send};
+use super::send::send;
+use super::{Answer, Call, CallFailure, Outcome};
 use crate::config::Config;
 use crate::domain::ids::PaymentId;
 use crate::domain::order::{Order, Payment, PaymentStatus};
@@ -243,3 +244,7 @@ fn refunded(answer: &Answer, id: PaymentId) -> Result<Refund, CallFailure> {
         _ => Err(answer.not_the_peers()),
     }
 }
+
+#[cfg(test)]
+#[path = "payment_tests.rs"]
+mod tests;

@@ -9,10 +9,9 @@ use super::lenient::{elements, raw, text, whole};
 pub fn of_seating(answer: &Answer) -> Option<String> {
     let object = answer.object().ok()?;
     let message = object.needed("message", text).ok().filter(|message| !message.trim().is_empty())?;
-    let is_default = object.has("path") && object.has("error");
+    let is_default = object.is_set("path") && object.is_set("error");
     let status = object.needed("status", whole).ok()?;
-    let is_own =
-        status == i64::from(answer.status.as_u16()) && object.needed("timestamp", raw).is_ok() && !is_default;
+    let is_own = status == i64::from(answer.status.as_u16()) && object.is_set("timestamp") && !is_default;
     is_own.then_some(message)
 }
 
@@ -50,15 +49,20 @@ pub fn of_payment(answer: &Answer) -> Option<PaymentError> {
         return None;
     }
     if let Ok(message) = object.needed("message", text) {
-        let method = if answer.is_change { "POST" } else { "GET" };
-        let is_wrong_path = message.starts_with(&format!("Cannot {method} "));
-        return (!message.trim().is_empty() && !is_wrong_path).then_some(PaymentError::Message);
+        return (!message.trim().is_empty() && !is_wrong_path(&message)).then_some(PaymentError::Message);
     }
     let messages = elements(object.needed("message", raw).ok()?)?;
     let is_validation = answer.status.as_u16() == 400
         && !messages.is_empty()
         && messages.iter().all(|message| text(message).is_some());
     is_validation.then_some(PaymentError::Validation)
+}
+
+/// Whether it is what Nest says for a path that it does not have: `Cannot GET /v1/payments/1`.
+fn is_wrong_path(message: &str) -> bool {
+    let request = message.strip_prefix("Cannot ").and_then(|request| request.split_once(' '));
+    request
+        .is_some_and(|(method, path)| method.bytes().all(|b| b.is_ascii_uppercase()) && path.starts_with('/'))
 }
 
 #[cfg(test)]
@@ -147,6 +151,8 @@ mod tests {
             (400, r#"{"message":[{"property":"amount_cents"}],"statusCode":400}"#, None),
             (404, r#"{"statusCode":400,"message":"Payment not found"}"#, None),
             (404, r#"{"message":"Payment not found"}"#, None),
+            (400, r#"{"statusCode":400,"message":"Cannot refund /v1"}"#, Some(Message)),
+            (404, r#"{"statusCode":404,"message":"Cannot DELETE /v1/refund"}"#, None),
             (404, r#"{"statusCode":404,"message":""}"#, None),
             (404, r#"{"error":"payment not found"}"#, None),
         ] {

@@ -13,7 +13,8 @@
 
 use super::lenient::{self, Object, Unreadable, elements, number_text, raw, text, whole};
 use super::refusal::{is_validation_of_seating, of_seating};
-use super::{Answer, Call, CallFailure, Outcome, send};
+use super::send::send;
+use super::{Answer, Call, CallFailure, Outcome};
 use crate::config::Config;
 use crate::domain::ids::OrderId;
 use crate::domain::money::{MAX_CENTS, PriceError, cents_from_major};
@@ -113,7 +114,7 @@ fn name(value: &RawValue) -> Option<String> {
 /// A seat's price in cents. `price_cents` wins over `price`, which is in major units.
 fn price(object: &Object<'_>) -> Result<i64, PriceError> {
     let unusable = |_: Unreadable| PriceError::Unusable;
-    if object.optional("price_cents", raw).map_err(unusable)?.is_some() {
+    if object.is_set("price_cents") {
         let cents = object.needed("price_cents", whole).map_err(unusable)?;
         return if (0..=MAX_CENTS).contains(&cents) { Ok(cents) } else { Err(PriceError::OutOfRange) };
     }
@@ -265,7 +266,7 @@ fn listed(answer: &Answer) -> Result<Vec<i32>, CallFailure> {
         return Err(answer.not_the_peers());
     }
     let id = |seat: &RawValue| {
-        let seat = lenient::object(seat).filter(|seat| seat.has("status"))?;
+        let seat = lenient::object(seat).filter(|seat| seat.is_set("status"))?;
         seat.needed("id", whole).ok()
     };
     let ids: Option<Vec<i64>> = answer.list()?.into_iter().map(id).collect();
@@ -279,3 +280,7 @@ pub async fn release(config: &Config, seats: &[i32]) -> Outcome<()> {
     let call = call(config, "seating.release", "/v1/seats/release".into(), Some(json!(seats).to_string()));
     send(call).await.and_then(|answer| done(&answer)).into()
 }
+
+#[cfg(test)]
+#[path = "seating_tests.rs"]
+mod tests;
