@@ -1,70 +1,26 @@
-//! Performs an order's next action at a peer, and translates its outcome to an event of the saga.
+//! What is done at Seating: reserve, allocate, release.
 
-use super::Context;
-use crate::domain::order::{Failure, FailureCode, Hold, Order, Payment, PaymentStatus, Status};
-use crate::domain::retry;
-use crate::domain::saga::{Action, Event};
-use crate::peers::payment::Charge;
+use super::outcome::{ActionOutcome, no_answer, unanswered};
+use crate::commands::Context;
+use crate::domain::order::{Failure, FailureCode, Hold, Order, Status};
+use crate::domain::saga::Event;
+use crate::peers::Outcome;
 use crate::peers::seating::{self, Owner, Priced, Reserve, Seat};
-use crate::peers::{CallFailure, Outcome, payment};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeSet;
-
-/// The outcome of an action.
-pub struct ActionOutcome {
-    /// The event for the saga.
-    pub event: Event,
-    /// Details for the journal and the log: reasons, no personal data.
-    pub detail: Value,
-}
-
-impl From<Event> for ActionOutcome {
-    fn from(event: Event) -> Self {
-        Self { event, detail: json!({}) }
-    }
-}
-
-/// No answer, and no request is in flight.
-fn no_answer(reason: impl Into<String>) -> ActionOutcome {
-    unanswered(CallFailure::from(reason.into()))
-}
-
-/// No answer to a request that changes something at Seating, which may be in flight.
-fn unanswered(failure: CallFailure) -> ActionOutcome {
-    let CallFailure { reason, may_land } = failure;
-    ActionOutcome { event: Event::NoAnswer { may_land }, detail: json!({ "reason": reason }) }
-}
-
-/// Performs `action` for `order`. A peer that gives no answer is one of the outcomes, not an error.
-pub async fn perform(context: &Context, action: Action, order: &Order) -> ActionOutcome {
-    match action {
-        Action::Reserve => match reserve(context, order).await {
-            Ok(performed) => performed,
-            Err(Refused(names)) => look_at_refusal(context, order, names).await,
-        },
-        Action::LookThenReserve => look_then_reserve(context, order).await,
-        Action::Charge => charge(context, order).await,
-        Action::AskPayment | Action::Refund | Action::AskThenRefund => match (action, order.payment) {
-            (_, None) => no_answer("no payment is known"),
-            (Action::Refund, Some(payment)) => refund(context, order, payment).await,
-            (Action::AskThenRefund, Some(payment)) => ask_then_refund(context, order, payment).await,
-            (_, Some(payment)) => ask_payment(context, order, payment).await,
-        },
-        Action::Allocate => allocate(context, order).await,
-        Action::AskThenAllocate => match ask_allocation(context, order).await {
-            Allocation::Ours => Event::Allocated.into(),
-            Allocation::NotOurs => allocate(context, order).await,
-            Allocation::Unknown(reason) => no_answer(reason),
-        },
-        Action::Release => release(context, order, &order.seats).await,
-        Action::LookThenRelease => look_then_release(context, order).await,
-    }
-}
 
 /// Seating refused a reserve because a seat is taken; the seats' names if it gave them.
 struct Refused(Option<String>);
 
-async fn reserve(context: &Context, order: &Order) -> Result<ActionOutcome, Refused> {
+/// Reserves the seats, the first time.
+pub async fn reserve(context: &Context, order: &Order) -> ActionOutcome {
+    match send_reserve(context, order).await {
+        Ok(performed) => performed,
+        Err(Refused(names)) => look_at_refusal(context, order, names).await,
+    }
+}
+
+async fn send_reserve(context: &Context, order: &Order) -> Result<ActionOutcome, Refused> {
     match seating::reserve(&context.config, order).await {
         Outcome::Answered(Reserve::Held(priced)) => Ok(reserved(priced)),
         Outcome::Answered(Reserve::NotFound) => Ok(seat_not_found()),
@@ -118,7 +74,7 @@ async fn look_at_refusal(context: &Context, order: &Order, names: Option<String>
 }
 
 /// A retry: a reserve may have taken effect. Seating cannot be asked for reservations by order, so the seats are read.
-async fn look_then_reserve(context: &Context, order: &Order) -> ActionOutcome {
+pub async fn look_then_reserve(context: &Context, order: &Order) -> ActionOutcome {
     match seat_ownership(context, order).await {
         Err(performed) | Ok(SeatOwnership::HeldForUs(performed)) => performed,
         Ok(SeatOwnership::Taken) => seats_taken(None),
@@ -127,7 +83,7 @@ async fn look_then_reserve(context: &Context, order: &Order) -> ActionOutcome {
         Ok(SeatOwnership::Free) if order.expired() => {
             no_answer("the seats are free, and the time to pay is over")
         }
-        Ok(SeatOwnership::Free) => reserve(context, order)
+        Ok(SeatOwnership::Free) => send_reserve(context, order)
             .await
             .unwrap_or_else(|Refused(_)| no_answer("a repeated reserve was refused; the hold may be ours")),
         // Reserve takes all seats in one step, so a reserve is being executed, or this is the rest of an older hold.
@@ -156,26 +112,8 @@ fn seats_taken(names: Option<String>) -> ActionOutcome {
     Event::ReserveRefused(Failure::new(FailureCode::SeatsUnavailable, detail)).into()
 }
 
-async fn charge(context: &Context, order: &Order) -> ActionOutcome {
-    match payment::charge(&context.config, order).await {
-        Outcome::Answered(Charge::Payment(payment)) => Event::PaymentIs(payment).into(),
-        Outcome::Answered(Charge::Refused) => Event::ChargeRefused.into(),
-        Outcome::NoAnswer(failure) => no_answer(failure.reason),
-    }
-}
-
-async fn ask_payment(context: &Context, order: &Order, known: Payment) -> ActionOutcome {
-    match payment::ask(&context.config, known.id, retry::PAYMENT_DEADLINE_MS).await {
-        Outcome::Answered(Some(record)) => match record.matching(order) {
-            Some(payment) => Event::PaymentIs(payment).into(),
-            None => no_answer("Payment shows the payment for another order, amount or currency"),
-        },
-        Outcome::Answered(None) => no_answer("Payment does not know the payment"),
-        Outcome::NoAnswer(failure) => no_answer(failure.reason),
-    }
-}
-
-async fn allocate(context: &Context, order: &Order) -> ActionOutcome {
+/// Allocates the seats to the order.
+pub async fn allocate(context: &Context, order: &Order) -> ActionOutcome {
     match seating::allocate(&context.config, order).await {
         Outcome::Answered(true) => Event::Allocated.into(),
         // A repeated allocation is refused like one of lost seats: only Seating's list for the order tells them apart.
@@ -185,6 +123,15 @@ async fn allocate(context: &Context, order: &Order) -> ActionOutcome {
             Allocation::Unknown(reason) => no_answer(reason),
         },
         Outcome::NoAnswer(failure) => unanswered(failure),
+    }
+}
+
+/// A retry: the allocation may have taken effect.
+pub async fn ask_then_allocate(context: &Context, order: &Order) -> ActionOutcome {
+    match ask_allocation(context, order).await {
+        Allocation::Ours => Event::Allocated.into(),
+        Allocation::NotOurs => allocate(context, order).await,
+        Allocation::Unknown(reason) => no_answer(reason),
     }
 }
 
@@ -202,39 +149,13 @@ async fn ask_allocation(context: &Context, order: &Order) -> Allocation {
     }
 }
 
-async fn refund(context: &Context, order: &Order, payment: Payment) -> ActionOutcome {
-    match payment::refund(&context.config, payment.id).await {
-        Outcome::Answered(true) => {
-            Event::PaymentIs(Payment { status: PaymentStatus::Refunded, ..payment }).into()
-        }
-        // Payment refuses also what is refunded already, so it is asked for the payment's status.
-        Outcome::Answered(false) => match ask_payment(context, order, payment).await {
-            ActionOutcome {
-                event:
-                    Event::PaymentIs(Payment { status: PaymentStatus::Success | PaymentStatus::Pending, .. }),
-                ..
-            } => no_answer("Payment refuses the refund, and the money is still taken"),
-            other => other,
-        },
-        Outcome::NoAnswer(failure) => no_answer(failure.reason),
-    }
-}
-
-async fn ask_then_refund(context: &Context, order: &Order, payment: Payment) -> ActionOutcome {
-    match ask_payment(context, order, payment).await {
-        ActionOutcome { event: Event::PaymentIs(Payment { status: PaymentStatus::Success, .. }), .. } => {
-            refund(context, order, payment).await
-        }
-        other => other,
-    }
-}
-
 /// The order's seats are free; settled when no request was in flight as the order was read.
 fn released(order: &Order) -> Event {
     Event::Released { settled: !order.in_flight() }
 }
 
-async fn release(context: &Context, order: &Order, seats: &[i32]) -> ActionOutcome {
+/// Releases `seats`, which are surely the order's.
+pub async fn release(context: &Context, order: &Order, seats: &[i32]) -> ActionOutcome {
     match seating::release(&context.config, seats).await {
         Outcome::Answered(()) => ActionOutcome { event: released(order), detail: json!({ "seats": seats }) },
         Outcome::NoAnswer(failure) => unanswered(failure),
@@ -243,7 +164,7 @@ async fn release(context: &Context, order: &Order, seats: &[i32]) -> ActionOutco
 
 /// Releases what is surely the order's: seats that Seating lists for the order and, within the hold window, seats that it has
 /// reserved for the order's user.
-async fn look_then_release(context: &Context, order: &Order) -> ActionOutcome {
+pub async fn look_then_release(context: &Context, order: &Order) -> ActionOutcome {
     let mut ours = Vec::new();
     if order.hold == Hold::Allocated {
         match seating::allocated_to(&context.config, order.id).await {

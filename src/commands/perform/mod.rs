@@ -1,0 +1,30 @@
+//! Performs an order's next action at a peer, and translates its outcome to an event of the saga.
+
+mod money;
+mod outcome;
+mod seats;
+
+use super::Context;
+use crate::domain::order::Order;
+use crate::domain::saga::Action;
+pub use outcome::ActionOutcome;
+use outcome::no_answer;
+
+/// Performs `action` for `order`. A peer that gives no answer is one of the outcomes, not an error.
+pub async fn perform(context: &Context, action: Action, order: &Order) -> ActionOutcome {
+    match action {
+        Action::Reserve => seats::reserve(context, order).await,
+        Action::LookThenReserve => seats::look_then_reserve(context, order).await,
+        Action::Charge => money::charge(context, order).await,
+        Action::AskPayment | Action::Refund | Action::AskThenRefund => match (action, order.payment) {
+            (_, None) => no_answer("no payment is known"),
+            (Action::Refund, Some(payment)) => money::refund(context, order, payment).await,
+            (Action::AskThenRefund, Some(payment)) => money::ask_then_refund(context, order, payment).await,
+            (_, Some(payment)) => money::ask_payment(context, order, payment).await,
+        },
+        Action::Allocate => seats::allocate(context, order).await,
+        Action::AskThenAllocate => seats::ask_then_allocate(context, order).await,
+        Action::Release => seats::release(context, order, &order.seats).await,
+        Action::LookThenRelease => seats::look_then_release(context, order).await,
+    }
+}
