@@ -15,14 +15,16 @@ pub async fn deliver_all(context: &Context) {
 }
 
 /// Delivers one message. After a failure it stays in the outbox and is due again after an exponential back-off or `Retry-After`,
-/// whichever is longer (`Retry-After` counts up to an hour); after the last attempt it is a dead letter. Failures are logged.
+/// whichever is longer (`Retry-After` counts up to an hour); after the last attempt, or when Notification refuses the message
+/// itself, it is a dead letter. Failures are logged.
 pub async fn deliver(context: &Context, message: &Message) {
     let log = context.log.order(message.order_id);
     let stored = match notification::notify(&context.config, message).await {
         Ok(()) => outbox::delete_delivered(&context.config, message.id).await,
         Err(not_delivered) => {
             let attempts = message.attempts.max(1);
-            let delay = (attempts < retry::MESSAGE_MAX_ATTEMPTS).then(|| {
+            let is_tried_again = attempts < retry::MESSAGE_MAX_ATTEMPTS && !not_delivered.is_final;
+            let delay = is_tried_again.then(|| {
                 let backoff = retry::backoff_ms(attempts, retry::MESSAGE_BACKOFF_CAP_MS, random::<1>()[0]);
                 backoff.max(not_delivered.retry_after_seconds.unwrap_or(0).min(3_600) * 1_000)
             });

@@ -4,6 +4,8 @@ use super::{Call, send};
 use crate::config::Config;
 use crate::domain::message::Message;
 use crate::domain::retry;
+use http::StatusCode;
+use serde::Deserialize;
 
 /// Why a message was not delivered.
 pub struct NotDelivered {
@@ -11,6 +13,8 @@ pub struct NotDelivered {
     pub reason: String,
     /// `Retry-After`, in seconds.
     pub retry_after_seconds: Option<u64>,
+    /// Notification itself refuses the message, and will refuse it again.
+    pub is_final: bool,
 }
 
 /// Delivers a message. Its id is the `Idempotency-Key`, the same at every attempt.
@@ -31,7 +35,42 @@ pub async fn notify(config: &Config, message: &Message) -> Result<(), NotDeliver
         Ok(answer) => Err(NotDelivered {
             reason: format!("notification.notify: status {}", answer.status.as_u16()),
             retry_after_seconds: answer.retry_after_seconds,
+            is_final: refuses_message(answer.status, &answer.body),
         }),
-        Err(failure) => Err(NotDelivered { reason: failure.reason, retry_after_seconds: None }),
+        Err(failure) => {
+            Err(NotDelivered { reason: failure.reason, retry_after_seconds: None, is_final: false })
+        }
+    }
+}
+
+/// Whether an answer is about the message itself: 400, 413 or 422 with a JSON document. A gateway's page is not, nor is any other
+/// client error, such as 401, 404 or 429: those end when somebody mends Notification's address, key or limits.
+fn refuses_message(status: StatusCode, body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Document {}
+    matches!(
+        status,
+        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY
+    ) && serde_json::from_slice::<Document>(body).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_notifications_own_refusal_of_a_message_is_final() {
+        let check =
+            |status: u16, body: &str| refuses_message(StatusCode::from_u16(status).unwrap(), body.as_bytes());
+        for status in [400, 413, 422] {
+            assert!(check(status, r#"{"message":["seats must not be empty"]}"#), "{status}");
+            assert!(check(status, "[]") && check(status, "{}"), "{status}");
+            for body in ["", "<html>Bad Request</html>", "Bad Request", "400", "{\"message\":"] {
+                assert!(!check(status, body), "{status} {body}");
+            }
+        }
+        for status in [401, 403, 404, 408, 409, 429, 500, 503] {
+            assert!(!check(status, "{}"), "{status}");
+        }
     }
 }

@@ -113,7 +113,7 @@ impl Log {
 }
 
 /// RFC 3339 in UTC with milliseconds.
-fn rfc3339(time: SystemTime) -> String {
+pub fn rfc3339(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let time = DateTime::from_timestamp(since.as_secs() as i64, since.subsec_nanos()).unwrap_or_default();
     time.to_rfc3339_opts(SecondsFormat::Millis, true)

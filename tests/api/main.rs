@@ -55,6 +55,7 @@ mod host;
 mod inherited;
 mod inherited_undo;
 mod logs;
+mod message_order;
 mod metrics;
 mod migrations;
 mod outbox;
