@@ -59,5 +59,6 @@ mod message_order;
 mod metrics;
 mod migrations;
 mod outbox;
+mod refusals;
 mod routes;
 mod sweep;
