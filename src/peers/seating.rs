@@ -7,7 +7,7 @@ use super::lenient::{Int, NumberText};
 use super::{Answer, Call, CallFailure, Outcome, send};
 use crate::config::{BaseUrl, Config};
 use crate::domain::ids::OrderId;
-use crate::domain::money::{MAX_CENTS, PriceError, cents_from_major};
+use crate::domain::money::{MAX_CENTS, PriceError, cents_from_major, decimals};
 use crate::domain::order::Order;
 use crate::domain::retry;
 use crate::domain::seats::Item;
@@ -82,11 +82,12 @@ impl Seat {
         Some(name.chars().filter(|c| !c.is_control()).take(64).collect())
     }
 
-    fn price(&self) -> Result<i64, PriceError> {
+    /// Its price in cents of a currency.
+    fn price(&self, currency: &str) -> Result<i64, PriceError> {
         match (self.price_cents, &self.price) {
             (Some(Int(cents)), _) if (0..=MAX_CENTS).contains(&cents) => Ok(cents),
             (Some(_), _) => Err(PriceError::OutOfRange),
-            (None, Some(text)) => cents_from_major(&text.0),
+            (None, Some(text)) => cents_from_major(&text.0, decimals(currency).ok_or(PriceError::Unusable)?),
             (None, None) => Err(PriceError::Unusable),
         }
     }
@@ -103,7 +104,7 @@ pub fn priced(seats: &[Seat], order: &Order) -> Result<Priced, String> {
         let (Some(seat), None) = (matching.next(), matching.next()) else {
             return Err(format!("seat {id} is not there once"));
         };
-        match seat.price() {
+        match seat.price(&order.currency) {
             Ok(price_cents) => items.push(Item { seat_id: *id, seat_code: seat.name(), price_cents }),
             Err(PriceError::OutOfRange) => return Ok(Priced::OutOfRange),
             Err(PriceError::Unusable) => return Err(format!("seat {id} has no usable price")),
