@@ -18,11 +18,10 @@ async fn the_list_of_wrong_members_is_capped_and_the_rest_is_counted() {
         ("/internal/redrive".to_owned(), json!({ "orders": vec![1; 100] }), 100),
         ("/internal/redrive".to_owned(), json!(unknown), 5_000),
     ] {
-        let sent = body.to_string().len();
         let answer = app.operator(Method::POST, &path).json(&body).send().await;
         let problem = answer.problem(422, "validation_failed");
         let listed = pointers(&problem).len();
-        assert!(listed < count && answer.body.len() < sent.min(16 * 1024), "{path}: {}", answer.body.len());
+        assert!(listed < count && answer.body.len() < 16 * 1024, "{path}: {}", answer.body.len());
         let detail = problem["detail"].as_str().expect("a detail");
         assert!(detail.contains(&(count - listed).to_string()), "{path}: {detail}");
         for pointer in pointers(&problem) {
