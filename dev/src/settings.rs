@@ -9,6 +9,8 @@ use order_dev::repo_root;
 
 /// What `cargo dev up` charges as tax when nothing else is said, so that the walk in the README shows one.
 const TAX_PERCENT: &str = "5";
+/// Bearer token of `/internal/…` when nothing else is said: without one most of it would be switched off.
+const INTERNAL_TOKEN: &str = "dev";
 const PEER_URLS: [&str; 4] = ["catalog_url", "seating_url", "payment_url", "notification_url"];
 
 /// The variables of `spin.toml` that the environment sets, by their names there.
@@ -88,12 +90,13 @@ impl Settings {
             variables.remove("peers_https");
         }
         variables.extend(self.given.clone());
+        variables.entry("internal_token".to_owned()).or_insert_with(|| INTERNAL_TOKEN.to_owned());
         variables.into_iter().collect()
     }
 
     /// What is asked of callers of `/internal/…`, as an option of curl.
     pub fn curl_authorization(&self) -> String {
-        match self.get("internal_token", "") {
+        match self.get("internal_token", INTERNAL_TOKEN).trim() {
             "" => String::new(),
             token => format!(" -H 'Authorization: Bearer {token}'"),
         }
@@ -130,7 +133,8 @@ mod tests {
         let database = settings.database();
         assert_eq!((database.host.as_str(), database.port, database.name.as_str()), ("db", 6543, "order_db"));
         let variables: BTreeMap<_, _> = settings.spin_variables(&database, None).into_iter().collect();
-        assert_eq!(variables["tax_percent"], "5");
+        assert_eq!((variables["tax_percent"].as_str(), variables["internal_token"].as_str()), ("5", "dev"));
+        assert_eq!(settings.curl_authorization(), " -H 'Authorization: Bearer dev'");
         assert!(!variables.contains_key("database_sslmode"));
     }
 

@@ -1,15 +1,18 @@
--- Deletes an outbox message that was delivered.
+-- Deletes an outbox message that was delivered; the next one of its order is due at once.
 --
 -- Returns nothing; a message that is not there is no error.
--- Locks: the message, then a row of order_counts.
+-- Locks: the message, the next one of its order, then a row of order_counts.
 -- Commit: may be asynchronous, and is. Losing it means one more delivery, which the message's id (its idempotency key) makes
 -- harmless.
 CREATE OR REPLACE FUNCTION delete_message(p_id UUID) RETURNS VOID LANGUAGE plpgsql AS
 $$
+DECLARE
+    of_order UUID;
 BEGIN
     PERFORM set_config('synchronous_commit', 'off', true);
-    DELETE FROM outbox WHERE id = p_id AND dead_at IS NULL;
+    DELETE FROM outbox WHERE id = p_id AND dead_at IS NULL RETURNING order_id INTO of_order;
     IF FOUND THEN
+        PERFORM make_next_message_due(of_order);
         UPDATE order_counts SET outbox = outbox - 1 WHERE shard = pg_backend_pid() % 64;
     END IF;
 END

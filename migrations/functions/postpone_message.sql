@@ -1,8 +1,8 @@
 -- Postpones an outbox message that was not delivered: it is due again after p_delay_ms; when that is NULL it becomes a dead
--- letter, which is written to its order's journal.
+-- letter, which is written to its order's journal, and the next one of its order is due at once.
 --
 -- Returns nothing; a message that is not there is no error.
--- Locks: the message; for a dead letter then its order, then a row of order_counts.
+-- Locks: the message; for a dead letter then its order, the next message of the order, then a row of order_counts.
 -- Commit: durable. A dead letter must not be lost.
 CREATE OR REPLACE FUNCTION postpone_message(p_id UUID, p_error TEXT, p_delay_ms INT) RETURNS VOID LANGUAGE plpgsql AS
 $$
@@ -22,6 +22,7 @@ BEGIN
         INSERT INTO order_events (order_id, seq, type, actor, data)
         VALUES (m.order_id, seq, 'message_dead', 'sweep',
                 jsonb_build_object('message_id', m.id, 'kind', m.kind, 'attempts', m.attempts, 'reason', p_error));
+        PERFORM make_next_message_due(m.order_id);
         UPDATE order_counts SET outbox = outbox - 1, dead_letters = dead_letters + 1 WHERE shard = pg_backend_pid() % 64;
     END IF;
 END

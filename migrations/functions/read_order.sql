@@ -1,14 +1,17 @@
 -- Reads an order for an answer to a client.
 --
 -- Returns {tag, document}; NULL when there is no such order. The tag is part of the ETag, and differs whenever the document does.
--- It has the time of the change beside the version, because a version that was not on disk may come again after a crash.
+-- It has the time of the change beside the version, because a version that was not on disk may come again after a crash. And it
+-- has the number of the document's format, because an order that has not changed is rendered otherwise by another render_document:
+-- a test holds the number to the text of that function.
 -- Locks nothing. Commit: none is needed, it writes nothing.
 CREATE OR REPLACE FUNCTION read_order(p_id UUID) RETURNS TEXT[] LANGUAGE plpgsql STABLE AS
 $$
 DECLARE
+    format CONSTANT INT := 1;
     o orders;
 BEGIN
     SELECT * INTO o FROM orders WHERE id = p_id;
-    RETURN CASE WHEN FOUND THEN ARRAY[o.version || '.' || (extract(epoch FROM o.updated_at) * 1000000)::bigint, render_document(o)] END;
+    RETURN CASE WHEN FOUND THEN ARRAY[format || '.' || o.version || '.' || (extract(epoch FROM o.updated_at) * 1000000)::bigint, render_document(o)] END;
 END
 $$;

@@ -146,8 +146,8 @@ BEGIN
             PERFORM follow_refund(o, p_was_phase, p_more->>'refund_was', p_event, at);
         END IF;
         IF p_more ? 'message' THEN
-            INSERT INTO outbox (id, order_id, kind, payload, due_at)
-            VALUES ((p_more->'message'->>'id')::uuid, p_id, p_more->'message'->>'kind', p_more->'message'->>'payload',
+            INSERT INTO outbox (id, order_id, seq, kind, payload, due_at)
+            VALUES ((p_more->'message'->>'id')::uuid, p_id, o.version, p_more->'message'->>'kind', p_more->'message'->>'payload',
                     at + (p_more->'message'->>'lease_ms')::int * interval '1 millisecond');
         END IF;
     END IF;

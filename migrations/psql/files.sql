@@ -1,3 +1,3 @@
 -- Generated: see steps.sql.
-\set files '0001_orders 0002_inherited_orders 0003_order_rules'
-\set checksum 3146e7e9b9080d0d8621a201beeb00b86a4494a0a6386a151d5f0007935f2818
+\set files '0001_orders 0002_inherited_orders 0003_order_rules 0007_message_order'
+\set checksum 7e2200b2cf27a599916dad9fa67dabacbd19918a5bf03ccba4dcc9c90b335a35

@@ -7,6 +7,8 @@
 \ir table.sql
 \set step 0003_order_rules
 \ir table.sql
+\set step 0007_message_order
+\ir table.sql
 
 \set step functions
 BEGIN;
@@ -27,6 +29,7 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/format_time.sql
 \ir ../functions/list_stuck.sql
 \ir ../functions/load_order.sql
+\ir ../functions/make_next_message_due.sql
 \ir ../functions/place_order.sql
 \ir ../functions/postpone_message.sql
 \ir ../functions/read_journal.sql

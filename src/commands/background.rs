@@ -72,6 +72,7 @@ impl Drop for ScheduledFlush {
 }
 
 async fn flush(context: &Context) {
+    context.log.refusals_left_out();
     if !counters::has_unflushed() {
         return;
     }

@@ -15,24 +15,26 @@ pub async fn deliver_all(context: &Context) {
 }
 
 /// Delivers one message. After a failure it stays in the outbox and is due again after an exponential back-off or `Retry-After`,
-/// whichever is longer (`Retry-After` counts up to ten minutes); after the last attempt it is a dead letter. Failures are logged.
+/// whichever is longer (`Retry-After` counts up to ten minutes); after the last attempt, or when Notification refuses the message
+/// itself, it is a dead letter. Failures are logged.
 pub async fn deliver(context: &Context, message: &Message) {
     let log = context.log.order(message.order_id);
     let stored = match notification::notify(&context.config, message).await {
         Ok(()) => outbox::delete_delivered(&context.config, message.id).await,
         Err(not_delivered) => {
             let attempts = message.attempts.max(1);
-            let delay = (attempts < retry::MESSAGE_MAX_ATTEMPTS).then(|| {
+            let is_tried_again = attempts < retry::MESSAGE_MAX_ATTEMPTS && !not_delivered.is_final;
+            let delay = is_tried_again.then(|| {
                 let backoff = retry::backoff_ms(attempts, retry::MESSAGE_BACKOFF_CAP_MS, random::<1>()[0]);
-                let retry_after = not_delivered.retry_after.unwrap_or_default();
+                let retry_after = not_delivered.failure.retry_after.unwrap_or_default();
                 backoff.max(u64::try_from(retry_after.as_millis()).unwrap_or_default())
             });
-            let fields = json!({ "message_id": message.id, "kind": message.kind, "attempts": attempts, "cause": not_delivered.reason, "delay_ms": delay });
+            let fields = json!({ "message_id": message.id, "kind": message.kind, "attempts": attempts, "cause": not_delivered.failure.reason, "delay_ms": delay });
             match delay {
                 Some(_) => log.warn("a message was not taken", fields),
                 None => log.error("a message is a dead letter", fields),
             }
-            outbox::postpone(&context.config, message.id, &not_delivered.reason, delay).await
+            outbox::postpone(&context.config, message.id, &not_delivered.failure.reason, delay).await
         }
     };
     if let Err(error) = stored {

@@ -8,13 +8,14 @@ use crate::db::DbError;
 use crate::db::orders::Document;
 use crate::db::transition::{self, Generated, JournalEntry, StoreOutcome};
 use crate::domain::message::Message;
-use crate::domain::order::{MessageKind, Order, Phase};
+use crate::domain::order::{MessageKind, Order, Phase, Status};
 use crate::domain::saga::{self, Due, Event, Rejected, Tickets, Transition};
 use crate::domain::ticket::ticket_code;
 use crate::runtime::random::random;
-use crate::telemetry::log::{Level, Log};
+use crate::telemetry::log::{Level, Log, rfc3339};
 use anyhow::anyhow;
 use serde_json::{Value, json};
+use std::time::SystemTime;
 use uuid::Uuid;
 
 /// The journal's type for the missing answer at which the order is parked.
@@ -64,7 +65,7 @@ async fn apply_under_lease(
                 return Ok(TransitionOutcome { order, document, has_lease: false, rejected: Some(rejected) });
             }
         };
-        let generated = Generated { lease, ..generate(&transition) };
+        let generated = Generated { lease, ..generate(&order, &transition) };
         let parks = transition.order.parked && !order.parked;
         let name = if parks { PARKED } else { event.name() };
         let entry = JournalEntry { event: name, actor: context.actor, data: &detail };
@@ -80,7 +81,8 @@ async fn apply_under_lease(
                         json!({ "phase": after.phase, "attempts": after.attempts, "detail": detail });
                     context.log.order(after.id).error("an order needs a person", fields);
                 }
-                context.messages.borrow_mut().extend(generated.message);
+                // A later message may have to wait for an earlier one, which only the sweep's claim tells.
+                context.messages.borrow_mut().extend(generated.message.filter(|message| message.is_first));
                 return Ok(TransitionOutcome { order: *after, document, has_lease, rejected: None });
             }
             StoreOutcome::Conflict(now, fresh) if lease.is_some_and(|lease| lease != now.lease) => {
@@ -128,25 +130,28 @@ pub async fn drive(context: &Context, order: Order) -> Result<TransitionOutcome,
     Ok(stored)
 }
 
-/// Makes the random values and the outbox message of a transition, which the pure domain cannot make.
-fn generate(transition: &Transition) -> Generated {
+/// Makes the random values and the outbox message of a transition of `before`, which the pure domain cannot make.
+fn generate(before: &Order, transition: &Transition) -> Generated {
     let order = &transition.order;
     let mut generated = Generated::default();
     if transition.due == Due::Backoff {
         generated.jitter = random::<1>()[0];
     }
     if transition.tickets == Tickets::Issue {
-        generated.tickets = order.seats.iter().map(|_| (Uuid::now_v7(), ticket_code(random()))).collect();
+        generated.tickets = order.seats.iter().map(|_| (Uuid::now_v7(), ticket_code(random))).collect();
     }
-    generated.message = transition.message.map(|kind| message(order, kind));
+    generated.message = transition.message.map(|kind| message(before, order, kind));
     generated
 }
 
-fn message(order: &Order, kind: MessageKind) -> Message {
+fn message(before: &Order, order: &Order, kind: MessageKind) -> Message {
     let id = Uuid::now_v7();
     let payload = json!({
         "id": id,
         "type": kind,
+        // That of the journal's entry: the version that the order has after this transition.
+        "sequence": before.version + 1,
+        "occurred_at": rfc3339(SystemTime::now()),
         "order_id": order.id,
         "user_id": order.user_id,
         "event_id": order.event_id,
@@ -162,6 +167,8 @@ fn message(order: &Order, kind: MessageKind) -> Message {
         kind: kind.as_str().to_owned(),
         payload: payload.to_string(),
         attempts: 0,
+        // Every message but the first is about an order that is pending no more, and none becomes pending again.
+        is_first: before.status == Status::Pending,
     }
 }
 

@@ -4,7 +4,7 @@ mod base_url;
 mod secret;
 mod variables;
 
-use crate::domain::money::TaxRate;
+use crate::domain::money::{self, TaxRate};
 use crate::telemetry::log::Level;
 use anyhow::Result;
 use std::cell::RefCell;
@@ -39,8 +39,9 @@ pub struct Config {
     pub catalog_cache_seconds: u32,
     /// Bearer token for `/internal/…`; `None` when the variable is empty.
     pub internal_token: Option<Secret<String>>,
-    /// Key of the callbacks' signature (Standard Webhooks), decoded. `None`: callbacks are not signed, and Payment is asked.
-    pub webhook_key: Option<Secret<Vec<u8>>>,
+    /// Keys of the callbacks' signature (Standard Webhooks), decoded; several while the key is rotated, and any of them verifies.
+    /// None: callbacks are not signed, and Payment is asked.
+    pub webhook_keys: Vec<Secret<Vec<u8>>>,
     /// The lowest level that is logged.
     pub log_level: Level,
 }
@@ -72,18 +73,19 @@ fn parse(variables: &Variables) -> Result<Config> {
     let tax = TaxRate::parse(variables.text("tax_percent"))
         .ok_or_else(|| wrong("tax_percent", "a decimal number from 0 to 1000"))?;
     let currency = variables.text("currency");
-    if currency.len() != 3 || !currency.bytes().all(|b| b.is_ascii_uppercase()) {
-        return Err(wrong("currency", "three capital letters, as INR"));
+    if money::decimals(currency).is_none() {
+        return Err(wrong("currency", "the code of a currency (ISO 4217) in capital letters, as INR"));
     }
-    let webhook_key = match variables.text("payment_webhook_secret") {
-        "" => None,
-        secret => Some(webhook_key(secret).ok_or_else(|| {
-            wrong("payment_webhook_secret", "whsec_ followed by the base64 of 24 to 64 bytes")
-        })?),
-    };
+    let webhook_keys = webhook_keys(variables.text("payment_webhook_secret")).ok_or_else(|| {
+        wrong(
+            "payment_webhook_secret",
+            "whsec_ followed by the base64 of 24 to 64 bytes, or several of that with blanks between them",
+        )
+    })?;
     let log_level = variables.text("log_level");
     let log_level = log_level.parse().map_err(|()| wrong("log_level", "debug, info, warn or error"))?;
-    let internal_token = Some(variables.text("internal_token")).filter(|token| !token.is_empty());
+    // Trimmed: a secret that comes from a file often ends with a line break.
+    let internal_token = Some(variables.text("internal_token").trim()).filter(|token| !token.is_empty());
 
     Ok(Config {
         database: Secret::new(database_address(variables)),
@@ -97,7 +99,7 @@ fn parse(variables: &Variables) -> Result<Config> {
         max_seats_per_order: variables.number("max_seats_per_order", 1, 100)? as usize,
         catalog_cache_seconds: variables.number("catalog_cache_seconds", 0, 3_600)?,
         internal_token: internal_token.map(|token| Secret::new(token.to_owned())),
-        webhook_key: webhook_key.map(Secret::new),
+        webhook_keys: webhook_keys.into_iter().map(Secret::new).collect(),
         log_level,
     })
 }
@@ -124,6 +126,11 @@ fn database_address(variables: &Variables) -> String {
         // index, and plans are cached, so that none may depend on how full a table was when the plan was made.
         ("options", include_str!("session_options.txt")),
     ])
+}
+
+/// Decodes all secrets of a list with whitespace between them; none is an empty list.
+fn webhook_keys(secrets: &str) -> Option<Vec<Vec<u8>>> {
+    secrets.split_whitespace().map(webhook_key).collect()
 }
 
 /// Decodes a Standard Webhooks secret: `whsec_` and the base64 of 24 to 64 bytes.
@@ -172,6 +179,21 @@ mod tests {
         assert_eq!(webhook_key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").map(|key| key.len()), Some(24));
         for bad in ["MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_", "whsec_c2hvcnQ=", "whsec_!!!"] {
             assert_eq!(webhook_key(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn webhook_secrets_are_separated_and_surrounded_by_whitespace() {
+        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        for (text, expected) in [
+            ("".to_owned(), Some(0)),
+            (" \n".to_owned(), Some(0)),
+            (format!("{secret}\n"), Some(1)),
+            (format!(" {secret}\t{secret} \r\n{secret}"), Some(3)),
+            (format!("{secret} other"), None),
+            (format!("{secret},{secret}"), None),
+        ] {
+            assert_eq!(webhook_keys(&text).map(|keys| keys.len()), expected, "{text:?}");
         }
     }
 }

@@ -36,6 +36,7 @@ fn message(mut row: Columns) -> Result<Message, DbError> {
         kind: row.text()?,
         payload: row.text()?,
         attempts: u32::try_from(row.int()?).unwrap_or(0),
+        is_first: false,
     })
 }
 

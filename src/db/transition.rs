@@ -222,7 +222,7 @@ fn more(config: &Config, before: &Order, transition: &Transition, generated: &Ge
             "id": message.id,
             "kind": message.kind,
             "payload": message.payload,
-            "lease_ms": retry::MESSAGE_LEASE_MS,
+            "lease_ms": if message.is_first { retry::MESSAGE_LEASE_MS } else { 0 },
         });
         put("message", message);
     }

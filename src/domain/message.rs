@@ -16,4 +16,7 @@ pub struct Message {
     pub payload: String,
     /// Delivery attempts begun so far.
     pub attempts: u32,
+    /// Whether it is the first about its order, so that no other can be waiting: whoever stores it also delivers it. Messages of
+    /// one order are delivered in its order, so all others are delivered by whoever claims them.
+    pub is_first: bool,
 }

@@ -1,4 +1,8 @@
 //! Money: integer cents and exact decimals, never floating point.
+//!
+//! A cent is the minor unit of a currency (ISO 4217): a hundredth of a rupee, a whole yen, a thousandth of a dinar.
+
+use iso_currency::Currency;
 
 /// The largest amount in cents that the columns hold (PostgreSQL's `INT`).
 pub const MAX_CENTS: i64 = i32::MAX as i64;
@@ -12,25 +16,31 @@ pub enum PriceError {
     OutOfRange,
 }
 
-/// Parses a price in major units (rupees) as cents, exactly.
+/// How many decimals the major unit of a currency has (ISO 4217): 2 for INR, 0 for JPY, 3 for KWD. `None` for a code that is none,
+/// and for one without a minor unit, such as that of gold.
+pub fn decimals(currency: &str) -> Option<u16> {
+    Currency::from_code(currency)?.exponent()
+}
+
+/// Parses a price in major units (rupees) of a currency with so many decimals as cents, exactly.
 ///
 /// Takes the text of a JSON number (`150`, `150.00`, `1.5e2`), so that the value never becomes a floating-point number.
 ///
 /// # Errors
 /// [`PriceError::Unusable`] when the text is no decimal number or does not come out at whole cents;
 /// [`PriceError::OutOfRange`] when it is negative or more than [`MAX_CENTS`].
-pub fn cents_from_major(text: &str) -> Result<i64, PriceError> {
+pub fn cents_from_major(text: &str, decimals: u16) -> Result<i64, PriceError> {
     let decimal = Decimal::parse(text).ok_or(PriceError::Unusable)?;
     if decimal.negative && decimal.digits.bytes().any(|d| d != b'0') {
         return Err(PriceError::OutOfRange);
     }
-    // value = digits × 10^exponent major units = digits × 10^(exponent + 2) cents
+    // value = digits × 10^exponent major units = digits × 10^(exponent + decimals) cents
     let digits = decimal.digits.trim_start_matches('0');
     let trimmed = digits.trim_end_matches('0');
     if trimmed.is_empty() {
         return Ok(0);
     }
-    let shift = decimal.exponent + 2 + (digits.len() - trimmed.len()) as i64;
+    let shift = decimal.exponent + i64::from(decimals) + (digits.len() - trimmed.len()) as i64;
     if shift < 0 {
         return Err(PriceError::Unusable);
     }
@@ -166,7 +176,41 @@ mod tests {
             ("NaN", Err(PriceError::Unusable)),
             ("\"150\"", Err(PriceError::Unusable)),
         ] {
-            assert_eq!(cents_from_major(text), expected, "{text}");
+            assert_eq!(cents_from_major(text, 2), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_price_has_as_many_decimals_as_its_currency() {
+        for (currency, text, expected) in [
+            ("JPY", "1500", Ok(1500)),
+            ("JPY", "1500.00", Ok(1500)),
+            ("JPY", "1.5e3", Ok(1500)),
+            ("JPY", "1500.5", Err(PriceError::Unusable)),
+            ("JPY", "2147483647", Ok(2147483647)),
+            ("JPY", "2147483648", Err(PriceError::OutOfRange)),
+            ("KWD", "1.505", Ok(1505)),
+            ("KWD", "1.5", Ok(1500)),
+            ("KWD", "1.5050", Ok(1505)),
+            ("KWD", "1.5055", Err(PriceError::Unusable)),
+            ("KWD", "2147483.648", Err(PriceError::OutOfRange)),
+            ("CLF", "1.2345", Ok(12345)),
+            ("EUR", "1.505", Err(PriceError::Unusable)),
+        ] {
+            let decimals = decimals(currency).unwrap();
+            assert_eq!(cents_from_major(text, decimals), expected, "{currency} {text}");
+        }
+    }
+
+    #[test]
+    fn a_currency_is_one_of_the_standard_that_has_a_minor_unit() {
+        for (code, expected) in
+            [("INR", 2), ("EUR", 2), ("JPY", 0), ("KRW", 0), ("KWD", 3), ("BHD", 3), ("TND", 3), ("CLF", 4)]
+        {
+            assert_eq!(decimals(code), Some(expected), "{code}");
+        }
+        for code in ["", "inr", "Inr", "IN", "INRX", "ABC", "ZZZ", "XAU", "XXX", "₹", " INR"] {
+            assert_eq!(decimals(code), None, "{code}");
         }
     }
 
@@ -206,14 +250,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_price_with_two_decimals_survives(cents in 0_i64..=MAX_CENTS) {
-            let text = format!("{}.{:02}", cents / 100, cents % 100);
-            prop_assert_eq!(cents_from_major(&text), Ok(cents));
+        fn a_price_with_all_its_decimals_survives(cents in 0_i64..=MAX_CENTS, decimals in 1_u16..=4) {
+            let unit = 10_i64.pow(decimals.into());
+            let text = format!("{}.{:02$}", cents / unit, cents % unit, usize::from(decimals));
+            prop_assert_eq!(cents_from_major(&text, decimals), Ok(cents));
         }
 
         #[test]
-        fn reading_a_price_never_panics(text in "[-+0-9.eE]{0,24}") {
-            let _ = cents_from_major(&text);
+        fn reading_a_price_never_panics(text in "[-+0-9.eE]{0,24}", decimals in 0_u16..=4) {
+            let _ = cents_from_major(&text, decimals);
         }
 
         #[test]

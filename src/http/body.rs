@@ -1,5 +1,6 @@
 //! Reading the body of a request and parsing it as JSON, within limits of size and time.
 
+use super::json_object::{self, NoObject};
 use super::problem::ApiError;
 use super::request::{RequestBody, RequestHead};
 use super::validation::FieldErrors;
@@ -43,23 +44,21 @@ pub fn require_json_content_type(head: &RequestHead) -> Result<(), ApiError> {
     if is_json { Ok(()) } else { Err(ApiError::unsupported_media_type()) }
 }
 
-/// Parses a JSON object.
+/// Parses a JSON object: see [`json_object::parse`].
 ///
 /// # Errors
 /// 400 when it is not JSON, 422 when it is not an object.
 pub fn parse_object(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
     let text = std::str::from_utf8(body).map_err(|_| ApiError::malformed_json("The body is not UTF-8."))?;
-    let value = serde_json::from_str(text).map_err(|error| {
-        ApiError::malformed_json(format!(
+    json_object::parse(text).map_err(|error| match error {
+        NoObject::Malformed(error) => ApiError::malformed_json(format!(
             "It stops being JSON at line {}, column {}.",
             error.line(),
             error.column()
-        ))
-    })?;
-    match value {
-        Value::Object(members) => Ok(members),
-        _ => Err(FieldErrors::of("#", "must be an object").into()),
-    }
+        )),
+        NoObject::TooDeep => ApiError::malformed_json("It is nested too deeply."),
+        NoObject::OtherValue => FieldErrors::of("#", "must be an object").into(),
+    })
 }
 
 /// Reads a JSON object, or no body, which counts as an empty object: many clients send one or the other.

@@ -2,12 +2,13 @@
 //!
 //! Start at [`router`], the table of all routes. Each endpoint is in a file that is named by it or by its group, with the
 //! fields of its body: [`place_order`], [`orders`], [`payment_callback`], [`monitoring`], [`internal`]. What they share:
-//! [`request`], [`body`], [`validation`] and [`problem`] for what comes in, [`response`] and [`compact_json`] for what goes out.
+//! [`request`], [`body`], [`json_object`], [`validation`] and [`problem`] for what comes in, [`response`] and [`compact_json`] for what goes out.
 
 pub mod bearer_token;
 pub mod body;
 pub mod compact_json;
 pub mod internal;
+pub mod json_object;
 pub mod monitoring;
 pub mod orders;
 pub mod payment_callback;

@@ -23,14 +23,13 @@ use std::time::SystemTime;
 pub async fn handle(context: &Context, head: &RequestHead, body: RequestBody) -> Result<Reply, ApiError> {
     body::require_json_content_type(head)?;
     let body = body::read(body).await?;
-    let is_verified = match &context.config.webhook_key {
-        None => false,
-        Some(key) => {
-            webhook_signature::verify(key.expose(), head, &body, SystemTime::now())
-                .map_err(ApiError::callback_rejected)?;
-            true
-        }
-    };
+    let keys = &context.config.webhook_keys;
+    let is_verified = !keys.is_empty();
+    if is_verified {
+        let keys = keys.iter().map(|key| &key.expose()[..]);
+        webhook_signature::verify(keys, head, &body, SystemTime::now())
+            .map_err(ApiError::callback_rejected)?;
+    }
     let callback = parse(&body::parse_object(&body)?)?;
     let about = |error: ApiError| error.about(callback.order_id);
     match payment_callback::handle(context, callback, is_verified)

@@ -205,9 +205,13 @@ impl ApiError {
         Self::new(&UNSUPPORTED_MEDIA_TYPE, "Send Content-Type: application/json.")
     }
 
-    /// 422: wrong fields, all of them.
-    pub fn validation_failed(errors: Vec<FieldError>) -> Self {
-        let mut error = Self::new(&VALIDATION_FAILED, "See errors for each wrong field.");
+    /// 422: wrong fields; `more` of them are not listed.
+    pub fn validation_failed(errors: Vec<FieldError>, more: usize) -> Self {
+        let detail = match more {
+            0 => "See errors for each wrong field.".to_owned(),
+            _ => format!("See errors for the first {} wrong fields; there are {more} more.", errors.len()),
+        };
+        let mut error = Self::new(&VALIDATION_FAILED, detail);
         error.0.errors = errors;
         error
     }
@@ -270,8 +274,8 @@ impl ApiError {
         self
     }
 
-    /// Writes the error to the log. Level error: a fault of the service (500). Warn: a dependency is down (503), or access was
-    /// refused (401, 403). Debug: any other error of a client.
+    /// Writes the error to the log. Level error: a fault of the service (500). Warn, sampled: a dependency is down (503), or access
+    /// was refused (401, 403). Debug: any other error of a client.
     pub fn log(&self, log: &Log) {
         let log = self.0.order_id.map_or_else(|| log.clone(), |id| log.order(id));
         let ProblemType { code, status, .. } = self.0.problem_type;
@@ -280,7 +284,7 @@ impl ApiError {
         match *status {
             StatusCode::INTERNAL_SERVER_ERROR => log.error("request failed", fields),
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => {
-                log.warn("request refused", fields)
+                log.refusal("request refused", fields)
             }
             _ => log.debug("request refused", fields),
         }

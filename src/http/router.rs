@@ -167,7 +167,8 @@ pub async fn dispatch(
             Endpoint::Redrive => internal::redrive(context, head, body).await,
         },
         Match::MethodNotAllowed { allow, is_internal } => {
-            if is_internal && context.config.internal_token.is_some() {
+            // The sweep alone is open while no token is set.
+            if is_internal && (head.path != "/internal/sweep" || context.config.internal_token.is_some()) {
                 internal::require_token(context, head)?;
             }
             Err(ApiError::method_not_allowed(allow))

@@ -6,9 +6,19 @@ use serde_json::{Map, Value};
 /// The error detail of a field that is parsed by [`crate::domain::ids::parse_positive_int`].
 pub const POSITIVE_INT: &str = "must be a positive integer up to 2147483647";
 
+/// How many invalid fields an answer lists; it tells how many more there are. Else an answer could be many times as long as the
+/// request.
+const MAX_LISTED: usize = 50;
+/// The longest name of an unknown member that is shown whole, in characters.
+const MAX_NAME: usize = 64;
+
 /// The invalid fields of a body.
 #[derive(Default)]
-pub struct FieldErrors(Vec<FieldError>);
+pub struct FieldErrors {
+    listed: Vec<FieldError>,
+    /// How many more there are.
+    more: usize,
+}
 
 impl FieldErrors {
     /// A single invalid field.
@@ -20,19 +30,23 @@ impl FieldErrors {
 
     /// Adds an invalid field: its JSON pointer, as `#/seats/1`, and what it must be.
     pub fn add(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
-        self.0.push(FieldError { pointer: pointer.into(), detail: detail.into() });
+        if self.listed.len() < MAX_LISTED {
+            self.listed.push(FieldError { pointer: pointer.into(), detail: detail.into() });
+        } else {
+            self.more += 1;
+        }
     }
 
     /// Adds each member that is not one of `known`.
     pub fn reject_unknown_members(&mut self, members: &Map<String, Value>, known: &[&str]) {
         for name in members.keys().filter(|name| !known.contains(&name.as_str())) {
-            self.add(format!("#/{}", name.replace('~', "~0").replace('/', "~1")), "is not known here");
+            self.add(format!("#/{}", shown(name).replace('~', "~0").replace('/', "~1")), "is not known here");
         }
     }
 
     /// Whether no field is invalid.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.listed.is_empty()
     }
 
     /// Succeeds when no field is invalid.
@@ -46,7 +60,15 @@ impl FieldErrors {
 
 impl From<FieldErrors> for ApiError {
     fn from(errors: FieldErrors) -> Self {
-        Self::validation_failed(errors.0)
+        Self::validation_failed(errors.listed, errors.more)
+    }
+}
+
+/// The beginning of a name that is too long to be shown.
+fn shown(name: &str) -> String {
+    match name.char_indices().nth(MAX_NAME) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
     }
 }
 
@@ -54,6 +76,19 @@ impl From<FieldErrors> for ApiError {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn the_list_is_as_long_as_it_may_be_and_the_rest_is_counted() {
+        let members: Map<String, Value> =
+            (0..MAX_LISTED + 7).map(|n| (format!("{n}{}", "é/".repeat(500)), Value::Null)).collect();
+        let mut errors = FieldErrors::default();
+        errors.reject_unknown_members(&members, &[]);
+        assert_eq!((errors.listed.len(), errors.more), (MAX_LISTED, 7));
+        for error in &errors.listed {
+            assert!(error.pointer.len() < 300 && error.pointer.ends_with('…'), "{}", error.pointer);
+        }
+        assert_eq!(shown(&"é".repeat(MAX_NAME)), "é".repeat(MAX_NAME));
+    }
 
     #[test]
     fn unknown_members_are_rejected_by_json_pointers() {

@@ -15,21 +15,27 @@ const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature
 /// Replay protection: how many seconds the timestamp may differ from the clock, either way.
 const TOLERANCE_SECONDS: u64 = 300;
 
-/// Verifies the signature of a request, in constant time.
+/// Verifies the signature of a request with any of the keys, in constant time. There are several while a key is rotated, on
+/// either side.
 ///
 /// # Errors
 /// Why it is not valid, for the log.
-pub fn verify(key: &[u8], head: &RequestHead, body: &[u8], now: SystemTime) -> Result<(), &'static str> {
+pub fn verify<'a>(
+    keys: impl IntoIterator<Item = &'a [u8]>,
+    head: &RequestHead,
+    body: &[u8],
+    now: SystemTime,
+) -> Result<(), &'static str> {
     let (Some(id), Some(timestamp), Some(signatures)) =
         (head.header(&WEBHOOK_ID), head.header(&WEBHOOK_TIMESTAMP), head.header(&WEBHOOK_SIGNATURE))
     else {
         return Err("a webhook header is missing");
     };
-    verify_parts(key, &id, &timestamp, &signatures, body, now)
+    verify_parts(keys, &id, &timestamp, &signatures, body, now)
 }
 
-fn verify_parts(
-    key: &[u8],
+fn verify_parts<'a>(
+    keys: impl IntoIterator<Item = &'a [u8]>,
     id: &str,
     timestamp: &str,
     signatures: &str,
@@ -41,17 +47,20 @@ fn verify_parts(
     if now.abs_diff(sent) > TOLERANCE_SECONDS {
         return Err("the webhook's timestamp is too far off");
     }
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(|_| "the key cannot be used")?;
-    mac.update(format!("{id}.{timestamp}.").as_bytes());
-    mac.update(body);
-    // There are several signatures during a key rotation. Constant-time comparison: verify_slice.
-    let is_valid =
-        signatures.split(' ').filter_map(|signature| signature.strip_prefix("v1,")).any(|signature| {
-            BASE64_STANDARD
-                .decode(signature)
-                .is_ok_and(|signature| mac.clone().verify_slice(&signature).is_ok())
-        });
-    if is_valid { Ok(()) } else { Err("no signature is valid") }
+    let signatures: Vec<Vec<u8>> = signatures
+        .split(' ')
+        .filter_map(|signature| BASE64_STANDARD.decode(signature.strip_prefix("v1,")?).ok())
+        .collect();
+    for key in keys {
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(|_| "the key cannot be used")?;
+        mac.update(format!("{id}.{timestamp}.").as_bytes());
+        mac.update(body);
+        // Constant-time comparison: verify_slice.
+        if signatures.iter().any(|signature| mac.clone().verify_slice(signature).is_ok()) {
+            return Ok(());
+        }
+    }
+    Err("no signature is valid")
 }
 
 #[cfg(test)]
@@ -68,7 +77,12 @@ mod tests {
         let id = "msg_p5jXN8AQM9LWM0D4loKWxJek";
         let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
         let check = |signatures: &str, body: &[u8], id: &str, now| {
-            verify_parts(&key, id, "1614265330", signatures, body, at(now)).is_ok()
+            let verify = |keys: &[&[u8]]| {
+                verify_parts(keys.iter().copied(), id, "1614265330", signatures, body, at(now)).is_ok()
+            };
+            assert!(!verify(&[]) && !verify(&[b"another key"]));
+            assert_eq!(verify(&[b"another key", &key]), verify(&[&key]));
+            verify(&[&key])
         };
         assert!(check(signature, body, id, 1_614_265_330));
         assert!(check(signature, body, id, 1_614_265_330 + 300));

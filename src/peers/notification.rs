@@ -5,12 +5,28 @@ use super::{Call, CallFailure};
 use crate::config::Config;
 use crate::domain::message::Message;
 use crate::domain::retry;
+use http::StatusCode;
+use serde::Deserialize;
+
+/// Why a message was not delivered.
+pub struct NotDelivered {
+    /// The failure of the call.
+    pub failure: CallFailure,
+    /// Notification itself refuses the message, and will refuse it again.
+    pub is_final: bool,
+}
+
+impl NotDelivered {
+    fn retryable(failure: CallFailure) -> Self {
+        Self { failure, is_final: false }
+    }
+}
 
 /// Delivers a message. Its id is the `Idempotency-Key`, the same at every attempt.
 ///
 /// # Errors
-/// [`CallFailure`] unless the answer is 2xx, whatever its body.
-pub async fn notify(config: &Config, message: &Message) -> Result<(), CallFailure> {
+/// [`NotDelivered`] unless the answer is 2xx, whatever its body.
+pub async fn notify(config: &Config, message: &Message) -> Result<(), NotDelivered> {
     let call = Call {
         name: "notification.notify",
         base: &config.notification,
@@ -19,6 +35,42 @@ pub async fn notify(config: &Config, message: &Message) -> Result<(), CallFailur
         key: Some(message.id.to_string()),
         deadline_ms: retry::NOTIFICATION_DEADLINE_MS,
     };
-    let answer = send(call).await?;
-    if answer.status.is_success() { Ok(()) } else { Err(answer.does_not_count("which is not 2xx")) }
+    let answer = send(call).await.map_err(NotDelivered::retryable)?;
+    if answer.status.is_success() {
+        return Ok(());
+    }
+    let is_final = refuses_message(answer.status, &answer.body);
+    Err(NotDelivered { failure: answer.does_not_count("which is not 2xx"), is_final })
+}
+
+/// Whether an answer is about the message itself: 400, 413 or 422 with a JSON document. A gateway's page is not, nor is any other
+/// client error, such as 401, 404 or 429: those end when somebody mends Notification's address, key or limits.
+fn refuses_message(status: StatusCode, body: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Document {}
+    matches!(
+        status,
+        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY
+    ) && serde_json::from_str::<Document>(body).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_notifications_own_refusal_of_a_message_is_final() {
+        let check =
+            |status: u16, body: &str| refuses_message(StatusCode::from_u16(status).unwrap(), body);
+        for status in [400, 413, 422] {
+            assert!(check(status, r#"{"message":["seats must not be empty"]}"#), "{status}");
+            assert!(check(status, "[]") && check(status, "{}"), "{status}");
+            for body in ["", "<html>Bad Request</html>", "Bad Request", "400", "{\"message\":"] {
+                assert!(!check(status, body), "{status} {body}");
+            }
+        }
+        for status in [401, 403, 404, 408, 409, 429, 500, 503] {
+            assert!(!check(status, "{}"), "{status}");
+        }
+    }
 }

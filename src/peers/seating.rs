@@ -17,7 +17,7 @@ use super::send::send;
 use super::{Answer, Call, CallFailure, Outcome};
 use crate::config::Config;
 use crate::domain::ids::OrderId;
-use crate::domain::money::{MAX_CENTS, PriceError, cents_from_major};
+use crate::domain::money::{MAX_CENTS, PriceError, cents_from_major, decimals};
 use crate::domain::order::Order;
 use crate::domain::retry;
 use crate::domain::seats::Item;
@@ -74,7 +74,7 @@ pub enum Owner {
 }
 
 impl Seat {
-    fn read(object: &Object<'_>) -> Result<Self, Unreadable> {
+    fn read(object: &Object<'_>, currency: &str) -> Result<Self, Unreadable> {
         let status = object.optional("status", text)?;
         let is = |expected| status.as_deref() == Some(expected);
         // Contradictory members matter only where they tell whose the seat is.
@@ -84,7 +84,7 @@ impl Seat {
             id: object.needed("id", whole)?,
             event_id: object.optional("event_id", whole)?,
             name: object.optional("seat_number", name).unwrap_or_default(),
-            price: price(object),
+            price: price(object, currency),
             status,
             reserved_by,
             order_id,
@@ -111,16 +111,17 @@ fn name(value: &RawValue) -> Option<String> {
     Some(number_text(value)?.chars().filter(|c| !c.is_control()).take(64).collect())
 }
 
-/// A seat's price in cents. `price_cents` wins over `price`, which is in major units.
-fn price(object: &Object<'_>) -> Result<i64, PriceError> {
+/// A seat's price in cents of a currency. `price_cents` wins over `price`, which is in major units.
+fn price(object: &Object<'_>, currency: &str) -> Result<i64, PriceError> {
     let unusable = |_: Unreadable| PriceError::Unusable;
     if object.is_set("price_cents") {
         let cents = object.needed("price_cents", whole).map_err(unusable)?;
         return if (0..=MAX_CENTS).contains(&cents) { Ok(cents) } else { Err(PriceError::OutOfRange) };
     }
+    let decimals = decimals(currency).ok_or(PriceError::Unusable)?;
     // In cents, so that `150` and `150.00` are the same.
     object
-        .needed("price", |value| number_text(value).map(|text| cents_from_major(&text)))
+        .needed("price", |value| number_text(value).map(|text| cents_from_major(&text, decimals)))
         .map_err(unusable)?
 }
 
@@ -180,7 +181,7 @@ fn held(answer: &Answer, order: &Order) -> Result<Priced, CallFailure> {
         let list = elements(object.needed("reserved_seats", raw)?).ok_or("reserved_seats is no list")?;
         // What is not a seat is not one of the order's seats.
         let seats: Vec<Seat> =
-            list.into_iter().filter_map(|seat| Seat::read(&lenient::object(seat)?).ok()).collect();
+            list.into_iter().filter_map(|seat| Seat::read(&lenient::object(seat)?, &order.currency).ok()).collect();
         priced(&seats, order)
     };
     read().map_err(|why| answer.does_not_count(why))
@@ -204,20 +205,20 @@ fn names_in(message: &str) -> Option<String> {
 pub async fn read_seats(config: &Config, order: &Order) -> Outcome<Vec<Option<Seat>>> {
     let looks = order.seats.iter().map(|id| async move {
         let answer = send(call(config, "seating.seat", format!("/v1/seats/{id}"), None)).await?;
-        shown(&answer, *id, order.event_id)
+        shown(&answer, *id, order)
     });
     // join_all and not try_join_all: all are awaited, because dropping a host call would cancel it.
     futures::future::join_all(looks).await.into_iter().collect::<Result<_, _>>().into()
 }
 
-fn shown(answer: &Answer, id: i32, event_id: i32) -> Result<Option<Seat>, CallFailure> {
+fn shown(answer: &Answer, id: i32, order: &Order) -> Result<Option<Seat>, CallFailure> {
     if answer.status.as_u16() == 404 && of_seating(answer).is_some() {
         return Ok(None);
     }
     if !answer.status.is_success() {
         return Err(answer.not_the_peers());
     }
-    let seat = Seat::read(&answer.object()?).map_err(|why| answer.does_not_count(why))?;
+    let seat = Seat::read(&answer.object()?, &order.currency).map_err(|why| answer.does_not_count(why))?;
     if seat.id != i64::from(id) {
         return Err(answer.does_not_count("another seat than asked for"));
     }
@@ -225,7 +226,7 @@ fn shown(answer: &Answer, id: i32, event_id: i32) -> Result<Option<Seat>, CallFa
         return Err(answer.does_not_count("a seat without a status"));
     }
     // Seat ids are unique across events: this seat is of another event.
-    let elsewhere = seat.event_id.is_some_and(|event| event != i64::from(event_id));
+    let elsewhere = seat.event_id.is_some_and(|event| event != i64::from(order.event_id));
     Ok((!elsewhere).then_some(seat))
 }
 

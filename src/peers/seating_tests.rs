@@ -90,15 +90,15 @@ fn a_reserve_needs_a_price_of_every_seat_and_nothing_else() {
 
 #[test]
 fn a_seat_is_unknown_only_by_seatings_own_word() {
-    assert!(matches!(shown(&question(404, &own_error(404)), 1, 101), Ok(None)));
+    assert!(matches!(shown(&question(404, &own_error(404)), 1, &order()), Ok(None)));
     for body in GATEWAY {
-        assert!(!shown(&question(404, body), 1, 101).unwrap_err().may_land, "{body}");
-        assert!(shown(&question(200, body), 1, 101).is_err(), "{body}");
+        assert!(!shown(&question(404, body), 1, &order()).unwrap_err().may_land, "{body}");
+        assert!(shown(&question(200, body), 1, &order()).is_err(), "{body}");
     }
-    assert!(shown(&question(500, &own_error(500)), 1, 101).is_err());
+    assert!(shown(&question(500, &own_error(500)), 1, &order()).is_err());
     let elsewhere = question(200, r#"{"id":1,"eventId":"102","status":"AVAILABLE"}"#);
-    assert!(matches!(shown(&elsewhere, 1, 101), Ok(None)));
-    assert!(shown(&question(200, r#"{"id":2,"status":"AVAILABLE"}"#), 1, 101).is_err());
+    assert!(matches!(shown(&elsewhere, 1, &order()), Ok(None)));
+    assert!(shown(&question(200, r#"{"id":2,"status":"AVAILABLE"}"#), 1, &order()).is_err());
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn a_seats_owner_is_read_whatever_type_its_other_members_have() {
         (r#""status":"AVAILABLE","status":"RESERVED""#.to_owned(), None),
         (r#""status":7"#.to_owned(), None),
     ] {
-        let seat = shown(&question(200, &format!(r#"{{"id":1,"price":[],{members}}}"#)), 1, 101);
+        let seat = shown(&question(200, &format!(r#"{{"id":1,"price":[],{members}}}"#)), 1, &order());
         assert_eq!(seat.ok().flatten().map(|seat| seat.owner(&order())), expected, "{members}");
     }
 }

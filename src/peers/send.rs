@@ -29,8 +29,8 @@ pub async fn send(call: Call<'_>) -> Result<Answer, CallFailure> {
     let result = with_timeout(deadline, exchange(Prepared::of(call)))
         .await
         .unwrap_or_else(|| Err(Broken::lost(format!("no answer within {} ms", deadline.as_millis()))));
-    let status = result.as_ref().ok().map(|answer| answer.status);
-    counters::add(Counter::PeerCall { call: name, status }, 1.0);
+    let class = result.as_ref().ok().map(|answer| answer.status.into());
+    counters::add(Counter::PeerCall { call: name, class }, 1.0);
     result.map_err(|Broken { reason, was_sent, .. }| CallFailure {
         may_land: was_sent && is_change,
         ..CallFailure::from(format!("{name}: {reason}"))

@@ -22,14 +22,14 @@ pub const PEER_CALLS: &str = "peer_calls";
 /// CPU seconds of the guest, sampled.
 pub const BUSY_SECONDS: &str = "busy_seconds";
 
-/// A counter with its labels.
+/// A counter with its labels, each of a small closed set, so that neither a client nor a peer can make new series.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Counter {
     /// A request answered.
     Request {
         /// Its route, as in the router's table.
         route: &'static str,
-        /// The answer's status code.
+        /// The answer's status code: one of those that the service has.
         status: StatusCode,
     },
     /// Seconds that a request took.
@@ -41,9 +41,26 @@ pub enum Counter {
     PeerCall {
         /// Peer and operation, as `seating.reserve`.
         call: &'static str,
-        /// The answer's status code; none when there was no answer.
-        status: Option<StatusCode>,
+        /// The class of the answer's status; none when there was no answer.
+        class: Option<StatusClass>,
     },
+}
+
+/// The class of a peer's status code, as `2xx`. A peer may answer with any of a thousand codes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StatusClass(&'static str);
+
+impl From<StatusCode> for StatusClass {
+    fn from(status: StatusCode) -> Self {
+        Self(match status.as_u16() / 100 {
+            1 => "1xx",
+            2 => "2xx",
+            3 => "3xx",
+            4 => "4xx",
+            5 => "5xx",
+            _ => "other",
+        })
+    }
 }
 
 impl Counter {
@@ -62,10 +79,10 @@ impl Counter {
                 format!("route=\"{route}\",status=\"{}\"", status.as_str())
             }
             Self::RequestSeconds { route } => format!("route=\"{route}\""),
-            Self::PeerCall { call, status: Some(status) } => {
-                format!("call=\"{call}\",outcome=\"{}\"", status.as_str())
+            Self::PeerCall { call, class: Some(class) } => {
+                format!("call=\"{call}\",outcome=\"{}\"", class.0)
             }
-            Self::PeerCall { call, status: None } => format!("call=\"{call}\",outcome=\"none\""),
+            Self::PeerCall { call, class: None } => format!("call=\"{call}\",outcome=\"none\""),
         }
     }
 }
@@ -103,11 +120,15 @@ mod tests {
         add(Counter::Request { route, status: StatusCode::CREATED }, 1.0);
         add(Counter::Request { route, status: StatusCode::CONFLICT }, 1.0);
         add(Counter::Request { route, status: StatusCode::CREATED }, 1.0);
-        add(Counter::PeerCall { call: "seating.reserve", status: None }, 1.0);
+        add(Counter::PeerCall { call: "seating.reserve", class: None }, 1.0);
+        for status in [StatusCode::OK, StatusCode::CREATED] {
+            add(Counter::PeerCall { call: "seating.reserve", class: Some(status.into()) }, 1.0);
+        }
         let expected = json!([
             { "name": "requests", "label": "route=\"/v1/orders\",status=\"201\"", "value": 2.0 },
             { "name": "requests", "label": "route=\"/v1/orders\",status=\"409\"", "value": 1.0 },
             { "name": "peer_calls", "label": "call=\"seating.reserve\",outcome=\"none\"", "value": 1.0 },
+            { "name": "peer_calls", "label": "call=\"seating.reserve\",outcome=\"2xx\"", "value": 2.0 },
             { "name": "busy_seconds", "label": "", "value": 0.0 },
         ]);
         assert_eq!(take_all(), expected);

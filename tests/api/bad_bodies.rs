@@ -1,7 +1,7 @@
 //! Bodies that are no JSON, too long, or of another kind; for both endpoints that take one.
 
 use crate::support::*;
-use crate::validation::assert_no_trace;
+use crate::validation::{assert_no_trace, pointers};
 
 const ORDERS: &str = "/v1/orders";
 const CALLBACK: &str = "/v1/payments/callback";
@@ -16,8 +16,12 @@ async fn a_body_that_is_no_json_is_malformed() {
     let app = spawn().await;
     let nested = "[".repeat(10_000) + &"]".repeat(10_000);
     let nested_in_a_member = format!(r#"{{"user_id":1,"event_id":1,"seats":{nested}}}"#);
+    let nested_where_nobody_looks = format!(
+        r#"{{"user_id":101,"event_id":101,"seats":[1],"else":{}{}}}"#,
+        "[".repeat(200),
+        "]".repeat(200)
+    );
     let invalid_utf_8 = [br#"{"user_id":""#.as_slice(), b"\xff\xfe", br#""}"#].concat();
-    let half_a_surrogate = r#"{"user_id":"\ud800","event_id":1,"seats":[1]}"#;
     for body in [
         b"".to_vec(),
         b" ".to_vec(),
@@ -29,7 +33,9 @@ async fn a_body_that_is_no_json_is_malformed() {
         br#"{"user_id":101,"event_id":101,"seats":[1,]}"#.to_vec(),
         br#"{'user_id':101}"#.to_vec(),
         b"\xef\xbb\xbf\xff".to_vec(),
-        half_a_surrogate.into(),
+        br#"{"user_id":101,"event_id":101,"seats":[1],"else":"\ud80"}"#.to_vec(),
+        br#"{"user_id":101,"event_id":101,"seats":[1],"else":1e}"#.to_vec(),
+        nested_where_nobody_looks.into_bytes(),
         invalid_utf_8,
         nested.into_bytes(),
         nested_in_a_member.into_bytes(),
@@ -40,6 +46,43 @@ async fn a_body_that_is_no_json_is_malformed() {
         }
     }
     assert_no_trace(&app).await;
+    app.finish().await;
+}
+
+/// RFC 8259 sets no limits to numbers and allows half of a surrogate pair.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn json_that_few_can_hold_is_ignored_where_nobody_looks_and_is_a_wrong_field_elsewhere() {
+    let app = spawn().await;
+    let send = async |path: &str, key: &str, body: &str| {
+        let request = app.request(Method::POST, path).header("idempotency-key", key);
+        request.header("content-type", "application/json").body(body.to_owned()).send().await
+    };
+    for (body, wrong) in [
+        (r#"{"user_id":1e999,"event_id":101,"seats":[1]}"#, "#/user_id"),
+        (r#"{"user_id":"\ud800","event_id":101,"seats":[1]}"#, "#/user_id"),
+        (r#"{"user_id":101,"event_id":101,"seats":[1,"\udfff"]}"#, "#/seats/1"),
+        (r#"{"user_id":101,"event_id":101,"seats":[1e999]}"#, "#/seats/0"),
+        (r#"{"user_id":101,"event_id":101,"seats":1e999}"#, "#/seats"),
+        ("1e999", "#"),
+    ] {
+        let problem = send(ORDERS, "wrong", body).await.problem(422, "validation_failed");
+        assert_eq!(pointers(&problem), [wrong], "{body}");
+    }
+    let id = "01980000-0000-7000-8000-000000000000";
+    let callback = format!(r#"{{"order_id":"{id}","payment_id":"\ud800","status":"SUCCESS","else":1e999}}"#);
+    let problem = send(CALLBACK, "wrong", &callback).await.problem(422, "validation_failed");
+    assert_eq!(pointers(&problem), ["#/payment_id"]);
+    assert_no_trace(&app).await;
+
+    for (seat, odd) in [
+        (1, r#""else":1e999"#),
+        (2, r#""else":"\ud800""#),
+        (3, r#""else":[{"a":-1e400}]"#),
+        (4, r#""\ud800":{}"#),
+    ] {
+        let body = format!(r#"{{{odd},"user_id":101,"event_id":101,"seats":[{seat}]}}"#);
+        send(ORDERS, &format!("odd-{seat}"), &body).await.created();
+    }
     app.finish().await;
 }
 

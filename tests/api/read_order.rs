@@ -38,6 +38,26 @@ async fn an_order_has_an_etag_that_changes_when_the_order_does() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_etag_changes_with_the_format_of_the_document() {
+    let app = spawn().await;
+    let id = app.place(&order(&[1])).await.created().id().to_owned();
+    app.quiesce().await;
+    let path = format!("/v1/orders/{id}");
+    let etag = app.get(&path).await.header("etag").expect("an ETag").to_owned();
+    let known = || app.request(Method::GET, &path).header("if-none-match", &etag);
+    assert_eq!(known().send().await.status, 304);
+
+    let function = app.store.value("SELECT pg_get_functiondef('read_order'::regproc)").await;
+    let function = function.as_str().expect("its text");
+    assert!(function.contains("format CONSTANT INT := "), "{function}");
+    app.store.run(&function.replace("format CONSTANT INT := ", "format CONSTANT INT := 1000 + ")).await;
+    let read = known().send().await;
+    assert_eq!(read.document(200).id(), id);
+    assert_ne!(read.header("etag"), Some(etag.as_str()));
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn head_answers_as_get_does_without_the_body() {
     let app = spawn().await;
     let id = app.place(&order(&[1])).await.created().id().to_owned();

@@ -31,6 +31,7 @@ Send Payment's callback once more (it changes nothing):
 Look at the service:
   curl {base}/health
   curl {base}/metrics
+  curl {base}/internal/stuck{authorization}
   curl -X POST {base}/internal/sweep{authorization}
   {psql}
 {sandbox}

@@ -107,7 +107,8 @@ impl Spawn {
         }
         variables.extend(sandbox.spin_variables());
         variables.extend(self.variables);
-        let token = variables.get("internal_token").filter(|token| !token.is_empty()).cloned();
+        let token = variables.get("internal_token").map(|token| token.trim().to_owned());
+        let token = token.filter(|token| !token.is_empty());
         let variables: Vec<(String, String)> = variables.into_iter().collect();
 
         let log_dir = fresh_log_dir();
