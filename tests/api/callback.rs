@@ -36,9 +36,10 @@ async fn a_successful_payment_confirms_the_order() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_or_cancelled_payment_fails_the_order() {
     let app = Spawn::new().payment_mode(Mode::Pending).start().await;
-    for (seat, status) in [(1, PaymentStatus::Failed), (2, PaymentStatus::Cancelled)] {
+    for (seat, status) in [(1, "FAILED"), (2, "CANCELLED")] {
         let document = pending(&app, &[seat]).await;
-        app.settle(&document, status).await;
+        app.settle_silently(&document, PaymentStatus::Failed).await;
+        applied(&app.call_back(document.id(), document.payment_id(), status).await);
         app.quiesce().await;
         let failed = app.read(document.id()).await;
         failed.assert_is("FAILED", "done");

@@ -43,7 +43,7 @@ async fn taken(app: &App, document: &Document) -> CallbackRecord {
 async fn refunds(app: &App) -> BTreeMap<String, usize> {
     let calls = app.peers.calls().await.unwrap();
     let mut refunds = BTreeMap::new();
-    for call in calls.of(CallName::Refund).filter(|call| call.status == Some(200)) {
+    for call in calls.of(CallName::Refund).filter(|call| matches!(call.status, Some(200 | 201))) {
         *refunds.entry(call.order_id.clone().expect("of an order")).or_default() += 1;
     }
     refunds

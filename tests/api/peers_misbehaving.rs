@@ -138,6 +138,7 @@ async fn a_seat_that_has_no_usable_price_is_never_charged_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nonsense_from_charge_charges_once_and_the_right_amount() {
     let app = Spawn::new().payment_mode(Mode::Silent).start().await;
+    app.never_fail_overlapping_reserves().await;
     let stranger = "01980000-0000-7000-8000-00000000000f";
     let mut actions = nonsense();
     actions.extend([

@@ -116,6 +116,8 @@ async fn count_faulted_calls(testbed: &Testbed) -> Result<BTreeMap<String, u64>>
         let name = rule.call.map_or("any".to_owned(), |call| format!("{call:?}"));
         *calls.entry(name).or_default() += times;
     }
+    let failures = testbed.control.state().await?.serialization_failures;
+    testbed.injections.add_many(Injection::SerializationFailed, failures);
     let used = testbed.control.used_callback_faults().await?;
     for (kind, rule) in &testbed.plan.callback_faults {
         testbed.injections.add_many(*kind, u64::from(used.contains(rule)));

@@ -49,8 +49,16 @@ impl PaymentProvider {
             let is_idle = new.is_empty();
             for NewPayment { payment, user_id } in new {
                 let (provider, made) = (self.clone(), Instant::now());
+                // Those that it made itself are what they are.
+                if payment.charged_elsewhere {
+                    continue;
+                }
                 let buyer = user_id.and_then(|user| self.buyers.get(&user)).cloned();
                 if let Some(buyer) = buyer {
+                    if let Some(after) = buyer.second_payment {
+                        let (provider, payment) = (provider.clone(), payment.clone());
+                        tasks.spawn(async move { provider.pay_again(&payment, after).await });
+                    }
                     tasks.spawn(async move { provider.process(&payment, &buyer, made).await });
                 }
             }
@@ -91,6 +99,15 @@ impl PaymentProvider {
             }
         }
         Ok(())
+    }
+
+    /// A second payment of the order. The order service learns of it by its callback alone.
+    async fn pay_again(&self, payment: &Payment, after: Duration) -> Result<()> {
+        self.testbed.wait(after).await;
+        let control = &self.testbed.control;
+        let second = control.second_payment(&payment.order_id, PaymentStatus::Success, false).await?.payment;
+        self.testbed.injections.add(Injection::PaidTwice);
+        self.send_or_keep(&second, PaymentStatus::Success).await
     }
 
     async fn settle(&self, payment: &Payment, settlement: Settlement, made: Instant) -> Result<()> {

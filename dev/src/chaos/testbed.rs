@@ -23,6 +23,9 @@ pub const TOKEN: &str = "the-campaign";
 /// The tax rate: one whose amounts have to be rounded.
 pub const TAX_PERCENT: &str = "7.5";
 
+/// How long Seating's reserves take: long enough for some to overlap.
+const RESERVE_TIME: Duration = Duration::from_millis(40);
+
 /// The running testbed of one campaign.
 pub struct Testbed {
     /// Workload and fault schedule.
@@ -195,6 +198,7 @@ pub(super) async fn rows<T: DeserializeOwned>(database: &Database, sql: &str) ->
 
 /// Sets up seats, payment modes and faults at the sandbox; returns the ids of the call faults.
 async fn set_up_peers(control: &Control, plan: &Plan) -> Result<Vec<u64>> {
+    control.set_reserve_time(RESERVE_TIME).await?;
     control.put_event(EVENT, "ON_SALE").await?;
     control.put_event(CLOSED_EVENT, "SOLD_OUT").await?;
     let seats: Vec<SeatSpec> = plan.seats.iter().map(|(id, price)| SeatSpec::priced(*id, price)).collect();

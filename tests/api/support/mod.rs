@@ -33,7 +33,9 @@ pub use document::Document;
 pub use operator::TOKEN;
 pub use order_request::{OrderRequest, order};
 pub use outcome::{Outcome, Seats};
-pub use peers::{fail, garbage, garbage_with, seat_of_somebody, seat_sold_to, stall};
+pub use peers::{
+    fail, garbage, garbage_with, gateway, late_effect, seat_held_since, seat_of_somebody, seat_sold_to, stall,
+};
 pub use poll::{PollDeadline, eventually};
 pub use request::Request;
 pub use shared::{build, empty_database, server};
@@ -41,7 +43,8 @@ pub use spawn::{Spawn, spawn};
 pub use suspended_processes::signal;
 
 pub use order_dev::peers::{
-    Action, CallName, FaultRule, Matching, Mode, Moment, PaymentStatus, Peer, Peers, SeatSpec, SeatStatus,
+    Action, CallName, FaultRule, Matching, Mode, Moment, Page, PaymentStatus, Peer, Peers, RefundMode,
+    RetryAfter, SeatSpec, SeatStatus,
 };
 pub use reqwest::Method;
 pub use serde_json::{Value, json};

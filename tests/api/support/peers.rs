@@ -1,8 +1,10 @@
 //! Shortcuts to the control API of the sandbox peers, which is `app.peers`.
 
+use std::time::Duration;
+
 use order_dev::peers::{
-    Action, CallName, CallbackRecord, FaultRule, Matching, Mode, Moment, Payment, PaymentStatus, Peer,
-    SeatSpec, SeatView,
+    Action, CallName, CallbackFault, CallbackRecord, CallbackRule, FaultRule, Matching, Mode, Moment, Page,
+    Payment, PaymentStatus, Peer, RefundMode, SeatSpec, SeatStatus, SeatView,
 };
 use serde_json::Value;
 
@@ -88,6 +90,33 @@ impl App {
         done.expect("the mode is taken");
     }
 
+    /// Sets what becomes of refunds from now on.
+    pub async fn set_refund_mode(&self, mode: RefundMode) {
+        self.peers.refund_mode(mode).await.expect("the mode is taken");
+    }
+
+    /// Keeps reserves from failing because they overlap in time, for a test that is about something else.
+    pub async fn never_fail_overlapping_reserves(&self) {
+        self.peers.set_serializable(false).await.expect("the sandbox answers");
+    }
+
+    /// How long a reserve takes: those that are sent within it overlap.
+    pub async fn set_reserve_time(&self, time: Duration) {
+        self.peers.set_reserve_time(time).await.expect("the sandbox answers");
+    }
+
+    /// A gateway in front of us answers the callback about this user's next charge.
+    pub async fn answer_callback_of_user(&self, user: i64, status: u16, arrives: bool) {
+        let only = Matching { user_id: Some(user), ..Matching::default() };
+        let rule = CallbackRule { only, fault: CallbackFault::Gateway { status, arrives } };
+        self.peers.add_callback_fault(&rule).await.expect("the rule is taken");
+    }
+
+    /// Payment forgets a payment, or remembers it.
+    pub async fn forget_payment(&self, payment_id: &str, forgotten: bool) {
+        self.peers.forget_payment(payment_id, forgotten).await.expect("there is such a payment");
+    }
+
     /// Decides an order's payment and sends the callback, which must be taken.
     pub async fn settle(&self, order: &Document, status: PaymentStatus) -> CallbackRecord {
         let settled = self.peers.settle(order.id(), status).await;
@@ -136,15 +165,30 @@ pub fn garbage_with(status: u16, body: &str, effect: bool) -> Action {
     }
 }
 
+/// Something in front of the peer answers for it, and nothing is done.
+pub fn gateway(status: u16, page: Page) -> Action {
+    Action::gateway(status, page)
+}
+
+/// A proxy answers with this status, and the call does its work so many milliseconds later.
+pub fn late_effect(status: u16, ms: u64) -> Action {
+    Action::late_effect(status, Page::Html, ms)
+}
+
+/// A seat that a user has held for a while, without our doing.
+pub fn seat_held_since(id: i64, user: i64, ms_ago: i64) -> SeatSpec {
+    SeatSpec { reserved_ms_ago: Some(ms_ago), ..seat_of_somebody(id, SeatStatus::Reserved, user) }
+}
+
 /// A seat that somebody else has.
-pub fn seat_of_somebody(id: i64, status: order_dev::peers::SeatStatus, user: i64) -> SeatSpec {
+pub fn seat_of_somebody(id: i64, status: SeatStatus, user: i64) -> SeatSpec {
     SeatSpec { status: Some(status), reserved_by: Some(user), ..SeatSpec::priced(id, "150.00") }
 }
 
 /// A seat that Seating has allocated to an order.
 pub fn seat_sold_to(id: i64, order_id: &str) -> SeatSpec {
     SeatSpec {
-        status: Some(order_dev::peers::SeatStatus::Allocated),
+        status: Some(SeatStatus::Allocated),
         order_id: Some(order_id.to_owned()),
         ..SeatSpec::priced(id, "150.00")
     }

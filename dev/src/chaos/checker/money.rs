@@ -9,7 +9,8 @@ const TAX_PER_MILLE: i64 = 75;
 
 pub(super) fn checks(snapshot: &Snapshot) -> Vec<Check> {
     let payments = snapshot.payments_by_order();
-    let of = |order: &Order| payments.get(&*order.id).and_then(|all| all.first()).copied();
+    let of = |order: &Order| payments.get(&*order.id).and_then(|all| of_order(order, all));
+    let all_of = |order: &Order| payments.get(&*order.id).map_or(&[][..], Vec::as_slice);
     let priced = || snapshot.orders.iter().filter(|order| order.total_cents.is_some());
     let charged = || snapshot.orders.iter().filter(|order| payments.contains_key(&*order.id));
     let known = |payment: &Payment| snapshot.orders.iter().any(|order| order.id == payment.order_id);
@@ -18,7 +19,11 @@ pub(super) fn checks(snapshot: &Snapshot) -> Vec<Check> {
             "one charge per order at most, and none without an order",
             &snapshot.payments,
             |payment| {
-                let detail = if payments[&*payment.order_id].len() > 1 {
+                if payment.charged_elsewhere {
+                    return None;
+                }
+                let charges = payments[&*payment.order_id].iter();
+                let detail = if charges.filter(|other| !other.charged_elsewhere).count() > 1 {
                     "the order was charged more than once".to_owned()
                 } else if payment.taken > 1 {
                     format!("the money was taken {} times", payment.taken)
@@ -36,15 +41,23 @@ pub(super) fn checks(snapshot: &Snapshot) -> Vec<Check> {
             amounts(order, of(order), snapshot)
         }),
         check_orders("paid exactly if the tickets are valid", &snapshot.orders, |order| {
-            paid(order, of(order))
+            paid(order, all_of(order))
         }),
         check_orders("the order knows what became of its money", charged(), |order| knows(order, of(order)?)),
         check_orders(
             "money goes back once, and only for orders that are not confirmed",
             charged(),
-            |order| back(order, of(order)?),
+            |order| back(order, all_of(order)),
         ),
     ]
+}
+
+/// The payment that the order knows, or else that of its charge. The others are second payments, which go back.
+fn of_order<'a>(order: &Order, payments: &[&'a Payment]) -> Option<&'a Payment> {
+    let find = |wanted: &dyn Fn(&Payment) -> bool| payments.iter().find(|payment| wanted(payment)).copied();
+    find(&|payment| order.payment_id.as_ref() == Some(&payment.id))
+        .or_else(|| find(&|payment| !payment.charged_elsewhere))
+        .or_else(|| find(&|_| true))
 }
 
 fn amounts(order: &Order, payment: Option<&Payment>, snapshot: &Snapshot) -> Option<String> {
@@ -79,13 +92,16 @@ fn amounts(order: &Order, payment: Option<&Payment>, snapshot: &Snapshot) -> Opt
     )
 }
 
-fn paid(order: &Order, payment: Option<&Payment>) -> Option<String> {
-    let paid = payment.is_some_and(|payment| payment.status == PaymentStatus::Success);
+fn paid(order: &Order, payments: &[&Payment]) -> Option<String> {
+    let paid = payments.iter().any(|payment| payment.status == PaymentStatus::Success);
     let valid = order.valid_seats();
     let whole = if order.status == "CONFIRMED" { valid == order.sorted_seats() } else { valid.is_empty() };
     violated_unless(whole && paid == (order.status == "CONFIRMED"), || {
-        let status = payment.map(|payment| payment.status);
-        format!("{}, Payment says {status:?}, valid tickets for {valid:?} of {:?}", order.status, order.seats)
+        let statuses: Vec<_> = payments.iter().map(|payment| payment.status).collect();
+        format!(
+            "{}, Payment says {statuses:?}, valid tickets for {valid:?} of {:?}",
+            order.status, order.seats
+        )
     })
 }
 
@@ -101,10 +117,16 @@ fn knows(order: &Order, payment: &Payment) -> Option<String> {
     })
 }
 
-fn back(order: &Order, payment: &Payment) -> Option<String> {
-    let kept = i64::from(payment.taken) - i64::from(payment.returned);
+fn back(order: &Order, payments: &[&Payment]) -> Option<String> {
+    let taken: u32 = payments.iter().map(|payment| payment.taken).sum();
+    let returned: u32 = payments.iter().map(|payment| payment.returned).sum();
     let due = i64::from(order.status == "CONFIRMED");
-    violated_unless(kept == due && payment.returned <= 1, || {
-        format!("{}: taken {} times, given back {} times", order.status, payment.taken, payment.returned)
+    let once = payments.iter().all(|payment| payment.returned <= 1);
+    violated_unless(once && i64::from(taken) - i64::from(returned) == due, || {
+        format!(
+            "{}: {} payments, taken {taken} times, given back {returned} times",
+            order.status,
+            payments.len()
+        )
     })
 }

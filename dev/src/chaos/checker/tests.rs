@@ -12,7 +12,7 @@ use super::{Snapshot, check};
 use crate::chaos::request_log::{Answer, Exchange, Operation};
 use crate::chaos::transition_recorder;
 use crate::migrations;
-use crate::peers::{CallbackRecord, Control, Mode, PaymentStatus, Peers, SeatSpec, SeatStatus};
+use crate::peers::{CallbackRecord, Control, Mode, Payment, PaymentStatus, Peers, SeatSpec, SeatStatus};
 use crate::postgres::{Options, Server, remove};
 
 /// A confirmed order.
@@ -80,6 +80,13 @@ const CASES: &[(&str, Mutation)] = &[
         Sql("UPDATE orders SET tax_cents = tax_cents - 1, total_cents = total_cents - 1 WHERE status = 'FAILED'"),
     ),
     ("amounts are equal: seats, tax, total, charge", Sql("UPDATE order_items SET seat_price_cents = 1")),
+    (
+        "money goes back once, and only for orders that are not confirmed",
+        OfSnapshot(|e| {
+            let first = e.payments[0].clone();
+            e.payments.push(Payment { id: "second".into(), charged_elsewhere: true, ..first });
+        }),
+    ),
     ("amounts are equal: seats, tax, total, charge", OfSnapshot(|e| e.payments[0].amount_cents += 1)),
     ("amounts are equal: seats, tax, total, charge", OfSnapshot(|e| e.payments[0].currency = "EUR".into())),
     ("paid exactly if the tickets are valid", Sql("UPDATE tickets SET voided_at = now()")),

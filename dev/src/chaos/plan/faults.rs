@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 
 use super::workload::{Buyer, Scenario};
 use super::{FIRST_OWN_SEAT, Injection, ProcessFault, Target, between, calls_back, percent, weighted};
-use crate::peers::{Action, CallName, CallbackFault, CallbackRule, FaultRule, Matching, Moment, Peer};
+use crate::peers::{Action, CallName, CallbackFault, CallbackRule, FaultRule, Matching, Moment, Page, Peer};
 
 /// Number of faults of each kind of process in a run of [`FULL_RUN`] orders: a little more than the fifty that a whole
 /// campaign must inject.
@@ -68,6 +68,9 @@ fn action(random: &mut StdRng, call: CallName) -> (Injection, Action) {
         (11, Injection::FailedBefore),
         (11, Injection::FailedAfter),
         (12, Injection::BadGateway),
+        (10, Injection::GatewayNotFound),
+        (10, Injection::GatewayUnavailable),
+        (12, Injection::GatewayLate),
         (9, Injection::Garbage),
         (9, Injection::AnswerLate),
         (9, Injection::EffectLate),
@@ -84,12 +87,22 @@ fn action(random: &mut StdRng, call: CallName) -> (Injection, Action) {
         Injection::FailedBefore => Action::Fail { status: 500, body: None },
         Injection::FailedAfter => garbage(500, r#"{"error":"made to fail"}"#, "application/json", true),
         Injection::BadGateway => garbage(502, page, "text/html", random.random_bool(0.5)),
+        Injection::GatewayNotFound => Action::gateway(404, gateway_page(random)),
+        Injection::GatewayUnavailable => Action::gateway(503, gateway_page(random)),
+        Injection::GatewayLate => {
+            Action::late_effect(503, gateway_page(random), random.random_range(300..6_000))
+        }
         Injection::Garbage => garbage(200, r#"{"id":17,"truth":"#, "application/json", true),
         Injection::AnswerLate => Action::Stall { ms: stall_ms(random, call), effect: Moment::Before },
         Injection::EffectLate => Action::Stall { ms: stall_ms(random, call), effect: Moment::After },
         _ => Action::Refuse,
     };
     (kind, action)
+}
+
+/// A gateway's page, or what a framework says of a path that it does not have.
+fn gateway_page(random: &mut StdRng) -> Page {
+    weighted(random, &[(5, Page::Html), (2, Page::Spring), (2, Page::Nest), (1, Page::Empty)])
 }
 
 fn garbage(status: u16, body: &str, content_type: &str, effect: bool) -> Action {
@@ -113,6 +126,13 @@ pub(super) fn callback_faults_of(random: &mut StdRng, buyers: &[Buyer]) -> Vec<(
             0..10 => (Injection::CallbackDropped, CallbackFault::Drop),
             10..20 => (Injection::CallbackDelayed, CallbackFault::Delay(random.random_range(100..4_000))),
             20..30 => (Injection::CallbackRepeated, CallbackFault::Repeat(random.random_range(2..=4))),
+            30..42 => {
+                let status = weighted(random, &[400, 402, 404, 409, 503].map(|status| (1, status)));
+                (
+                    Injection::CallbackEchoed,
+                    CallbackFault::Gateway { status, arrives: random.random_bool(0.5) },
+                )
+            }
             _ => continue,
         };
         let only = Matching { user_id: Some(buyer.user_id), ..Matching::default() };

@@ -20,6 +20,8 @@ pub struct Buyer {
     pub settlement: Option<Settlement>,
     /// Time from the settlement to a charge-back, if there is one.
     pub charge_back: Option<Duration>,
+    /// Time from the charge to a second payment of the order, if there is one.
+    pub second_payment: Option<Duration>,
 }
 
 /// The scenario of one order: what is ordered, and what its user does about it.
