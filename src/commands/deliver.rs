@@ -15,7 +15,7 @@ pub async fn deliver_all(context: &Context) {
 }
 
 /// Delivers one message. After a failure it stays in the outbox and is due again after an exponential back-off or `Retry-After`,
-/// whichever is longer (`Retry-After` counts up to an hour); after the last attempt it is a dead letter. Failures are logged.
+/// whichever is longer (`Retry-After` counts up to ten minutes); after the last attempt it is a dead letter. Failures are logged.
 pub async fn deliver(context: &Context, message: &Message) {
     let log = context.log.order(message.order_id);
     let stored = match notification::notify(&context.config, message).await {
@@ -24,7 +24,8 @@ pub async fn deliver(context: &Context, message: &Message) {
             let attempts = message.attempts.max(1);
             let delay = (attempts < retry::MESSAGE_MAX_ATTEMPTS).then(|| {
                 let backoff = retry::backoff_ms(attempts, retry::MESSAGE_BACKOFF_CAP_MS, random::<1>()[0]);
-                backoff.max(not_delivered.retry_after_seconds.unwrap_or(0).min(3_600) * 1_000)
+                let retry_after = not_delivered.retry_after.unwrap_or_default();
+                backoff.max(u64::try_from(retry_after.as_millis()).unwrap_or_default())
             });
             let fields = json!({ "message_id": message.id, "kind": message.kind, "attempts": attempts, "cause": not_delivered.reason, "delay_ms": delay });
             match delay {

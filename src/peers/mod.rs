@@ -1,24 +1,24 @@
 //! Clients of the four peers (Catalog, Seating, Payment, Notification), each with its deadlines and its JSON as it really is.
+//!
+//! An answer counts, as a success or as a refusal, only if that call documents its status and it has the peer's own shape: each
+//! peer's file says which, call by call, and `refusal.rs` knows the shapes of errors. Everything else comes from something in front
+//! of the peer, such as an ingress or a proxy, and is no answer.
 
 pub mod catalog;
 pub mod lenient;
 pub mod notification;
 pub mod payment;
+mod refusal;
+mod retry_after;
 pub mod seating;
+mod send;
 
 use crate::config::BaseUrl;
-use crate::runtime::body::{self, Body};
-use crate::runtime::host_call::with_timeout;
-use crate::runtime::task;
-use crate::telemetry::counters::{self, Counter};
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
-use http::{HeaderName, Method, StatusCode};
-use spin_sdk::wasip3::http::{client, types};
-use std::time::{Duration, Instant};
-
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// The longest answer that is read from a peer, in bytes.
-const ANSWER_LIMIT: usize = 1024 * 1024;
+use http::StatusCode;
+use lenient::Object;
+use serde_json::value::RawValue;
+use std::fmt;
+use std::time::Duration;
 
 /// A call of a peer.
 pub struct Call<'a> {
@@ -28,7 +28,7 @@ pub struct Call<'a> {
     pub base: &'a BaseUrl,
     /// The path below it.
     pub path: String,
-    /// A JSON body makes it a POST.
+    /// A JSON body makes it a POST, which changes something at the peer; without one it is a GET.
     pub body: Option<String>,
     /// The idempotency key, sent as `Idempotency-Key`.
     pub key: Option<String>,
@@ -36,15 +36,19 @@ pub struct Call<'a> {
     pub deadline_ms: u64,
 }
 
-/// A peer's answer, whatever its status.
+/// Whatever was answered to a call, by the peer or by something in front of it.
 #[derive(Debug)]
 pub struct Answer {
+    /// The call's name.
+    pub name: &'static str,
+    /// Whether the call changes something at the peer.
+    pub is_change: bool,
     /// The status code.
     pub status: StatusCode,
-    /// `Retry-After` of an error response, in seconds.
-    pub retry_after_seconds: Option<u64>,
-    /// The body.
-    pub body: Vec<u8>,
+    /// `Retry-After` of an error response.
+    pub retry_after: Option<Duration>,
+    /// The body, without a byte order mark.
+    pub body: String,
 }
 
 /// The outcome of a call. A peer's own refusals are part of `T`.
@@ -52,8 +56,14 @@ pub struct Answer {
 pub enum Outcome<T> {
     /// The peer answered, and the answer makes sense.
     Answered(T),
-    /// No answer in time, or an unusable one: the call's effect is unknown.
+    /// No answer in time, or one that does not count: the call's effect is unknown.
     NoAnswer(CallFailure),
+}
+
+impl<T> From<Result<T, CallFailure>> for Outcome<T> {
+    fn from(result: Result<T, CallFailure>) -> Self {
+        result.map_or_else(Self::NoAnswer, Self::Answered)
+    }
 }
 
 /// Why there is no answer.
@@ -61,152 +71,115 @@ pub enum Outcome<T> {
 pub struct CallFailure {
     /// For logs and the journal.
     pub reason: String,
-    /// In flight: the request was sent without an answer and may still take effect, because of a timeout, a broken connection, or
-    /// a gateway that lost its upstream.
+    /// In flight: the call changes something and may still take effect. False for a call that only reads, and for one that was
+    /// surely not sent: the connection was refused, or the peer's name has no address.
     pub may_land: bool,
+    /// The status of an answer that does not count; none when nothing was answered.
+    pub status: Option<StatusCode>,
+    /// `Retry-After` of that answer, at most ten minutes.
+    pub retry_after: Option<Duration>,
 }
 
 impl From<String> for CallFailure {
-    /// The peer's answer is unusable; nothing is in flight.
+    /// The call was not made, or its effect does not matter: nothing is in flight.
     fn from(reason: String) -> Self {
-        Self { reason, may_land: false }
+        Self { reason, may_land: false, status: None, retry_after: None }
     }
-}
-
-impl CallFailure {
-    fn unanswered(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), may_land: true }
-    }
-
-    /// A failure that the host reports for a request.
-    fn of(code: &types::ErrorCode) -> Self {
-        use types::ErrorCode::{ConnectionRefused, DnsError, HttpRequestDenied};
-        let sent = !matches!(code, ConnectionRefused | DnsError(_) | HttpRequestDenied);
-        Self { reason: format!("{code:?}"), may_land: sent }
-    }
-}
-
-/// Sends a call and waits for the whole answer with a timeout. The host has timeouts of its own that end the call by then, so that
-/// nothing reaches the peer later; the rest of the call ends in a background task.
-///
-/// # Errors
-/// Why there is no answer. It says nothing about the call's effect.
-pub async fn send(call: Call<'_>) -> Result<Answer, CallFailure> {
-    let name = call.name;
-    let deadline = Duration::from_millis(call.deadline_ms);
-    let result = with_timeout(deadline, exchange(Prepared::of(call))).await.unwrap_or_else(|| {
-        Err(CallFailure::unanswered(format!("no answer within {} ms", deadline.as_millis())))
-    });
-    let status = result.as_ref().ok().map(|answer| answer.status);
-    counters::add(Counter::PeerCall { call: name, status }, 1.0);
-    result.map_err(|failure| CallFailure { reason: format!("{name}: {}", failure.reason), ..failure })
-}
-
-/// A call that owns its data, because it may outlive the request that waits for it.
-struct Prepared {
-    scheme: types::Scheme,
-    authority: String,
-    path: String,
-    body: Vec<u8>,
-    key: Option<String>,
-    /// When the caller times out.
-    deadline: Instant,
-}
-
-/// The host's timeouts end so much before the deadline, so that nothing reaches the peer after it.
-const MARGIN: Duration = Duration::from_millis(50);
-
-impl Prepared {
-    fn of(call: Call<'_>) -> Self {
-        Self {
-            scheme: if call.base.is_https { types::Scheme::Https } else { types::Scheme::Http },
-            authority: call.base.authority.clone(),
-            path: format!("{}{}", call.base.path, call.path),
-            body: call.body.unwrap_or_default().into_bytes(),
-            key: call.key,
-            deadline: task::now() + Duration::from_millis(call.deadline_ms),
-        }
-    }
-}
-
-async fn exchange(call: Prepared) -> Result<Answer, CallFailure> {
-    let is_post = !call.body.is_empty();
-    let length = call.body.len().to_string();
-    let mut headers = vec![(ACCEPT, "application/json"), (USER_AGENT, "order-service")];
-    if is_post {
-        headers.extend([(CONTENT_TYPE, "application/json"), (CONTENT_LENGTH, &length)]);
-    }
-    if let Some(key) = &call.key {
-        headers.push((IDEMPOTENCY_KEY, key));
-    }
-
-    let ((contents, trailers), write) = body::outgoing(call.body);
-    write.start().await;
-    let time_left = call.deadline.saturating_duration_since(task::now()).saturating_sub(MARGIN);
-    if time_left.is_zero() {
-        return Err("not sent, because the instance had no time for it".to_owned().into());
-    }
-    let options = Some(host_limits(time_left));
-    let (request, _sent) = types::Request::new(body::fields(&headers), contents, trailers, options);
-    let method = if is_post { Method::POST } else { Method::GET };
-    request.set_method(&method.into()).map_err(|()| "bad method".to_owned())?;
-    request.set_scheme(Some(&call.scheme)).map_err(|()| "bad scheme".to_owned())?;
-    request.set_authority(Some(&call.authority)).map_err(|()| "bad authority".to_owned())?;
-    request.set_path_with_query(Some(&call.path)).map_err(|()| "bad path".to_owned())?;
-
-    let response = client::send(request).await.map_err(|code| CallFailure::of(&code))?;
-
-    let status = StatusCode::from_u16(response.get_status_code())
-        .map_err(|_| "a status code outside of 100 to 999".to_owned())?;
-    // Only an error response says when to retry.
-    let is_error = status.is_client_error() || status.is_server_error();
-    let retry_after_seconds = if is_error { retry_after(&response.get_headers()) } else { None };
-    let consume = |result| types::Response::consume_body(response, result);
-    match body::receive(consume, ANSWER_LIMIT, 0).await {
-        Ok(Body::Whole(body)) => Ok(Answer { status, retry_after_seconds, body }),
-        Ok(Body::TooLarge) => {
-            Err(format!("status {} with more than {ANSWER_LIMIT} bytes", status.as_u16()).into())
-        }
-        Err(code) => {
-            Err(CallFailure::unanswered(format!("status {}, body broken off: {code:?}", status.as_u16())))
-        }
-    }
-}
-
-/// The host's timeouts for a request: to connect, until the first byte of the answer, and between two of its bytes.
-fn host_limits(limit: Duration) -> types::RequestOptions {
-    let options = types::RequestOptions::new();
-    let nanoseconds = u64::try_from(limit.as_nanos()).ok();
-    // A host may not support one of them; the caller's own timeout applies all the same.
-    let _ = options.set_connect_timeout(nanoseconds);
-    let _ = options.set_first_byte_timeout(nanoseconds);
-    let _ = options.set_between_bytes_timeout(nanoseconds);
-    options
-}
-
-fn retry_after(headers: &types::Headers) -> Option<u64> {
-    std::str::from_utf8(headers.get(RETRY_AFTER.as_str()).first()?).ok()?.trim().parse().ok()
 }
 
 impl Answer {
-    /// Reads the body as JSON.
+    /// The body as a JSON object.
     ///
     /// # Errors
-    /// A reason that tells what is wrong without showing the body.
-    pub fn json<'a, T: serde::Deserialize<'a>>(&'a self, name: &str) -> Result<T, String> {
-        serde_json::from_slice(&self.body).map_err(|error| {
-            let (kind, line, column) = (error.classify(), error.line(), error.column());
-            format!(
-                "{name}: status {}, unusable body ({kind:?} error at line {line}, column {column})",
-                self.status.as_u16()
-            )
-        })
+    /// The answer does not count.
+    pub fn object(&self) -> Result<Object<'_>, CallFailure> {
+        self.parse("not a JSON object")
     }
 
-    /// The outcome of an answer with an unexpected status.
-    pub fn unusable<T>(&self, name: &str) -> Outcome<T> {
-        let reason = format!("{name}: status {}", self.status.as_u16());
-        let may_land = matches!(self.status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT);
-        Outcome::NoAnswer(CallFailure { reason, may_land })
+    /// The body as a JSON list.
+    ///
+    /// # Errors
+    /// The answer does not count.
+    pub fn list(&self) -> Result<Vec<&RawValue>, CallFailure> {
+        self.parse("not a JSON list")
+    }
+
+    fn parse<'a, T: serde::Deserialize<'a>>(&'a self, expected: &str) -> Result<T, CallFailure> {
+        serde_json::from_str(&self.body).map_err(|_| self.does_not_count(expected))
+    }
+
+    /// Whether there is no body.
+    pub fn is_empty(&self) -> bool {
+        self.body.trim_ascii().is_empty()
+    }
+
+    /// The failure of a call whose answer does not count. `why` must not show the body.
+    pub fn does_not_count(&self, why: impl fmt::Display) -> CallFailure {
+        CallFailure {
+            reason: format!("{}: status {}, {why}", self.name, self.status.as_u16()),
+            may_land: self.is_change,
+            status: Some(self.status),
+            retry_after: self.retry_after,
+        }
+    }
+
+    /// The failure of a call whose answer has a status that the call does not document, or one in another shape than the peer's own.
+    pub fn not_the_peers(&self) -> CallFailure {
+        self.does_not_count("which the call does not document in this shape")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::OrderId;
+    use crate::domain::order::{Hold, Order, Phase, Status};
+
+    /// An answer to a call that changes something.
+    pub fn answer(status: u16, body: &str) -> Answer {
+        let status = StatusCode::from_u16(status).unwrap();
+        Answer { name: "peer.call", is_change: true, status, retry_after: None, body: body.to_owned() }
+    }
+
+    /// An answer to a call that only reads.
+    pub fn question(status: u16, body: &str) -> Answer {
+        Answer { is_change: false, ..answer(status, body) }
+    }
+
+    /// An order of user 101 for event 101.
+    pub fn order(id: OrderId) -> Order {
+        Order {
+            id,
+            version: 1,
+            user_id: 101,
+            event_id: 101,
+            seats: vec![1],
+            status: Status::Pending,
+            phase: Phase::Reserving,
+            hold: Hold::Nothing,
+            failure: None,
+            currency: "INR".into(),
+            amounts: None,
+            payment: None,
+            attempts: 0,
+            lease: 1,
+            expires_in_ms: 60_000,
+            hold_in_ms: 60_000,
+            in_flight_ms: 0,
+            given_up: false,
+            payment_unsure: false,
+            parked: false,
+        }
+    }
+
+    #[test]
+    fn a_failure_keeps_what_the_answer_tells_and_not_its_body() {
+        let busy = Answer { retry_after: Some(Duration::from_secs(7)), ..answer(503, "<html>secret</html>") };
+        let failure = busy.not_the_peers();
+        assert!(failure.may_land);
+        assert_eq!(failure.status, Some(StatusCode::SERVICE_UNAVAILABLE));
+        assert_eq!(failure.retry_after, Some(Duration::from_secs(7)));
+        assert!(failure.reason.starts_with("peer.call: status 503") && !failure.reason.contains("secret"));
+        assert!(!question(503, "").not_the_peers().may_land);
     }
 }

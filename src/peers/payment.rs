@@ -1,48 +1,143 @@
 //! Payment: charges and refunds.
+//!
+//! | call | counts |
+//! | --- | --- |
+//! | `charge` | 2xx with the order's payment; 400 in Payment's validation shape: no payment was made |
+//! | `ask` | 2xx with the payment; 404 in Payment's own shape: it does not know the payment |
+//! | `refund` | 2xx with the payment `REFUNDED` or undecided; 404 and 400 in Payment's own shape |
 
-use super::lenient::Int;
-use super::{Answer, Call, Outcome, send};
+use super::lenient::{Object, text, whole};
+use super::refusal::{PaymentError, of_payment};
+use super::send::send;
+use super::{Answer, Call, CallFailure, Outcome};
 use crate::config::Config;
 use crate::domain::ids::PaymentId;
 use crate::domain::order::{Order, Payment, PaymentStatus};
 use crate::domain::retry;
-use http::StatusCode;
-use serde::Deserialize;
 use serde_json::json;
+use serde_json::value::RawValue;
+use uuid::Uuid;
 
-/// A payment in Payment's JSON: in `snake_case` in the answer to a charge, in `camelCase` in the answer to a query.
-#[derive(Debug, Deserialize)]
+/// The status of a payment as Payment shows it, which may be one that the domain does not have.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ShownStatus {
+    /// One of the domain's.
+    Known(PaymentStatus),
+    /// `CANCELLED`: nothing was taken.
+    Cancelled,
+    /// `EXPIRED`: nothing was taken.
+    Expired,
+    /// `PROCESSING`: undecided.
+    Processing,
+    /// Something new: undecided, as far as is known.
+    Other(String),
+}
+
+impl ShownStatus {
+    fn of(shown: &str) -> Self {
+        if let Some(known) = PaymentStatus::ALL.iter().find(|known| known.as_str() == shown) {
+            return Self::Known(*known);
+        }
+        match shown {
+            "CANCELLED" => Self::Cancelled,
+            "EXPIRED" => Self::Expired,
+            "PROCESSING" => Self::Processing,
+            // For logs: as short as a status is.
+            other => Self::Other(other.chars().filter(|c| !c.is_control()).take(32).collect()),
+        }
+    }
+
+    /// What it means for an order: nothing was taken is `FAILED`, undecided is `PENDING`.
+    pub fn meaning(&self) -> PaymentStatus {
+        match self {
+            Self::Known(known) => *known,
+            Self::Cancelled | Self::Expired => PaymentStatus::Failed,
+            Self::Processing | Self::Other(_) => PaymentStatus::Pending,
+        }
+    }
+
+    /// Whether it is undecided in a way that no rule covers, so that an operator should hear of it.
+    pub fn is_unfamiliar(&self) -> bool {
+        matches!(self, Self::Processing | Self::Other(_))
+    }
+
+    /// Its text, as Payment shows it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Known(known) => known.as_str(),
+            Self::Cancelled => "CANCELLED",
+            Self::Expired => "EXPIRED",
+            Self::Processing => "PROCESSING",
+            Self::Other(other) => other,
+        }
+    }
+}
+
+/// A payment as Payment shows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PaymentRecord {
     id: PaymentId,
-    status: PaymentStatus,
-    #[serde(alias = "merchantOrderId")]
+    /// Its status.
+    pub status: ShownStatus,
+    /// In lower case.
     merchant_order_id: String,
-    #[serde(alias = "amountCents")]
-    amount_cents: Int,
+    amount_cents: i64,
+    /// In upper case.
     currency: String,
 }
 
 impl PaymentRecord {
+    fn read(answer: &Answer) -> Result<Self, CallFailure> {
+        let read = |object: &Object<'_>| -> Result<Self, String> {
+            Ok(Self {
+                id: object.needed("id", payment_id)?,
+                status: object.needed("status", status)?,
+                merchant_order_id: object.needed("merchant_order_id", lower_case)?,
+                amount_cents: object.needed("amount_cents", whole)?,
+                currency: object.needed("currency", lower_case)?.to_ascii_uppercase(),
+            })
+        };
+        read(&answer.object()?).map_err(|why| answer.does_not_count(why))
+    }
+
     /// The payment, if order id, amount and currency are the order's.
     pub fn matching(&self, order: &Order) -> Option<Payment> {
         let total = order.amounts?.total_cents;
-        let matches = self.merchant_order_id.eq_ignore_ascii_case(&order.id.to_string())
-            && self.amount_cents == Int(total)
+        let matches = self.merchant_order_id == order.id.to_string()
+            && self.amount_cents == total
             && self.currency == order.currency;
-        matches.then_some(Payment { id: self.id, status: self.status })
+        matches.then_some(Payment { id: self.id, status: self.status.meaning() })
     }
 }
 
+fn payment_id(value: &RawValue) -> Option<PaymentId> {
+    Uuid::try_parse(&text(value)?).ok().map(PaymentId)
+}
+
+fn status(value: &RawValue) -> Option<ShownStatus> {
+    text(value).map(|shown| ShownStatus::of(&shown))
+}
+
+fn lower_case(value: &RawValue) -> Option<String> {
+    text(value).map(|text| text.to_ascii_lowercase())
+}
+
 /// Payment's answer to a charge.
-#[derive(Debug)]
+#[derive(PartialEq, Eq, Debug)]
 pub enum Charge {
     /// There is a payment; see its status.
-    Payment(Payment),
-    /// Payment declined, without making a payment.
-    Refused,
+    Payment {
+        /// The payment.
+        payment: Payment,
+        /// Its status as Payment shows it.
+        shown: ShownStatus,
+    },
+    /// Payment finds the request invalid: this attempt has made no payment. An earlier one may have.
+    Invalid,
 }
 
 /// Charges the order's total, with the order's id as idempotency key: repeating it returns the same payment and charges nothing.
+/// No status but a 2xx with a payment says anything about the money: Payment passes on the status that our callback was answered with.
 pub async fn charge(config: &Config, order: &Order) -> Outcome<Charge> {
     const NAME: &str = "payment.charge";
     let Some(amounts) = order.amounts else {
@@ -59,81 +154,97 @@ pub async fn charge(config: &Config, order: &Order) -> Outcome<Charge> {
         key: Some(order.id.to_string()),
         deadline_ms: retry::PAYMENT_DEADLINE_MS,
     };
-    match send(call).await {
-        Ok(answer) => match answer.status {
-            StatusCode::OK | StatusCode::CREATED => {
-                match shown(&answer, NAME).map(|record| record.matching(order)) {
-                    Ok(Some(payment)) => Outcome::Answered(Charge::Payment(payment)),
-                    Ok(None) => {
-                        let reason = format!("{NAME}: the payment is of another order, amount or currency");
-                        Outcome::NoAnswer(reason.into())
-                    }
-                    Err(reason) => Outcome::NoAnswer(reason.into()),
-                }
-            }
-            StatusCode::PAYMENT_REQUIRED => Outcome::Answered(Charge::Refused),
-            _ => answer.unusable(NAME),
-        },
-        Err(failure) => Outcome::NoAnswer(failure),
-    }
+    send(call).await.and_then(|answer| charged(&answer, order)).into()
 }
 
-fn shown(answer: &Answer, name: &str) -> Result<PaymentRecord, String> {
-    answer.json(name)
+fn charged(answer: &Answer, order: &Order) -> Result<Charge, CallFailure> {
+    if answer.status.is_success() {
+        let record = PaymentRecord::read(answer)?;
+        let payment = record
+            .matching(order)
+            .ok_or_else(|| answer.does_not_count("the payment is of another order, amount or currency"))?;
+        return Ok(Charge::Payment { payment, shown: record.status });
+    }
+    match of_payment(answer) {
+        Some(PaymentError::Validation) => Ok(Charge::Invalid),
+        _ => Err(answer.not_the_peers()),
+    }
 }
 
 /// Reads a payment, with a timeout of `deadline_ms`; `None` when Payment does not know it.
 pub async fn ask(config: &Config, id: PaymentId, deadline_ms: u64) -> Outcome<Option<PaymentRecord>> {
-    const NAME: &str = "payment.ask";
     let call = Call {
-        name: NAME,
+        name: "payment.ask",
         base: &config.payment,
         path: format!("/v1/payments/{id}"),
         body: None,
         key: None,
         deadline_ms,
     };
-    match send(call).await {
-        Ok(answer) => match answer.status {
-            StatusCode::OK => match shown(&answer, NAME) {
-                Ok(record) if record.id == id => Outcome::Answered(Some(record)),
-                Ok(_) => Outcome::NoAnswer(format!("{NAME}: another payment than asked for").into()),
-                Err(reason) => Outcome::NoAnswer(reason.into()),
-            },
-            StatusCode::NOT_FOUND => Outcome::Answered(None),
-            _ => answer.unusable(NAME),
-        },
-        Err(failure) => Outcome::NoAnswer(failure),
+    send(call).await.and_then(|answer| shown(&answer, id)).into()
+}
+
+fn shown(answer: &Answer, id: PaymentId) -> Result<Option<PaymentRecord>, CallFailure> {
+    if answer.status.is_success() {
+        let record = PaymentRecord::read(answer)?;
+        let is_asked = record.id == id;
+        return is_asked
+            .then_some(Some(record))
+            .ok_or_else(|| answer.does_not_count("another payment than asked for"));
+    }
+    match (answer.status.as_u16(), of_payment(answer)) {
+        (404, Some(PaymentError::Message)) => Ok(None),
+        _ => Err(answer.not_the_peers()),
     }
 }
 
-/// Refunds a payment. `false`: Payment refuses, as it does when the payment is refunded already.
-pub async fn refund(config: &Config, id: PaymentId) -> Outcome<bool> {
-    const NAME: &str = "payment.refund";
+/// Payment's answer to a refund.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refund {
+    /// The money is back.
+    Done,
+    /// The refund is accepted, and not done yet: ask later, and do not ask for it again.
+    Accepted,
+    /// Payment does not know the payment.
+    UnknownPayment,
+    /// The payment is not `SUCCESS`: it may be refunded already.
+    Refused,
+}
+
+/// Refunds a payment, all of it, with an idempotency key that is the same at every attempt.
+pub async fn refund(config: &Config, id: PaymentId) -> Outcome<Refund> {
     let call = Call {
-        name: NAME,
+        name: "payment.refund",
         base: &config.payment,
         path: "/v1/refund".into(),
         body: Some(json!({ "payment_id": id }).to_string()),
-        key: None,
+        key: Some(format!("refund-{id}")),
         deadline_ms: retry::PAYMENT_DEADLINE_MS,
     };
-    #[derive(Deserialize)]
-    struct Refunded {
-        status: PaymentStatus,
+    send(call).await.and_then(|answer| refunded(&answer, id)).into()
+}
+
+fn refunded(answer: &Answer, id: PaymentId) -> Result<Refund, CallFailure> {
+    if answer.status.is_success() {
+        let object = answer.object()?;
+        let read = || Ok::<_, String>((object.needed("id", payment_id)?, object.needed("status", status)?));
+        let (refunded, status) = read().map_err(|why| answer.does_not_count(why))?;
+        if refunded != id {
+            return Err(answer.does_not_count("another payment than the one to refund"));
+        }
+        return match status {
+            ShownStatus::Known(PaymentStatus::Refunded) => Ok(Refund::Done),
+            ShownStatus::Known(PaymentStatus::Pending) | ShownStatus::Processing => Ok(Refund::Accepted),
+            other => Err(answer.does_not_count(format!("the payment is {}", other.as_str()))),
+        };
     }
-    match send(call).await {
-        Ok(answer) => match answer.status {
-            StatusCode::OK => match answer.json::<Refunded>(NAME) {
-                Ok(Refunded { status: PaymentStatus::Refunded }) => Outcome::Answered(true),
-                Ok(_) => Outcome::Answered(false),
-                Err(reason) => Outcome::NoAnswer(reason.into()),
-            },
-            StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::CONFLICT => {
-                Outcome::Answered(false)
-            }
-            _ => answer.unusable(NAME),
-        },
-        Err(failure) => Outcome::NoAnswer(failure),
+    match (answer.status.as_u16(), of_payment(answer)) {
+        (404, Some(PaymentError::Message)) => Ok(Refund::UnknownPayment),
+        (400, Some(_)) => Ok(Refund::Refused),
+        _ => Err(answer.not_the_peers()),
     }
 }
+
+#[cfg(test)]
+#[path = "payment_tests.rs"]
+mod tests;

@@ -2,18 +2,27 @@
 //!
 //! Its reserve and allocate are not idempotent, and its release checks no ownership: the effect of a request without an answer is
 //! learnt by reading the seats, and only seats that are surely the order's are released.
+//!
+//! | call | counts |
+//! | --- | --- |
+//! | `reserve` | 2xx with the reserved seats; 409, 404 and 400 in Seating's own shape, 400 also as a validation map |
+//! | `read_seats` | 2xx with the seat; 404 in Seating's own shape |
+//! | `allocate` | 2xx without a body; 409, 404 and 400 as for `reserve` |
+//! | `allocated_to` | 2xx with a list of seats |
+//! | `release` | 2xx without a body |
 
-use super::lenient::{Int, NumberText};
-use super::{Answer, Call, CallFailure, Outcome, send};
-use crate::config::{BaseUrl, Config};
+use super::lenient::{self, Object, Unreadable, elements, number_text, raw, text, whole};
+use super::refusal::{is_validation_of_seating, of_seating};
+use super::send::send;
+use super::{Answer, Call, CallFailure, Outcome};
+use crate::config::Config;
 use crate::domain::ids::OrderId;
 use crate::domain::money::{MAX_CENTS, PriceError, cents_from_major};
 use crate::domain::order::Order;
 use crate::domain::retry;
 use crate::domain::seats::Item;
-use http::StatusCode;
-use serde::Deserialize;
 use serde_json::json;
+use serde_json::value::RawValue;
 
 /// Seating's answer to a reserve.
 #[derive(Debug)]
@@ -35,18 +44,19 @@ pub enum Priced {
     OutOfRange,
 }
 
-/// A seat in Seating's JSON.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// A seat as Seating shows it.
+#[derive(Debug)]
 pub struct Seat {
-    id: Int,
-    event_id: Option<Int>,
-    seat_number: Option<String>,
-    price: Option<NumberText>,
-    #[serde(rename = "price_cents")]
-    price_cents: Option<Int>,
-    status: String,
-    reserved_by: Option<Int>,
+    id: i64,
+    event_id: Option<i64>,
+    /// Its name, without control characters and at most 64 characters long.
+    name: Option<String>,
+    price: Result<i64, PriceError>,
+    /// None: not needed, and not readable.
+    status: Option<String>,
+    /// The user who has it reserved.
+    reserved_by: Option<i64>,
+    /// The order that it is allocated to, in lower case.
     order_id: Option<String>,
 }
 
@@ -64,32 +74,54 @@ pub enum Owner {
 }
 
 impl Seat {
+    fn read(object: &Object<'_>) -> Result<Self, Unreadable> {
+        let status = object.optional("status", text)?;
+        let is = |expected| status.as_deref() == Some(expected);
+        // Contradictory members matter only where they tell whose the seat is.
+        let reserved_by = if is("RESERVED") { object.optional("reserved_by", whole)? } else { None };
+        let order_id = if is("ALLOCATED") { object.optional("order_id", lower_case)? } else { None };
+        Ok(Self {
+            id: object.needed("id", whole)?,
+            event_id: object.optional("event_id", whole)?,
+            name: object.optional("seat_number", name).unwrap_or_default(),
+            price: price(object),
+            status,
+            reserved_by,
+            order_id,
+        })
+    }
+
     /// Who has the seat, as seen by `order`, of whose event it is. A seat reserved for the order's user is the order's: the order
     /// has the seat claim, so that no other live order of the user can have it.
     pub fn owner(&self, order: &Order) -> Owner {
-        let ours = |id: &String| id.eq_ignore_ascii_case(&order.id.to_string());
-        match self.status.as_str() {
-            "AVAILABLE" => Owner::Free,
-            "RESERVED" if self.reserved_by == Some(Int(order.user_id.into())) => Owner::Held,
-            "ALLOCATED" if self.order_id.as_ref().is_some_and(ours) => Owner::Allocated,
+        match self.status.as_deref() {
+            Some("AVAILABLE") => Owner::Free,
+            Some("RESERVED") if self.reserved_by == Some(order.user_id.into()) => Owner::Held,
+            Some("ALLOCATED") if self.order_id == Some(order.id.to_string()) => Owner::Allocated,
             _ => Owner::Other,
         }
     }
+}
 
-    /// Its name, without control characters and at most 64 characters long.
-    fn name(&self) -> Option<String> {
-        let name = self.seat_number.as_ref()?;
-        Some(name.chars().filter(|c| !c.is_control()).take(64).collect())
-    }
+fn lower_case(value: &RawValue) -> Option<String> {
+    text(value).map(|text| text.to_ascii_lowercase())
+}
 
-    fn price(&self) -> Result<i64, PriceError> {
-        match (self.price_cents, &self.price) {
-            (Some(Int(cents)), _) if (0..=MAX_CENTS).contains(&cents) => Ok(cents),
-            (Some(_), _) => Err(PriceError::OutOfRange),
-            (None, Some(text)) => cents_from_major(&text.0),
-            (None, None) => Err(PriceError::Unusable),
-        }
+fn name(value: &RawValue) -> Option<String> {
+    Some(number_text(value)?.chars().filter(|c| !c.is_control()).take(64).collect())
+}
+
+/// A seat's price in cents. `price_cents` wins over `price`, which is in major units.
+fn price(object: &Object<'_>) -> Result<i64, PriceError> {
+    let unusable = |_: Unreadable| PriceError::Unusable;
+    if object.is_set("price_cents") {
+        let cents = object.needed("price_cents", whole).map_err(unusable)?;
+        return if (0..=MAX_CENTS).contains(&cents) { Ok(cents) } else { Err(PriceError::OutOfRange) };
     }
+    // In cents, so that `150` and `150.00` are the same.
+    object
+        .needed("price", |value| number_text(value).map(|text| cents_from_major(&text)))
+        .map_err(unusable)?
 }
 
 /// Finds the order's seats among Seating's, with their prices.
@@ -99,12 +131,12 @@ impl Seat {
 pub fn priced(seats: &[Seat], order: &Order) -> Result<Priced, String> {
     let mut items = Vec::with_capacity(order.seats.len());
     for id in &order.seats {
-        let mut matching = seats.iter().filter(|seat| seat.id == Int((*id).into()));
+        let mut matching = seats.iter().filter(|seat| seat.id == i64::from(*id));
         let (Some(seat), None) = (matching.next(), matching.next()) else {
             return Err(format!("seat {id} is not there once"));
         };
-        match seat.price() {
-            Ok(price_cents) => items.push(Item { seat_id: *id, seat_code: seat.name(), price_cents }),
+        match seat.price {
+            Ok(price_cents) => items.push(Item { seat_id: *id, seat_code: seat.name.clone(), price_cents }),
             Err(PriceError::OutOfRange) => return Ok(Priced::OutOfRange),
             Err(PriceError::Unusable) => return Err(format!("seat {id} has no usable price")),
         }
@@ -112,54 +144,55 @@ pub fn priced(seats: &[Seat], order: &Order) -> Result<Priced, String> {
     Ok(Priced::Items(items))
 }
 
-fn call<'a>(base: &'a BaseUrl, name: &'static str, path: String, body: Option<String>) -> Call<'a> {
-    Call { name, base, path, body, key: None, deadline_ms: retry::SEATING_DEADLINE_MS }
+fn call<'a>(config: &'a Config, name: &'static str, path: String, body: Option<String>) -> Call<'a> {
+    Call { name, base: &config.seating, path, body, key: None, deadline_ms: retry::SEATING_DEADLINE_MS }
 }
 
 /// Reserves the order's seats for its user. Not idempotent: a repeat is refused.
 pub async fn reserve(config: &Config, order: &Order) -> Outcome<Reserve> {
-    const NAME: &str = "seating.reserve";
     let body = json!({
         "eventId": order.event_id, "seatIds": order.seats, "userId": order.user_id, "orderId": order.id,
     });
-    let answer =
-        match send(call(&config.seating, NAME, "/v1/seats/reserve".into(), Some(body.to_string()))).await {
-            Ok(answer) => answer,
-            Err(failure) => return Outcome::NoAnswer(failure),
-        };
-    match answer.status {
-        StatusCode::OK | StatusCode::CREATED => match held(&answer, order) {
-            Ok(priced) => Outcome::Answered(Reserve::Held(priced)),
-            Err(reason) => Outcome::NoAnswer(format!("{NAME}: {reason}").into()),
-        },
-        StatusCode::CONFLICT => Outcome::Answered(Reserve::Taken(named_in(&answer))),
-        StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => Outcome::Answered(Reserve::NotFound),
-        _ => answer.unusable(NAME),
+    let call = call(config, "seating.reserve", "/v1/seats/reserve".into(), Some(body.to_string()));
+    send(call).await.and_then(|answer| reserved(&answer, order)).into()
+}
+
+fn reserved(answer: &Answer, order: &Order) -> Result<Reserve, CallFailure> {
+    if answer.status.is_success() {
+        return held(answer, order).map(Reserve::Held);
+    }
+    match (answer.status.as_u16(), of_seating(answer)) {
+        (409, Some(message)) => Ok(Reserve::Taken(names_in(&message))),
+        (404 | 400, Some(_)) => Ok(Reserve::NotFound),
+        _ if is_validation_of_seating(answer, &["eventId", "seatIds", "userId", "orderId"]) => {
+            Ok(Reserve::NotFound)
+        }
+        _ => Err(answer.not_the_peers()),
     }
 }
 
-fn held(answer: &Answer, order: &Order) -> Result<Priced, String> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Reserved {
-        success: Option<bool>,
-        reserved_seats: Vec<Seat>,
-    }
-    let reserved: Reserved = answer.json("answer")?;
-    if reserved.success == Some(false) {
-        return Err("status 200 without success".into());
-    }
-    priced(&reserved.reserved_seats, order)
+fn held(answer: &Answer, order: &Order) -> Result<Priced, CallFailure> {
+    let object = answer.object()?;
+    let read = || -> Result<Priced, String> {
+        if object.optional("success", boolean)? == Some(false) {
+            return Err("without success".into());
+        }
+        let list = elements(object.needed("reserved_seats", raw)?).ok_or("reserved_seats is no list")?;
+        // What is not a seat is not one of the order's seats.
+        let seats: Vec<Seat> =
+            list.into_iter().filter_map(|seat| Seat::read(&lenient::object(seat)?).ok()).collect();
+        priced(&seats, order)
+    };
+    read().map_err(|why| answer.does_not_count(why))
+}
+
+fn boolean(value: &RawValue) -> Option<bool> {
+    value.get().parse().ok()
 }
 
 /// The seats' names in Seating's message `Seats are not available: A1, A2`, if it is that message.
-fn named_in(answer: &Answer) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Problem {
-        message: String,
-    }
-    let problem: Problem = serde_json::from_slice(&answer.body).ok()?;
-    let names = problem.message.strip_prefix("Seats are not available: ")?;
+fn names_in(message: &str) -> Option<String> {
+    let names = message.strip_prefix("Seats are not available: ")?;
     let sane = |name: &&str| {
         !name.is_empty() && name.len() <= 16 && name.chars().all(|c| c.is_alphanumeric() || c == '-')
     };
@@ -169,74 +202,85 @@ fn named_in(answer: &Answer) -> Option<String> {
 
 /// Reads every seat of the order, in its order. `None` in the list: Seating does not know the seat, or has it in another event.
 pub async fn read_seats(config: &Config, order: &Order) -> Outcome<Vec<Option<Seat>>> {
-    const NAME: &str = "seating.seat";
     let looks = order.seats.iter().map(|id| async move {
-        let answer = send(call(&config.seating, NAME, format!("/v1/seats/{id}"), None)).await?;
-        match answer.status {
-            StatusCode::OK => {
-                let seat: Seat = answer.json(NAME)?;
-                if seat.id != Int((*id).into()) {
-                    return Err(format!("{NAME}: another seat than {id}").into());
-                }
-                // Seat ids are unique across events: this seat is of another event.
-                let elsewhere = seat.event_id.is_some_and(|event| event != Int(order.event_id.into()));
-                Ok((!elsewhere).then_some(seat))
-            }
-            StatusCode::NOT_FOUND => Ok(None),
-            status => Err(CallFailure::from(format!("{NAME}: status {}", status.as_u16()))),
-        }
+        let answer = send(call(config, "seating.seat", format!("/v1/seats/{id}"), None)).await?;
+        shown(&answer, *id, order.event_id)
     });
     // join_all and not try_join_all: all are awaited, because dropping a host call would cancel it.
-    match futures::future::join_all(looks).await.into_iter().collect() {
-        Ok(seats) => Outcome::Answered(seats),
-        Err(failure) => Outcome::NoAnswer(failure),
+    futures::future::join_all(looks).await.into_iter().collect::<Result<_, _>>().into()
+}
+
+fn shown(answer: &Answer, id: i32, event_id: i32) -> Result<Option<Seat>, CallFailure> {
+    if answer.status.as_u16() == 404 && of_seating(answer).is_some() {
+        return Ok(None);
+    }
+    if !answer.status.is_success() {
+        return Err(answer.not_the_peers());
+    }
+    let seat = Seat::read(&answer.object()?).map_err(|why| answer.does_not_count(why))?;
+    if seat.id != i64::from(id) {
+        return Err(answer.does_not_count("another seat than asked for"));
+    }
+    if seat.status.is_none() {
+        return Err(answer.does_not_count("a seat without a status"));
+    }
+    // Seat ids are unique across events: this seat is of another event.
+    let elsewhere = seat.event_id.is_some_and(|event| event != i64::from(event_id));
+    Ok((!elsewhere).then_some(seat))
+}
+
+/// Allocates reserved seats to the order. Not idempotent. `false`: Seating refuses, because a seat is not reserved, as after a repeat
+/// or after the hold expired.
+pub async fn allocate(config: &Config, order: &Order) -> Outcome<bool> {
+    let body = json!({ "orderId": order.id, "seatIds": order.seats });
+    let call = call(config, "seating.allocate", "/v1/seats/allocate".into(), Some(body.to_string()));
+    send(call).await.and_then(|answer| allocated(&answer)).into()
+}
+
+fn allocated(answer: &Answer) -> Result<bool, CallFailure> {
+    match (answer.status.as_u16(), of_seating(answer)) {
+        (200..300, _) => done(answer).map(|()| true),
+        (409 | 404 | 400, Some(_)) => Ok(false),
+        _ if is_validation_of_seating(answer, &["orderId", "seatIds"]) => Ok(false),
+        _ => Err(answer.not_the_peers()),
     }
 }
 
-/// Allocates reserved seats to the order. Not idempotent. `false`: a seat is not reserved, as after a repeat or after the hold
-/// expired.
-pub async fn allocate(config: &Config, order: &Order) -> Outcome<bool> {
-    const NAME: &str = "seating.allocate";
-    let body = json!({ "orderId": order.id, "seatIds": order.seats });
-    match send(call(&config.seating, NAME, "/v1/seats/allocate".into(), Some(body.to_string()))).await {
-        Ok(answer) => match answer.status {
-            status if status.is_success() => Outcome::Answered(true),
-            StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::CONFLICT => {
-                Outcome::Answered(false)
-            }
-            _ => answer.unusable(NAME),
-        },
-        Err(failure) => Outcome::NoAnswer(failure),
+/// The success of a call that Seating answers with an empty body. With a body it is not Seating's: the caller has to look.
+fn done(answer: &Answer) -> Result<(), CallFailure> {
+    if !answer.status.is_success() {
+        return Err(answer.not_the_peers());
     }
+    if answer.is_empty() { Ok(()) } else { Err(answer.does_not_count("with a body, and Seating's has none")) }
 }
 
 /// The seats that Seating has allocated to an order.
 pub async fn allocated_to(config: &Config, id: OrderId) -> Outcome<Vec<i32>> {
-    const NAME: &str = "seating.of_order";
-    match send(call(&config.seating, NAME, format!("/v1/seats/order/{id}"), None)).await {
-        Ok(answer) => match answer.status {
-            StatusCode::OK => match answer.json::<Vec<Seat>>(NAME) {
-                Ok(seats) => {
-                    Outcome::Answered(seats.iter().filter_map(|seat| i32::try_from(seat.id.0).ok()).collect())
-                }
-                Err(reason) => Outcome::NoAnswer(reason.into()),
-            },
-            StatusCode::NOT_FOUND => Outcome::Answered(Vec::new()),
-            _ => answer.unusable(NAME),
-        },
-        Err(failure) => Outcome::NoAnswer(failure),
+    let call = call(config, "seating.of_order", format!("/v1/seats/order/{id}"), None);
+    send(call).await.and_then(|answer| listed(&answer)).into()
+}
+
+/// What counts: 2xx with a list of seats, which may be empty. It has no 404.
+fn listed(answer: &Answer) -> Result<Vec<i32>, CallFailure> {
+    if !answer.status.is_success() {
+        return Err(answer.not_the_peers());
     }
+    let id = |seat: &RawValue| {
+        let seat = lenient::object(seat).filter(|seat| seat.is_set("status"))?;
+        seat.needed("id", whole).ok()
+    };
+    let ids: Option<Vec<i64>> = answer.list()?.into_iter().map(id).collect();
+    let ids = ids.ok_or_else(|| answer.does_not_count("a list with something else than seats"))?;
+    // A larger id is of no order of ours.
+    Ok(ids.into_iter().filter_map(|id| i32::try_from(id).ok()).collect())
 }
 
 /// Releases seats. Seating checks no ownership: pass only seats that are surely the order's.
 pub async fn release(config: &Config, seats: &[i32]) -> Outcome<()> {
-    const NAME: &str = "seating.release";
-    match send(call(&config.seating, NAME, "/v1/seats/release".into(), Some(json!(seats).to_string()))).await
-    {
-        Ok(answer) => match answer.status {
-            status if status.is_success() => Outcome::Answered(()),
-            _ => answer.unusable(NAME),
-        },
-        Err(failure) => Outcome::NoAnswer(failure),
-    }
+    let call = call(config, "seating.release", "/v1/seats/release".into(), Some(json!(seats).to_string()));
+    send(call).await.and_then(|answer| done(&answer)).into()
 }
+
+#[cfg(test)]
+#[path = "seating_tests.rs"]
+mod tests;

@@ -38,7 +38,10 @@ impl OutboundHttp {
         if !config.http_pooling {
             builder.pool_max_idle_per_host(0);
         }
-        // There is no pool timer, as in Spin: an idle connection is closed when it is next looked at, or by the peer.
+        // There is no pool timer, as in Spin: an idle connection is closed when it is next looked at, or by the peer. A request
+        // that was not yet written when a kept connection turned out to be closed is sent again on another one, as in Spin: the
+        // client's own default. One that was written is not.
+        builder.retry_canceled_requests(true);
         Self { client: builder.build(Connector::new(config.http_max_connections)), allowed_hosts }
     }
 
@@ -152,5 +155,85 @@ impl Body for TimedBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::net::SocketAddr;
+
+    use http::Method;
+    use http_body_util::Full;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    fn client() -> OutboundHttp {
+        let hosts = AllowedHosts::resolve(&["http://127.0.0.1:*".to_owned()], |_| None);
+        OutboundHttp::new(&RuntimeConfig::default(), Arc::new(hosts))
+    }
+
+    async fn send(client: &mut OutboundHttp, method: Method, address: SocketAddr) -> Result<Bytes, Error> {
+        let body = Full::new(Bytes::from_static(b"[]")).map_err(|never: Infallible| match never {});
+        let request = Request::builder().method(method).uri(format!("http://{address}/"));
+        let request = request.body(body.boxed_unsync()).expect("a request");
+        let sent = client.send_request(request, None, Box::new(async { Ok(()) }));
+        let (response, _) = Box::into_pin(sent).await?;
+        Ok(response.into_body().collect().await?.to_bytes())
+    }
+
+    /// Reads a request with a body of two bytes.
+    async fn read_request(stream: &mut tokio::net::TcpStream) {
+        let mut read = Vec::new();
+        while !read.ends_with(b"[]") {
+            assert_ne!(stream.read_buf(&mut read).await.expect("readable"), 0, "closed in mid-request");
+        }
+    }
+
+    const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_request_meets_a_kept_connection_that_the_peer_has_closed_and_is_sent_on_another() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (closed, mut is_closed) = mpsc::channel(1);
+        tokio::spawn(async move {
+            // Each connection is kept by what the answer says, and closed all the same.
+            while let Ok((mut stream, _)) = listener.accept().await {
+                read_request(&mut stream).await;
+                stream.write_all(OK).await.expect("writable");
+                drop(stream);
+                closed.send(()).await.expect("waited for");
+            }
+        });
+        let mut client = client();
+        for method in [Method::GET, Method::POST].into_iter().cycle().take(100) {
+            assert_eq!(send(&mut client, method, address).await.expect("an answer"), "ok");
+            is_closed.recv().await.expect("closed");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_request_that_was_written_is_not_sent_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (accepted, mut connections) = mpsc::channel(8);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                accepted.send(()).await.expect("counted");
+                read_request(&mut stream).await;
+                stream.write_all(OK).await.expect("writable");
+                // The second request on this connection is read and not answered.
+                read_request(&mut stream).await;
+            }
+        });
+        let mut client = client();
+        assert_eq!(send(&mut client, Method::GET, address).await.expect("an answer"), "ok");
+        assert!(matches!(send(&mut client, Method::GET, address).await, Err(Error::HttpProtocolError)));
+        connections.recv().await.expect("the one connection");
+        assert!(connections.try_recv().is_err(), "the request was sent again");
     }
 }

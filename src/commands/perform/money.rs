@@ -5,14 +5,14 @@ use crate::commands::Context;
 use crate::domain::order::{Order, Payment, PaymentStatus};
 use crate::domain::retry;
 use crate::domain::saga::Event;
-use crate::peers::payment::Charge;
+use crate::peers::payment::{Charge, Refund};
 use crate::peers::{Outcome, payment};
 
 /// Charges the order's total, under the order's id as key.
 pub async fn charge(context: &Context, order: &Order) -> ActionOutcome {
     match payment::charge(&context.config, order).await {
-        Outcome::Answered(Charge::Payment(payment)) => Event::PaymentIs(payment).into(),
-        Outcome::Answered(Charge::Refused) => Event::ChargeRefused.into(),
+        Outcome::Answered(Charge::Payment { payment, .. }) => Event::PaymentIs(payment).into(),
+        Outcome::Answered(Charge::Invalid) => Event::ChargeRefused.into(),
         Outcome::NoAnswer(failure) => no_answer(failure.reason),
     }
 }
@@ -32,18 +32,22 @@ pub async fn ask_payment(context: &Context, order: &Order, known: Payment) -> Ac
 /// Refunds the order's payment.
 pub async fn refund(context: &Context, order: &Order, payment: Payment) -> ActionOutcome {
     match payment::refund(&context.config, payment.id).await {
-        Outcome::Answered(true) => {
+        Outcome::Answered(Refund::Done) => {
             Event::PaymentIs(Payment { status: PaymentStatus::Refunded, ..payment }).into()
         }
         // Payment refuses also what is refunded already, so it is asked for the payment's status.
-        Outcome::Answered(false) => match ask_payment(context, order, payment).await {
-            ActionOutcome {
-                event:
-                    Event::PaymentIs(Payment { status: PaymentStatus::Success | PaymentStatus::Pending, .. }),
-                ..
-            } => no_answer("Payment refuses the refund, and the money is still taken"),
-            other => other,
-        },
+        Outcome::Answered(Refund::Accepted | Refund::UnknownPayment | Refund::Refused) => {
+            match ask_payment(context, order, payment).await {
+                ActionOutcome {
+                    event:
+                        Event::PaymentIs(Payment {
+                            status: PaymentStatus::Success | PaymentStatus::Pending, ..
+                        }),
+                    ..
+                } => no_answer("Payment refuses the refund, and the money is still taken"),
+                other => other,
+            }
+        }
         Outcome::NoAnswer(failure) => no_answer(failure.reason),
     }
 }

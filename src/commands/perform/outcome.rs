@@ -25,6 +25,6 @@ pub fn no_answer(reason: impl Into<String>) -> ActionOutcome {
 
 /// No answer to a request that changes something at Seating, which may be in flight.
 pub fn unanswered(failure: CallFailure) -> ActionOutcome {
-    let CallFailure { reason, may_land } = failure;
+    let CallFailure { reason, may_land, .. } = failure;
     ActionOutcome { event: Event::NoAnswer { may_land }, detail: json!({ "reason": reason }) }
 }
