@@ -206,6 +206,9 @@ fn more(config: &Config, before: &Order, transition: &Transition, generated: &Ge
         put("renew_seconds", json!(config.order_ttl_seconds));
         put("renew_hold_seconds", json!(retry::HOLD_WINDOW_SECONDS));
     }
+    if transition.hold_observed {
+        put("renew_hold_seconds", json!(0));
+    }
     if transition.tickets == Tickets::Void {
         put("void_tickets", json!(true));
     }

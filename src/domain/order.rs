@@ -177,7 +177,8 @@ pub struct Order {
     pub lease: i32,
     /// Milliseconds from when the row was read until the order expires; not positive when it has expired.
     pub expires_in_ms: i64,
-    /// The hold window: milliseconds from when the row was read for which Seating surely still holds the reserved seats.
+    /// The hold window: milliseconds from when the row was read for which Seating surely still holds the reserved seats. Only the
+    /// answer to a reserve of the order opens it; a hold that was learnt by looking counts as over.
     pub hold_in_ms: i64,
     /// Milliseconds from when the row was read for which a request to Seating that had no answer may still take effect.
     pub in_flight_ms: i64,
@@ -195,7 +196,8 @@ impl Order {
         self.expires_in_ms <= 0
     }
 
-    /// Whether the hold window is over: Seating may have freed the reserved seats by itself.
+    /// Whether the hold window is over, or its start is not known: Seating may have freed the reserved seats by itself, and somebody
+    /// else may have reserved them.
     pub fn hold_lapsed(&self) -> bool {
         self.hold_in_ms <= 0
     }
@@ -220,6 +222,11 @@ impl Order {
         self.status == Status::Cancelled
             && !self.given_up
             && self.failure.as_ref().is_some_and(|f| f.code == FailureCode::Expired)
+    }
+
+    /// Whether its seats are still to be allocated once it is paid.
+    pub fn is_wanted(&self) -> bool {
+        self.status == Status::Pending || self.may_revive()
     }
 
     /// Watch: whether an order at rest has a payment whose final status is not known. Payment is asked about it at growing

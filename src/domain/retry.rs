@@ -15,6 +15,23 @@ pub const NOTIFICATION_DEADLINE_MS: u64 = 2_000;
 /// answer.
 pub const HOLD_WINDOW_SECONDS: u32 = 870;
 
+/// The most reserves within one attempt at the phase. Seating answers 500 to reserves of neighbouring seats at once, all but one,
+/// and takes them a moment later.
+pub const RESERVE_ATTEMPTS: u32 = 4;
+/// Milliseconds within which all of them begin.
+pub const RESERVE_TIME_MS: u64 = 3_000;
+
+/// Milliseconds between the reserve number `attempt`, which had no answer, and the look before the next one. Any time up to a
+/// limit that doubles (full jitter), because what collided once would collide again.
+///
+/// `jitter` is random, 0 to 255.
+pub fn reserve_pause_ms(attempt: u32, jitter: u8) -> u64 {
+    RESERVE_PAUSE_MS + (RESERVE_SPREAD_MS << attempt.saturating_sub(1).min(3)) * u64::from(jitter) / 255
+}
+
+const RESERVE_PAUSE_MS: u64 = 30;
+const RESERVE_SPREAD_MS: u64 = 250;
+
 /// The part of a lease for storing the outcome, beside the peers' deadlines, in milliseconds.
 const STORE_MS: u64 = 4_000;
 
@@ -23,11 +40,13 @@ const STORE_MS: u64 = 4_000;
 /// version check decides); short, because after a crash the order waits until it is over.
 pub fn lease_ms(phase: Phase) -> u64 {
     match phase {
-        // Two calls: a repeated reserve looks at the seats and then reserves.
-        Phase::Reserving => 2 * SEATING_DEADLINE_MS + STORE_MS,
+        // The attempts, of which the last begins within their time: a reserve, and a look when it is refused.
+        Phase::Reserving => RESERVE_TIME_MS + 2 * SEATING_DEADLINE_MS + STORE_MS,
         Phase::Charging | Phase::AwaitingPayment => PAYMENT_DEADLINE_MS + STORE_MS,
-        // Three calls: ask, allocate, and ask again when that is refused; or list, look, and release.
-        Phase::Allocating | Phase::Releasing => 3 * SEATING_DEADLINE_MS + STORE_MS,
+        // Four calls: ask, look, allocate, and ask again when that is refused.
+        Phase::Allocating => 4 * SEATING_DEADLINE_MS + STORE_MS,
+        // Three calls: list, look, and release.
+        Phase::Releasing => 3 * SEATING_DEADLINE_MS + STORE_MS,
         // Three calls: ask, refund, and ask again when that is refused.
         Phase::Refunding => 3 * PAYMENT_DEADLINE_MS + STORE_MS,
         // One call: at rest, Payment is asked about the payment.
@@ -85,6 +104,15 @@ mod tests {
         assert_eq!(backoff_ms(1, 60_000, 255), 750);
         assert_eq!(backoff_ms(u32::MAX, 60_000, 255), 45_000);
         assert_eq!(backoff_ms(0, 60_000, 0), 1_000);
+    }
+
+    #[test]
+    fn reserves_that_collided_are_repeated_at_different_times_within_their_time() {
+        let bounds: Vec<(u64, u64)> =
+            (1..RESERVE_ATTEMPTS).map(|n| (reserve_pause_ms(n, 0), reserve_pause_ms(n, 255))).collect();
+        assert_eq!(bounds, [(30, 280), (30, 530), (30, 1_030)]);
+        let longest: u64 = bounds.iter().map(|(_, longest)| longest).sum();
+        assert!(longest < RESERVE_TIME_MS, "{longest} ms");
     }
 
     #[test]

@@ -11,12 +11,12 @@ use super::seats::Item;
 /// An event of the state machine: the outcome of the phase's action, a buyer's request, or a report of the payment's status.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
-    /// Seating has reserved the seats, at these prices.
-    Reserved(Vec<Item>),
+    /// Seating has reserved the seats.
+    Reserved(Reservation),
     /// Seating has reserved the seats, at prices that cannot be charged.
     ReservedBeyondRange,
     /// Seating refused the reservation for good.
-    ReserveRefused(Failure),
+    ReserveRefused(Refusal),
     /// The payment's status, from any trusted source: the charge's answer, a verified callback, or Payment when asked.
     PaymentIs(Payment),
     /// The payment succeeded, but another live order has claimed the seats meanwhile.
@@ -27,8 +27,10 @@ pub enum Event {
     PaymentUnsure,
     /// The seats are allocated to the order.
     Allocated,
-    /// The seats are not reserved for the order any more.
+    /// The seats are somebody else's.
     SeatsLost,
+    /// The hold is over, and the seats are free.
+    HoldExpired,
     /// The order's seats are free.
     Released {
         /// No request of the order to Seating was in flight when this was found.
@@ -43,6 +45,27 @@ pub enum Event {
     CancelRequested,
     /// The buyer requests a refund.
     RefundRequested,
+}
+
+/// Seats that Seating has reserved for the order's user.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reservation {
+    /// The seats with their prices.
+    pub items: Vec<Item>,
+    /// Learnt by looking at the seats, and not from the answer to a reserve of the order: the hold may be older than the order, and
+    /// may lapse at any time.
+    pub observed: bool,
+    /// In flight: an earlier reserve had no answer, and may still take effect.
+    pub may_land: bool,
+}
+
+/// A reservation that Seating refused for good.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// Why.
+    pub failure: Failure,
+    /// In flight: an earlier reserve had no answer, and may still take effect.
+    pub may_land: bool,
 }
 
 impl Event {
@@ -63,6 +86,7 @@ impl Event {
             Self::PaymentUnsure => "payment_unsure",
             Self::Allocated => "seats_allocated",
             Self::SeatsLost => "seats_lost",
+            Self::HoldExpired => "hold_expired",
             Self::Released { .. } => "seats_released",
             Self::NoAnswer { .. } => "no_answer",
             Self::CancelRequested => "cancel_requested",
@@ -136,6 +160,8 @@ pub struct Transition {
     pub due: Due,
     /// The time to pay and the hold window begin anew.
     pub renew_expiry: bool,
+    /// The hold window is over at once, because nobody knows how old the hold is.
+    pub hold_observed: bool,
     /// A request to Seating is in flight from now on, for `order.in_flight_ms`.
     pub in_flight: bool,
     /// Seats with prices in cents, when they have just become known.
@@ -163,13 +189,14 @@ pub enum Action {
     Allocate,
     /// A retry: an allocation may have taken effect. Ask Seating for the order's seats, and allocate only if it did not.
     AskThenAllocate,
+    /// The hold window is over, or its start is not known: whoever has reserved the seats, Seating would allocate them to the order.
+    /// Look at the seats, and allocate only if they are still reserved for the order's user.
+    LookThenAllocate,
     /// Refund the payment.
     Refund,
     /// A retry: a refund may have taken effect. Ask Payment, and refund only if it did not.
     AskThenRefund,
-    /// Release the seats that were just reserved.
-    Release,
-    /// Find out which seats are still the order's, and release those.
+    /// Find out which seats are still the order's, and release those: Seating would release anybody's.
     LookThenRelease,
 }
 
@@ -181,15 +208,11 @@ pub fn action(order: &Order) -> Option<Action> {
         Phase::Reserving => Action::LookThenReserve,
         Phase::Charging => Action::Charge,
         Phase::AwaitingPayment => Action::AskPayment,
+        Phase::Allocating if order.hold_lapsed() => Action::LookThenAllocate,
         Phase::Allocating if first => Action::Allocate,
         Phase::Allocating => Action::AskThenAllocate,
         Phase::Refunding if first => Action::Refund,
         Phase::Refunding => Action::AskThenRefund,
-        Phase::Releasing
-            if first && order.hold == Hold::Reserved && !order.expired() && !order.in_flight() =>
-        {
-            Action::Release
-        }
         Phase::Releasing => Action::LookThenRelease,
         Phase::Done if order.is_watched() => Action::AskPayment,
         Phase::Done => return None,
@@ -225,19 +248,18 @@ fn reserving(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, R
     match event {
         // The seats of a late payment are reserved again, at the price that was paid.
         Event::Reserved(_) | Event::ReservedBeyondRange if order.is_paid() => {
-            let wanted = order.status == Status::Pending || order.may_revive();
-            let after = with_hold(order);
-            Ok(if wanted { after.enter(Phase::Allocating) } else { after.give_up_seats() })
+            let after = with_hold(order, event);
+            Ok(if order.is_wanted() { after.enter(Phase::Allocating) } else { after.give_up_seats() })
         }
-        Event::Reserved(items) => {
-            let prices = items.iter().map(|item| item.price_cents);
+        Event::Reserved(reservation) => {
+            let prices = reservation.items.iter().map(|item| item.price_cents);
             let Some(amounts) = Amounts::of(prices, tax) else {
-                return Ok(beyond_range(order));
+                return Ok(beyond_range(order, event));
             };
-            let mut after = with_hold(order);
+            let mut after = with_hold(order, event);
             if order.amounts.is_none() {
                 after.order.amounts = Some(amounts);
-                after.items = Some(items.clone());
+                after.items = Some(reservation.items.clone());
             }
             // Cancelled meanwhile, or refunded while the seats were reserved again: nothing to charge.
             let wanted = order.status == Status::Pending && order.payment.is_none();
@@ -248,14 +270,21 @@ fn reserving(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, R
                 false => after.give_up_seats(),
             })
         }
-        Event::ReservedBeyondRange => Ok(beyond_range(order)),
-        Event::ReserveRefused(failure) => Ok(seats_refused(unchanged(order), failure.clone())),
-        Event::NoAnswer { may_land } if !order.expired() => Ok(retry_later(order, *may_land)),
-        Event::NoAnswer { may_land } if order.is_paid() => {
-            let gone = Failure::new(FailureCode::SeatsUnavailable, SEATS_GONE);
-            Ok(seats_refused(unchanged(order).may_land(*may_land), gone))
+        Event::ReservedBeyondRange => Ok(beyond_range(order, event)),
+        Event::ReserveRefused(refusal) => {
+            Ok(seats_refused(unchanged(order).may_land(refusal.may_land), refusal.failure.clone()))
         }
-        Event::NoAnswer { may_land } => Ok(unchanged(order).may_land(*may_land).expire().give_up_seats()),
+        // The money is taken: the seats are lost on Seating's word, and not because there is none.
+        Event::NoAnswer { may_land } if !order.expired() || order.is_paid() && order.is_wanted() => {
+            Ok(retry_later(order, *may_land))
+        }
+        // Some reserve may have taken effect: the seats are looked at before the claims are dropped.
+        Event::NoAnswer { may_land } => {
+            let mut after = unchanged(order).may_land(*may_land).expire();
+            after.order.hold = Hold::Reserved;
+            after.order.given_up |= order.is_paid();
+            Ok(after.give_up_seats())
+        }
         // Refunded while its seats were being reserved again: the order ends.
         Event::PaymentIs(reported) => {
             let mut after = record_payment(order, *reported)?;
@@ -270,6 +299,7 @@ fn reserving(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, R
         | Event::ChargeRefused
         | Event::Allocated
         | Event::SeatsLost
+        | Event::HoldExpired
         | Event::Released { .. }
         | Event::CancelRequested
         | Event::RefundRequested => Err(Rejected::Stale),
@@ -289,6 +319,7 @@ fn charging(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         | Event::PaymentUnsure
         | Event::Allocated
         | Event::SeatsLost
+        | Event::HoldExpired
         | Event::Released { .. }
         | Event::CancelRequested
         | Event::RefundRequested => Err(Rejected::Stale),
@@ -311,6 +342,7 @@ fn awaiting_payment(order: &Order, event: &Event) -> Result<Transition, Rejected
         | Event::ChargeRefused
         | Event::Allocated
         | Event::SeatsLost
+        | Event::HoldExpired
         | Event::Released { .. }
         | Event::CancelRequested
         | Event::RefundRequested => Err(Rejected::Stale),
@@ -328,6 +360,7 @@ fn allocating(order: &Order, event: &Event) -> Result<Transition, Rejected> {
             Ok(after)
         }
         Event::SeatsLost => Ok(unchanged(order).lose_seats()),
+        Event::HoldExpired => Ok(unchanged(order).hold_again()),
         Event::PaymentIs(reported) if reported.status == PaymentStatus::Refunded => {
             Ok(money_back(unchanged(order).overtakes(), *reported))
         }
@@ -371,6 +404,7 @@ fn refunding(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         | Event::ChargeRefused
         | Event::Allocated
         | Event::SeatsLost
+        | Event::HoldExpired
         | Event::Released { .. }
         | Event::CancelRequested
         | Event::RefundRequested => Err(Rejected::Stale),
@@ -387,12 +421,6 @@ fn releasing(order: &Order, event: &Event) -> Result<Transition, Rejected> {
             Ok(after)
         }
         Event::Released { .. } => Ok(unchanged(order).seats_given_up()),
-        // After the hold window Seating frees reserved seats by itself.
-        Event::NoAnswer { may_land: false }
-            if order.hold_lapsed() && order.hold == Hold::Reserved && !order.in_flight() =>
-        {
-            Ok(unchanged(order).seats_given_up())
-        }
         Event::NoAnswer { may_land } => Ok(retry_later(order, *may_land)),
         // A payment is acted on when the seats are released: a release in flight could free them under a new hold.
         Event::PaymentIs(reported) if order.payment.is_none() => {
@@ -409,6 +437,7 @@ fn releasing(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         | Event::ChargeRefused
         | Event::Allocated
         | Event::SeatsLost
+        | Event::HoldExpired
         | Event::CancelRequested
         | Event::RefundRequested => Err(Rejected::Stale),
     }
@@ -471,6 +500,7 @@ fn done(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         | Event::ChargeRefused
         | Event::Allocated
         | Event::SeatsLost
+        | Event::HoldExpired
         | Event::Released { .. }
         | Event::NoAnswer { .. }
         | Event::CancelRequested
@@ -529,8 +559,6 @@ fn payment_known(order: &Order, reported: Payment) -> Transition {
     let after = unchanged(order).with_payment(reported);
     let pending_order = order.status == Status::Pending;
     match reported.status {
-        // Paid after the hold window, when Seating may have freed the seats by itself.
-        PaymentStatus::Success if pending_order && order.hold_lapsed() => after.hold_again(),
         PaymentStatus::Success if pending_order => after.enter(Phase::Allocating),
         PaymentStatus::Success => after.pay_back_or_hold_again(),
         PaymentStatus::Failed | PaymentStatus::Refunded => after.decline().give_up_seats(),
@@ -599,8 +627,10 @@ fn seats_refused(mut after: Transition, failure: Failure) -> Transition {
     after.fail(failure).give_up_seats()
 }
 
-fn beyond_range(order: &Order) -> Transition {
-    with_hold(order).fail(Failure::new(FailureCode::AmountOutOfRange, AMOUNT_OUT_OF_RANGE)).give_up_seats()
+fn beyond_range(order: &Order, event: &Event) -> Transition {
+    with_hold(order, event)
+        .fail(Failure::new(FailureCode::AmountOutOfRange, AMOUNT_OUT_OF_RANGE))
+        .give_up_seats()
 }
 
 /// Retries the same action after a back-off. After many attempts the order is parked, which alerts the operator; it stays due, so
@@ -620,6 +650,7 @@ fn unchanged(order: &Order) -> Transition {
         order: order.clone(),
         due: if order.phase == Phase::Done { Due::Never } else { Due::Held },
         renew_expiry: false,
+        hold_observed: false,
         in_flight: false,
         items: None,
         tickets: Tickets::Keep,
@@ -628,9 +659,16 @@ fn unchanged(order: &Order) -> Transition {
     }
 }
 
-fn with_hold(order: &Order) -> Transition {
-    let mut after = unchanged(order);
+/// Seating holds the seats. Only the answer to a reserve of the order tells since when: any other hold counts as over at once, so
+/// that it is looked at before it is allocated.
+fn with_hold(order: &Order, event: &Event) -> Transition {
+    let (observed, may_land) = match event {
+        Event::Reserved(reservation) => (reservation.observed, reservation.may_land),
+        _ => (true, false),
+    };
+    let mut after = unchanged(order).may_land(may_land);
     after.order.hold = Hold::Reserved;
+    after.hold_observed = observed;
     after
 }
 
@@ -723,18 +761,12 @@ impl Transition {
     }
 
     /// Compensates the reservation: releases what Seating may hold for the order. Skipped when it holds nothing and no request is
-    /// in flight.
+    /// in flight. Also after the hold window the claims stay until a look has shown whose the seats are.
     fn give_up_seats(mut self) -> Self {
-        let in_flight = self.order.in_flight();
-        if in_flight && self.order.hold == Hold::Nothing {
+        if self.order.in_flight() && self.order.hold == Hold::Nothing {
             self.order.hold = Hold::Reserved;
         }
-        let lapsed = self.order.hold == Hold::Reserved && self.order.hold_lapsed() && !in_flight;
-        if self.order.hold == Hold::Nothing || lapsed {
-            self.seats_given_up()
-        } else {
-            self.enter(Phase::Releasing)
-        }
+        if self.order.hold == Hold::Nothing { self.seats_given_up() } else { self.enter(Phase::Releasing) }
     }
 
     /// The seats are released. A payment that succeeded meanwhile is acted on now.

@@ -101,12 +101,23 @@ fn lapsed(order: Order) -> Order {
 }
 
 fn refused() -> Event {
-    Event::ReserveRefused(Failure::new(FailureCode::SeatsUnavailable, "taken"))
+    let failure = Failure::new(FailureCode::SeatsUnavailable, "taken");
+    Event::ReserveRefused(Refusal { failure, may_land: false })
+}
+
+/// The answer to a reserve of the order.
+fn reserved() -> Event {
+    Event::Reserved(Reservation { items: items(), observed: false, may_land: false })
+}
+
+/// A hold that a look has shown.
+fn observed() -> Event {
+    Event::Reserved(Reservation { items: items(), observed: true, may_land: false })
 }
 
 fn every_event() -> Vec<Event> {
     let mut events = vec![
-        Event::Reserved(items()),
+        reserved(),
         Event::ReservedBeyondRange,
         refused(),
         Event::PaidWithoutSeats(payment(PaymentStatus::Success)),
@@ -114,6 +125,7 @@ fn every_event() -> Vec<Event> {
         Event::PaymentUnsure,
         Event::Allocated,
         Event::SeatsLost,
+        Event::HoldExpired,
         RELEASED,
         SILENCE,
         Event::CancelRequested,
@@ -169,7 +181,7 @@ fn reserving_stores_prices_or_fails_and_asks_again_without_an_answer() {
             ("seats_reserved", "CANCELLED releasing Held"),
             ("amount_out_of_range", "FAILED releasing Held"),
             ("seats_refused", "FAILED done Never"),
-            ("no_answer", "CANCELLED done Never"),
+            ("no_answer", "CANCELLED releasing Held"),
             ("cancel_requested", "CANCELLED reserving Unchanged"),
             ("refund_requested", "NotRefundable"),
         ],
@@ -208,10 +220,11 @@ fn a_late_payment_holds_the_same_seats_again_or_is_refunded() {
             ("refund_requested", "NotRefundable"),
         ],
     );
-    assert_eq!(outcome(&late(held_again.clone()), &SILENCE), "CANCELLED refunding Held");
+    assert_eq!(outcome(&late(held_again.clone()), &SILENCE), "CANCELLED reserving Backoff", "nobody said no");
     let given_up = next(&held_again, &Event::CancelRequested, tax()).unwrap().order;
-    assert_eq!(outcome(&given_up, &Event::Reserved(items())), "CANCELLED releasing Held");
-    let transition = next(&held_again, &Event::Reserved(items()), tax()).unwrap();
+    assert_eq!(outcome(&late(given_up.clone()), &SILENCE), "CANCELLED releasing Held");
+    assert_eq!(outcome(&given_up, &reserved()), "CANCELLED releasing Held");
+    let transition = next(&held_again, &reserved(), tax()).unwrap();
     assert_eq!(transition.items, None, "the price that was paid stays");
     let confirmed = next(&transition.order, &Event::Allocated, tax()).unwrap();
     assert_eq!((confirmed.order.status, confirmed.order.failure), (Status::Confirmed, None));
@@ -219,14 +232,14 @@ fn a_late_payment_holds_the_same_seats_again_or_is_refunded() {
 
 #[test]
 fn a_pending_order_whose_money_goes_back_while_its_seats_are_held_again_is_refunded() {
-    let paid_late = lapsed(order_in(Phase::AwaitingPayment));
-    let held_again =
-        next(&paid_late, &Event::PaymentIs(payment(PaymentStatus::Success)), tax()).unwrap().order;
+    let held_again = next(&lapsed(order_in(Phase::Allocating)), &Event::HoldExpired, tax()).unwrap();
+    assert!(held_again.renew_expiry && held_again.claims == Claims::Take);
+    let held_again = held_again.order;
     assert_eq!((held_again.status, held_again.phase), (Status::Pending, Phase::Reserving));
     let refunded = next(&held_again, &Event::PaymentIs(payment(PaymentStatus::Refunded)), tax()).unwrap();
     assert_eq!(refunded.message, Some(MessageKind::OrderRefunded));
     let renewed = Order { hold_in_ms: 3_700_000, ..refunded.order };
-    assert_eq!(outcome(&renewed, &Event::Reserved(items())), "REFUNDED releasing Held");
+    assert_eq!(outcome(&renewed, &reserved()), "REFUNDED releasing Held");
     assert_eq!(outcome(&renewed, &refused()), "REFUNDED done Never");
 }
 
@@ -281,12 +294,12 @@ fn a_pending_payment_is_awaited_until_the_order_expires() {
         ("payment_refunded", "FAILED releasing Held"),
     ];
     check(late(order_in(Phase::AwaitingPayment)), &[&rest[..], &too_late].concat());
-    // When Seating may have freed the seats by itself, nothing is released, and money holds them again.
+    // When Seating may have freed the seats by itself, a look tells.
     let lapsed_order = lapsed(order_in(Phase::AwaitingPayment));
     let outcome = |status| outcome(&lapsed_order, &Event::PaymentIs(payment(status)));
-    assert_eq!(outcome(PaymentStatus::Pending), "CANCELLED done Watch");
-    assert_eq!(outcome(PaymentStatus::Failed), "FAILED done Never");
-    assert_eq!(outcome(PaymentStatus::Success), "PENDING reserving Held");
+    assert_eq!(outcome(PaymentStatus::Pending), "CANCELLED releasing Held");
+    assert_eq!(outcome(PaymentStatus::Failed), "FAILED releasing Held");
+    assert_eq!(outcome(PaymentStatus::Success), "PENDING allocating Held");
     check(
         cancelled(Phase::AwaitingPayment),
         &[
@@ -309,6 +322,7 @@ fn allocating_confirms_or_refunds() {
         &[
             ("seats_allocated", "CONFIRMED done Never"),
             ("seats_lost", "PENDING refunding Held"),
+            ("hold_expired", "PENDING reserving Held"),
             ("payment_refunded", "REFUNDED releasing Held"),
             ("payment_unsure", "PENDING allocating Unchanged"),
             ("no_answer", "PENDING allocating Backoff"),
@@ -367,7 +381,12 @@ fn releasing_ends_and_then_deals_with_money_that_came_meanwhile() {
             ("refund_requested", "NotRefundable"),
         ],
     );
-    assert_eq!(outcome(&lapsed(order_in(Phase::Releasing)), &SILENCE), "FAILED done Never");
+    let lapsed_order = lapsed(order_in(Phase::Releasing));
+    assert_eq!(
+        outcome(&lapsed_order, &SILENCE),
+        "FAILED releasing Backoff",
+        "no look has shown the seats free"
+    );
     let paid = Order { payment: Some(payment(PaymentStatus::Success)), ..order_in(Phase::Releasing) };
     assert_eq!(outcome(&paid, &RELEASED), "FAILED refunding Held");
     let paid_late = Order { payment: paid.payment, phase: Phase::Releasing, ..expired_and_done() };
@@ -460,11 +479,63 @@ fn a_request_that_may_still_land_keeps_the_claims_until_it_cannot() {
 }
 
 #[test]
+fn an_earlier_reserve_of_the_same_attempt_keeps_the_claims_until_it_cannot_land() {
+    let failure = Failure::new(FailureCode::SeatsUnavailable, "taken");
+    let refused =
+        next(&order_in(Phase::Reserving), &Event::ReserveRefused(Refusal { failure, may_land: true }), tax())
+            .unwrap();
+    assert_eq!((refused.order.status, refused.order.phase), (Status::Failed, Phase::Releasing));
+    assert!(refused.in_flight && refused.claims == Claims::Keep);
+    let held = Event::Reserved(Reservation { items: items(), observed: false, may_land: true });
+    let held = next(&order_in(Phase::Reserving), &held, tax()).unwrap();
+    assert!(held.in_flight && held.order.phase == Phase::Charging);
+    let declined = next(&held.order, &Event::PaymentIs(payment(PaymentStatus::Failed)), tax()).unwrap();
+    assert_eq!(outcome(&declined.order, &RELEASED), "FAILED releasing Settled");
+}
+
+#[test]
+fn a_hold_that_was_observed_counts_as_over_at_once() {
+    let reserving = order_in(Phase::Reserving);
+    assert!(!next(&reserving, &reserved(), tax()).unwrap().hold_observed);
+    assert!(next(&reserving, &observed(), tax()).unwrap().hold_observed);
+    // How a hold whose prices cannot be charged came to be is not told.
+    assert!(next(&reserving, &Event::ReservedBeyondRange, tax()).unwrap().hold_observed);
+    let paid = Order { payment: Some(payment(PaymentStatus::Success)), ..reserving };
+    let held_again = next(&paid, &observed(), tax()).unwrap();
+    assert!(held_again.hold_observed && held_again.order.phase == Phase::Allocating);
+}
+
+#[test]
+fn only_a_hold_within_its_window_is_allocated_without_a_look() {
+    let allocating = order_in(Phase::Allocating);
+    for (hold_in_ms, attempts, expected) in [
+        (1, 0, Action::Allocate),
+        (1, 1, Action::AskThenAllocate),
+        (0, 0, Action::LookThenAllocate),
+        (-1, 1, Action::LookThenAllocate),
+    ] {
+        let order = Order { hold_in_ms, attempts, ..allocating.clone() };
+        assert_eq!(action(&order), Some(expected), "{hold_in_ms} ms, {attempts} attempts");
+    }
+}
+
+#[test]
+fn seats_are_never_released_without_a_look() {
+    for hold in [Hold::Reserved, Hold::Allocated] {
+        for attempts in [0, 1] {
+            let order = Order { hold, attempts, ..order_in(Phase::Releasing) };
+            assert_eq!(action(&order), Some(Action::LookThenRelease));
+        }
+    }
+}
+
+#[test]
 fn seats_lost_to_a_request_in_flight_are_not_tried_again() {
     let held_again = Order {
         phase: Phase::Reserving,
         payment: Some(payment(PaymentStatus::Success)),
         attempts: 1,
+        given_up: true,
         ..lapsed(expired_and_done())
     };
     let lost = next(&held_again, &TIMED_OUT, tax()).unwrap().order;
@@ -647,6 +718,9 @@ impl World {
             self.order.expires_in_ms = 3_600_000;
             self.order.hold_in_ms = 3_700_000;
         }
+        if transition.hold_observed {
+            self.order.hold_in_ms = 0;
+        }
         if transition.tickets != Tickets::Keep {
             self.tickets = transition.tickets;
         }
@@ -664,11 +738,10 @@ impl World {
             Action::Reserve | Action::LookThenReserve => match self.seats {
                 Seats::Free => {
                     self.seats = Seats::Ours(Hold::Reserved);
-                    Event::Reserved(items())
+                    reserved()
                 }
-                Seats::Ours(_) if self.order.attempts > 0 => Event::Reserved(items()),
-                Seats::Ours(_) if self.order.is_paid() => SILENCE,
-                Seats::Ours(_) | Seats::Theirs => refused(),
+                Seats::Ours(_) => observed(),
+                Seats::Theirs => refused(),
             },
             Action::Charge => {
                 let decided = match (decline, hang) {
@@ -687,6 +760,14 @@ impl World {
                 }
                 Seats::Free | Seats::Theirs => Event::SeatsLost,
             },
+            Action::LookThenAllocate => match self.seats {
+                Seats::Ours(_) => {
+                    self.seats = Seats::Ours(Hold::Allocated);
+                    Event::Allocated
+                }
+                Seats::Free => Event::HoldExpired,
+                Seats::Theirs => Event::SeatsLost,
+            },
             Action::Refund | Action::AskThenRefund => {
                 if self.paid == Some(PaymentStatus::Success) {
                     self.paid = Some(PaymentStatus::Refunded);
@@ -694,7 +775,7 @@ impl World {
                 }
                 self.payment_report()
             }
-            Action::Release | Action::LookThenRelease => {
+            Action::LookThenRelease => {
                 if matches!(self.seats, Seats::Ours(_)) {
                     self.seats = Seats::Free;
                 }

@@ -3,7 +3,7 @@
 use super::properties::{self, liveness};
 use super::rules::{Guard, Model};
 use super::state::Budget;
-use super::{BUSY, QUIET, one_order, run, two_orders};
+use super::{QUIET, one_order, run, two_orders};
 
 /// Without the rule, the exploration finds that the property does not hold.
 fn breaks(property: &str, guard: Guard, model: Model) {
@@ -25,7 +25,7 @@ fn without_asking_again_a_lost_charge_keeps_money() {
 
 #[test]
 fn without_waiting_a_late_request_is_forgotten() {
-    breaks(liveness::SEATS, Guard::InFlight, one_order(Budget { faults: 1, cancels: 1, ..QUIET }));
+    breaks(properties::HELD, Guard::InFlight, one_order(Budget { faults: 1, cancels: 1, ..QUIET }));
 }
 
 #[test]
@@ -41,14 +41,14 @@ fn without_remembering_it_a_cancelled_order_is_confirmed() {
 }
 
 #[test]
-fn without_counting_it_a_lost_holders_request_touches_the_next_buyers_seat() {
-    breaks(properties::NEXT_BUYER, Guard::LeaseCountsAsFlight, one_order(Budget { crashes: 1, ..QUIET }));
+fn without_counting_it_a_lost_holders_request_lands_for_a_dead_order() {
+    breaks(properties::HELD, Guard::LeaseCountsAsFlight, one_order(Budget { crashes: 1, ..QUIET }));
 }
 
 #[test]
 fn without_the_lease_an_overtaken_holder_goes_on_beside_the_next() {
     let overtaken = Budget { overtakes: 1, callbacks: 1, cancels: 1, ..QUIET };
-    breaks(properties::NEXT_BUYER, Guard::Lease, Model { holders: 3, ..one_order(overtaken) });
+    breaks(properties::HELD, Guard::Lease, Model { holders: 3, ..one_order(overtaken) });
 }
 
 #[test]
@@ -64,12 +64,51 @@ fn without_waiting_for_its_holder_an_overtaken_allocation_lands_for_a_dead_order
 }
 
 #[test]
-fn without_sparing_its_holder_a_redrive_lets_a_late_request_touch_the_next_buyers_seat() {
+fn without_sparing_its_holder_a_redrive_lets_a_late_request_land_for_a_dead_order() {
     let redriven = one_order(Budget { faults: 2, redrives: 1, ..QUIET });
-    breaks(properties::NEXT_BUYER, Guard::RedriveSparesHolders, redriven);
+    breaks(properties::HELD, Guard::RedriveSparesHolders, redriven);
 }
 
 #[test]
 fn without_looking_again_a_seat_is_left_to_a_dead_order() {
-    breaks(liveness::SEATS, Guard::LookAfterFlight, one_order(Budget { turns: 1, ..BUSY }));
+    breaks(
+        properties::HELD,
+        Guard::LookAfterFlight,
+        one_order(Budget { faults: 1, callbacks: 1, cancels: 1, ..QUIET }),
+    );
+}
+
+fn older_hold(budget: Budget) -> Model {
+    Model { older_hold: true, stranger: true, ..one_order(budget) }
+}
+
+#[test]
+fn without_distrust_of_a_hold_that_was_observed_a_stranger_loses_the_seat() {
+    breaks(properties::STRANGER, Guard::ObservedIsOver, older_hold(QUIET));
+}
+
+#[test]
+fn without_a_look_before_it_an_allocation_takes_a_strangers_seat() {
+    breaks(properties::STRANGER, Guard::LookBeforeAllocate, older_hold(QUIET));
+}
+
+#[test]
+fn without_a_look_before_it_a_release_frees_a_strangers_seat() {
+    breaks(properties::STRANGER, Guard::LookBeforeRelease, older_hold(QUIET));
+}
+
+#[test]
+fn without_claims_until_a_look_a_seat_that_seating_keeps_allocated_is_forgotten() {
+    let refunded = Budget { faults: 1, refunds: 1, ..QUIET };
+    breaks(liveness::SEATS, Guard::ClaimsUntilALook, Model { refusals: false, ..one_order(refunded) });
+}
+
+#[test]
+fn without_distrust_of_a_gateway_a_seat_that_seating_keeps_allocated_is_forgotten() {
+    breaks(liveness::SEATS, Guard::OwnAnswers, one_order(Budget { faults: 1, refunds: 1, ..QUIET }));
+}
+
+#[test]
+fn without_remembering_an_earlier_reserve_it_lands_for_a_dead_order() {
+    breaks(properties::HELD, Guard::EarlierMayLand, one_order(Budget { faults: 1, ..QUIET }));
 }

@@ -8,7 +8,7 @@ use order_service::domain::money::{Amounts, TaxRate};
 use order_service::domain::order::{
     Failure, FailureCode, Hold, Order, Payment, PaymentStatus, Phase, Status,
 };
-use order_service::domain::saga::{Due, Event, Tickets, Transition};
+use order_service::domain::saga::{Due, Event, Refusal, Reservation, Tickets, Transition};
 use order_service::domain::seats::Item;
 use std::sync::LazyLock;
 use uuid::Uuid;
@@ -64,15 +64,16 @@ pub struct Row {
 /// An event of the saga, without what no decision depends on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ModelEvent {
-    Reserved,
+    Reserved { observed: bool, may_land: bool },
     ReservedDear,
-    ReserveRefused,
+    ReserveRefused { may_land: bool },
     Paid(PaymentStatus),
     PaidWithoutSeats(PaymentStatus),
     ChargeRefused,
     Unsure,
     Allocated,
     SeatsLost,
+    HoldExpired,
     Released { settled: bool },
     Silence { may_land: bool },
     Cancel,
@@ -84,12 +85,14 @@ impl ModelEvent {
     pub fn event(self) -> Event {
         let payment = |status| Payment { id: PAYMENT, status };
         match self {
-            Self::Reserved => {
-                Event::Reserved(vec![Item { seat_id: 1, seat_code: None, price_cents: PRICE_CENTS }])
+            Self::Reserved { observed, may_land } => {
+                let items = vec![Item { seat_id: 1, seat_code: None, price_cents: PRICE_CENTS }];
+                Event::Reserved(Reservation { items, observed, may_land })
             }
             Self::ReservedDear => Event::ReservedBeyondRange,
-            Self::ReserveRefused => {
-                Event::ReserveRefused(Failure::new(FailureCode::SeatsUnavailable, String::new()))
+            Self::ReserveRefused { may_land } => {
+                let failure = Failure::new(FailureCode::SeatsUnavailable, String::new());
+                Event::ReserveRefused(Refusal { failure, may_land })
             }
             Self::Paid(status) => Event::PaymentIs(payment(status)),
             Self::PaidWithoutSeats(status) => Event::PaidWithoutSeats(payment(status)),
@@ -97,6 +100,7 @@ impl ModelEvent {
             Self::Unsure => Event::PaymentUnsure,
             Self::Allocated => Event::Allocated,
             Self::SeatsLost => Event::SeatsLost,
+            Self::HoldExpired => Event::HoldExpired,
             Self::Released { settled } => Event::Released { settled },
             Self::Silence { may_land } => Event::NoAnswer { may_land },
             Self::Cancel => Event::CancelRequested,
@@ -186,6 +190,7 @@ impl Row {
         if transition.renew_expiry {
             (self.expired, self.lapsed) = (false, false);
         }
+        self.lapsed |= transition.hold_observed;
         self.when = match transition.due {
             Due::Never => When::Never,
             Due::Held => When::Lease,

@@ -22,6 +22,7 @@ pub fn look(model: &Model, state: &ModelState, order: OrderIndex) -> Owner {
         Seat::Reserved { owner: SeatOwner::Order(other), .. } if other == order || model.same_user => {
             Owner::Held
         }
+        Seat::Reserved { owner: SeatOwner::Elsewhere, .. } if order == 0 || model.same_user => Owner::Held,
         Seat::Allocated(owner) if owner == SeatOwner::Order(order) => Owner::Allocated,
         Seat::Reserved { .. } | Seat::Allocated(_) => Owner::Other,
     }

@@ -26,6 +26,18 @@ pub enum Guard {
     LookAfterFlight,
     /// A cancel that overtakes an allocation waits for whoever is at it, and not only for what it has sent.
     OvertakenForTheLease,
+    /// A hold that was learnt by looking counts as over at once.
+    ObservedIsOver,
+    /// A hold that is over is looked at before it is allocated.
+    LookBeforeAllocate,
+    /// Seats are looked at before they are released.
+    LookBeforeRelease,
+    /// Claims are kept until a look has shown whose the seats are.
+    ClaimsUntilALook,
+    /// What a gateway answers for Seating is no answer.
+    OwnAnswers,
+    /// A reserve that had no answer may land even if a later one of the same attempt has one.
+    EarlierMayLand,
     /// An operator's redrive does not take an order from somebody who is at it.
     RedriveSparesHolders,
 }
@@ -43,6 +55,12 @@ impl Guard {
         Self::LookAfterFlight,
         Self::OvertakenForTheLease,
         Self::RedriveSparesHolders,
+        Self::ObservedIsOver,
+        Self::LookBeforeAllocate,
+        Self::LookBeforeRelease,
+        Self::ClaimsUntilALook,
+        Self::OwnAnswers,
+        Self::EarlierMayLand,
     ];
 }
 
@@ -52,6 +70,10 @@ pub struct Model {
     pub orders: usize,
     /// The two orders are of one user.
     pub same_user: bool,
+    /// The first order's user holds the seat already, since nobody knows when.
+    pub older_hold: bool,
+    /// Whether somebody reserves at Seating past the service.
+    pub stranger: bool,
     /// Whether somebody else buys the seat once its claims are free.
     pub next_buyer: bool,
     /// Holders at any one time.
@@ -85,12 +107,24 @@ impl Model {
             {
                 ModelEvent::Released { settled: true }
             }
+            ModelEvent::Silence { .. }
+                if row.phase == Phase::Releasing && self.lacks(Guard::ClaimsUntilALook) =>
+            {
+                ModelEvent::Released { settled: true }
+            }
+            ModelEvent::Reserved { observed, .. } if self.lacks(Guard::EarlierMayLand) => {
+                ModelEvent::Reserved { observed, may_land: false }
+            }
+            ModelEvent::ReserveRefused { .. } if self.lacks(Guard::EarlierMayLand) => {
+                ModelEvent::ReserveRefused { may_land: false }
+            }
             ev => ev,
         };
         let mut transition = saga::next(&row.order(), &ev.event(), tax())?;
         if ev == ModelEvent::Cancel && self.lacks(Guard::GivenUp) {
             transition.order.given_up = false;
         }
+        transition.hold_observed &= !self.lacks(Guard::ObservedIsOver);
         Ok(transition)
     }
 
@@ -98,6 +132,7 @@ impl Model {
     pub fn action(&self, row: &Row) -> Option<Action> {
         Some(match saga::action(&row.order())? {
             Action::AskThenRefund if self.lacks(Guard::AskBeforeRefund) => Action::Refund,
+            Action::LookThenAllocate if self.lacks(Guard::LookBeforeAllocate) => Action::Allocate,
             action => action,
         })
     }

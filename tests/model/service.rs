@@ -48,54 +48,55 @@ impl Model {
             return;
         };
         holder.pc = match action {
-            Action::Reserve => ProgramCounter::Reserve { first: true },
-            Action::LookThenReserve => ProgramCounter::LookThenReserve,
+            Action::Reserve => ProgramCounter::Reserve { first: true, flies: seen.in_flight },
+            Action::LookThenReserve => ProgramCounter::LookThenReserve { flies: seen.in_flight },
             Action::Charge => ProgramCounter::Charge,
             Action::AskPayment | Action::Refund | Action::AskThenRefund if seen.payment.is_none() => SILENCE,
             Action::AskPayment => ProgramCounter::Ask,
             Action::Refund => ProgramCounter::Refund,
             Action::AskThenRefund => ProgramCounter::AskThenRefund,
             Action::Allocate => ProgramCounter::Allocate,
-            Action::AskThenAllocate => ProgramCounter::ListThenAllocate,
-            Action::Release => ProgramCounter::Release,
+            Action::AskThenAllocate => ProgramCounter::ListThenAllocate { looks: false },
+            Action::LookThenAllocate if seen.tried => ProgramCounter::ListThenAllocate { looks: true },
+            Action::LookThenAllocate => ProgramCounter::LookThenAllocate,
+            Action::LookThenRelease if self.lacks(Guard::LookBeforeRelease) => ProgramCounter::Release,
             Action::LookThenRelease if seen.hold == Hold::Allocated => ProgramCounter::ListThenRelease,
-            Action::LookThenRelease => Self::look_unless_lapsed(seen),
+            Action::LookThenRelease => ProgramCounter::LookThenRelease,
         };
-    }
-
-    fn look_unless_lapsed(seen: &Row) -> ProgramCounter {
-        if seen.lapsed { released(seen) } else { ProgramCounter::LookThenRelease }
     }
 
     /// The peer answers what the holder asks. `charged`: what a new payment becomes; `dear`: the prices are too high.
     pub fn answer(&self, state: &mut ModelState, h: usize, charged: Option<PaymentStatus>, dear: bool) {
         let Some(Holder { order, seen, drives, pc, .. }) = state.holders[h] else { return };
-        let reserved = if dear { ModelEvent::ReservedDear } else { ModelEvent::Reserved };
+        let reserved = |observed, may_land| match dear {
+            false => ModelEvent::Reserved { observed, may_land },
+            true if may_land => ModelEvent::Silence { may_land },
+            true => ModelEvent::ReservedDear,
+        };
+        let refused = |may_land| ProgramCounter::Store(ModelEvent::ReserveRefused { may_land });
+        let silence = |may_land| ProgramCounter::Store(ModelEvent::Silence { may_land });
         let truth = state.payments[order].status;
         let listed = state.seat == Seat::Allocated(SeatOwner::Order(order));
         let paid = seen.payment == Some(PaymentStatus::Success);
         let mut ask = |request| peers::perform(self, state, order, request, charged);
         let pc = match pc {
-            ProgramCounter::Reserve { first } => match (ask(PeerRequest::Reserve), first) {
-                (true, _) => ProgramCounter::Store(reserved),
-                (false, true) => ProgramCounter::LookAtRefusal,
-                (false, false) => SILENCE,
+            ProgramCounter::Reserve { first, flies } => match ask(PeerRequest::Reserve) {
+                true => ProgramCounter::Store(reserved(false, flies)),
+                false => ProgramCounter::LookAtRefusal { first, flies },
             },
-            ProgramCounter::LookAtRefusal => match peers::look(self, state, order) {
-                Owner::Held => ProgramCounter::Store(reserved),
-                Owner::Free if paid => SILENCE,
-                Owner::Free | Owner::Other | Owner::Allocated => {
-                    ProgramCounter::Store(ModelEvent::ReserveRefused)
-                }
+            ProgramCounter::LookAtRefusal { first, flies } => match peers::look(self, state, order) {
+                Owner::Held | Owner::Allocated => ProgramCounter::Store(reserved(true, flies)),
+                Owner::Free if first && !paid => refused(flies),
+                Owner::Free => silence(flies),
+                Owner::Other => refused(flies),
             },
-            ProgramCounter::LookThenReserve => match peers::look(self, state, order) {
-                Owner::Held => ProgramCounter::Store(reserved),
-                Owner::Other | Owner::Allocated => ProgramCounter::Store(ModelEvent::ReserveRefused),
-                Owner::Free if seen.status != Status::Pending && !paid => {
-                    ProgramCounter::Store(ModelEvent::ReserveRefused)
-                }
-                Owner::Free if seen.expired => SILENCE,
-                Owner::Free => ProgramCounter::Reserve { first: false },
+            ProgramCounter::LookThenReserve { flies } => match peers::look(self, state, order) {
+                Owner::Held | Owner::Allocated => ProgramCounter::Store(reserved(true, flies)),
+                Owner::Other => refused(flies),
+                Owner::Free if paid => ProgramCounter::Reserve { first: false, flies },
+                Owner::Free if seen.status != Status::Pending => refused(flies),
+                Owner::Free if seen.expired => silence(flies),
+                Owner::Free => ProgramCounter::Reserve { first: false, flies },
             },
             ProgramCounter::Charge if ask(PeerRequest::Charge) => {
                 ProgramCounter::Store(state.payments[order].status.map_or(UNKNOWN, ModelEvent::Paid))
@@ -117,8 +118,14 @@ impl Model {
                 None | Some(PaymentStatus::Success | PaymentStatus::Pending) => SILENCE,
                 Some(status) => ProgramCounter::Store(ModelEvent::Paid(status)),
             },
-            ProgramCounter::ListThenAllocate if listed => ProgramCounter::Store(ModelEvent::Allocated),
-            ProgramCounter::ListThenAllocate => ProgramCounter::Allocate,
+            ProgramCounter::ListThenAllocate { .. } if listed => ProgramCounter::Store(ModelEvent::Allocated),
+            ProgramCounter::ListThenAllocate { looks: true } => ProgramCounter::LookThenAllocate,
+            ProgramCounter::ListThenAllocate { looks: false } => ProgramCounter::Allocate,
+            ProgramCounter::LookThenAllocate => match peers::look(self, state, order) {
+                Owner::Held | Owner::Allocated => ProgramCounter::Allocate,
+                Owner::Free => ProgramCounter::Store(ModelEvent::HoldExpired),
+                Owner::Other => ProgramCounter::ListAfterAllocate,
+            },
             ProgramCounter::Allocate if ask(PeerRequest::Allocate) => {
                 ProgramCounter::Store(ModelEvent::Allocated)
             }
@@ -131,7 +138,7 @@ impl Model {
                 released(&seen)
             }
             ProgramCounter::ListThenRelease if listed => ProgramCounter::Release,
-            ProgramCounter::ListThenRelease => Self::look_unless_lapsed(&seen),
+            ProgramCounter::ListThenRelease => ProgramCounter::LookThenRelease,
             ProgramCounter::LookThenRelease => match peers::look(self, state, order) {
                 Owner::Held | Owner::Allocated => ProgramCounter::Release,
                 Owner::Free | Owner::Other => released(&seen),
@@ -265,8 +272,8 @@ impl Model {
     }
 }
 
-/// As `perform::released`.
-fn released(seen: &Row) -> ProgramCounter {
+/// As `released` of `perform::seats`.
+pub fn released(seen: &Row) -> ProgramCounter {
     ProgramCounter::Store(ModelEvent::Released { settled: !seen.in_flight })
 }
 

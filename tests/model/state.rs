@@ -11,6 +11,10 @@ pub enum SeatOwner {
     Order(OrderIndex),
     /// The next buyer: an order of the service without faults, one step per request.
     NextBuyer,
+    /// The first order's user, by a reserve that is older than the order: nobody knows how old.
+    Elsewhere,
+    /// Somebody who reserves at Seating past the service, and so without a claim.
+    Stranger,
 }
 
 /// The seat's state at Seating.
@@ -67,17 +71,28 @@ pub struct InFlightRequest {
 /// The program counter of a holder: its next step within an action.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ProgramCounter {
+    /// `flies`: an earlier reserve had no answer, and may still land.
     Reserve {
         first: bool,
+        flies: bool,
     },
-    LookAtRefusal,
-    LookThenReserve,
+    LookAtRefusal {
+        first: bool,
+        flies: bool,
+    },
+    LookThenReserve {
+        flies: bool,
+    },
     Charge,
     Ask,
     AskThenRefund,
     Refund,
     AskAfterRefund,
-    ListThenAllocate,
+    /// `looks`: and then looks.
+    ListThenAllocate {
+        looks: bool,
+    },
+    LookThenAllocate,
     Allocate,
     ListAfterAllocate,
     Release,
@@ -128,12 +143,12 @@ impl Holder {
         let phase = Row { placed: true, phase: seen.phase, ..Row::ABSENT };
         match self.pc {
             ProgramCounter::Reserve { .. }
-            | ProgramCounter::LookAtRefusal
-            | ProgramCounter::LookThenReserve => {
+            | ProgramCounter::LookAtRefusal { .. }
+            | ProgramCounter::LookThenReserve { .. } => {
                 Row { status: seen.status, payment: seen.payment, expired: seen.expired, ..phase }
             }
             ProgramCounter::ListThenRelease | ProgramCounter::LookThenRelease | ProgramCounter::Release => {
-                Row { lapsed: seen.lapsed, in_flight: seen.in_flight, ..phase }
+                Row { in_flight: seen.in_flight, ..phase }
             }
             ProgramCounter::Ask if !self.drives => *seen,
             ProgramCounter::Ask => {
@@ -150,6 +165,16 @@ pub enum NextBuyer {
     /// Waits for the claims to be free.
     Waits,
     Claimed,
+    Reserved,
+    Sold,
+    Gone,
+}
+
+/// The progress of a stranger.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stranger {
+    /// Waits for a free seat, or there is none.
+    Waits,
     Reserved,
     Sold,
     Gone,
@@ -192,6 +217,7 @@ pub struct ModelState {
     pub holders: [Option<Holder>; MAX_CONCURRENT],
     pub in_flight_requests: [Option<InFlightRequest>; MAX_CONCURRENT],
     pub next: NextBuyer,
+    pub stranger: Stranger,
     pub left: Budget,
     /// The buyer's cancel was accepted.
     pub cancelled: [bool; 2],
@@ -210,6 +236,7 @@ impl ModelState {
             holders: [None; MAX_CONCURRENT],
             in_flight_requests: [None; MAX_CONCURRENT],
             next: NextBuyer::Waits,
+            stranger: Stranger::Waits,
             left,
             cancelled: [false; 2],
             wrong: None,
@@ -220,6 +247,11 @@ impl ModelState {
     pub fn add_holder(&mut self, holder: Holder) {
         let free = self.holders.iter_mut().find(|place| place.is_none()).expect("room for a holder");
         *free = Some(holder);
+    }
+
+    /// Whether another order has the claim, and so the hold if it is of the same user.
+    pub fn adopted(&self, order: OrderIndex) -> bool {
+        self.claim.is_some_and(|owner| matches!(owner, SeatOwner::Order(other) if other != order))
     }
 
     /// Whether there is room for another holder.

@@ -60,9 +60,9 @@ fn row(row: &Row) -> u64 {
 
 fn ev(ev: ModelEvent) -> u64 {
     let (kind, more) = match ev {
-        ModelEvent::Reserved => (0, 0),
+        ModelEvent::Reserved { observed, may_land } => (0, flags([observed, may_land])),
         ModelEvent::ReservedDear => (1, 0),
-        ModelEvent::ReserveRefused => (2, 0),
+        ModelEvent::ReserveRefused { may_land } => (2, may_land as u64),
         ModelEvent::Paid(status) => (3, status as u64),
         ModelEvent::PaidWithoutSeats(status) => (4, status as u64),
         ModelEvent::ChargeRefused => (5, 0),
@@ -73,27 +73,29 @@ fn ev(ev: ModelEvent) -> u64 {
         ModelEvent::Silence { may_land } => (10, may_land as u64),
         ModelEvent::Cancel => (11, 0),
         ModelEvent::Refund => (12, 0),
+        ModelEvent::HoldExpired => (13, 0),
     };
     Word(kind).with(2, more).0
 }
 
 fn pc(pc: ProgramCounter) -> u64 {
     let (kind, more) = match pc {
-        ProgramCounter::Reserve { first } => (0, first as u64),
-        ProgramCounter::LookAtRefusal => (1, 0),
-        ProgramCounter::LookThenReserve => (2, 0),
+        ProgramCounter::Reserve { first, flies } => (0, flags([first, flies])),
+        ProgramCounter::LookAtRefusal { first, flies } => (1, flags([first, flies])),
+        ProgramCounter::LookThenReserve { flies } => (2, flies as u64),
         ProgramCounter::Charge => (3, 0),
         ProgramCounter::Ask => (4, 0),
         ProgramCounter::AskThenRefund => (5, 0),
         ProgramCounter::Refund => (6, 0),
         ProgramCounter::AskAfterRefund => (7, 0),
-        ProgramCounter::ListThenAllocate => (8, 0),
+        ProgramCounter::ListThenAllocate { looks } => (8, looks as u64),
         ProgramCounter::Allocate => (9, 0),
         ProgramCounter::ListAfterAllocate => (10, 0),
         ProgramCounter::Release => (11, 0),
         ProgramCounter::ListThenRelease => (12, 0),
         ProgramCounter::LookThenRelease => (13, 0),
         ProgramCounter::Store(known) => (14, ev(known)),
+        ProgramCounter::LookThenAllocate => (15, 0),
     };
     Word(kind).with(6, more).0
 }
@@ -121,6 +123,8 @@ fn owner(owner: SeatOwner) -> u64 {
     match owner {
         SeatOwner::Order(order) => order as u64,
         SeatOwner::NextBuyer => 2,
+        SeatOwner::Elsewhere => 3,
+        SeatOwner::Stranger => 4,
     }
 }
 
@@ -130,7 +134,7 @@ fn seat(seat: Seat) -> u64 {
         Seat::Reserved { owner: one, aged } => (1 + aged as u64, owner(one)),
         Seat::Allocated(one) => (3, owner(one)),
     };
-    Word(kind).with(2, whose).0
+    Word(kind).with(3, whose).0
 }
 
 fn pay(pay: &PaymentState) -> u64 {
@@ -165,6 +169,7 @@ pub fn state_encoding(state: &ModelState) -> Packed {
         holders,
         in_flight_requests: flies,
         next,
+        stranger,
         left,
         cancelled,
         wrong,
@@ -173,13 +178,13 @@ pub fn state_encoding(state: &ModelState) -> Packed {
     for one in flies {
         aloft = aloft.with(6, in_flight_requests(one));
     }
+    let aloft = aloft.with(5, seat(*place)).with(2, *stranger as u64);
     let claim = match *claim {
         None => 0,
         Some(one) => 1 + owner(one),
     };
     let rest = Word(budget(left))
         .with(2, claim)
-        .with(4, seat(*place))
         .with(3, *next as u64)
         .with(3, flags([cancelled[0], cancelled[1], wrong.is_some()]))
         .with(11, pay(&payments[0]))

@@ -13,8 +13,8 @@ use outcome::no_answer;
 /// Performs `action` for `order`. A peer that gives no answer is one of the outcomes, not an error.
 pub async fn perform(context: &Context, action: Action, order: &Order) -> ActionOutcome {
     match action {
-        Action::Reserve => seats::reserve(context, order).await,
-        Action::LookThenReserve => seats::look_then_reserve(context, order).await,
+        Action::Reserve => seats::reserve(context, order, false).await,
+        Action::LookThenReserve => seats::reserve(context, order, true).await,
         Action::Charge => money::charge(context, order).await,
         Action::AskPayment | Action::Refund | Action::AskThenRefund => match (action, order.payment) {
             (_, None) => no_answer("no payment is known"),
@@ -24,7 +24,7 @@ pub async fn perform(context: &Context, action: Action, order: &Order) -> Action
         },
         Action::Allocate => seats::allocate(context, order).await,
         Action::AskThenAllocate => seats::ask_then_allocate(context, order).await,
-        Action::Release => seats::release(context, order, &order.seats).await,
+        Action::LookThenAllocate => seats::look_then_allocate(context, order).await,
         Action::LookThenRelease => seats::look_then_release(context, order).await,
     }
 }

@@ -1,106 +1,166 @@
 //! What is done at Seating: reserve, allocate, release.
+//!
+//! Seating tells for which user a seat is reserved, but neither for which order nor since when; its allocate and release take any
+//! reserved seat, whoever has it.
 
 use super::outcome::{ActionOutcome, no_answer, unanswered};
 use crate::commands::Context;
 use crate::domain::order::{Failure, FailureCode, Hold, Order, Status};
-use crate::domain::saga::Event;
+use crate::domain::retry;
+use crate::domain::saga::{Event, Refusal, Reservation};
 use crate::peers::Outcome;
 use crate::peers::seating::{self, Owner, Priced, Reserve, Seat};
+use crate::runtime::random::random;
+use crate::runtime::task;
 use serde_json::json;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-/// Seating refused a reserve because a seat is taken; the seats' names if it gave them.
-struct Refused(Option<String>);
-
-/// Reserves the seats, the first time.
-pub async fn reserve(context: &Context, order: &Order) -> ActionOutcome {
-    match send_reserve(context, order).await {
-        Ok(performed) => performed,
-        Err(Refused(names)) => look_at_refusal(context, order, names).await,
+/// Reserves the seats; after no answer again, at most [`retry::RESERVE_ATTEMPTS`] times within [`retry::RESERVE_TIME_MS`]. Not
+/// idempotent, so each time but the first the seats are looked at before: the first time, too, when `look_first`.
+pub async fn reserve(context: &Context, order: &Order, look_first: bool) -> ActionOutcome {
+    let begun = task::now();
+    let has_time = |pause_ms: u64| {
+        let passed = task::now().saturating_duration_since(begun) + Duration::from_millis(pause_ms);
+        passed < Duration::from_millis(retry::RESERVE_TIME_MS)
+    };
+    let (mut attempt, mut may_land) = (1, order.in_flight());
+    loop {
+        let is_first = attempt == 1 && !look_first;
+        if !is_first {
+            if let Err(known) = look_before_reserve(context, order).await {
+                return in_flight(known, may_land);
+            }
+            if !has_time(0) {
+                return in_flight(no_answer("no time is left to reserve the seats"), may_land);
+            }
+        }
+        let failure = match seating::reserve(&context.config, order).await {
+            Outcome::Answered(Reserve::Held(priced)) => return in_flight(reserved(priced, false), may_land),
+            Outcome::Answered(Reserve::NotFound) => return in_flight(seat_not_found(order), may_land),
+            Outcome::Answered(Reserve::Taken(names)) => {
+                return in_flight(look_at_refusal(context, order, names, is_first).await, may_land);
+            }
+            Outcome::NoAnswer(failure) => failure,
+        };
+        may_land |= failure.may_land;
+        let retry_after_ms =
+            failure.retry_after.map_or(0, |wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        let pause_ms = retry::reserve_pause_ms(attempt, random::<1>()[0]).max(retry_after_ms);
+        if attempt == retry::RESERVE_ATTEMPTS || !has_time(pause_ms) {
+            return in_flight(unanswered(failure), may_land);
+        }
+        spin_sdk::time::sleep(Duration::from_millis(pause_ms)).await;
+        attempt += 1;
     }
 }
 
-async fn send_reserve(context: &Context, order: &Order) -> Result<ActionOutcome, Refused> {
-    match seating::reserve(&context.config, order).await {
-        Outcome::Answered(Reserve::Held(priced)) => Ok(reserved(priced)),
-        Outcome::Answered(Reserve::NotFound) => Ok(seat_not_found()),
-        Outcome::Answered(Reserve::Taken(names)) => Err(Refused(names)),
-        Outcome::NoAnswer(failure) => Ok(unanswered(failure)),
+/// Adds to an outcome that an earlier reserve `may_land`: within the same attempt, or when the order was read.
+fn in_flight(mut outcome: ActionOutcome, earlier: bool) -> ActionOutcome {
+    match &mut outcome.event {
+        Event::Reserved(Reservation { may_land, .. })
+        | Event::ReserveRefused(Refusal { may_land, .. })
+        | Event::NoAnswer { may_land } => *may_land |= earlier,
+        // The next attempt finds it by looking.
+        Event::ReservedBeyondRange if earlier => outcome.event = Event::NoAnswer { may_land: true },
+        _ => {}
     }
+    outcome
 }
 
 /// Who has an order's seats, all together.
 enum SeatOwnership {
-    /// All are reserved for the order's user; the outcome that a reserve would have had.
-    HeldForUs(ActionOutcome),
+    /// All are reserved for the order's user, or allocated to the order.
+    Ours,
     /// All are free.
     Free,
     /// Another buyer has at least one.
     Taken,
-    /// Some are reserved for the order's user and the others are free.
-    PartlyHeld,
+    /// Some are the order's and the others are free.
+    PartlyOurs,
 }
 
 /// Reads the seats. `Err`: the action's outcome is known already, because a seat is unknown or there was no answer.
-async fn seat_ownership(context: &Context, order: &Order) -> Result<SeatOwnership, ActionOutcome> {
-    let seats = match seating::read_seats(&context.config, order).await {
-        Outcome::Answered(seats) => seats,
-        Outcome::NoAnswer(failure) => return Err(no_answer(failure.reason)),
-    };
-    let seats = seats.into_iter().collect::<Option<Vec<Seat>>>().ok_or_else(seat_not_found)?;
+async fn read_seats(context: &Context, order: &Order) -> Result<Vec<Seat>, ActionOutcome> {
+    match seating::read_seats(&context.config, order).await {
+        Outcome::Answered(seats) => {
+            seats.into_iter().collect::<Option<Vec<Seat>>>().ok_or_else(|| seat_not_found(order))
+        }
+        Outcome::NoAnswer(failure) => Err(no_answer(failure.reason)),
+    }
+}
+
+fn seat_ownership(seats: &[Seat], order: &Order) -> SeatOwnership {
     let owners: Vec<Owner> = seats.iter().map(|seat| seat.owner(order)).collect();
-    Ok(if owners.iter().all(|owner| *owner == Owner::Held) {
-        SeatOwnership::HeldForUs(seating::priced(&seats, order).map_or_else(no_answer, reserved))
-    } else if owners.iter().any(|owner| matches!(owner, Owner::Other | Owner::Allocated)) {
+    if owners.iter().all(|owner| matches!(owner, Owner::Held | Owner::Allocated)) {
+        SeatOwnership::Ours
+    } else if owners.contains(&Owner::Other) {
         SeatOwnership::Taken
     } else if owners.iter().all(|owner| *owner == Owner::Free) {
         SeatOwnership::Free
     } else {
-        SeatOwnership::PartlyHeld
-    })
-}
-
-/// A first reserve was refused. The hold in the way may be the buyer's own: that of this order from before it expired, or that of
-/// an order that a crash of PostgreSQL has lost and that the buyer now places again.
-async fn look_at_refusal(context: &Context, order: &Order, names: Option<String>) -> ActionOutcome {
-    match seat_ownership(context, order).await {
-        Err(performed) | Ok(SeatOwnership::HeldForUs(performed)) => performed,
-        // Free by now: a paid order tries again.
-        Ok(SeatOwnership::Free | SeatOwnership::PartlyHeld) if order.is_paid() => {
-            no_answer("the seats have just become free")
-        }
-        Ok(SeatOwnership::Free | SeatOwnership::PartlyHeld | SeatOwnership::Taken) => seats_taken(names),
+        SeatOwnership::PartlyOurs
     }
 }
 
-/// A retry: a reserve may have taken effect. Seating cannot be asked for reservations by order, so the seats are read.
-pub async fn look_then_reserve(context: &Context, order: &Order) -> ActionOutcome {
-    match seat_ownership(context, order).await {
-        Err(performed) | Ok(SeatOwnership::HeldForUs(performed)) => performed,
-        Ok(SeatOwnership::Taken) => seats_taken(None),
+/// The seats are reserved for the order's user already. Nobody knows since when.
+fn observed(seats: &[Seat], order: &Order) -> ActionOutcome {
+    seating::priced(seats, order).map_or_else(no_answer, |priced| reserved(priced, true))
+}
+
+/// A reserve was refused. The hold in the way may be the buyer's own: that of an earlier reserve whose answer was lost, that of this
+/// order from before it expired, or that of an order that a crash of PostgreSQL has lost and that the buyer now places again.
+async fn look_at_refusal(
+    context: &Context,
+    order: &Order,
+    names: Option<String>,
+    is_first: bool,
+) -> ActionOutcome {
+    let seats = match read_seats(context, order).await {
+        Ok(seats) => seats,
+        Err(known) => return known,
+    };
+    match seat_ownership(&seats, order) {
+        SeatOwnership::Ours => observed(&seats, order),
+        SeatOwnership::Taken => seats_taken(names),
+        // Another buyer had them a moment ago; a paid order tries again.
+        SeatOwnership::Free | SeatOwnership::PartlyOurs if is_first && !order.is_paid() => seats_taken(names),
+        SeatOwnership::Free | SeatOwnership::PartlyOurs => no_answer("the seats have just become free"),
+    }
+}
+
+/// A retry: a reserve may have taken effect. Seating cannot be asked for reservations by order, so the seats are read. `Ok`: they
+/// are free, and to be reserved.
+async fn look_before_reserve(context: &Context, order: &Order) -> Result<(), ActionOutcome> {
+    let seats = read_seats(context, order).await?;
+    match seat_ownership(&seats, order) {
+        SeatOwnership::Ours => Err(observed(&seats, order)),
+        SeatOwnership::Taken => Err(seats_taken(None)),
+        SeatOwnership::Free if order.is_paid() => Ok(()),
         // Cancelled meanwhile: nothing is reserved, so nothing needs a compensation.
-        Ok(SeatOwnership::Free) if order.status != Status::Pending && !order.is_paid() => seats_taken(None),
-        Ok(SeatOwnership::Free) if order.expired() => {
-            no_answer("the seats are free, and the time to pay is over")
+        SeatOwnership::Free if order.status != Status::Pending => Err(seats_taken(None)),
+        SeatOwnership::Free if order.expired() => {
+            Err(no_answer("the seats are free, and the time to pay is over"))
         }
-        Ok(SeatOwnership::Free) => send_reserve(context, order)
-            .await
-            .unwrap_or_else(|Refused(_)| no_answer("a repeated reserve was refused; the hold may be ours")),
+        SeatOwnership::Free => Ok(()),
         // Reserve takes all seats in one step, so a reserve is being executed, or this is the rest of an older hold.
-        Ok(SeatOwnership::PartlyHeld) => no_answer("some seats are held and some are free"),
+        SeatOwnership::PartlyOurs => Err(no_answer("some seats are held and some are free")),
     }
 }
 
-fn reserved(priced: Priced) -> ActionOutcome {
+fn reserved(priced: Priced, observed: bool) -> ActionOutcome {
     match priced {
-        Priced::Items(items) => Event::Reserved(items).into(),
+        Priced::Items(items) => Event::Reserved(Reservation { items, observed, may_land: false }).into(),
         Priced::OutOfRange => Event::ReservedBeyondRange.into(),
     }
 }
 
-fn seat_not_found() -> ActionOutcome {
-    let detail = "A seat does not exist or is of another event.";
-    Event::ReserveRefused(Failure::new(FailureCode::SeatNotFound, detail)).into()
+/// Seating does not know a seat. It has known the seats of an order that it held once.
+fn seat_not_found(order: &Order) -> ActionOutcome {
+    if order.amounts.is_some() {
+        return no_answer("Seating does not know a seat that it has held for the order");
+    }
+    refused(FailureCode::SeatNotFound, "A seat does not exist or is of another event.")
 }
 
 fn seats_taken(names: Option<String>) -> ActionOutcome {
@@ -109,7 +169,11 @@ fn seats_taken(names: Option<String>) -> ActionOutcome {
         Some(name) => format!("Seat {name} is taken."),
         None => "One or more of the seats are taken.".to_owned(),
     };
-    Event::ReserveRefused(Failure::new(FailureCode::SeatsUnavailable, detail)).into()
+    refused(FailureCode::SeatsUnavailable, detail)
+}
+
+fn refused(code: FailureCode, detail: impl Into<String>) -> ActionOutcome {
+    Event::ReserveRefused(Refusal { failure: Failure::new(code, detail), may_land: false }).into()
 }
 
 /// Allocates the seats to the order.
@@ -117,72 +181,94 @@ pub async fn allocate(context: &Context, order: &Order) -> ActionOutcome {
     match seating::allocate(&context.config, order).await {
         Outcome::Answered(true) => Event::Allocated.into(),
         // A repeated allocation is refused like one of lost seats: only Seating's list for the order tells them apart.
-        Outcome::Answered(false) => match ask_allocation(context, order).await {
-            Allocation::Ours => Event::Allocated.into(),
-            Allocation::NotOurs => Event::SeatsLost.into(),
-            Allocation::Unknown(reason) => no_answer(reason),
-        },
+        Outcome::Answered(false) => allocated_or(context, order, Event::SeatsLost).await,
         Outcome::NoAnswer(failure) => unanswered(failure),
     }
 }
 
 /// A retry: the allocation may have taken effect.
 pub async fn ask_then_allocate(context: &Context, order: &Order) -> ActionOutcome {
-    match ask_allocation(context, order).await {
-        Allocation::Ours => Event::Allocated.into(),
-        Allocation::NotOurs => allocate(context, order).await,
-        Allocation::Unknown(reason) => no_answer(reason),
+    match is_allocated(context, order).await {
+        Ok(true) => Event::Allocated.into(),
+        Ok(false) => allocate(context, order).await,
+        Err(unknown) => unknown,
     }
 }
 
-enum Allocation {
-    Ours,
-    NotOurs,
-    Unknown(String),
+/// Allocates the seats when the hold may be over: only after a look that has just shown them reserved for the order's user.
+pub async fn look_then_allocate(context: &Context, order: &Order) -> ActionOutcome {
+    if order.attempts > 0 {
+        match is_allocated(context, order).await {
+            Ok(true) => return Event::Allocated.into(),
+            Ok(false) => {}
+            Err(unknown) => return unknown,
+        }
+    }
+    let seats = match read_seats(context, order).await {
+        Ok(seats) => seats,
+        Err(known) => return known,
+    };
+    match seat_ownership(&seats, order) {
+        SeatOwnership::Ours => allocate(context, order).await,
+        SeatOwnership::Free => Event::HoldExpired.into(),
+        SeatOwnership::Taken => allocated_or(context, order, Event::SeatsLost).await,
+        // The rest of an older hold, which Seating frees soon.
+        SeatOwnership::PartlyOurs => no_answer("some seats are held and some are free"),
+    }
 }
 
-async fn ask_allocation(context: &Context, order: &Order) -> Allocation {
+/// `otherwise`, if Seating's list for the order agrees.
+async fn allocated_or(context: &Context, order: &Order, otherwise: Event) -> ActionOutcome {
+    match is_allocated(context, order).await {
+        Ok(true) => Event::Allocated.into(),
+        Ok(false) => otherwise.into(),
+        Err(unknown) => unknown,
+    }
+}
+
+/// Whether Seating lists the seats for the order.
+async fn is_allocated(context: &Context, order: &Order) -> Result<bool, ActionOutcome> {
     match seating::allocated_to(&context.config, order.id).await {
-        Outcome::Answered(seats) if order.seats.iter().all(|seat| seats.contains(seat)) => Allocation::Ours,
-        Outcome::Answered(_) => Allocation::NotOurs,
-        Outcome::NoAnswer(failure) => Allocation::Unknown(failure.reason),
+        Outcome::Answered(seats) => Ok(order.seats.iter().all(|seat| seats.contains(seat))),
+        Outcome::NoAnswer(failure) => Err(no_answer(failure.reason)),
     }
 }
 
-/// The order's seats are free; settled when no request was in flight as the order was read.
+/// The order's seats are not the order's any more; settled when no request was in flight as the order was read.
 fn released(order: &Order) -> Event {
     Event::Released { settled: !order.in_flight() }
 }
 
-/// Releases `seats`, which are surely the order's.
-pub async fn release(context: &Context, order: &Order, seats: &[i32]) -> ActionOutcome {
-    match seating::release(&context.config, seats).await {
-        Outcome::Answered(()) => ActionOutcome { event: released(order), detail: json!({ "seats": seats }) },
-        Outcome::NoAnswer(failure) => unanswered(failure),
-    }
-}
-
-/// Releases what is surely the order's: seats that Seating lists for the order and, within the hold window, seats that it has
-/// reserved for the order's user.
+/// Releases what a look has just shown to be the order's: seats that Seating lists for the order, and seats that it has reserved for
+/// the order's user.
 pub async fn look_then_release(context: &Context, order: &Order) -> ActionOutcome {
-    let mut ours = Vec::new();
+    let mut ours = BTreeSet::new();
     if order.hold == Hold::Allocated {
         match seating::allocated_to(&context.config, order.id).await {
             Outcome::Answered(seats) => ours.extend(order.seats.iter().filter(|seat| seats.contains(seat))),
             Outcome::NoAnswer(failure) => return no_answer(failure.reason),
         }
     }
-    if !order.hold_lapsed() && ours.len() < order.seats.len() {
+    if ours.len() < order.seats.len() {
         match seating::read_seats(&context.config, order).await {
+            // A seat that was never held may be unknown; what was held is neither free nor somebody else's.
+            Outcome::Answered(seats) if order.amounts.is_some() && seats.iter().any(Option::is_none) => {
+                return seat_not_found(order);
+            }
             Outcome::Answered(seats) => {
-                let looked = order.seats.iter().zip(seats);
-                let held = looked.filter_map(|(id, seat)| {
+                ours.extend(order.seats.iter().zip(seats).filter_map(|(id, seat)| {
                     matches!(seat?.owner(order), Owner::Held | Owner::Allocated).then_some(*id)
-                });
-                ours = held.chain(ours).collect::<BTreeSet<i32>>().into_iter().collect();
+                }))
             }
             Outcome::NoAnswer(failure) => return no_answer(failure.reason),
         }
     }
-    if ours.is_empty() { released(order).into() } else { release(context, order, &ours).await }
+    if ours.is_empty() {
+        return released(order).into();
+    }
+    let ours: Vec<i32> = ours.into_iter().collect();
+    match seating::release(&context.config, &ours).await {
+        Outcome::Answered(()) => ActionOutcome { event: released(order), detail: json!({ "seats": ours }) },
+        Outcome::NoAnswer(failure) => unanswered(failure),
+    }
 }

@@ -4,7 +4,7 @@ pub mod liveness;
 
 use super::order::{Issued, OrderIndex, When};
 use super::rules::Model;
-use super::state::{InFlightRequest, ModelState, NextBuyer, Seat, SeatOwner};
+use super::state::{InFlightRequest, ModelState, NextBuyer, Seat, SeatOwner, Stranger};
 use order_service::domain::order::{PaymentStatus, Phase, Status};
 
 /// A property of one order in one state.
@@ -16,6 +16,8 @@ pub const ALLOCATED: &str = "a confirmed order's seat is allocated to it";
 pub const CANCELLED: &str = "what the buyer cancelled is never confirmed";
 /// No refund twice.
 pub const REFUNDED_ONCE: &str = "money goes back at most once";
+/// Seats, by Seating's own account.
+pub const HELD: &str = "at rest: nothing is held for a dead order";
 /// In every state, at every moment.
 pub const ALWAYS: &[OfOrder] = &[
     ("valid tickets are for a seat that the order has claimed", |w, o| {
@@ -56,6 +58,12 @@ pub const ALWAYS: &[OfOrder] = &[
             || !w.rows[o].dead()
             || w.seat != Seat::Allocated(SeatOwner::Order(o))
     }),
+    (HELD, |w, o| {
+        let works = w.holders.iter().flatten().any(|holder| holder.order == o);
+        let lands = w.in_flight_requests.iter().flatten().any(|one: &InFlightRequest| one.order == o);
+        let held = matches!(w.seat, Seat::Reserved { owner, .. } if owner == SeatOwner::Order(o));
+        works || lands || w.rows[o].phase != Phase::Done || !w.rows[o].dead() || !held || w.adopted(o)
+    }),
     ("an order that is alive has its claim", |w, o| {
         !w.rows[o].placed || w.rows[o].dead() || w.claim == Some(SeatOwner::Order(o))
     }),
@@ -63,6 +71,8 @@ pub const ALWAYS: &[OfOrder] = &[
 
 /// Of the next buyer: nobody touches what is its.
 pub const NEXT_BUYER: &str = "the next buyer's seat is its own";
+/// Nor what is a stranger's.
+pub const STRANGER: &str = "a stranger's seat is its own";
 /// No step did anything impossible.
 pub const NOTHING_WRONG: &str = "the service's own errors do not happen";
 
@@ -75,6 +85,14 @@ pub fn broken(model: &Model, state: &ModelState) -> Option<&'static str> {
     };
     if !untouched {
         return Some(NEXT_BUYER);
+    }
+    let untouched = match state.stranger {
+        Stranger::Reserved => matches!(state.seat, Seat::Reserved { owner: SeatOwner::Stranger, .. }),
+        Stranger::Sold => state.seat == Seat::Allocated(SeatOwner::Stranger),
+        Stranger::Waits | Stranger::Gone => true,
+    };
+    if !untouched {
+        return Some(STRANGER);
     }
     if state.wrong.is_some() {
         return Some(NOTHING_WRONG);

@@ -5,7 +5,7 @@ use super::{Step, Steps, push};
 use crate::order::{ModelEvent, OrderIndex};
 use crate::peers;
 use crate::rules::Model;
-use crate::state::{Holder, ModelState, NextBuyer, ProgramCounter, Seat, SeatOwner};
+use crate::state::{Holder, ModelState, NextBuyer, PeerRequest, ProgramCounter, Seat, SeatOwner, Stranger};
 use order_service::domain::order::PaymentStatus;
 
 pub fn payment_steps(state: &ModelState, order: OrderIndex, steps: &mut Steps) {
@@ -64,6 +64,13 @@ pub fn seat_steps(model: &Model, state: &ModelState, steps: &mut Steps) {
     {
         push(steps, state, Step::SeatingFrees, |w| w.seat = Seat::Free);
     }
+    // How old this one is, nobody knows.
+    if let Seat::Reserved { owner: SeatOwner::Elsewhere, .. } = state.seat {
+        push(steps, state, Step::SeatingFrees, |w| w.seat = Seat::Free);
+    }
+    if model.stranger {
+        stranger_steps(state, steps);
+    }
     if !model.next_buyer {
         return;
     }
@@ -86,6 +93,35 @@ pub fn seat_steps(model: &Model, state: &ModelState, steps: &mut Steps) {
         (NextBuyer::Reserved, Seat::Reserved { .. }) => {
             next(NextBuyer::Sold, |w| w.seat = Seat::Allocated(SeatOwner::NextBuyer));
             next(NextBuyer::Gone, |w| (w.seat, w.claim) = (Seat::Free, None));
+        }
+        _ => {}
+    }
+}
+
+/// Seating frees a hold by itself, and a stranger reserves the seat; but not within the seconds between a look, or the end of the
+/// hold window, and the request that relies on it.
+fn stranger_steps(state: &ModelState, steps: &mut Steps) {
+    let relies = |request| matches!(request, PeerRequest::Allocate | PeerRequest::Release);
+    let in_time = |pc| {
+        matches!(
+            pc,
+            ProgramCounter::Allocate
+                | ProgramCounter::ListThenAllocate { looks: false }
+                | ProgramCounter::Release
+        )
+    };
+    let is_safe = !state.in_flight_requests.iter().flatten().any(|one| relies(one.request))
+        && !state.holders.iter().flatten().any(|holder| in_time(holder.pc));
+    let mut goes = |to, seat| {
+        push(steps, state, Step::Stranger(to), |w| (w.stranger, w.seat) = (to, seat));
+    };
+    match (state.stranger, state.seat) {
+        (Stranger::Waits, Seat::Free) if is_safe => {
+            goes(Stranger::Reserved, Seat::Reserved { owner: SeatOwner::Stranger, aged: false });
+        }
+        (Stranger::Reserved, Seat::Reserved { owner: SeatOwner::Stranger, .. }) => {
+            goes(Stranger::Sold, Seat::Allocated(SeatOwner::Stranger));
+            goes(Stranger::Gone, Seat::Free);
         }
         _ => {}
     }

@@ -3,7 +3,8 @@
 use super::{Step, Steps, push};
 use crate::order::ModelEvent;
 use crate::peers;
-use crate::rules::Model;
+use crate::rules::{Guard, Model};
+use crate::service;
 use crate::state::{Holder, ModelState, PeerRequest, ProgramCounter, Seat};
 
 pub fn holder_steps(model: &Model, state: &ModelState, h: usize, steps: &mut Steps) {
@@ -20,7 +21,8 @@ pub fn holder_steps(model: &Model, state: &ModelState, h: usize, steps: &mut Ste
                 model.answer(w, h, charged, false);
             });
         }
-        if model.refusals && pc == (ProgramCounter::Reserve { first: true }) && state.seat == Seat::Free {
+        let reserves = matches!(pc, ProgramCounter::Reserve { first: true, .. });
+        if model.refusals && reserves && state.seat == Seat::Free {
             push(steps, state, Step::Answer { order, pc, charged: None, dear: true }, |w| {
                 model.answer(w, h, None, true);
             });
@@ -44,7 +46,14 @@ pub fn holder_steps(model: &Model, state: &ModelState, h: usize, steps: &mut Ste
 /// A request without an answer, or with one that says nothing.
 fn silence_steps(model: &Model, state: &ModelState, h: usize, steps: &mut Steps) {
     let Some(Holder { order, pc, .. }) = state.holders[h] else { return };
-    let silent = |w: &mut ModelState, may_land| {
+    let earlier = matches!(
+        pc,
+        ProgramCounter::Reserve { flies: true, .. }
+            | ProgramCounter::LookAtRefusal { flies: true, .. }
+            | ProgramCounter::LookThenReserve { flies: true }
+    );
+    let silent = |w: &mut ModelState, may_land: bool| {
+        let may_land = may_land || earlier;
         w.left.faults -= 1;
         match &mut w.holders[h] {
             Some(holder) if holder.drives => {
@@ -67,6 +76,26 @@ fn silence_steps(model: &Model, state: &ModelState, h: usize, steps: &mut Steps)
             w.abandon(&holder, request);
         }
     });
+    if let ProgramCounter::Reserve { .. } = pc {
+        // It looks, and reserves again, within the same attempt.
+        push(steps, state, Step::Again { order }, |w| {
+            w.left.faults -= 1;
+            if let Some(holder) = &mut w.holders[h] {
+                holder.pc = ProgramCounter::LookThenReserve { flies: true };
+                let holder = *holder;
+                w.abandon(&holder, PeerRequest::Reserve);
+            }
+        });
+    }
+    if model.lacks(Guard::OwnAnswers) && pc == ProgramCounter::ListThenRelease {
+        // "404 not found", says a gateway, and of each seat, too.
+        push(steps, state, Step::Unusable { order, pc, happened: false }, |w| {
+            w.left.faults -= 1;
+            if let Some(holder) = &mut w.holders[h] {
+                holder.pc = service::released(&holder.seen);
+            }
+        });
+    }
     if request.is_none() {
         return;
     }
@@ -100,8 +129,10 @@ pub fn flying_steps(model: &Model, state: &ModelState, f: usize, steps: &mut Ste
 /// What a holder changes at a peer, or may go on to change.
 pub fn ahead(pc: ProgramCounter) -> Option<PeerRequest> {
     match pc {
-        ProgramCounter::LookThenReserve => Some(PeerRequest::Reserve),
-        ProgramCounter::ListThenAllocate => Some(PeerRequest::Allocate),
+        ProgramCounter::LookThenReserve { .. } => Some(PeerRequest::Reserve),
+        ProgramCounter::ListThenAllocate { .. } | ProgramCounter::LookThenAllocate => {
+            Some(PeerRequest::Allocate)
+        }
         ProgramCounter::ListThenRelease | ProgramCounter::LookThenRelease => Some(PeerRequest::Release),
         ProgramCounter::AskThenRefund => Some(PeerRequest::Refund),
         pc => request(pc),
@@ -116,12 +147,13 @@ fn request(pc: ProgramCounter) -> Option<PeerRequest> {
         ProgramCounter::Refund => Some(PeerRequest::Refund),
         ProgramCounter::Allocate => Some(PeerRequest::Allocate),
         ProgramCounter::Release => Some(PeerRequest::Release),
-        ProgramCounter::LookAtRefusal
-        | ProgramCounter::LookThenReserve
+        ProgramCounter::LookAtRefusal { .. }
+        | ProgramCounter::LookThenReserve { .. }
         | ProgramCounter::Ask
         | ProgramCounter::AskThenRefund
         | ProgramCounter::AskAfterRefund
-        | ProgramCounter::ListThenAllocate
+        | ProgramCounter::ListThenAllocate { .. }
+        | ProgramCounter::LookThenAllocate
         | ProgramCounter::ListAfterAllocate
         | ProgramCounter::ListThenRelease
         | ProgramCounter::LookThenRelease

@@ -7,7 +7,7 @@ mod environment;
 
 use super::order::{ModelEvent, OrderIndex, When};
 use super::rules::Model;
-use super::state::{ModelState, NextBuyer, PeerRequest, ProgramCounter};
+use super::state::{ModelState, NextBuyer, PeerRequest, ProgramCounter, Stranger};
 use environment::{payment_steps, seat_steps};
 use holder::{flying_steps, holder_steps};
 use order::order_steps;
@@ -24,6 +24,8 @@ pub enum Step {
     GiveUp { order: OrderIndex, pc: ProgramCounter },
     /// A holder gets an answer that says nothing, after the request took effect or without.
     Unusable { order: OrderIndex, pc: ProgramCounter, happened: bool },
+    /// A holder's reserve gets an answer that says nothing; it may still take effect, and the holder looks and reserves again.
+    Again { order: OrderIndex },
     /// A holder stores what it knows.
     Store { order: OrderIndex, ev: ModelEvent },
     /// A holder vanishes.
@@ -58,6 +60,8 @@ pub enum Step {
     SeatingFrees,
     /// The next buyer goes on, or goes away.
     NextBuyer(NextBuyer),
+    /// A stranger reserves, buys, or goes away.
+    Stranger(Stranger),
 }
 
 /// Steps with the states that they lead to.
