@@ -11,24 +11,36 @@ pub(crate) struct Answer {
     pub status: u16,
     pub content_type: Option<String>,
     pub body: Bytes,
+    /// The header of this name.
+    pub retry_after: Option<String>,
 }
 
 impl Answer {
     /// A JSON answer.
     pub fn json(status: u16, body: &impl Serialize) -> Answer {
         let body = serde_json::to_vec(body).unwrap_or_default().into();
-        Answer { status, content_type: Some("application/json".into()), body }
+        Answer { status, content_type: Some("application/json".into()), body, retry_after: None }
     }
 
     /// An answer without a body.
     pub fn empty(status: u16) -> Answer {
-        Answer { status, content_type: None, body: Bytes::new() }
+        Answer { status, content_type: None, body: Bytes::new(), retry_after: None }
     }
 
     /// Plain text.
     pub fn text(status: u16, text: &str) -> Answer {
-        let content_type = Some("text/plain; charset=utf-8".into());
-        Answer { status, content_type, body: Bytes::copy_from_slice(text.as_bytes()) }
+        Answer::of_type(status, "text/plain; charset=utf-8", text)
+    }
+
+    /// An HTML page.
+    pub fn html(status: u16, page: &str) -> Answer {
+        Answer::of_type(status, "text/html; charset=utf-8", page)
+    }
+
+    /// A body of this media type.
+    pub fn of_type(status: u16, content_type: &str, text: &str) -> Answer {
+        let body = Bytes::copy_from_slice(text.as_bytes());
+        Answer { status, content_type: Some(content_type.into()), body, retry_after: None }
     }
 
     /// How Catalog, Payment and Notification report an error; Seating has its own way.
@@ -45,6 +57,21 @@ impl Answer {
         self
     }
 
+    /// The answer with every member of its body in both spellings, in camel case and in snake case.
+    pub fn in_both_spellings(mut self) -> Answer {
+        if let Ok(mut body) = serde_json::from_slice(&self.body) {
+            spell_both(&mut body);
+            self.body = body.to_string().into();
+        }
+        self
+    }
+
+    /// The answer with a byte order mark before its body.
+    pub fn with_byte_order_mark(mut self) -> Answer {
+        self.body = [b"\xef\xbb\xbf", &*self.body].concat().into();
+        self
+    }
+
     pub fn into_response(self) -> hyper::Response<http_body_util::Full<Bytes>> {
         let mut response = hyper::Response::new(http_body_util::Full::new(self.body));
         *response.status_mut() =
@@ -52,8 +79,38 @@ impl Answer {
         if let Some(value) = self.content_type.and_then(|value| value.parse().ok()) {
             response.headers_mut().insert(hyper::header::CONTENT_TYPE, value);
         }
+        if let Some(value) = self.retry_after.and_then(|value| value.parse().ok()) {
+            response.headers_mut().insert(hyper::header::RETRY_AFTER, value);
+        }
         response
     }
+}
+
+fn spell_both(value: &mut Value) {
+    match value {
+        Value::Array(elements) => elements.iter_mut().for_each(spell_both),
+        Value::Object(members) => {
+            members.values_mut().for_each(spell_both);
+            for (name, value) in members.clone() {
+                members.entry(other_spelling(&name)).or_insert(value);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// `merchantOrderId` of `merchant_order_id`, and the other way round.
+fn other_spelling(name: &str) -> String {
+    let mut other = String::new();
+    let mut letters = name.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '_' => other.extend(letters.next().map(|letter| letter.to_ascii_uppercase())),
+            'A'..='Z' => other.extend(['_', letter.to_ascii_lowercase()]),
+            _ => other.push(letter),
+        }
+    }
+    other
 }
 
 /// JSON Merge Patch (RFC 7396) with one addition: an object whose keys are all indexes patches the elements of an
@@ -93,6 +150,14 @@ fn merge(target: &mut Value, patch: &Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn members_are_spelled_in_both_ways() {
+        let answer = Answer::json(200, &json!([{"merchant_order_id": 1, "id": {"seatId": 2}}]));
+        let body: Value = serde_json::from_slice(&answer.in_both_spellings().body).unwrap();
+        let id = json!({"seatId": 2, "seat_id": 2});
+        assert_eq!(body, json!([{"merchant_order_id": 1, "merchantOrderId": 1, "id": id}]));
+    }
 
     #[test]
     fn a_merge_patch_changes_members_and_elements() {

@@ -13,12 +13,19 @@ use super::state::State;
 pub(super) struct Call {
     pub peer: Peer,
     pub name: CallName,
+    pub method: Method,
+    /// Without the peer's own first segment.
+    pub path: String,
     /// The id in the path or in the query, where the operation has one there.
     pub id: String,
     pub idempotency_key: Option<String>,
     pub content_type: String,
     pub body: Bytes,
     pub about: About,
+    /// Whether the connection has brought a request before.
+    pub on_kept_connection: bool,
+    /// Whether another charge under the same key is under way.
+    pub key_in_use: bool,
 }
 
 /// What a call is about, as far as the call itself or earlier calls tell.
@@ -60,19 +67,27 @@ impl Call {
         Some(Call {
             peer,
             name,
+            method: method.clone(),
+            path: path_at_peer(uri.path()),
             id: id.to_owned(),
             idempotency_key: header("idempotency-key"),
             content_type: header("content-type").unwrap_or_default(),
             body,
             about: About::default(),
+            on_kept_connection: false,
+            key_in_use: false,
         })
     }
 
     /// The body as JSON, when it is JSON and says so, as the real services demand.
     pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Option<T> {
+        self.says_json().then(|| serde_json::from_slice(&self.body).ok()).flatten()
+    }
+
+    /// Whether the body says that it is JSON.
+    pub fn says_json(&self) -> bool {
         let media_type = self.content_type.split(';').next().unwrap_or_default().trim();
-        let is_json = media_type.eq_ignore_ascii_case("application/json");
-        is_json.then(|| serde_json::from_slice(&self.body).ok()).flatten()
+        media_type.eq_ignore_ascii_case("application/json")
     }
 
     /// Fills in what the call is about. A reserve teaches the sandbox which seats and user an order has; later calls
@@ -81,6 +96,8 @@ impl Call {
         let body: Value = self.json().unwrap_or(Value::Null);
         let text = |name: &str| body[name].as_str().map(str::to_owned);
         let ids = |list: &Value| list.as_array().into_iter().flatten().filter_map(Value::as_i64).collect();
+        self.key_in_use =
+            self.name == CallName::Charge && state.calls.has_open_key(self.idempotency_key.as_deref());
         let about = &mut self.about;
         match self.name {
             CallName::Reserve => {
@@ -109,4 +126,10 @@ impl Call {
         }
         state.complete(about);
     }
+}
+
+/// `/v1/seats/7` of `/seating/v1/seats/7`.
+fn path_at_peer(path: &str) -> String {
+    let rest = path.trim_start_matches('/').split_once('/').map_or("", |(_, rest)| rest);
+    format!("/{rest}")
 }

@@ -39,6 +39,14 @@ pub enum CallbackFault {
     Delay(u64),
     /// It arrives so many times, all at once.
     Repeat(u32),
+    /// A gateway in front of the order service answers it.
+    Gateway {
+        /// With this HTTP status.
+        status: u16,
+        /// Whether it arrives all the same.
+        #[serde(default)]
+        arrives: bool,
+    },
 }
 
 /// A fault of the callback of matching charges. Each rule has one hit.
@@ -128,17 +136,18 @@ pub(super) async fn send(sandbox: &Sandbox, body: Value) -> Option<CallbackRecor
     Some(record)
 }
 
-/// Tells the order service of a new payment, in whatever way the rules have it; whether it took the news. With nobody
-/// to call, all is well.
-pub(super) async fn about(sandbox: &Sandbox, about: &About, payment: &Payment) -> bool {
+/// Tells the order service of a new payment, in whatever way the rules have it. `Err`: it did not take the news; with the
+/// status that was answered, if any was in time. With nobody to call, all is well.
+pub(super) async fn about(sandbox: &Sandbox, about: &About, payment: &Payment) -> Result<(), Option<u16>> {
     let fault = sandbox.state().callback_rules.take(about);
     let send = || send(sandbox, body(payment, payment.status));
-    let taken = |record: Option<CallbackRecord>| {
-        record.is_none_or(|record| record.status.is_some_and(|status| (200..300).contains(&status)))
+    let taken = |record: Option<CallbackRecord>| match record.map(|record| record.status) {
+        None | Some(Some(200..300)) => Ok(()),
+        Some(refusal) => Err(refusal),
     };
     match fault {
         None => taken(send().await),
-        Some(CallbackFault::Drop) => false,
+        Some(CallbackFault::Drop) => Err(None),
         Some(CallbackFault::Delay(ms)) if Duration::from_millis(ms) < LIMIT => {
             tokio::time::sleep(Duration::from_millis(ms)).await;
             taken(send().await)
@@ -146,13 +155,19 @@ pub(super) async fn about(sandbox: &Sandbox, about: &About, payment: &Payment) -
         Some(CallbackFault::Delay(ms)) => {
             send_later(sandbox, Duration::from_millis(ms), body(payment, payment.status));
             tokio::time::sleep(LIMIT).await;
-            false
+            Err(None)
         }
         Some(CallbackFault::Repeat(times)) => {
             for _ in 1..times {
                 send_later(sandbox, Duration::ZERO, body(payment, payment.status));
             }
             taken(send().await)
+        }
+        Some(CallbackFault::Gateway { status, arrives }) => {
+            if arrives {
+                send().await;
+            }
+            if (200..300).contains(&status) { Ok(()) } else { Err(Some(status)) }
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;
-use super::contract::shapes;
+use super::contract::{errors, shapes};
 use super::state::State;
 
 /// An event, as far as it differs from the others.
@@ -23,8 +23,13 @@ impl Event {
 
 /// `GET /v1/events/{id}`
 pub(super) fn event(state: &State, id: &str) -> Answer {
-    let Ok(id) = id.parse::<i64>() else {
-        return Answer::error(400, "invalid event id");
+    let digits = id.strip_prefix('-').unwrap_or(id);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return errors::catalog(400, "invalid event id");
+    }
+    // The column is an INT: what is beyond it is the database's error.
+    let Ok(id) = id.parse::<i32>().map(i64::from) else {
+        return errors::catalog(500, "internal server error");
     };
     let Some(event) = state.events.get(&id) else {
         return not_found();
@@ -34,5 +39,5 @@ pub(super) fn event(state: &State, id: &str) -> Answer {
 
 /// What Catalog says of an event that it does not have.
 pub(super) fn not_found() -> Answer {
-    Answer::error(404, "not found")
+    errors::catalog(404, "not found")
 }

@@ -13,7 +13,7 @@ use super::callbacks::{CallbackRecord, CallbackRule};
 use super::contract::{CallName, Peer};
 use super::control::{EventSpec, SeatSpec};
 use super::faults::FaultRule;
-use super::payment::{Mode, Payment, PaymentStatus};
+use super::payment::{Mode, Payment, PaymentStatus, RefundMode};
 use super::record::RecordedCall;
 use super::state::SeatStatus;
 
@@ -79,6 +79,8 @@ pub struct SandboxState {
     pub callbacks: Vec<CallbackRecord>,
     /// What Notification was sent, oldest first.
     pub notifications: Vec<Value>,
+    /// How many reserves failed because they overlapped another one of the same or neighbouring seats.
+    pub serialization_failures: u64,
 }
 
 impl SandboxState {
@@ -167,6 +169,16 @@ impl Control {
         self.post("hold", &json!({ "ms": hold.as_millis() as u64 })).await
     }
 
+    /// How long a reserve takes, and so how easily two overlap.
+    pub async fn set_reserve_time(&self, time: std::time::Duration) -> Result<()> {
+        self.post("reserve", &json!({ "ms": time.as_millis() as u64 })).await
+    }
+
+    /// Whether reserves of the same or neighbouring seats fail that overlap in time, as they do by default.
+    pub async fn set_serializable(&self, serializable: bool) -> Result<()> {
+        self.post("reserve", &json!({ "serializable": serializable })).await
+    }
+
     /// Sets the outcome of charges from now on.
     pub async fn payment_mode(&self, mode: Mode) -> Result<()> {
         self.payment_mode_for(Matching::default(), mode).await
@@ -177,6 +189,34 @@ impl Control {
         let mut body = json!(only);
         body["mode"] = json!(mode);
         self.post("payments/mode", &body).await
+    }
+
+    /// Sets what becomes of refunds from now on.
+    pub async fn refund_mode(&self, mode: RefundMode) -> Result<()> {
+        self.refund_mode_for(Matching::default(), mode).await
+    }
+
+    /// The same for some of them.
+    pub async fn refund_mode_for(&self, only: Matching, mode: RefundMode) -> Result<()> {
+        let mut body = json!(only);
+        body["mode"] = json!(mode);
+        self.post("payments/refunds", &body).await
+    }
+
+    /// Makes another payment of the order that has one, under another key, and sends the callback about it, if asked to.
+    pub async fn second_payment(
+        &self,
+        order_id: &str,
+        status: PaymentStatus,
+        callback: bool,
+    ) -> Result<Settled> {
+        let body = json!({ "order_id": order_id, "status": status, "callback": callback });
+        self.exchange(Method::POST, "payments/second", Some(&body)).await
+    }
+
+    /// Payment forgets a payment, or remembers it.
+    pub async fn forget_payment(&self, payment_id: &str, forgotten: bool) -> Result<()> {
+        self.post("payments/forget", &json!({ "payment_id": payment_id, "forgotten": forgotten })).await
     }
 
     /// Decides the order's payment and sends the callback about it.

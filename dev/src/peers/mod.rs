@@ -34,8 +34,8 @@ pub use callbacks::{CallbackFault, CallbackRecord, CallbackRule};
 pub use client::{Calls, Control, NewPayment, RuleHits, SandboxState, SeatView, Settled};
 pub use contract::{CallName, Peer};
 pub use control::{EventSpec, SeatSpec};
-pub use faults::{Action, FaultRule, Moment};
-pub use payment::{Mode, Payment, PaymentStatus};
+pub use faults::{Action, FaultRule, Moment, Page, RetryAfter};
+pub use payment::{Mode, Payment, PaymentStatus, RefundMode};
 pub use record::RecordedCall;
 pub use state::SeatStatus;
 

@@ -21,6 +21,9 @@ pub struct RecordedCall {
     pub order_id: Option<String>,
     /// The seats that it was about, if known.
     pub seat_ids: Vec<i64>,
+    /// Its `Idempotency-Key`.
+    #[serde(default)]
+    pub idempotency_key: Option<String>,
     /// The status that was answered; `None` while it is under way, or when the connection was closed.
     pub status: Option<u16>,
     /// Whether the connection was closed without an answer.
@@ -39,6 +42,8 @@ pub(super) struct Recorder {
     pub counts: BTreeMap<(Peer, CallName), u64>,
     /// How many calls are under way.
     pub open: usize,
+    /// The keys of charges that are under way, by number.
+    open_keys: BTreeMap<u64, String>,
     next: u64,
 }
 
@@ -49,6 +54,9 @@ impl Recorder {
         self.next += 1;
         self.open += 1;
         *self.counts.entry((call.peer, call.name)).or_default() += 1;
+        if call.name == CallName::Charge {
+            self.open_keys.extend(call.idempotency_key.clone().map(|key| (number, key)));
+        }
         if self.calls.len() >= limit.max(1) {
             self.calls.pop_front();
         }
@@ -58,6 +66,7 @@ impl Recorder {
             call: call.name,
             order_id: call.about.order_id.clone(),
             seat_ids: call.about.seat_ids.clone(),
+            idempotency_key: call.idempotency_key.clone(),
             status: None,
             closed: false,
             started_at_ms: now_ms(),
@@ -69,6 +78,7 @@ impl Recorder {
     /// `status`: `None` when the connection is closed without an answer.
     pub fn finish(&mut self, number: u64, status: Option<u16>) {
         self.open = self.open.saturating_sub(1);
+        self.open_keys.remove(&number);
         let Some(first) = self.calls.front().map(|call| call.number) else {
             return;
         };
@@ -79,6 +89,11 @@ impl Recorder {
             call.closed = status.is_none();
             call.took_ms = Some(now_ms() - call.started_at_ms);
         }
+    }
+
+    /// Whether a charge under this key is under way.
+    pub fn has_open_key(&self, key: Option<&str>) -> bool {
+        key.is_some_and(|key| self.open_keys.values().any(|open| open == key))
     }
 
     /// Clears the record. Numbers are not reused, so that an open call does not finish as another one.

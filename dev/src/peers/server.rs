@@ -1,6 +1,7 @@
 //! The HTTP server: routes a call through fault injection and the call recorder to the peer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -9,8 +10,12 @@ use hyper::{Request, Response};
 
 use super::answer::Answer;
 use super::call::Call;
-use super::contract::CallName;
+use super::contract::{CallName, Peer, errors};
 use super::{Sandbox, catalog, control, faults, notification, payment, seating};
+use crate::serve::ClientConnection;
+
+/// How long Node keeps an idle connection open.
+const NODE_IDLE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Control may send many seats at once.
 const BODY_LIMIT: usize = 64 << 20;
@@ -32,6 +37,7 @@ pub(super) async fn answer(
     sandbox: Arc<Sandbox>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Closed> {
+    let connection = request.extensions().get::<Arc<ClientConnection>>().cloned();
     let (head, body) = request.into_parts();
     let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(|_| Closed)?.to_bytes();
     // A service goes on with a call whose caller has gone away; hyper would drop it with the connection.
@@ -40,8 +46,15 @@ pub(super) async fn answer(
             return Some(control::answer(&sandbox, &head, &body).await);
         }
         match Call::identify(&head.method, &head.uri, &head.headers, body) {
-            Some(call) => answer_with_faults(&sandbox, call).await,
-            None => Some(catalog::not_found()),
+            Some(mut call) => {
+                if let Some(connection) = connection {
+                    call.on_kept_connection = connection.is_kept();
+                    let is_node = matches!(call.peer, Peer::Catalog | Peer::Payment);
+                    connection.close_when_idle_for(is_node.then_some(NODE_IDLE_LIMIT));
+                }
+                answer_with_faults(&sandbox, call).await
+            }
+            None => Some(errors::page(404)),
         }
     });
     work.await.ok().flatten().map(Answer::into_response).ok_or(Closed)
@@ -49,14 +62,14 @@ pub(super) async fn answer(
 
 /// Records the call and answers it, or does to it what a fault rule says.
 async fn answer_with_faults(sandbox: &Sandbox, mut call: Call) -> Option<Answer> {
-    let (number, action, starts) = {
+    let (number, fault, starts) = {
         let mut state = sandbox.state();
         call.look_up(&mut state);
         state.changes += 1;
         let remember = state.remember;
         (state.calls.start(&call, remember), state.faults.take(&call), state.faults.starts_of(call.peer))
     };
-    let answer = faults::act(sandbox, &call, action).await;
+    let answer = faults::act(sandbox, &call, fault).await;
     let mut state = sandbox.state();
     state.changes += 1;
     // A peer that went down meanwhile has taken its connections along.
@@ -69,7 +82,7 @@ async fn answer_with_faults(sandbox: &Sandbox, mut call: Call) -> Option<Answer>
 pub(super) async fn perform(sandbox: &Sandbox, call: &Call) -> Answer {
     match call.name {
         CallName::Event => catalog::event(&sandbox.state(), &call.id),
-        CallName::Reserve => seating::reserve(&mut sandbox.state(), call),
+        CallName::Reserve => seating::reserve(sandbox, call).await,
         CallName::Allocate => seating::allocate(&mut sandbox.state(), call),
         CallName::Release => seating::release(&mut sandbox.state(), call),
         CallName::Seat => seating::seat(&mut sandbox.state(), &call.id),
@@ -77,8 +90,13 @@ pub(super) async fn perform(sandbox: &Sandbox, call: &Call) -> Answer {
         CallName::Availability => seating::availability(&mut sandbox.state(), &call.id),
         CallName::Charge => payment::charge(sandbox, call, None).await,
         CallName::Payment => payment::payment(&sandbox.state(), &call.id),
-        CallName::Refund => payment::refund(&mut sandbox.state(), call),
+        CallName::Refund => payment::refund(sandbox, call),
         CallName::Notify => notification::notify(&mut sandbox.state(), call),
-        CallName::Unknown => catalog::not_found(),
+        CallName::Unknown => match call.peer {
+            Peer::Catalog => errors::express_no_route(call.method.as_str(), &call.path),
+            Peer::Seating => seating::no_operation(call),
+            Peer::Payment => errors::nest_no_route(404, call.method.as_str(), &call.path),
+            Peer::Notification => catalog::not_found(),
+        },
     }
 }

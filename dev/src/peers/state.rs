@@ -12,8 +12,9 @@ use super::call::About;
 use super::callbacks::{CallbackRecord, Callbacks};
 use super::catalog::Event;
 use super::faults::Faults;
-use super::payment::{Modes, Payment};
+use super::payment::{Chosen, Mode, Payment, RefundMode};
 use super::record::Recorder;
+use super::seating::Transactions;
 
 /// What a seat may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -74,7 +75,11 @@ pub(super) struct State {
     #[serde(skip)]
     pub callback_rules: Callbacks,
     #[serde(skip)]
-    pub modes: Modes,
+    pub modes: Chosen<Mode>,
+    #[serde(skip)]
+    pub refund_modes: Chosen<RefundMode>,
+    #[serde(skip)]
+    pub transactions: Transactions,
     #[serde(skip)]
     pub faults: Faults,
     #[serde(skip)]
@@ -118,11 +123,12 @@ impl State {
         self.seats.insert(seat.id, seat);
     }
 
-    /// Back to the seed. Where we call back, how long seats are held and how much is remembered, stays.
+    /// Back to the seed. Where we call back, how long seats are held, how reserves are and how much is remembered, stays.
     pub fn reset(&mut self) {
         let (urls, hold, remember) = (self.callback_rules.take_urls(), self.hold_ms, self.remember);
+        let transactions = std::mem::take(&mut self.transactions);
         *self = State::seed();
-        (self.hold_ms, self.remember) = (hold, remember);
+        (self.hold_ms, self.remember, self.transactions) = (hold, remember, transactions);
         self.callback_rules.set_urls(urls);
     }
 
@@ -158,6 +164,12 @@ impl State {
 
     pub fn order_of_payment(&self, payment: &str) -> Option<String> {
         self.payments.get(payment).map(|payment| payment.order_id.clone())
+    }
+
+    /// The order's payments in the order in which they were made.
+    pub fn payments_of(&self, order: &str) -> impl Iterator<Item = &Payment> {
+        let all = self.payment_order.iter().filter_map(|id| self.payments.get(id));
+        all.filter(move |payment| payment.order_id == order)
     }
 
     /// `None` when there is no such file.

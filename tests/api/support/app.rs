@@ -154,7 +154,7 @@ impl App {
         let request = self.client.post(format!("{}/payment/v1/charge", self.peers_url()));
         let request = request.header("idempotency-key", key).header("content-type", "application/json");
         let answer = request.body(body.to_string()).send().await.expect("the sandbox answers");
-        assert_eq!(answer.status().as_u16(), 200, "{:?}", answer.text().await);
+        assert_eq!(answer.status().as_u16(), 201, "{:?}", answer.text().await);
     }
 
     /// This test's own PostgreSQL server.

@@ -1,7 +1,9 @@
-//! The peers' contracts: their operations and where those are, and in `shapes` what they read and write.
+//! The peers' contracts: their operations and where those are, in `shapes` what they read and write, and in `errors` how they
+//! say that something is wrong.
 //!
 //! The sandbox keeps them with a memory and with faults, the fast peers of the benchmark with neither.
 
+pub mod errors;
 pub mod shapes;
 
 use std::net::SocketAddr;

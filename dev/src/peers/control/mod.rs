@@ -15,9 +15,13 @@ use super::answer::Answer;
 use super::callbacks::{self, CallbackRule};
 use super::catalog::Event;
 use super::faults::FaultRule;
+use super::payment::PaymentStatus;
 use super::state::{Seat, SeatStatus, State, now_ms, raw};
 use super::{Sandbox, payment, seating};
-use specs::{CallbackUrl, Down, Expire, Hold, ModeSpec, Seats, Settle};
+use specs::{
+    CallbackUrl, Down, Expire, Forget, Hold, ModeSpec, RefundModeSpec, ReserveSpec, Seats, Second, Settle,
+    Which,
+};
 
 pub use specs::{EventSpec, SeatSpec};
 
@@ -30,6 +34,9 @@ pub(super) async fn answer(sandbox: &Sandbox, head: &Parts, body: &[u8]) -> Answ
     match (head.method.as_str(), segments.as_slice()) {
         ("POST", ["payments", "settle"]) => {
             return with(body, async |spec| settle(sandbox, spec).await).await;
+        }
+        ("POST", ["payments", "second"]) => {
+            return with(body, async |spec| second(sandbox, spec).await).await;
         }
         ("POST", ["callback"]) => return with(body, async |body| send_callback(sandbox, body).await).await,
         _ => {}
@@ -49,6 +56,21 @@ pub(super) async fn answer(sandbox: &Sandbox, head: &Parts, body: &[u8]) -> Answ
         ("POST", ["hold"]) => parsed(body, |spec: Hold| {
             state.hold_ms = spec.ms;
             ok()
+        }),
+        ("POST", ["reserve"]) => parsed(body, |spec: ReserveSpec| {
+            let transactions = &mut state.transactions;
+            transactions.takes = spec.ms.map_or(transactions.takes, std::time::Duration::from_millis);
+            transactions.serializable = spec.serializable.unwrap_or(transactions.serializable);
+            ok()
+        }),
+        ("POST", ["payments", "refunds"]) => parsed(body, |spec: RefundModeSpec| {
+            state.refund_modes.set(spec.only, spec.mode);
+            ok()
+        }),
+        ("POST", ["payments", "forget"]) => parsed(body, |spec: Forget| {
+            let payment =
+                which(state, &spec.which).and_then(|id| payment::forget(state, &id, spec.forgotten));
+            payment.map_or_else(no_payment, |payment| done(json!({ "payment": payment })))
         }),
         ("POST", ["payments", "mode"]) => parsed(body, |spec: ModeSpec| {
             state.modes.set(spec.only, spec.mode);
@@ -108,19 +130,24 @@ fn put_seats(state: &mut State, spec: Seats) -> Answer {
     });
     let mut count = 0;
     for seat in spec.seats.into_iter().chain(range) {
-        state.put_seat(seat_from(spec.event_id, seat));
+        let seat = seat_from(spec.event_id, seat, state.hold_ms);
+        state.put_seat(seat);
         count += 1;
     }
     done(json!({ "seats": count }))
 }
 
-fn seat_from(event_id: i64, spec: SeatSpec) -> Seat {
+fn seat_from(event_id: i64, spec: SeatSpec, hold_ms: i64) -> Seat {
     let number = spec.seat_number.unwrap_or_else(|| format!("S{}", spec.id));
     let mut seat = Seat::new(spec.id, event_id, number, spec.price.unwrap_or_else(|| raw("150.00")));
     (seat.price_cents, seat.reserved_by, seat.order_id) = (spec.price_cents, spec.reserved_by, spec.order_id);
     seat.status = spec.status.unwrap_or(SeatStatus::Available);
     if seat.status != SeatStatus::Available {
-        seat.reserved_at = Some(now_ms());
+        seat.reserved_at = Some(now_ms() - spec.reserved_ms_ago.unwrap_or(0));
+    }
+    // Others stay held until they are told to lapse.
+    if seat.status == SeatStatus::Reserved && spec.reserved_ms_ago.is_some() {
+        seat.expires_at = seat.reserved_at.map(|at| at + hold_ms);
     }
     seat
 }
@@ -129,24 +156,45 @@ async fn settle(sandbox: &Sandbox, spec: Settle) -> Answer {
     let payment = {
         let mut state = sandbox.state();
         state.changes += 1;
-        let of_order = || {
-            let payment =
-                state.payments.values().find(|payment| Some(&payment.order_id) == spec.order_id.as_ref());
-            payment.map(|payment| payment.id.clone())
-        };
-        let id = spec.payment_id.clone().or_else(of_order);
-        id.and_then(|id| payment::settle(&mut state, &id, &spec.from, spec.status))
+        which(&state, &spec.which).and_then(|id| payment::settle(&mut state, &id, &spec.from, spec.status))
     };
     let payment = match payment {
         Some(Ok(payment)) => payment,
         Some(Err(payment)) => return Answer::error(409, &format!("the payment is {:?}", payment.status)),
-        None => return Answer::error(404, "no such payment"),
+        None => return no_payment(),
     };
-    let callback = match spec.callback {
-        true => callbacks::send(sandbox, callbacks::body(&payment, spec.status)).await,
+    tell(sandbox, payment, spec.status, spec.callback).await
+}
+
+/// Another payment of the same order.
+async fn second(sandbox: &Sandbox, spec: Second) -> Answer {
+    let payment = {
+        let mut state = sandbox.state();
+        state.changes += 1;
+        which(&state, &spec.which).and_then(|id| payment::another(&mut state, &id, spec.status))
+    };
+    match payment {
+        Some(payment) => tell(sandbox, payment, spec.status, spec.callback).await,
+        None => no_payment(),
+    }
+}
+
+async fn tell(sandbox: &Sandbox, payment: payment::Payment, status: PaymentStatus, callback: bool) -> Answer {
+    let callback = match callback {
+        true => callbacks::send(sandbox, callbacks::body(&payment, status)).await,
         false => None,
     };
     done(json!({ "payment": payment, "callback": callback }))
+}
+
+/// The id of the payment that is meant; of an order's payments the first.
+fn which(state: &State, which: &Which) -> Option<String> {
+    let of_order = || state.payments_of(which.order_id.as_deref()?).next().map(|payment| payment.id.clone());
+    which.payment_id.clone().or_else(of_order)
+}
+
+fn no_payment() -> Answer {
+    Answer::error(404, "no such payment")
 }
 
 async fn send_callback(sandbox: &Sandbox, body: Value) -> Answer {

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use crate::peers::call::Matching;
 use crate::peers::contract::Peer;
-use crate::peers::payment::{Mode, PaymentStatus};
+use crate::peers::payment::{Mode, PaymentStatus, RefundMode};
 use crate::peers::state::{SeatStatus, raw};
 
 /// An event to add or to change.
@@ -39,6 +39,10 @@ pub struct SeatSpec {
     pub reserved_by: Option<i64>,
     #[serde(default)]
     pub order_id: Option<String>,
+    /// How long ago it was reserved, in milliseconds: the hold lapses when its time is over. `None`: now, and it lapses
+    /// only when it is told to.
+    #[serde(default)]
+    pub reserved_ms_ago: Option<i64>,
 }
 
 impl SeatSpec {
@@ -70,11 +74,53 @@ pub struct ModeSpec {
 }
 
 #[derive(Deserialize)]
-pub struct Settle {
+pub struct RefundModeSpec {
+    pub mode: RefundMode,
+    #[serde(flatten)]
+    pub only: Matching,
+}
+
+/// A payment, or the first of an order.
+#[derive(Deserialize)]
+pub struct Which {
     #[serde(default)]
     pub order_id: Option<String>,
     #[serde(default)]
     pub payment_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub struct Forget {
+    #[serde(flatten)]
+    pub which: Which,
+    #[serde(default = "yes")]
+    pub forgotten: bool,
+}
+
+#[derive(Deserialize)]
+pub struct Second {
+    #[serde(flatten)]
+    pub which: Which,
+    #[serde(default = "success")]
+    pub status: PaymentStatus,
+    #[serde(default = "yes")]
+    pub callback: bool,
+}
+
+#[derive(Deserialize)]
+pub struct ReserveSpec {
+    /// How long a reserve takes.
+    #[serde(default)]
+    pub ms: Option<u64>,
+    /// Whether reserves of neighbouring seats fail that overlap in time.
+    #[serde(default)]
+    pub serializable: Option<bool>,
+}
+
+#[derive(Deserialize)]
+pub struct Settle {
+    #[serde(flatten)]
+    pub which: Which,
     pub status: PaymentStatus,
     /// Only when it is one of these now; empty: whatever it is.
     #[serde(default)]
@@ -116,6 +162,10 @@ pub struct Hold {
 /// Here `null` is a value like any other, not the absence of one.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
     Box::deserialize(deserializer).map(Some)
+}
+
+fn success() -> PaymentStatus {
+    PaymentStatus::Success
 }
 
 fn yes() -> bool {

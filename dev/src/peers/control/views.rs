@@ -28,6 +28,7 @@ pub fn all(state: &State) -> Answer {
         callbacks: Vec<&'a callbacks::CallbackRecord>,
         notifications: Vec<&'a Value>,
         faults: Value,
+        serialization_failures: u64,
     }
     let mut counts = std::collections::BTreeMap::<SeatStatus, usize>::new();
     for seat in state.seats.values() {
@@ -46,6 +47,7 @@ pub fn all(state: &State) -> Answer {
             callbacks: state.callbacks.iter().collect(),
             notifications: state.notifications.iter().collect(),
             faults: json!(state.faults.list()),
+            serialization_failures: state.transactions.failures,
         },
     )
 }

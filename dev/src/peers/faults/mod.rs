@@ -1,5 +1,6 @@
 //! Fault injection: which calls fail, and how.
 
+mod gateway;
 mod rule;
 
 use std::collections::BTreeMap;
@@ -9,9 +10,11 @@ use serde::Serialize;
 
 use super::answer::Answer;
 use super::call::Call;
+use super::contract::errors;
 use super::contract::{CallName, Peer};
 use super::{Sandbox, catalog, payment, seating, server};
 
+pub use gateway::{Page, RetryAfter};
 pub use rule::{Action, FaultRule, Moment};
 
 /// The rules in force.
@@ -70,23 +73,24 @@ impl Faults {
         self.starts.get(&peer).copied().unwrap_or(0)
     }
 
-    /// What happens to this call, if anything. Used-up rules stay in the list, for their numbers.
-    pub fn take(&mut self, call: &Call) -> Option<Action> {
+    /// What happens to this call, if anything, and the `Retry-After` of its answer. Used-up rules stay in the list, for their numbers.
+    pub fn take(&mut self, call: &Call) -> Option<(Action, Option<RetryAfter>)> {
         if self.down.contains(&call.peer) {
-            return Some(Action::LoseRequest);
+            return Some((Action::LoseRequest, None));
         }
         for placed in &mut self.rules {
             let rule = &placed.rule;
             let fits = rule.peer.is_none_or(|peer| peer == call.peer)
                 && rule.call.is_none_or(|name| name == call.name)
-                && rule.only.fits(&call.about);
+                && rule.only.fits(&call.about)
+                && rule.action.is_possible(call);
             if !fits || rule.times.is_some_and(|times| placed.hits >= times) {
                 continue;
             }
             placed.seen += 1;
             if placed.seen > rule.after {
                 placed.hits += 1;
-                return Some(rule.action.clone());
+                return Some((rule.action.clone(), rule.retry_after));
             }
         }
         None
@@ -94,10 +98,20 @@ impl Faults {
 }
 
 /// Does the call in the way the action says. `None`: close the connection without an answer.
-pub(super) async fn act(sandbox: &Sandbox, call: &Call, action: Option<Action>) -> Option<Answer> {
-    let Some(action) = action else {
+pub(super) async fn act(
+    sandbox: &Sandbox,
+    call: &Call,
+    fault: Option<(Action, Option<RetryAfter>)>,
+) -> Option<Answer> {
+    let Some((action, retry_after)) = fault else {
         return Some(server::perform(sandbox, call).await);
     };
+    let mut answer = inject(sandbox, call, action).await?;
+    answer.retry_after = retry_after.map(RetryAfter::header);
+    Some(answer)
+}
+
+async fn inject(sandbox: &Sandbox, call: &Call, action: Action) -> Option<Answer> {
     match action {
         Action::Fail { status, body: Some(body) } => Some(Answer::text(status, &body)),
         Action::Fail { status, body: None } => Some(Answer::error(status, "made to fail")),
@@ -114,16 +128,49 @@ pub(super) async fn act(sandbox: &Sandbox, call: &Call, action: Option<Action>) 
             server::perform(sandbox, call).await;
             None
         }
-        Action::LoseRequest => None,
+        Action::LoseRequest | Action::BreakKept => None,
+        Action::Gateway { status, page, effect_ms } => {
+            match effect_ms {
+                None => {}
+                Some(0) => drop(server::perform(sandbox, call).await),
+                Some(ms) => perform_later(sandbox, call, Duration::from_millis(ms)),
+            }
+            Some(page.answer(status, call))
+        }
+        Action::KeyInUse => Some(payment::internal_error()),
         Action::Garbage { body, content_type, status, effect } => {
             if effect {
                 server::perform(sandbox, call).await;
             }
-            Some(Answer { status, content_type: Some(content_type), body: body.into_bytes().into() })
+            Some(Answer::of_type(status, &content_type, &body))
         }
         Action::Refuse => Some(refuse(sandbox, call).await),
         Action::Patch(patch) => Some(server::perform(sandbox, call).await.patched(&patch)),
+        Action::Rewrite { status, patch, both_spellings, byte_order_mark } => {
+            let mut answer = server::perform(sandbox, call).await;
+            answer.status = status.unwrap_or(answer.status);
+            if both_spellings {
+                answer = answer.in_both_spellings();
+            }
+            if let Some(patch) = patch {
+                answer = answer.patched(&patch);
+            }
+            Some(if byte_order_mark { answer.with_byte_order_mark() } else { answer })
+        }
     }
+}
+
+/// Carries the call out after it was answered. Until then it counts as open.
+fn perform_later(sandbox: &Sandbox, call: &Call, wait: Duration) {
+    sandbox.state().calls.open += 1;
+    let (sandbox, call) = (sandbox.itself(), call.clone());
+    tokio::spawn(async move {
+        tokio::time::sleep(wait).await;
+        if let Some(sandbox) = sandbox.upgrade() {
+            server::perform(&sandbox, &call).await;
+            sandbox.state().calls.open -= 1;
+        }
+    });
 }
 
 async fn refuse(sandbox: &Sandbox, call: &Call) -> Answer {
@@ -131,8 +178,10 @@ async fn refuse(sandbox: &Sandbox, call: &Call) -> Answer {
         CallName::Reserve | CallName::Allocate => seating::refusal(&sandbox.state(), call),
         CallName::Charge => payment::charge(sandbox, call, Some(payment::Mode::Decline)).await,
         CallName::Refund => payment::not_refundable(),
-        CallName::Release | CallName::Notify => Answer::error(400, "refused"),
+        CallName::Release => errors::seating(400, "refused"),
+        CallName::Notify => errors::catalog(400, "refused"),
         CallName::Seat | CallName::OrderSeats | CallName::Availability => seating::not_found(),
-        CallName::Event | CallName::Payment | CallName::Unknown => catalog::not_found(),
+        CallName::Payment => payment::not_found(),
+        CallName::Event | CallName::Unknown => catalog::not_found(),
     }
 }

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::peers::call::Matching;
+use super::gateway::{Page, RetryAfter};
+use crate::peers::call::{Call, Matching};
 use crate::peers::contract::{CallName, Peer};
 
 /// What happens to the calls that a rule is for.
@@ -50,6 +51,57 @@ pub enum Action {
     /// The call works, and a JSON Merge Patch is applied to what it answers. To change elements of an array, give an
     /// object with their indexes: `{"reservedSeats": {"0": {"price": -5}, "1": null}}`.
     Patch(Value),
+    /// The call works, and its answer is written in another way.
+    Rewrite {
+        /// The HTTP status; `None`: as it is.
+        #[serde(default)]
+        status: Option<u16>,
+        /// As in [`Action::Patch`], after the members were spelled.
+        #[serde(default)]
+        patch: Option<Value>,
+        /// Every member in camel case and in snake case.
+        #[serde(default)]
+        both_spellings: bool,
+        /// A byte order mark before the body.
+        #[serde(default)]
+        byte_order_mark: bool,
+    },
+    /// Something in front of the peer answers for it.
+    Gateway {
+        /// The HTTP status.
+        status: u16,
+        /// The body.
+        #[serde(default)]
+        page: Page,
+        /// When the call does its work all the same: 0: before the answer; else so many milliseconds after it; `None`: never.
+        #[serde(default)]
+        effect_ms: Option<u64>,
+    },
+    /// The connection is closed when a call comes on it that is not its first; nothing happens. Other calls pass.
+    BreakKept,
+    /// 500 for a charge while another under the same key is under way; nothing happens. Other calls pass.
+    KeyInUse,
+}
+
+impl Action {
+    /// Nothing happens, and a gateway answers.
+    pub fn gateway(status: u16, page: Page) -> Action {
+        Action::Gateway { status, page, effect_ms: None }
+    }
+
+    /// A gateway answers, and the call does its work so many milliseconds later.
+    pub fn late_effect(status: u16, page: Page, ms: u64) -> Action {
+        Action::Gateway { status, page, effect_ms: Some(ms) }
+    }
+
+    /// Whether it can happen to this call.
+    pub(super) fn is_possible(&self, call: &Call) -> bool {
+        match self {
+            Action::BreakKept => call.on_kept_connection,
+            Action::KeyInUse => call.key_in_use,
+            _ => true,
+        }
+    }
 }
 
 /// When a stalled call has its effect.
@@ -81,6 +133,9 @@ pub struct FaultRule {
     /// Number of matching calls that pass before the first hit.
     #[serde(default)]
     pub after: u64,
+    /// A `Retry-After` header of what is answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<RetryAfter>,
     /// What happens.
     pub action: Action,
 }
@@ -94,6 +149,7 @@ impl FaultRule {
             only: Matching::default(),
             times: Some(1),
             after: 0,
+            retry_after: None,
             action,
         }
     }
@@ -116,6 +172,11 @@ impl FaultRule {
     /// Lets `after` calls pass first.
     pub fn after(self, after: u64) -> FaultRule {
         FaultRule { after, ..self }
+    }
+
+    /// With a `Retry-After` header.
+    pub fn retry_after(self, retry_after: RetryAfter) -> FaultRule {
+        FaultRule { retry_after: Some(retry_after), ..self }
     }
 
     /// Only calls about this order.

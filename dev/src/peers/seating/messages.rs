@@ -3,12 +3,10 @@
 use std::borrow::Cow;
 
 use rust_decimal::Decimal;
-use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::peers::answer::Answer;
 use crate::peers::contract::shapes::{self, local_time};
-use crate::peers::state::{Seat, now_ms, raw};
+use crate::peers::state::{Seat, raw};
 
 /// A seat as Seating shows it.
 pub fn dto(seat: &Seat) -> shapes::Seat<'_> {
@@ -44,9 +42,4 @@ pub fn total<'a>(prices: impl Iterator<Item = &'a str>) -> String {
         |text: &str| text.parse::<Decimal>().or_else(|_| Decimal::from_scientific(text)).unwrap_or_default();
     let sum = prices.map(parse).fold(Decimal::ZERO, |sum, price| sum.checked_add(price).unwrap_or(sum));
     sum.to_string()
-}
-
-/// How Seating reports an error.
-pub fn error(status: u16, message: &str) -> Answer {
-    Answer::json(status, &json!({ "status": status, "message": message, "timestamp": local_time(now_ms()) }))
 }

@@ -1,24 +1,39 @@
 //! Seating: who holds which seat.
 
 mod messages;
-
-use std::collections::HashSet;
+mod requests;
+mod transactions;
 
 use serde_json::json;
 
+use super::Sandbox;
 use super::answer::Answer;
 use super::call::Call;
-use super::contract::shapes::{Allocate, Reserve, Reserved, local_time};
+use super::contract::errors::{seating as error, spring};
+use super::contract::shapes::{Reserve, Reserved, local_time};
 use super::state::{Seat, SeatStatus, State, now_ms, raw};
-use messages::{dto, error, total};
+use messages::{dto, total};
 
 pub(super) use messages::shown;
+pub(super) use transactions::Transactions;
 
-/// `POST /v1/seats/reserve`: all seats or none. Not idempotent: our own hold is as good a reason for a 409 as any.
-pub(super) fn reserve(state: &mut State, call: &Call) -> Answer {
-    let Some(request) = call.json::<Reserve>().filter(|request| sane(&request.seat_ids)) else {
-        return error(400, "Invalid request body");
+/// `POST /v1/seats/reserve`: all seats or none, in a serializable transaction. Not idempotent: our own hold is as good a
+/// reason for a 409 as any.
+pub(super) async fn reserve(sandbox: &Sandbox, call: &Call) -> Answer {
+    let request = match requests::reserve(call) {
+        Ok(request) => request,
+        Err(answer) => return answer,
     };
+    let (transaction, takes) = sandbox.state().transactions.begin(&request.seat_ids);
+    tokio::time::sleep(takes).await;
+    let state = &mut *sandbox.state();
+    if state.transactions.end(transaction) {
+        return error(500, "could not serialize access due to read/write dependencies among transactions");
+    }
+    hold(state, &request)
+}
+
+fn hold(state: &mut State, request: &Reserve) -> Answer {
     let now = now_ms();
     if let Some(answer) = unknown(state, &request.seat_ids) {
         return answer;
@@ -46,8 +61,9 @@ pub(super) fn reserve(state: &mut State, call: &Call) -> Answer {
 
 /// `POST /v1/seats/allocate`: all seats or none. Whose hold it is does not matter to it.
 pub(super) fn allocate(state: &mut State, call: &Call) -> Answer {
-    let Some(request) = call.json::<Allocate>().filter(|request| sane(&request.seat_ids)) else {
-        return error(400, "Invalid request body");
+    let request = match requests::allocate(call) {
+        Ok(request) => request,
+        Err(answer) => return answer,
     };
     let (ids, now) = (&request.seat_ids, now_ms());
     if let Some(answer) = unknown(state, ids) {
@@ -71,7 +87,7 @@ pub(super) fn allocate(state: &mut State, call: &Call) -> Answer {
 /// `POST /v1/seats/release`: frees the seats, whoever has them.
 pub(super) fn release(state: &mut State, call: &Call) -> Answer {
     let Some(ids) = call.json::<Vec<i64>>() else {
-        return error(400, "Invalid request body");
+        return error(500, requests::UNREADABLE);
     };
     for id in ids {
         if let Some(seat) = state.seats.get_mut(&id) {
@@ -84,7 +100,7 @@ pub(super) fn release(state: &mut State, call: &Call) -> Answer {
 /// `GET /v1/seats/{id}`
 pub(super) fn seat(state: &mut State, id: &str) -> Answer {
     let Ok(id) = id.parse::<i64>() else {
-        return error(400, "Invalid seat id");
+        return error(500, requests::UNREADABLE);
     };
     free_expired(state, &[id], now_ms());
     match state.seats.get(&id) {
@@ -105,7 +121,7 @@ pub(super) fn order_seats(state: &State, order_id: &str) -> Answer {
 /// `GET /v1/seats/availability?eventId=`: every free seat.
 pub(super) fn availability(state: &mut State, event_id: &str) -> Answer {
     let Ok(event_id) = event_id.parse::<i64>() else {
-        return error(400, "Invalid event id");
+        return error(500, requests::UNREADABLE);
     };
     let mut ids: Vec<i64> =
         state.seats.values().filter(|seat| seat.event_id == event_id).map(|s| s.id).collect();
@@ -129,6 +145,17 @@ pub(super) fn refusal(state: &State, call: &Call) -> Answer {
     )
 }
 
+/// What Seating says to a request that none of its operations fits.
+pub(super) fn no_operation(call: &Call) -> Answer {
+    let segments: Vec<&str> = call.path.trim_matches('/').split('/').collect();
+    match segments.as_slice() {
+        ["v1", "seats", _] | ["v1", "seats", "order", _] => {
+            error(500, &format!("Request method '{}' is not supported", call.method))
+        }
+        _ => spring(404, &call.path),
+    }
+}
+
 /// What Seating says of a seat that it does not have.
 pub(super) fn not_found() -> Answer {
     error(404, "Seat not found")
@@ -144,15 +171,10 @@ pub(super) fn expire(state: &mut State, ids: Option<&[i64]>, before_ms: i64) -> 
     meant.map(|seat| free(seat, now_ms())).count()
 }
 
-fn sane(ids: &[i64]) -> bool {
-    let distinct: HashSet<&i64> = ids.iter().collect();
-    !ids.is_empty() && distinct.len() == ids.len()
-}
-
+/// Seating compares the number of rows that it finds with that of the ids, so it misses one of two that are equal, too.
 fn unknown(state: &State, ids: &[i64]) -> Option<Answer> {
-    let missing: Vec<String> =
-        ids.iter().filter(|id| !state.seats.contains_key(id)).map(i64::to_string).collect();
-    (!missing.is_empty()).then(|| error(404, &format!("Seats not found: {}", missing.join(", "))))
+    let missing = |(index, id): (usize, &i64)| !state.seats.contains_key(id) || ids[..index].contains(id);
+    ids.iter().enumerate().any(missing).then(|| error(404, "One or more seats not found"))
 }
 
 fn conflict(state: &State, ids: &[i64], wanted: SeatStatus, word: &str) -> Option<Answer> {

@@ -23,7 +23,7 @@ async fn callbacks_can_be_dropped_delayed_and_repeated() {
 
     s.control.reset().await.unwrap();
     disturb(&s, CallbackFault::Repeat(3)).await;
-    assert_eq!(s.charge().await.0, 200);
+    assert_eq!(s.charge().await.0, 201);
     for _ in 0..3 {
         assert!(callbacks.recv().await.unwrap().contains("SUCCESS"));
     }
@@ -33,6 +33,14 @@ async fn callbacks_can_be_dropped_delayed_and_repeated() {
     assert_eq!(s.charge().await.0, 500, "Payment waits for two seconds at most");
     assert!(callbacks.try_recv().is_err());
     assert!(callbacks.recv().await.unwrap().contains("SUCCESS"), "it arrives all the same");
+
+    for arrives in [false, true] {
+        s.control.reset().await.unwrap();
+        disturb(&s, CallbackFault::Gateway { status: 404, arrives }).await;
+        assert_eq!(s.charge().await.0, 404);
+        assert_eq!(callbacks.try_recv().is_ok(), arrives);
+        assert_eq!(s.charge().await.0, 201);
+    }
 }
 
 #[tokio::test]
@@ -61,7 +69,7 @@ async fn money_is_counted_and_a_payment_is_only_settled_from_what_it_is() {
     let settle = async |from, to| s.control.settle_payment(id, &[from], to).await.unwrap();
     assert_eq!(settle(Success, Refunded).await, None);
     assert_eq!(settle(Pending, Success).await.map(|payment| (payment.taken, payment.returned)), Some((1, 0)));
-    assert_eq!(s.post("/payment/v1/refund", json!({ "payment_id": id })).await.0, 200);
+    assert_eq!(s.post("/payment/v1/refund", json!({ "payment_id": id })).await.0, 201);
     let state = s.control.state().await.unwrap();
     assert_eq!((state.payments[0].taken, state.payments[0].returned), (1, 1));
 }

@@ -31,7 +31,7 @@ async fn rules_can_be_for_one_order_seat_or_user_and_be_removed() {
     s.control.remove_fault(id).await.unwrap();
     assert_eq!(s.allocate(&[2]).await.0, 200);
     s.control.add_fault(FaultRule::on_any(Peer::Payment, fail()).user(8)).await.unwrap();
-    assert_eq!(s.charge().await.0, 200);
+    assert_eq!(s.charge().await.0, 201);
     // The charge does not name the user; the order's reserve did.
     s.control.add_fault(FaultRule::on_any(Peer::Payment, fail()).user(7).order(ORDER)).await.unwrap();
     assert_eq!(s.charge().await.0, 500);
@@ -114,7 +114,7 @@ async fn refuse_is_the_peers_own_no() {
     let (code, body) = s.reserve(&[1]).await;
     assert_eq!((code, &body["message"]), (409, &json!("Seats are not available: A1")));
     let (code, body) = s.charge().await;
-    assert_eq!((code, &body["status"]), (200, &json!("FAILED")));
+    assert_eq!((code, &body["status"]), (201, &json!("FAILED")));
     assert_eq!(s.post("/payment/v1/refund", json!({ "payment_id": body["id"] })).await.0, 400);
     s.control.add_fault(FaultRule::on(CallName::Allocate, Action::Refuse)).await.unwrap();
     s.reserve(&[1]).await;

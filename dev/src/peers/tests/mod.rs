@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 mod callbacks;
+mod connections;
 mod faults;
+mod gateway;
 mod payment;
 mod record;
 mod seating;
@@ -68,8 +70,15 @@ async fn catalog_knows_its_events() {
         let (code, body) = s.get(&format!("/catalog/v1/events/{id}")).await;
         assert_eq!((code, &body["id"], &body["status"]), (200, &json!(id), &json!(status)));
     }
-    assert_eq!(s.get("/catalog/v1/events/999").await, (404, json!({ "error": "not found" })));
-    assert_eq!(s.get("/catalog/v1/events/abc").await.0, 400);
+    for id in ["999", "0", "-7", "2147483647"] {
+        let unknown = s.get(&format!("/catalog/v1/events/{id}")).await;
+        assert_eq!(unknown, (404, json!({ "error": "not found" })), "{id}");
+    }
+    for (id, status) in [("abc", 400), ("1.5", 400), ("-", 400), ("2147483648", 500)] {
+        assert_eq!(s.get(&format!("/catalog/v1/events/{id}")).await.0, status, "{id}");
+    }
+    let (code, page) = s.get("/catalog/v1/nothing").await;
+    assert!(code == 404 && page.as_str().unwrap().contains("Cannot GET /v1/nothing"), "{page}");
 }
 
 #[tokio::test]

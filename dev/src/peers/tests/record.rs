@@ -11,7 +11,7 @@ async fn calls_are_recorded_with_what_they_are_about() {
     let calls = s.control.calls().await.unwrap();
     assert_eq!((calls.counts["seating.reserve"], calls.counts["catalog.unknown"]), (1, 1));
     let charge = calls.of(CallName::Charge).next().unwrap();
-    assert_eq!((charge.order_id.as_deref(), charge.status), (Some(ORDER), Some(200)));
+    assert_eq!((charge.order_id.as_deref(), charge.status), (Some(ORDER), Some(201)));
     assert_eq!(charge.seat_ids, [1, 2]);
     assert_eq!(calls.about(ORDER).calls.len(), 2);
     let (_, filtered) = s.get("/control/calls?call=reserve&peer=seating").await;

@@ -37,11 +37,20 @@ async fn reserve_is_atomic_and_not_idempotent() {
 #[tokio::test]
 async fn reserve_refuses_unknown_and_foreign_seats_and_bad_bodies() {
     let s = sandbox().await;
-    assert_eq!(s.reserve(&[1, 99999]).await.0, 404);
-    assert_eq!(s.reserve(&[1, 1001]).await.0, 400);
-    assert_eq!(s.reserve(&[]).await.0, 400);
-    let text_ids = json!({ "eventId": 101, "seatIds": ["1"], "userId": 7 });
-    assert_eq!(s.post("/seating/v1/seats/reserve", text_ids).await.0, 400);
+    s.reserve(&[3]).await;
+    for (seats, status) in [([1, 99999], 404), ([1, 1], 404), ([1001, 99999], 404), ([3, 1001], 400)] {
+        let (code, body) = s.reserve(&seats).await;
+        assert_eq!((code, &body["status"]), (status, &json!(status)), "{seats:?}");
+        assert!(body["message"].is_string() && body["timestamp"].is_string(), "{body}");
+    }
+    let required = json!({ "seatIds": "At least one seat ID is required" });
+    assert_eq!(s.reserve(&[]).await, (400, required));
+    let (code, body) = s.post("/seating/v1/seats/allocate", json!({})).await;
+    assert_eq!((code, &body["orderId"]), (400, &json!("Order ID is required")));
+    for body in [json!({ "eventId": 101, "seatIds": ["one"], "userId": 7 }), json!([1]), json!("text")] {
+        let (code, body) = s.post("/seating/v1/seats/reserve", body).await;
+        assert_eq!((code, &body["status"]), (500, &json!(500)));
+    }
     assert_eq!(s.control.seat(1).await.unwrap().status, SeatStatus::Available);
 }
 
@@ -81,7 +90,7 @@ async fn release_frees_whatever_it_is_given() {
         assert_eq!(s.get(&format!("/seating/v1/seats/{seat}")).await.1["status"], "AVAILABLE");
     }
     assert_eq!(s.get(&format!("/seating/v1/seats/order/{ORDER}")).await.1, json!([]));
-    assert_eq!(s.post("/seating/v1/seats/release", json!({ "seatIds": [1] })).await.0, 400);
+    assert_eq!(s.post("/seating/v1/seats/release", json!({ "seatIds": [1] })).await.0, 500);
 }
 
 #[tokio::test]
@@ -92,6 +101,8 @@ async fn availability_lists_every_free_seat() {
     assert_eq!((&body["totalSeats"], &body["availableSeats"]), (&json!(500), &json!(499)));
     assert_eq!(body["availableSeatsList"][0]["id"], 2);
     assert_eq!(s.get("/seating/v1/seats/99999").await.0, 404);
+    assert_eq!(s.get("/seating/v1/seats/availability?eventId=x").await.0, 500);
+    assert_eq!(s.get("/seating/v1/seats/order/nobody").await, (200, json!([])));
     assert_eq!(s.get("/seating/v1/seats/1200").await.1["status"], "BLOCKED");
 }
 
@@ -107,4 +118,64 @@ async fn strange_prices_are_shown_as_they_were_given() {
     let cents = SeatSpec { price_cents: Some(state::raw("777")), ..SeatSpec::priced(9000, "1.00") };
     s.control.put_seats(101, &[cents]).await.unwrap();
     assert_eq!(s.get("/seating/v1/seats/9000").await.1["price_cents"], 777);
+}
+
+#[tokio::test]
+async fn a_wrong_method_or_id_is_500_and_a_path_without_a_route_is_what_spring_says_it_is() {
+    let s = sandbox().await;
+    for path in ["/seating/v1/seats/reserve", "/seating/v1/seats/abc"] {
+        let (code, body) = s.get(path).await;
+        assert_eq!((code, &body["status"]), (500, &json!(500)), "{path}");
+    }
+    assert_eq!(s.post("/seating/v1/seats/1", json!({})).await.0, 500);
+    let (code, body) = s.get("/seating/v2/seats").await;
+    assert_eq!((code, &body["path"], &body["error"]), (404, &json!("/v2/seats"), &json!("Not Found")));
+    assert!(body["message"].is_null() && body["timestamp"].is_string(), "{body}");
+}
+
+#[tokio::test]
+async fn of_reserves_that_overlap_and_touch_neighbours_all_but_the_first_fail() {
+    let s = sandbox().await;
+    s.control.set_reserve_time(Duration::from_millis(300)).await.unwrap();
+    let seats = [[1], [2], [3], [2], [10]];
+    let reserves = seats.iter().map(|seats| s.reserve(seats));
+    let answers = futures::future::join_all(reserves).await;
+    let (apart, touching) = answers.split_last().unwrap();
+    assert_eq!(apart.0, 200);
+    assert_eq!(touching.iter().filter(|(code, _)| *code == 200).count(), 1, "{touching:?}");
+    for (code, body) in touching.iter().filter(|(code, _)| *code != 200) {
+        assert_eq!((*code, &body["status"]), (500, &json!(500)));
+        assert!(body["message"].as_str().unwrap().starts_with("could not serialize access"), "{body}");
+    }
+    let state = s.control.state().await.unwrap();
+    assert_eq!((state.seat_counts[&SeatStatus::Reserved], state.serialization_failures), (2, 3));
+}
+
+#[tokio::test]
+async fn reserves_can_be_kept_from_failing_because_they_overlap() {
+    let s = sandbox().await;
+    s.control.set_reserve_time(Duration::from_millis(100)).await.unwrap();
+    s.control.set_serializable(false).await.unwrap();
+    s.control.reset().await.unwrap();
+    let seats = [[1], [2], [2]];
+    let answers = futures::future::join_all(seats.iter().map(|seats| s.reserve(seats))).await;
+    let mut codes: Vec<u16> = answers.iter().map(|(code, _)| *code).collect();
+    codes.sort_unstable();
+    assert_eq!(codes, [200, 200, 409]);
+}
+
+#[tokio::test]
+async fn a_seat_may_have_been_held_for_a_while() {
+    let s = sandbox().await;
+    s.control.set_hold(Duration::from_secs(60)).await.unwrap();
+    let held = |id, ms_ago| SeatSpec {
+        status: Some(SeatStatus::Reserved),
+        reserved_by: Some(7),
+        reserved_ms_ago: Some(ms_ago),
+        ..SeatSpec::priced(id, "150.00")
+    };
+    s.control.put_seats(101, &[held(1, 59_000), held(2, 61_000)]).await.unwrap();
+    let seat = s.get("/seating/v1/seats/1").await.1;
+    assert_eq!((&seat["status"], &seat["reservedBy"]), (&json!("RESERVED"), &json!(7)));
+    assert_eq!(s.get("/seating/v1/seats/2").await.1["status"], "AVAILABLE");
 }

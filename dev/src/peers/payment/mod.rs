@@ -6,10 +6,23 @@ use super::Sandbox;
 use super::answer::Answer;
 use super::call::{About, Call, Matching};
 use super::callbacks;
-use super::contract::shapes::{self, Charge, Paid, Refund};
+use super::contract::errors::{nest, payment as error};
+use super::contract::shapes::{Charge, Paid};
 use super::state::State;
 
-/// How a payment stands. Payment itself never shows `CANCELLED`; only a callback can say so.
+mod refunds;
+mod requests;
+
+pub use refunds::RefundMode;
+pub(super) use refunds::{not_refundable, refund};
+
+/// The largest amount that the column takes.
+const INT_MAX: i64 = i32::MAX as i64;
+/// The longest currency that the column takes.
+const LONGEST_CURRENCY: usize = 10;
+
+/// How a payment stands. The published Payment shows `PENDING`, `SUCCESS`, `FAILED` and `REFUNDED`; others that speak its
+/// contract show the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[allow(missing_docs)]
@@ -19,6 +32,10 @@ pub enum PaymentStatus {
     Failed,
     Cancelled,
     Refunded,
+    Expired,
+    Processing,
+    /// A word that is nowhere in the contract.
+    OnHold,
 }
 
 /// A payment. Amounts are in cents.
@@ -38,6 +55,15 @@ pub struct Payment {
     /// How often it went back to the buyer, by a refund or a charge-back.
     #[serde(default)]
     pub returned: u32,
+    /// Whether Payment has forgotten it: it answers 404.
+    #[serde(default)]
+    pub forgotten: bool,
+    /// Whether the control API made it, and not a charge.
+    #[serde(default)]
+    pub charged_elsewhere: bool,
+    /// Whether a refund was accepted that is not done yet.
+    #[serde(default)]
+    pub refund_accepted: bool,
 }
 
 impl Payment {
@@ -49,6 +75,7 @@ impl Payment {
             (PaymentStatus::Success, _) => self.returned += 1,
             _ => {}
         }
+        self.refund_accepted &= status == PaymentStatus::Success;
         self.status = status;
     }
 
@@ -77,18 +104,20 @@ pub enum Mode {
     Decline,
     /// It succeeds, and we are not called back.
     Silent,
+    /// It has this status, and we are not called back.
+    Ends(PaymentStatus),
 }
 
-/// The mode of every charge.
+/// The mode of every charge, or of every refund.
 #[derive(Default)]
-pub(super) struct Modes {
-    default: Mode,
+pub(super) struct Chosen<M> {
+    default: M,
     /// The last that fits counts.
-    special: Vec<(Matching, Mode)>,
+    special: Vec<(Matching, M)>,
 }
 
-impl Modes {
-    pub fn set(&mut self, only: Matching, mode: Mode) {
+impl<M: Copy> Chosen<M> {
+    pub fn set(&mut self, only: Matching, mode: M) {
         if only == Matching::default() {
             self.default = mode;
         } else {
@@ -96,7 +125,7 @@ impl Modes {
         }
     }
 
-    fn of(&self, about: &About) -> Mode {
+    fn of(&self, about: &About) -> M {
         let special = self.special.iter().rev().find(|(only, _)| only.fits(about));
         special.map_or(self.default, |(_, mode)| *mode)
     }
@@ -104,53 +133,50 @@ impl Modes {
 
 /// `POST /v1/charge`. `forced` overrides the mode that is set.
 pub(super) async fn charge(sandbox: &Sandbox, call: &Call, forced: Option<Mode>) -> Answer {
-    let Some(key) = call.idempotency_key.clone().filter(|key| !key.is_empty()) else {
-        return Answer::error(400, "Idempotency-Key header is required");
+    let request = match requests::charge(call) {
+        Ok(request) => request,
+        Err(answer) => return answer,
     };
-    let Some(request) = call.json::<Charge>().filter(|request| request.amount_cents >= 1) else {
-        return Answer::error(400, "merchant_order_id, amount_cents (at least 1) and currency are required");
+    let Some(key) = call.idempotency_key.clone().filter(|key| !key.is_empty()) else {
+        return nest(400, "Idempotency-Key header is required");
     };
     let (payment, mode) = {
         let mut state = sandbox.state();
         if let Some(payment) = state.charge_keys.get(&key).and_then(|id| state.payments.get(id)) {
-            return Answer::json(200, &payment.paid().charged());
+            return Answer::json(201, &payment.paid().charged());
+        }
+        if request.amount_cents > INT_MAX || request.currency.chars().count() > LONGEST_CURRENCY {
+            return internal_error();
         }
         let mode = forced.unwrap_or_else(|| state.modes.of(&call.about));
         (create(&mut state, key, request, mode), mode)
     };
     let callback_wanted = matches!(mode, Mode::Succeed | Mode::Decline);
-    if callback_wanted && !callbacks::about(sandbox, &call.about, &payment).await {
-        return Answer::error(500, "the merchant's callback failed");
+    if callback_wanted && let Err(refusal) = callbacks::about(sandbox, &call.about, &payment).await {
+        // Payment answers with the status that its own request got.
+        return refusal.map_or_else(internal_error, |status| {
+            error(status, &format!("Request failed with status code {status}"))
+        });
     }
-    Answer::json(200, &payment.paid().charged())
+    Answer::json(201, &payment.paid().charged())
 }
 
 /// `GET /v1/payments/{id}`: in camel case, unlike the charge.
 pub(super) fn payment(state: &State, id: &str) -> Answer {
-    let Some(payment) = state.payments.get(id) else {
-        return Answer::error(404, "payment not found");
+    let Some(payment) = state.payments.get(id).filter(|payment| !payment.forgotten) else {
+        return not_found();
     };
     Answer::json(200, &payment.paid().shown())
 }
 
-/// `POST /v1/refund`: only of a payment that is `SUCCESS`, so not twice.
-pub(super) fn refund(state: &mut State, call: &Call) -> Answer {
-    let Some(request) = call.json::<Refund>() else {
-        return Answer::error(400, "payment_id is required");
-    };
-    let Some(payment) = state.payments.get_mut(&request.payment_id) else {
-        return Answer::error(404, "payment not found");
-    };
-    if payment.status != PaymentStatus::Success {
-        return not_refundable();
-    }
-    payment.become_now(PaymentStatus::Refunded);
-    Answer::json(200, &shapes::refunded(&payment.id, payment.status))
+/// What Payment says of a payment that it does not have.
+pub(super) fn not_found() -> Answer {
+    nest(404, "Payment not found")
 }
 
-/// What Payment says when it will not refund.
-pub(super) fn not_refundable() -> Answer {
-    Answer::error(400, "only successful payments can be refunded")
+/// What Payment says when it meets an error that it did not think of.
+pub(super) fn internal_error() -> Answer {
+    error(500, "Internal server error")
 }
 
 /// Sets what a payment is, as if the buyer or the bank had decided, when it is one of `from` now (or whatever it is,
@@ -165,8 +191,34 @@ pub(super) fn settle(
     if !from.is_empty() && !from.contains(&payment.status) {
         return Some(Err(payment.clone()));
     }
-    payment.become_now(if status == PaymentStatus::Cancelled { PaymentStatus::Failed } else { status });
+    payment.become_now(status);
     Some(Ok(payment.clone()))
+}
+
+/// Another payment of the order of one that there is, under a key of its own. `None`: there is no such payment.
+pub(super) fn another(state: &mut State, payment_id: &str, status: PaymentStatus) -> Option<Payment> {
+    let first = state.payments.get(payment_id)?;
+    let request = Charge {
+        merchant_order_id: first.order_id.parse().ok()?,
+        amount_cents: first.amount_cents,
+        currency: first.currency.clone(),
+    };
+    let payment = create(state, uuid::Uuid::new_v4().to_string(), request, Mode::Ends(status));
+    let payment = state.payments.get_mut(&payment.id)?;
+    payment.charged_elsewhere = true;
+    Some(payment.clone())
+}
+
+/// Payment forgets a payment, and its key; or remembers it. `None`: there is no such payment.
+pub(super) fn forget(state: &mut State, payment_id: &str, forgotten: bool) -> Option<Payment> {
+    let payment = state.payments.get_mut(payment_id)?;
+    payment.forgotten = forgotten;
+    if forgotten {
+        state.charge_keys.remove(&payment.idempotency_key);
+    } else {
+        state.charge_keys.insert(payment.idempotency_key.clone(), payment.id.clone());
+    }
+    Some(payment.clone())
 }
 
 /// The payment exists, with its final status, before anybody is told of it.
@@ -182,8 +234,12 @@ fn create(state: &mut State, key: String, request: Charge, mode: Mode) -> Paymen
         currency: request.currency,
         taken: 0,
         returned: 0,
+        forgotten: false,
+        charged_elsewhere: false,
+        refund_accepted: false,
     };
     match mode {
+        Mode::Ends(status) => payment.become_now(status),
         Mode::Succeed | Mode::Silent => payment.become_now(PaymentStatus::Success),
         Mode::Pending => {}
         Mode::Decline => payment.become_now(PaymentStatus::Failed),
