@@ -48,6 +48,8 @@ fn one_order(budget: Budget) -> Model {
         signed: false,
         refusals: true,
         careless_refunds: false,
+        async_refunds: false,
+        forgets: false,
         budget,
         without: None,
     }
@@ -68,6 +70,7 @@ const QUIET: Budget = Budget {
     flips: 0,
     overtakes: 0,
     redrives: 0,
+    seconds: 0,
 };
 /// What a buyer and Payment usually do.
 const BUSY: Budget = Budget { callbacks: 1, cancels: 1, refunds: 1, ..QUIET };
@@ -78,7 +81,7 @@ fn run(name: &str, model: &Model) -> Explored {
     let mut initial = vec![ModelState::new(model.budget)];
     if model.refusals {
         let mut refusing = initial[0];
-        refusing.payments[0].refuses = true;
+        refusing.payments[0][0].refuses = true;
         initial.push(refusing);
     }
     let explored = explore(model, initial, 12_000_000);
@@ -144,6 +147,24 @@ fn refunds_are_not_repeated_even_where_payment_would_pay_twice() {
 }
 
 #[test]
+fn refunds_that_payment_accepts_and_makes_later() {
+    let budget = Budget { faults: 1, crashes: 1, refunds: 1, ..QUIET };
+    holds("accepted refunds", &Model { async_refunds: true, ..one_order(budget) }, 50_000);
+}
+
+#[test]
+fn one_order_that_is_paid_twice() {
+    let budget = Budget { seconds: 1, callbacks: 2, refunds: 1, cancels: 1, ..QUIET };
+    holds("paid twice", &one_order(budget), 50_000);
+}
+
+#[test]
+fn one_order_whose_payment_is_forgotten() {
+    let budget = Budget { faults: 1, flips: 1, callbacks: 1, cancels: 1, ..QUIET };
+    holds("forgotten", &Model { forgets: true, ..one_order(budget) }, 50_000);
+}
+
+#[test]
 fn two_orders_of_two_users_want_the_same_seat() {
     holds("two users", &two_orders(false, Budget { cancels: 1, ..QUIET }), 400_000);
 }
@@ -194,6 +215,9 @@ fn as_the_environment_says() {
             "flips" => model.budget.flips = n,
             "overtakes" => model.budget.overtakes = n,
             "redrives" => model.budget.redrives = n,
+            "seconds" => model.budget.seconds = n,
+            "async" => model.async_refunds = n > 0,
+            "forgets" => model.forgets = n > 0,
             "orders" => model.orders = n.into(),
             "holders" => model.holders = n.into(),
             "next" => model.next_buyer = n > 0,

@@ -73,3 +73,32 @@ fn without_sparing_its_holder_a_redrive_lets_a_late_request_touch_the_next_buyer
 fn without_looking_again_a_seat_is_left_to_a_dead_order() {
     breaks(liveness::SEATS, Guard::LookAfterFlight, one_order(Budget { turns: 1, ..BUSY }));
 }
+
+#[test]
+fn without_repeating_it_a_charge_of_a_cancelled_order_keeps_money() {
+    breaks(liveness::MONEY, Guard::ChargeGoesOn, one_order(Budget { faults: 1, cancels: 1, ..QUIET }));
+}
+
+#[test]
+fn without_remembering_an_earlier_attempt_an_invalid_charge_keeps_money() {
+    let forgetful = Model { forgets: true, ..one_order(Budget { faults: 1, flips: 1, ..QUIET }) };
+    breaks(liveness::MONEY, Guard::EveryAttemptRefused, forgetful);
+}
+
+#[test]
+fn without_a_row_of_its_own_a_second_payment_is_kept() {
+    breaks(liveness::MONEY, Guard::SecondGoesBack, one_order(Budget { seconds: 1, callbacks: 1, ..QUIET }));
+}
+
+#[test]
+fn without_asking_about_it_an_accepted_refund_is_paid_twice() {
+    let later =
+        Model { async_refunds: true, careless_refunds: true, ..one_order(Budget { refunds: 1, ..QUIET }) };
+    breaks(properties::REFUNDED_ONCE, Guard::AcceptedIsAskedAbout, later);
+}
+
+#[test]
+fn without_giving_it_up_late_money_overrules_an_operators_word() {
+    let forgetful = Model { forgets: true, ..one_order(Budget { flips: 2, callbacks: 1, ..QUIET }) };
+    breaks(properties::DENIED, Guard::DeniedIsGivenUp, forgetful);
+}

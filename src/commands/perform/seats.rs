@@ -157,7 +157,9 @@ fn released(order: &Order) -> Event {
 /// Releases `seats`, which are surely the order's.
 pub async fn release(context: &Context, order: &Order, seats: &[i32]) -> ActionOutcome {
     match seating::release(&context.config, seats).await {
-        Outcome::Answered(()) => ActionOutcome { event: released(order), detail: json!({ "seats": seats }) },
+        Outcome::Answered(()) => {
+            ActionOutcome { detail: json!({ "seats": seats }), ..released(order).into() }
+        }
         Outcome::NoAnswer(failure) => unanswered(failure),
     }
 }
