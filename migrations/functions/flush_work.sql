@@ -26,7 +26,8 @@ BEGIN
     END IF;
     -- min() reads the end of an index, whatever the planner estimates of how many are due.
     IF (SELECT min(due_at) FROM orders WHERE due_at IS NOT NULL) <= at
-        OR (SELECT min(watch_at) FROM orders WHERE watch_at IS NOT NULL) <= at THEN
+        OR (SELECT min(watch_at) FROM orders WHERE watch_at IS NOT NULL) <= at
+        OR (SELECT min(due_at) FROM payment_refunds WHERE due_at IS NOT NULL) <= at THEN
         due := due || 'orders'::text;
     END IF;
     IF (SELECT min(due_at) FROM outbox WHERE dead_at IS NULL) <= at THEN

@@ -11,8 +11,9 @@ BEGIN
     IF o.phase = 'refunding' AND p_old_phase <> 'refunding' THEN
         INSERT INTO refunds AS r (order_id, payment_id, amount_cents, reason, requested_at)
         VALUES (o.id, o.payment_id, o.total_cents, p_event, p_at)
-        -- Payment reported earlier that there was nothing to refund, and reports otherwise now.
-        ON CONFLICT (order_id) DO UPDATE SET reason = p_event, requested_at = p_at, settled_at = NULL, outcome = NULL
+        -- Payment reported earlier that there was nothing to refund, and reports otherwise now, maybe of another payment.
+        ON CONFLICT (order_id) DO UPDATE SET
+            payment_id = o.payment_id, reason = p_event, requested_at = p_at, settled_at = NULL, outcome = NULL
         WHERE r.outcome = 'FAILED';
     ELSIF o.payment_status = 'REFUNDED' AND p_old_payment IS DISTINCT FROM 'REFUNDED' THEN
         INSERT INTO refunds AS r (order_id, payment_id, amount_cents, reason, requested_at, settled_at, outcome)

@@ -15,6 +15,12 @@ $$
          FROM orders WHERE due_at < timezone('utc', now()) - interval '10 minutes' ORDER BY due_at LIMIT p_limit + 1)
         UNION ALL
         (SELECT id, invariant, since, reason FROM order_violations ORDER BY since LIMIT p_limit + 1)
+        UNION ALL
+        (SELECT order_id, 'second_payment', parked_at, parked_reason
+         FROM payment_refunds WHERE parked_at IS NOT NULL ORDER BY parked_at LIMIT p_limit + 1)
+        UNION ALL
+        (SELECT order_id, 'overdue', due_at, 'nobody has refunded its second payment'
+         FROM payment_refunds WHERE due_at < timezone('utc', now()) - interval '10 minutes' ORDER BY due_at LIMIT p_limit + 1)
     ), dead AS (
         SELECT * FROM outbox WHERE dead_at IS NOT NULL ORDER BY dead_at LIMIT p_limit + 1
     )

@@ -5,7 +5,10 @@
 CREATE OR REPLACE FUNCTION read_journal(p_id UUID) RETURNS TABLE (journal TEXT) LANGUAGE sql STABLE AS
 $$
     SELECT json_build_object('events', coalesce((
-        SELECT json_agg(json_build_object('seq', e.seq, 'type', e.type, 'at', format_time(e.at), 'actor', e.actor, 'data', e.data) ORDER BY e.seq)
+        SELECT json_agg(CASE WHEN e.count = 1
+            THEN json_build_object('seq', e.seq, 'type', e.type, 'at', format_time(e.at), 'actor', e.actor, 'data', e.data)
+            ELSE json_build_object('seq', e.seq, 'type', e.type, 'at', format_time(e.at), 'actor', e.actor, 'data', e.data,
+                                   'count', e.count, 'last_at', format_time(e.last_at)) END ORDER BY e.seq)
         FROM order_events e WHERE e.order_id = o.id), '[]'))::text
     FROM orders o WHERE o.id = p_id
 $$;

@@ -16,14 +16,27 @@ $$
                    sum(releasing) AS releasing
             FROM order_counts) s),
         'failures', coalesce((SELECT json_object_agg(code, n) FROM (SELECT code, sum(value) AS n FROM failure_counts GROUP BY code) f), '{}'),
-        'parked', (SELECT count(*) FROM (SELECT FROM orders WHERE parked_at IS NOT NULL LIMIT 10000) x),
+        'parked', (SELECT count(*) FROM (
+            SELECT FROM orders WHERE parked_at IS NOT NULL
+            UNION ALL
+            SELECT FROM payment_refunds WHERE parked_at IS NOT NULL
+            LIMIT 10000) x),
+        'second_payments', (SELECT count(*) FROM (SELECT FROM payment_refunds WHERE settled_at IS NULL LIMIT 10000) x),
         'violations', json_build_object(
             'paid_without_ticket', (SELECT count(*) FROM (SELECT FROM order_violations WHERE invariant = 'paid_without_ticket' LIMIT 10000) x),
             'ticket_without_payment', (SELECT count(*) FROM (SELECT FROM order_violations WHERE invariant = 'ticket_without_payment' LIMIT 10000) x),
             'claim_of_dead_order', (SELECT count(*) FROM (SELECT FROM order_violations WHERE invariant = 'claim_of_dead_order' LIMIT 10000) x),
             'pending_at_rest', (SELECT count(*) FROM (SELECT FROM order_violations WHERE invariant = 'pending_at_rest' LIMIT 10000) x),
-            'refund_unknown', (SELECT count(*) FROM (SELECT FROM refunds
-                WHERE settled_at IS NULL AND requested_at < timezone('utc', now()) - interval '1 minute' LIMIT 10000) x),
+            -- A refund that Payment has accepted is known; it has a day to be made.
+            'refund_unknown', (SELECT count(*) FROM (
+                SELECT FROM refunds r JOIN orders o ON o.id = r.order_id
+                WHERE r.settled_at IS NULL AND r.requested_at < timezone('utc', now()) - interval '1 minute'
+                  AND (o.refund_again_at > timezone('utc', now())) IS NOT TRUE
+                UNION ALL
+                SELECT FROM payment_refunds
+                WHERE settled_at IS NULL AND attempts > 0 AND created_at < timezone('utc', now()) - interval '1 minute'
+                  AND (again_at > timezone('utc', now())) IS NOT TRUE AND NOT undecided
+                LIMIT 10000) x),
             'overdue', (SELECT count(*) FROM (SELECT FROM orders
                 WHERE due_at < timezone('utc', now()) - interval '1 minute' LIMIT 10000) x)),
         'oldest_due_seconds', coalesce(greatest(0, extract(epoch FROM timezone('utc', clock_timestamp()) - (SELECT min(due_at) FROM orders WHERE due_at IS NOT NULL))), 0)::float8,

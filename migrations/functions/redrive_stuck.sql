@@ -1,7 +1,7 @@
 -- Makes parked orders and dead letters due at once: those that are listed, or all when a list is NULL; at most p_limit of each.
 --
--- Returns how many orders and how many messages.
--- Locks: the orders, then the messages, then a row of order_counts. SKIP LOCKED: rows that another transaction has locked are left
+-- Returns how many orders (with second payments of theirs) and how many messages.
+-- Locks: the orders, then their second payments, then the messages, then a row of order_counts. SKIP LOCKED: rows that another transaction has locked are left
 -- out.
 -- Commit: durable. What an operator was told must be on disk.
 CREATE OR REPLACE FUNCTION redrive_stuck(p_orders UUID[], p_messages UUID[], p_limit INT, OUT orders INT, OUT messages INT)
@@ -9,6 +9,7 @@ LANGUAGE plpgsql AS
 $$
 DECLARE
     at TIMESTAMP := timezone('utc', clock_timestamp());
+    second INT;
 BEGIN
     WITH picked AS (
         SELECT o.id FROM orders o WHERE o.parked_at IS NOT NULL AND (p_orders IS NULL OR o.id = ANY (p_orders))
@@ -29,6 +30,15 @@ BEGIN
     INSERT INTO order_events (order_id, seq, type, at, actor)
     SELECT d.id, d.version, 'redriven', at, 'operator' FROM driven d;
     GET DIAGNOSTICS orders = ROW_COUNT;
+
+    -- Second payments of the same orders.
+    UPDATE payment_refunds r SET due_at = at, parked_at = NULL, parked_reason = NULL
+    FROM (SELECT p.payment_id FROM payment_refunds p
+          WHERE p.parked_at IS NOT NULL AND (p_orders IS NULL OR p.order_id = ANY (p_orders))
+          ORDER BY p.parked_at LIMIT p_limit FOR UPDATE SKIP LOCKED) picked
+    WHERE r.payment_id = picked.payment_id;
+    GET DIAGNOSTICS second = ROW_COUNT;
+    orders := orders + second;
 
     UPDATE outbox m SET dead_at = NULL, attempts = 0, due_at = at
     FROM (SELECT d.id FROM outbox d WHERE d.dead_at IS NOT NULL AND (p_messages IS NULL OR d.id = ANY (p_messages))

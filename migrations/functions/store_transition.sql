@@ -16,7 +16,9 @@
 -- p_due: 'never', 'unchanged', 'expiry', 'settled', 'watch' (p_due_ms: the shortest wait), 'in' (p_due_ms from now).
 -- p_more has what is rare: failure_code, failure_detail, failure_is_new, in_flight_ms, renew_seconds, renew_hold_seconds,
 -- watch_cap_ms, void_tickets, claims ('take', 'drop'), message {id, kind, payload, lease_ms}, refund_was (the status of the
--- payment before, where the order's refund is to be followed).
+-- payment before, where the order's refund is to be followed), refund_again_ms (Payment has just accepted the refund), replaced
+-- (an undecided payment, which goes back if it succeeds), repeats (only an attempt more: if the newest entry of the journal is of
+-- the same type, it is counted up).
 CREATE OR REPLACE FUNCTION store_transition(
     p_id UUID,
     p_version INT,
@@ -55,6 +57,7 @@ DECLARE
     issued INT := 0;
     voided INT := 0;
     claims INT := 0;
+    repeated BOOLEAN := false;
 BEGIN
     -- What the charge answered: see above.
     IF p_phase = 'awaiting_payment' AND p_was_phase = 'charging' AND p_payment_status = 'PENDING' THEN
@@ -120,6 +123,9 @@ BEGIN
             -- When twice as much time has passed since the order came to rest.
             WHEN 'watch' THEN at + greatest(p_due_ms * interval '1 millisecond', CASE WHEN p_was_phase = 'done'
                 THEN least(at - w.phase_since, (p_more->>'watch_cap_ms')::bigint * interval '1 millisecond') END) END END,
+        -- Of this refund; the phase's end is the refund's.
+        refund_again_at = CASE WHEN p_phase = 'refunding' AND p_was_phase = 'refunding'
+            THEN coalesce(at + (p_more->>'refund_again_ms')::bigint * interval '1 millisecond', w.refund_again_at) END,
         lease = w.lease + (p_due <> 'unchanged')::int,
         leased = CASE WHEN p_due = 'unchanged' THEN w.leased ELSE p_leased END,
         valid_tickets = w.valid_tickets + issued - voided,
@@ -139,9 +145,20 @@ BEGIN
         INSERT INTO order_items (order_id, seat_id, seat_code, seat_price_cents)
         SELECT p_id, i.seat_id, i.code, i.price FROM unnest(o.seats, p_seat_codes, p_seat_prices) AS i (seat_id, code, price);
     END IF;
-    INSERT INTO order_events (order_id, seq, type, at, actor, data)
-    VALUES (p_id, o.version, p_event, at, p_actor, p_data);
+    IF p_more ? 'repeats' THEN
+        UPDATE order_events e SET count = e.count + 1, last_at = o.updated_at, data = p_data
+        WHERE e.order_id = p_id AND e.seq = (SELECT max(seq) FROM order_events WHERE order_id = p_id) AND e.type = p_event;
+        repeated := FOUND;
+    END IF;
+    IF NOT repeated THEN
+        INSERT INTO order_events (order_id, seq, type, at, actor, data)
+        VALUES (p_id, o.version, p_event, at, p_actor, p_data);
+    END IF;
     IF p_more IS NOT NULL THEN
+        IF p_more ? 'replaced' THEN
+            INSERT INTO payment_refunds (payment_id, order_id, created_at, due_at, undecided)
+            VALUES ((p_more->>'replaced')::uuid, p_id, at, at, true) ON CONFLICT DO NOTHING;
+        END IF;
         IF p_more ? 'refund_was' THEN
             PERFORM follow_refund(o, p_was_phase, p_more->>'refund_was', p_event, at);
         END IF;

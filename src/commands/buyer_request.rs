@@ -8,7 +8,7 @@ use crate::db::orders::{self, Document};
 use crate::domain::ids::OrderId;
 use crate::domain::order::Order;
 use crate::domain::saga::{Event, Rejected};
-use serde_json::json;
+use serde_json::Value;
 use std::time::Duration;
 
 /// The outcome of the request.
@@ -16,8 +16,8 @@ use std::time::Duration;
 pub enum RequestOutcome {
     /// There is no such order.
     OrderNotFound,
-    /// The order's state forbids it; nothing changed. The order as it is.
-    Refused(Box<Order>),
+    /// The order's state forbids it; nothing changed. The order as it is, and why.
+    Refused(Box<Order>, Rejected),
     /// It is granted, now or by an earlier request (idempotent); the order as it is, and its document.
     Granted(Box<Order>, Document),
 }
@@ -25,18 +25,30 @@ pub enum RequestOutcome {
 /// How long an answer waits for the compensations that follow.
 const BUDGET: Duration = Duration::from_secs(5);
 
-/// Applies the request to the order and drives the order on. Idempotent: repeating it changes nothing.
+/// Applies the request to the order and drives the order on. Idempotent: repeating it changes nothing. `detail` is for the journal.
 ///
 /// # Errors
 /// [`DbError`]; the sweep finishes what was begun.
-pub async fn handle(context: &Context, id: OrderId, request: Event) -> Result<RequestOutcome, DbError> {
+pub async fn handle(
+    context: &Context,
+    id: OrderId,
+    request: Event,
+    detail: Value,
+) -> Result<RequestOutcome, DbError> {
     let Some((order, document)) = orders::load(&context.config, id).await? else {
         return Ok(RequestOutcome::OrderNotFound);
     };
-    let stored = apply_event(context, &order, request, json!({})).await?;
+    let stored = apply_event(context, &order, request, detail).await?;
     match stored.rejected {
-        Some(Rejected::NotCancellable | Rejected::NotRefundable | Rejected::OtherPayment) => {
-            return Ok(RequestOutcome::Refused(Box::new(stored.order)));
+        Some(
+            rejected @ (Rejected::NotCancellable
+            | Rejected::NotRefundable
+            | Rejected::NotResolvable
+            | Rejected::OtherPayment
+            | Rejected::SecondPayment
+            | Rejected::ForeignPayment),
+        ) => {
+            return Ok(RequestOutcome::Refused(Box::new(stored.order), rejected));
         }
         None | Some(Rejected::Stale) => {}
     }

@@ -5,11 +5,12 @@ use super::buyer_request::{self, RequestOutcome};
 use crate::db::DbError;
 use crate::domain::ids::OrderId;
 use crate::domain::saga::Event;
+use serde_json::json;
 
 /// Cancels an order. Seats are released and money is refunded before the answer if the peers are fast, else in the background.
 ///
 /// # Errors
 /// [`DbError`].
 pub async fn cancel(context: &Context, id: OrderId) -> Result<RequestOutcome, DbError> {
-    buyer_request::handle(context, id, Event::CancelRequested).await
+    buyer_request::handle(context, id, Event::CancelRequested, json!({})).await
 }

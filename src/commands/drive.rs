@@ -6,10 +6,11 @@ use super::Context;
 use super::perform::{ActionOutcome, perform};
 use crate::db::DbError;
 use crate::db::orders::Document;
+use crate::db::payment_refunds::{self, AddOutcome};
 use crate::db::transition::{self, Generated, JournalEntry, StoreOutcome};
 use crate::domain::message::Message;
-use crate::domain::order::{MessageKind, Order, Phase, Status};
-use crate::domain::saga::{self, Due, Event, Rejected, Tickets, Transition};
+use crate::domain::order::{MessageKind, Order, Payment, PaymentStatus, Phase, Status};
+use crate::domain::saga::{self, Due, Event, Rejected, Tickets, Transition, Verdict};
 use crate::domain::ticket::ticket_code;
 use crate::runtime::random::random;
 use crate::telemetry::log::{Level, Log, rfc3339};
@@ -20,6 +21,8 @@ use uuid::Uuid;
 
 /// The journal's type for the missing answer at which the order is parked.
 const PARKED: &str = "parked";
+/// The journal's type for a payment beside the order's own.
+const SECOND_PAYMENT: &str = "second_payment";
 
 /// The outcome of applying an event to an order.
 pub struct TransitionOutcome {
@@ -44,28 +47,37 @@ pub async fn apply_event(
     event: Event,
     detail: Value,
 ) -> Result<TransitionOutcome, DbError> {
-    apply_under_lease(context, order, event, detail, None).await
+    apply_under_lease(context, order, event, detail, None, None).await
 }
 
 /// As [`apply_event`]. With a `lease` (a fencing token) the event is the outcome of an action: it is rejected as stale when another
-/// request has taken the order over, which learns the same by asking the peer.
+/// request has taken the order over, which learns the same by asking the peer. A payment beside the order's own is stored under
+/// any lease: nobody else learns of it. `retry_after_ms`: how long the peer asks to wait, in milliseconds.
 async fn apply_under_lease(
     context: &Context,
     order: &Order,
     mut event: Event,
     detail: Value,
-    lease: Option<i32>,
+    mut lease: Option<i32>,
+    retry_after_ms: Option<u64>,
 ) -> Result<TransitionOutcome, DbError> {
     let mut order = order.clone();
     let mut document = None;
     loop {
-        let transition = match saga::next(&order, &event, context.config.tax) {
-            Ok(transition) => transition,
-            Err(rejected) => {
+        let transition = match (saga::next(&order, &event, context.config.tax), event.reported()) {
+            (Ok(transition), _) => transition,
+            (Err(Rejected::SecondPayment), Some(second)) => {
+                match add_second_payment(context, &order, second, &detail).await? {
+                    SecondPayment::Stored(outcome) => return Ok(outcome),
+                    SecondPayment::Conflict(now, fresh) => (order, document) = (*now, fresh),
+                }
+                continue;
+            }
+            (Err(rejected), _) => {
                 return Ok(TransitionOutcome { order, document, has_lease: false, rejected: Some(rejected) });
             }
         };
-        let generated = Generated { lease, ..generate(&order, &transition) };
+        let generated = Generated { lease, retry_after_ms, ..generate(&order, &transition) };
         let parks = transition.order.parked && !order.parked;
         let name = if parks { PARKED } else { event.name() };
         let entry = JournalEntry { event: name, actor: context.actor, data: &detail };
@@ -85,13 +97,27 @@ async fn apply_under_lease(
                 context.messages.borrow_mut().extend(generated.message.filter(|message| message.is_first));
                 return Ok(TransitionOutcome { order: *after, document, has_lease, rejected: None });
             }
-            StoreOutcome::Conflict(now, fresh) if lease.is_some_and(|lease| lease != now.lease) => {
+            StoreOutcome::Conflict(now, fresh)
+                if lease.is_some_and(|lease| lease != now.lease) && !is_another_payment(&now, &event) =>
+            {
                 let rejected = Some(Rejected::Stale);
                 return Ok(TransitionOutcome { order: *now, document: fresh, has_lease: false, rejected });
             }
-            StoreOutcome::Conflict(now, fresh) => (order, document) = (*now, fresh),
+            StoreOutcome::Conflict(now, fresh) => {
+                if is_another_payment(&now, &event) {
+                    lease = None;
+                }
+                (order, document) = (*now, fresh);
+            }
+            StoreOutcome::ForeignPayment(now) => {
+                let fields =
+                    json!({ "payment": event.reported().map(|payment| payment.id), "detail": detail });
+                context.log.order(now.id).error("a payment belongs to another order", fields);
+                let rejected = Some(Rejected::ForeignPayment);
+                return Ok(TransitionOutcome { order: *now, document: None, has_lease: false, rejected });
+            }
             StoreOutcome::SeatsClaimed(now) => {
-                let Event::PaymentIs(payment) = event else {
+                let Event::PaymentIs(payment) = said(event) else {
                     return Err(DbError::Broken(anyhow!("claims were refused to an order without money")));
                 };
                 event = Event::PaidWithoutSeats(payment);
@@ -114,20 +140,78 @@ pub async fn drive(context: &Context, order: Order) -> Result<TransitionOutcome,
         let Some(action) = saga::action(&stored.order) else {
             break;
         };
-        let ActionOutcome { event, detail } = perform(context, action, &stored.order).await;
+        let ActionOutcome { event, detail, retry_after_ms } = perform(context, action, &stored.order).await;
         let (before, name) = ((stored.order.version, stored.order.lease), event.name());
         let lease = Some(stored.order.lease);
-        stored = apply_under_lease(context, &stored.order, event, detail, lease).await?;
+        stored = apply_under_lease(context, &stored.order, event, detail, lease, retry_after_ms).await?;
         if stored.rejected.is_some() && (stored.order.version, stored.order.lease) == before {
             // An answer that does not fit the order's state, such as a payment that is pending again after it was paid: retried
             // with back-off, and parked in the end.
             let detail = json!({ "reason": format!("the answer was {name}") });
-            stored =
-                apply_under_lease(context, &stored.order, Event::NoAnswer { may_land: false }, detail, lease)
-                    .await?;
+            let silence = Event::NoAnswer { may_land: false };
+            stored = apply_under_lease(context, &stored.order, silence, detail, lease, None).await?;
         }
     }
     Ok(stored)
+}
+
+/// Whether the event reports a payment other than the one that the order has.
+fn is_another_payment(order: &Order, event: &Event) -> bool {
+    let other = |reported: Payment| order.payment.is_some_and(|known| known.id != reported.id);
+    event.reported().is_some_and(other)
+}
+
+/// An operator's word that the money was taken is a report of the payment like any other.
+fn said(event: Event) -> Event {
+    match event {
+        Event::Resolved(Verdict::Taken(id)) => {
+            Event::PaymentIs(Payment { id, status: PaymentStatus::Success })
+        }
+        event => event,
+    }
+}
+
+/// What came of storing a payment beside the order's own.
+enum SecondPayment {
+    /// It will go back; or it is another order's.
+    Stored(TransitionOutcome),
+    /// Decide again on the order as it is now.
+    Conflict(Box<Order>, Option<Document>),
+}
+
+/// Stores a payment beside the order's own, which goes back by a row of its own.
+async fn add_second_payment(
+    context: &Context,
+    order: &Order,
+    second: Payment,
+    detail: &Value,
+) -> Result<SecondPayment, DbError> {
+    let is_undecided = second.status == PaymentStatus::Pending;
+    let data = json!({ "payment_id": second.id, "status": second.status, "detail": detail });
+    let entry = JournalEntry { event: SECOND_PAYMENT, actor: context.actor, data: &data };
+    let (rejected, document) =
+        match payment_refunds::add(&context.config, order.id, second.id, is_undecided, entry).await? {
+            AddOutcome::Added(document) => {
+                context.log.order(order.id).warn("a second payment goes back", data);
+                (Rejected::SecondPayment, Some(document))
+            }
+            AddOutcome::Known(document) => (Rejected::SecondPayment, Some(document)),
+            AddOutcome::Foreign => {
+                context.log.order(order.id).error("a payment belongs to another order", data);
+                (Rejected::ForeignPayment, None)
+            }
+            AddOutcome::Conflict(now, document) => return Ok(SecondPayment::Conflict(now, document)),
+            AddOutcome::Gone => {
+                return Err(DbError::Unavailable(anyhow!("the order was lost in a crash of the database")));
+            }
+        };
+    let order = order.clone();
+    Ok(SecondPayment::Stored(TransitionOutcome {
+        order,
+        document,
+        has_lease: false,
+        rejected: Some(rejected),
+    }))
 }
 
 /// Makes the random values and the outbox message of a transition of `before`, which the pure domain cannot make.
@@ -174,7 +258,7 @@ fn message(before: &Order, order: &Order, kind: MessageKind) -> Message {
 
 fn log_transition(context: &Context, before: &Order, after: &Order, event: &Event, detail: &Value) {
     let level = match event {
-        Event::NoAnswer { .. } => Level::Warn,
+        Event::NoAnswer { .. } | Event::PaymentUnfamiliar(_) | Event::PaymentUnknown => Level::Warn,
         _ if before.status != after.status => Level::Info,
         _ => Level::Debug,
     };
@@ -187,6 +271,8 @@ fn log_transition(context: &Context, before: &Order, after: &Order, event: &Even
     });
     let message = match event {
         Event::NoAnswer { .. } => "a peer gave no answer",
+        Event::PaymentUnfamiliar(_) => "Payment shows a status that means nothing to the service",
+        Event::PaymentUnknown => "Payment does not know a payment",
         _ => "order moved on",
     };
     context.log.order(after.id).line(level, message, fields);

@@ -11,6 +11,8 @@ pub mod perform;
 pub mod place_order;
 pub mod redrive;
 pub mod refund_order;
+pub mod resolve_order;
+pub mod second_payment;
 pub mod sweep;
 
 use crate::config::Config;

@@ -8,12 +8,13 @@ use super::drive::{apply_event, drive};
 use super::time_budget::within_budget;
 use crate::db::DbError;
 use crate::db::orders::{self, Document};
+use crate::db::payment_refunds::{self, Known};
 use crate::domain::ids::{OrderId, PaymentId};
 use crate::domain::order::{Order, Payment, PaymentStatus, Phase};
-use crate::domain::saga::{Event, Rejected};
-use crate::peers::{Outcome, payment};
+use crate::domain::saga::{self, Event, Rejected};
+use crate::peers::Outcome;
+use crate::peers::payment::{self, PaymentRecord, ShownStatus};
 use anyhow::anyhow;
-use futures::future::join;
 use serde_json::json;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -39,6 +40,8 @@ pub enum CallbackOutcome {
     AlreadyProcessed(Document),
     /// Payment reports the payment as pending; the order's document.
     StillPending(Document),
+    /// Another payment of the order succeeded first: this one goes back. The order's document.
+    SecondPayment(Document),
     /// There is no such order.
     OrderNotFound,
     /// It does not match what Payment reports, or the order; the reason.
@@ -49,6 +52,8 @@ pub enum CallbackOutcome {
 
 /// Time budget of the answer: Payment times out after two seconds, and the rest is for the network.
 const BUDGET: Duration = Duration::from_millis(1_600);
+/// Why a callback about a payment that took no money is rejected.
+const OTHER_PAYMENT: &str = "the order has another payment";
 /// Deadline of the query to Payment within the budget, in milliseconds.
 const ASK_DEADLINE_MS: u64 = 1_000;
 
@@ -90,34 +95,39 @@ async fn process(
     is_signed: bool,
     progress: Rc<RefCell<Progress>>,
 ) -> Result<CallbackOutcome, DbError> {
-    let load = async {
-        let loaded = orders::load(&context.config, callback.order_id).await;
-        if loaded.is_ok() {
-            progress.replace(Progress::Loaded);
-        }
-        loaded
-    };
-    let (loaded, asked) = if is_signed {
-        (load.await?, None)
-    } else {
-        let (loaded, asked) =
-            join(load, payment::ask(&context.config, callback.payment_id, ASK_DEADLINE_MS)).await;
-        (loaded?, Some(asked))
-    };
+    let loaded = orders::load(&context.config, callback.order_id).await?;
+    progress.replace(Progress::Loaded);
     let Some((order, document)) = loaded else {
         return Ok(CallbackOutcome::OrderNotFound);
     };
-    let asked = match asked {
-        None if may_be_old(&order, callback) => {
-            Some(payment::ask(&context.config, callback.payment_id, ASK_DEADLINE_MS).await)
+    // Payment is asked only about what could change the order: anybody can send a callback.
+    let told = Payment { id: callback.payment_id, status: callback.status };
+    match saga::next(&order, &Event::PaymentIs(told), context.config.tax) {
+        Ok(_) => {}
+        Err(Rejected::SecondPayment) => {
+            let known = payment_refunds::find(&context.config, order.id, told.id).await?;
+            if known == Some(Known::Decided) {
+                return Ok(CallbackOutcome::SecondPayment(document));
+            }
         }
-        asked => asked,
+        Err(Rejected::OtherPayment) => return Ok(CallbackOutcome::Rejected(OTHER_PAYMENT)),
+        Err(_) => return Ok(CallbackOutcome::AlreadyProcessed(document)),
+    }
+    let asked = if !is_signed || must_be_checked(&order, callback) {
+        Some(payment::ask(&context.config, callback.payment_id, ASK_DEADLINE_MS).await)
+    } else {
+        None
     };
 
     let reported = match asked {
-        None => Payment { id: callback.payment_id, status: callback.status },
+        None => told,
         Some(Outcome::Answered(None)) => {
             return Ok(CallbackOutcome::Rejected("Payment does not know the payment"));
+        }
+        // Nobody knows what it means.
+        Some(Outcome::Answered(Some(PaymentRecord { status: ShownStatus::Other(shown), .. }))) => {
+            let reason = format!("Payment shows the payment as {shown}");
+            return mark_payment_unsure(&context, &order, callback.payment_id, reason).await;
         }
         Some(Outcome::Answered(Some(record))) => match record.matching(&order) {
             Some(payment) => payment,
@@ -129,9 +139,6 @@ async fn process(
             return mark_payment_unsure(&context, &order, callback.payment_id, failure.reason).await;
         }
     };
-    if order.payment.is_some_and(|known| known.id != reported.id) {
-        return Ok(CallbackOutcome::Rejected("the order has another payment"));
-    }
     if reported.status == PaymentStatus::Pending {
         return Ok(CallbackOutcome::StillPending(document));
     }
@@ -140,10 +147,16 @@ async fn process(
     let stored = apply_event(&context, &order, Event::PaymentIs(reported), detail).await?;
     match stored.rejected {
         None => {}
-        Some(Rejected::OtherPayment) => {
-            return Ok(CallbackOutcome::Rejected("the order has another payment"));
+        Some(Rejected::OtherPayment) => return Ok(CallbackOutcome::Rejected(OTHER_PAYMENT)),
+        Some(Rejected::ForeignPayment) => {
+            return Ok(CallbackOutcome::Rejected("the payment is another order's"));
         }
-        Some(Rejected::Stale | Rejected::NotCancellable | Rejected::NotRefundable) => {
+        Some(Rejected::SecondPayment) => {
+            return Ok(CallbackOutcome::SecondPayment(stored.document.unwrap_or(document)));
+        }
+        Some(
+            Rejected::Stale | Rejected::NotCancellable | Rejected::NotRefundable | Rejected::NotResolvable,
+        ) => {
             return Ok(CallbackOutcome::AlreadyProcessed(stored.document.unwrap_or(document)));
         }
     }
@@ -155,11 +168,12 @@ async fn process(
     Ok(CallbackOutcome::Applied(document))
 }
 
-/// Whether a signed callback may be out of date, and would make a difference: a failure of a payment whose refund has begun, or any
-/// report about a payment whose status is in doubt. Payment is asked then.
-fn may_be_old(order: &Order, callback: Callback) -> bool {
+/// Whether Payment is asked about a signed callback, too. It may be out of date, and would make a difference: a failure of a payment
+/// whose refund has begun, or any report about a payment whose status is in doubt. Or it is about another payment than the order's,
+/// whose amount it does not tell.
+fn must_be_checked(order: &Order, callback: Callback) -> bool {
     let refunding = order.phase == Phase::Refunding && callback.status == PaymentStatus::Failed;
-    order.payment.is_some_and(|known| known.id == callback.payment_id) && (refunding || order.payment_unsure)
+    order.payment.is_some_and(|known| known.id != callback.payment_id || refunding || order.payment_unsure)
 }
 
 /// Payment did not answer: the order is marked, so that the sweep asks.

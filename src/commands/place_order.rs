@@ -48,7 +48,9 @@ pub async fn place(context: &Context, request: &PlacingRequest) -> Result<PlaceO
         }
         match catalog::event(config, request.event_id).await {
             Outcome::Answered(EventStatus::OnSale) => {}
-            Outcome::Answered(EventStatus::NotOnSale) => return Ok(PlaceOutcome::EventNotOnSale),
+            Outcome::Answered(EventStatus::NotOnSale | EventStatus::Cancelled) => {
+                return Ok(PlaceOutcome::EventNotOnSale);
+            }
             Outcome::Answered(EventStatus::Unknown) => return Ok(PlaceOutcome::EventNotFound),
             Outcome::NoAnswer(failure) => return Ok(PlaceOutcome::CatalogUnavailable(failure.reason)),
         }
@@ -109,6 +111,7 @@ fn new_order(context: &Context, id: OrderId, request: &PlacingRequest) -> Order 
         in_flight_ms: 0,
         given_up: false,
         payment_unsure: false,
+        refund_again_in_ms: None,
         parked: false,
     }
 }

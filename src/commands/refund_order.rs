@@ -5,6 +5,7 @@ use super::buyer_request::{self, RequestOutcome};
 use crate::db::DbError;
 use crate::domain::ids::OrderId;
 use crate::domain::saga::Event;
+use serde_json::json;
 
 /// Refunds a confirmed order. Until Payment has confirmed the refund, the order stays `CONFIRMED` in phase
 /// `refunding`, with void tickets.
@@ -12,5 +13,5 @@ use crate::domain::saga::Event;
 /// # Errors
 /// [`DbError`].
 pub async fn refund(context: &Context, id: OrderId) -> Result<RequestOutcome, DbError> {
-    buyer_request::handle(context, id, Event::RefundRequested).await
+    buyer_request::handle(context, id, Event::RefundRequested, json!({})).await
 }

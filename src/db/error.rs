@@ -58,7 +58,7 @@ impl StatementFailure {
     }
 
     /// Whether the statement is retried once. A statement that may have been executed is retried too, because all statements are
-    /// idempotent: a repeated place_order finds its own order, a repeated store_transition fails its version check.
+    /// idempotent: a repeated place_order finds its own order, a repeated apply_transition fails its version check.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Closed(_) | Self::Conflict(_) => true,

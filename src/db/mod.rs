@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod operator;
 pub mod orders;
 pub mod outbox;
+pub mod payment_refunds;
 pub mod transition;
 
 use crate::config::Config;
@@ -154,6 +155,13 @@ impl Columns {
 
     fn text(&mut self) -> Result<String, DbError> {
         self.optional_text()?.ok_or_else(|| self.error("is null"))
+    }
+
+    fn bool(&mut self) -> Result<bool, DbError> {
+        match self.next()? {
+            DbValue::Boolean(value) => Ok(value),
+            _ => Err(self.error("is not a boolean")),
+        }
     }
 
     fn int(&mut self) -> Result<i32, DbError> {

@@ -201,6 +201,7 @@ struct State {
     in_flight_ms: i64,
     given_up: bool,
     payment_unsure: bool,
+    refund_again_in_ms: Option<i64>,
     parked: bool,
 }
 
@@ -233,6 +234,7 @@ pub(super) fn order(json: &str) -> Result<Order, DbError> {
         in_flight_ms: state.in_flight_ms,
         given_up: state.given_up,
         payment_unsure: state.payment_unsure,
+        refund_again_in_ms: state.refund_again_in_ms,
         parked: state.parked,
     })
 }

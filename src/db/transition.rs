@@ -22,6 +22,8 @@ pub enum StoreOutcome {
     Conflict(Box<Order>, Option<Document>),
     /// Its seats cannot be claimed: another live order has one of them. The order as it is now.
     SeatsClaimed(Box<Order>),
+    /// The payment is another order's. The order as it is now.
+    ForeignPayment(Box<Order>),
     /// There is no such order (a crash of PostgreSQL may lose one that was just placed).
     Gone,
 }
@@ -46,6 +48,8 @@ pub struct Generated {
     pub message: Option<Message>,
     /// Jitter of the back-off: random, 0 to 255.
     pub jitter: u8,
+    /// How long the peer asks to wait, in milliseconds.
+    pub retry_after_ms: Option<u64>,
     /// Fencing token: the outcome of an action is stored only under the lease under which it was performed. `None` for payment
     /// reports and buyers' requests, which are stored under any lease.
     pub lease: Option<i32>,
@@ -65,7 +69,7 @@ pub async fn store(
     with_document: bool,
 ) -> Result<StoreOutcome, DbError> {
     let parameters = || parameters(config, before, &transition, entry, generated, with_document);
-    let mut answer = answer(query(config, include_str!("sql/store_transition.sql"), parameters).await?)?;
+    let mut answer = answer(query(config, include_str!("sql/apply_transition.sql"), parameters).await?)?;
     let outcome = answer.text()?;
     Ok(match &outcome[..] {
         "applied" => {
@@ -74,8 +78,9 @@ pub async fn store(
         }
         "conflict" => StoreOutcome::Conflict(Box::new(order(&answer.text()?)?), answer.optional_text()),
         "claimed" => StoreOutcome::SeatsClaimed(Box::new(order(&answer.text()?)?)),
+        "foreign" => StoreOutcome::ForeignPayment(Box::new(order(&answer.text()?)?)),
         "gone" => StoreOutcome::Gone,
-        unknown => return Err(DbError::Broken(anyhow!("store_transition: unknown outcome {unknown}"))),
+        unknown => return Err(DbError::Broken(anyhow!("apply_transition: unknown outcome {unknown}"))),
     })
 }
 
@@ -91,7 +96,7 @@ fn after(decided: Order, answer: &mut Answer) -> Result<Order, DbError> {
     })
 }
 
-/// The parameters of the function `store_transition`.
+/// The parameters of the function `apply_transition`.
 fn parameters(
     config: &Config,
     before: &Order,
@@ -105,7 +110,7 @@ fn parameters(
     let (due, due_ms) = due(transition, generated);
     let [subtotal, tax, total, codes, prices] = priced(transition);
     let [ticket_ids, ticket_codes] = tickets(generated);
-    named! { "sql/store_transition.sql":
+    named! { "sql/apply_transition.sql":
         p_id = uuid(order.id.0),
         p_version = Int32(order.version),
         p_lease = generated.lease.map_or(ParameterValue::DbNull, Int32),
@@ -149,10 +154,7 @@ fn due(transition: &Transition, generated: &Generated) -> (&'static str, u64) {
         Due::Watch => ("watch", retry::WATCH_FIRST_MS),
         Due::Now => ("in", 0),
         Due::Held => ("in", retry::lease_ms(order.phase)),
-        Due::Backoff => {
-            let cap_ms = retry::order_backoff_cap_ms(order.attempts);
-            ("in", retry::backoff_ms(order.attempts, cap_ms, generated.jitter))
-        }
+        Due::Backoff => ("in", retry::order_wait_ms(order, generated.retry_after_ms, generated.jitter)),
     }
 }
 
@@ -220,6 +222,15 @@ fn more(config: &Config, before: &Order, transition: &Transition, generated: &Ge
     if is_about_refund(before, order) {
         put("refund_was", json!(before.payment_status()));
     }
+    if order.refund_again_in_ms.is_some() && order.refund_again_in_ms != before.refund_again_in_ms {
+        put("refund_again_ms", json!(order.refund_again_in_ms));
+    }
+    if let Some(replaced) = transition.replaced {
+        put("replaced", json!(replaced));
+    }
+    if repeats(before, transition) {
+        put("repeats", json!(true));
+    }
     if let Some(message) = &generated.message {
         let message = json!({
             "id": message.id,
@@ -230,6 +241,17 @@ fn more(config: &Config, before: &Order, transition: &Transition, generated: &Ge
         put("message", message);
     }
     if more.is_empty() { ParameterValue::DbNull } else { json(&Value::Object(more)) }
+}
+
+/// Whether the transition is only an attempt more: nothing that anybody acts on is different.
+fn repeats(before: &Order, transition: &Transition) -> bool {
+    let order = &transition.order;
+    (order.status, order.phase, order.hold, order.payment, order.given_up)
+        == (before.status, before.phase, before.hold, before.payment, before.given_up)
+        && transition.items.is_none()
+        && transition.message.is_none()
+        && transition.tickets == Tickets::Keep
+        && transition.claims == Claims::Keep
 }
 
 /// Whether the order's row of `refunds` may have to change.

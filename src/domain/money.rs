@@ -112,7 +112,7 @@ impl TaxRate {
     }
 }
 
-/// What an order costs, in cents of its currency. Total = subtotal + tax, at least 1, at most [`MAX_CENTS`].
+/// What an order costs, in cents of its currency. Total = subtotal + tax, at most [`MAX_CENTS`]. Zero is not charged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Amounts {
     /// Sum of the seats' prices, in cents.
@@ -127,7 +127,7 @@ impl Amounts {
     /// Adds up prices and tax.
     ///
     /// # Errors
-    /// `None` when the total does not fit the column, or is zero (Payment charges at least one cent).
+    /// `None` when the total does not fit the column.
     pub fn of(prices_cents: impl IntoIterator<Item = i64>, tax: TaxRate) -> Option<Self> {
         let mut subtotal_cents: i64 = 0;
         for price in prices_cents {
@@ -138,7 +138,7 @@ impl Amounts {
         }
         let tax_cents = tax.tax_cents(subtotal_cents);
         let total_cents = subtotal_cents + tax_cents;
-        (1..=MAX_CENTS).contains(&total_cents).then_some(Self { subtotal_cents, tax_cents, total_cents })
+        (0..=MAX_CENTS).contains(&total_cents).then_some(Self { subtotal_cents, tax_cents, total_cents })
     }
 }
 
@@ -237,11 +237,12 @@ mod tests {
     }
 
     #[test]
-    fn a_total_must_fit_the_column_and_be_chargeable() {
+    fn a_total_must_fit_the_column() {
         let five = TaxRate::parse("5").unwrap();
         let expected = Amounts { subtotal_cents: 45000, tax_cents: 2250, total_cents: 47250 };
         assert_eq!(Amounts::of([15000, 15000, 15000], five), Some(expected));
-        assert_eq!(Amounts::of([0], five), None);
+        let nothing = Amounts { subtotal_cents: 0, tax_cents: 0, total_cents: 0 };
+        assert_eq!(Amounts::of([0], five), Some(nothing));
         assert_eq!(Amounts::of([-1], five), None);
         assert_eq!(Amounts::of([MAX_CENTS], five), None);
         assert_eq!(Amounts::of([MAX_CENTS, MAX_CENTS], five), None);

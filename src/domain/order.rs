@@ -92,7 +92,7 @@ text_enum! {
         SeatsUnavailable = "seats_unavailable",
         /// A seat does not exist or is of another event.
         SeatNotFound = "seat_not_found",
-        /// The total cannot be charged: zero, or more than the largest amount.
+        /// The total cannot be charged: more than the largest amount.
         AmountOutOfRange = "amount_out_of_range",
         /// The payment was declined.
         PaymentDeclined = "payment_declined",
@@ -184,8 +184,11 @@ pub struct Order {
     pub in_flight_ms: i64,
     /// The order must not be revived: the buyer cancelled it, or its seats are lost. A late payment is refunded.
     pub given_up: bool,
-    /// A callback could not be verified: the known status of the payment may be out of date, and Payment is asked.
+    /// The payment is in doubt. A callback could not be verified: its known status may be out of date, and Payment is asked. While
+    /// no payment is known: a charge has had no answer, and may have made one.
     pub payment_unsure: bool,
+    /// Payment has accepted the refund, and makes it later. Milliseconds until it is asked for again.
+    pub refund_again_in_ms: Option<i64>,
     /// Parked: the phase's action has had no answer for long, and the operator was alerted. Attempts go on.
     pub parked: bool,
 }
@@ -210,6 +213,31 @@ impl Order {
     /// Whether the money is taken and not refunded.
     pub fn is_paid(&self) -> bool {
         self.payment_status() == Some(PaymentStatus::Success)
+    }
+
+    /// Whether it costs nothing: it is confirmed without a charge, and Payment is never asked.
+    pub fn is_free(&self) -> bool {
+        let at_rest_unpaid = self.phase == Phase::Done && self.status == Status::Pending;
+        self.payment.is_none()
+            && !at_rest_unpaid
+            && self.amounts.is_some_and(|amounts| amounts.total_cents == 0)
+    }
+
+    /// Whether a charge has had no answer: there may be a payment that is not known.
+    pub fn charge_is_open(&self) -> bool {
+        self.payment.is_none() && self.payment_unsure
+    }
+
+    /// Whether Payment has accepted the refund, and has time left to make it.
+    pub fn refund_is_accepted(&self) -> bool {
+        self.refund_again_in_ms.is_some_and(|left| left > 0)
+    }
+
+    /// Whether something about its payment is open that an operator may decide, where Payment does not.
+    pub fn is_resolvable(&self) -> bool {
+        matches!(self.phase, Phase::Charging | Phase::Refunding)
+            || self.payment_unsure
+            || self.payment_status() == Some(PaymentStatus::Pending)
     }
 
     /// Whether a request to Seating is in flight: it timed out, and may still take effect.

@@ -1,6 +1,6 @@
 //! Deadlines of peer calls, leases, and exponential back-off with jitter.
 
-use super::order::Phase;
+use super::order::{Order, Phase, Status};
 
 /// Deadline of a call of Catalog, in milliseconds.
 pub const CATALOG_DEADLINE_MS: u64 = 2_000;
@@ -67,6 +67,15 @@ pub const WATCH_FIRST_MS: u64 = 60_000;
 /// payment that is never completed costs sixteen queries in its first forty days, and one in twenty days then.
 pub const WATCH_CAP_MS: u64 = 20 * 24 * 3_600_000;
 
+/// Milliseconds after which a refund that Payment accepted, and has not made, is asked for once more: a day.
+pub const REFUND_REPEAT_MS: u64 = 24 * 3_600_000;
+
+/// The lease of a second payment's refund in milliseconds: two calls, ask and refund.
+pub const PAYMENT_REFUND_LEASE_MS: u64 = 2 * PAYMENT_DEADLINE_MS + STORE_MS;
+
+/// The longest `Retry-After` that is heeded, in milliseconds: ten minutes.
+pub const RETRY_AFTER_CAP_MS: u64 = 600_000;
+
 /// The lease of an outbox message in milliseconds.
 pub const MESSAGE_LEASE_MS: u64 = NOTIFICATION_DEADLINE_MS + STORE_MS;
 
@@ -90,6 +99,25 @@ pub fn backoff_ms(attempts: u32, cap_ms: u64, jitter: u8) -> u64 {
 pub const fn order_backoff_cap_ms(attempts: u32) -> u64 {
     if attempts <= 60 { 60_000 } else { 600_000 }
 }
+
+/// Milliseconds before an order's next attempt: the back-off, or the peer's `Retry-After` when that is longer. A refund that Payment
+/// accepted is asked about when half as much time again has passed. Never beyond the end of the time to pay.
+///
+/// `jitter` is random, 0 to 255.
+pub fn order_wait_ms(order: &Order, retry_after_ms: Option<u64>, jitter: u8) -> u64 {
+    let backoff = backoff_ms(order.attempts, order_backoff_cap_ms(order.attempts), jitter);
+    let refund = order
+        .refund_again_in_ms
+        .map_or(0, |left| REFUND_REPEAT_MS.saturating_sub(u64::try_from(left).unwrap_or(0)) / 2);
+    let asked = retry_after_ms.unwrap_or(0).min(RETRY_AFTER_CAP_MS);
+    let wait = backoff.max(refund.min(order_backoff_cap_ms(u32::MAX))).max(asked);
+    let is_unpaid = matches!(order.phase, Phase::Reserving | Phase::Charging | Phase::AwaitingPayment);
+    match u64::try_from(order.expires_in_ms) {
+        Ok(left @ 1..) if order.status == Status::Pending && is_unpaid => wait.min(left),
+        _ => wait,
+    }
+}
+
 /// Cap of a message's back-off in milliseconds: an hour.
 pub const MESSAGE_BACKOFF_CAP_MS: u64 = 3_600_000;
 

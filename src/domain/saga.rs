@@ -3,6 +3,7 @@
 //! [`next`] decides and has no side effects: a command loads the order, calls it, stores the [`Transition`] in one
 //! statement, and performs the [`Action`] of the new phase. What a crash interrupts is recovered by the sweep, by the same code.
 
+use super::ids::PaymentId;
 use super::money::{Amounts, TaxRate};
 use super::order::{Failure, FailureCode, Hold, MessageKind, Order, Payment, PaymentStatus, Phase, Status};
 use super::retry;
@@ -17,14 +18,26 @@ pub enum Event {
     ReservedBeyondRange,
     /// Seating refused the reservation for good.
     ReserveRefused(Refusal),
+    /// Catalog shows the event as cancelled: nothing is reserved for a late payment.
+    EventCancelled,
     /// The payment's status, from any trusted source: the charge's answer, a verified callback, or Payment when asked.
     PaymentIs(Payment),
+    /// Payment shows a status that means "undecided" at best: the payment is pending, and an operator hears of it if that lasts.
+    PaymentUnfamiliar(PaymentId),
     /// The payment succeeded, but another live order has claimed the seats meanwhile.
     PaidWithoutSeats(Payment),
-    /// Payment declined the charge, without making a payment.
+    /// Payment found the charge invalid: this attempt has made no payment.
     ChargeRefused,
     /// A callback could not be verified: Payment must be asked.
     PaymentUnsure,
+    /// Payment does not know the payment any more.
+    PaymentUnknown,
+    /// Payment has accepted the refund, and makes it later.
+    RefundAccepted,
+    /// Payment has not made the refund yet that it accepted.
+    RefundPending,
+    /// An operator's word, where Payment never gives one.
+    Resolved(Verdict),
     /// The seats are allocated to the order.
     Allocated,
     /// The seats are somebody else's.
@@ -68,6 +81,17 @@ pub struct Refusal {
     pub may_land: bool,
 }
 
+/// What an operator says of a payment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// No money was taken. With the payment, if there is one.
+    NotTaken(Option<PaymentId>),
+    /// The money was taken, by this payment.
+    Taken(PaymentId),
+    /// The money went back.
+    Refunded(PaymentId),
+}
+
 impl Event {
     /// The event's type in the journal.
     pub const fn name(&self) -> &'static str {
@@ -75,15 +99,21 @@ impl Event {
             Self::Reserved(_) => "seats_reserved",
             Self::ReservedBeyondRange => "amount_out_of_range",
             Self::ReserveRefused(_) => "seats_refused",
+            Self::EventCancelled => "event_cancelled",
             Self::PaymentIs(payment) => match payment.status {
                 PaymentStatus::Pending => "payment_pending",
                 PaymentStatus::Success => "payment_succeeded",
                 PaymentStatus::Failed => "payment_failed",
                 PaymentStatus::Refunded => "payment_refunded",
             },
+            Self::PaymentUnfamiliar(_) => "payment_unfamiliar",
             Self::PaidWithoutSeats(_) => "paid_without_seats",
             Self::ChargeRefused => "charge_refused",
             Self::PaymentUnsure => "payment_unsure",
+            Self::PaymentUnknown => "payment_unknown",
+            Self::RefundAccepted => "refund_accepted",
+            Self::RefundPending => "refund_pending",
+            Self::Resolved(_) => "resolved",
             Self::Allocated => "seats_allocated",
             Self::SeatsLost => "seats_lost",
             Self::HoldExpired => "hold_expired",
@@ -91,6 +121,15 @@ impl Event {
             Self::NoAnswer { .. } => "no_answer",
             Self::CancelRequested => "cancel_requested",
             Self::RefundRequested => "refund_requested",
+        }
+    }
+
+    /// The payment that it reports, if it does.
+    pub const fn reported(&self) -> Option<Payment> {
+        match self {
+            Self::PaymentIs(payment) | Self::PaidWithoutSeats(payment) => Some(*payment),
+            Self::PaymentUnfamiliar(id) => Some(Payment { id: *id, status: PaymentStatus::Pending }),
+            _ => None,
         }
     }
 }
@@ -104,8 +143,14 @@ pub enum Rejected {
     NotCancellable,
     /// There is nothing to refund.
     NotRefundable,
-    /// The order has another payment.
+    /// The order has another payment, and this one has taken no money.
     OtherPayment,
+    /// The order has another payment, which succeeded first: this one is refunded, now or when it succeeds.
+    SecondPayment,
+    /// Nothing about the order's payment is open.
+    NotResolvable,
+    /// The payment is another order's.
+    ForeignPayment,
 }
 
 /// When the order is due next.
@@ -172,6 +217,8 @@ pub struct Transition {
     pub claims: Claims,
     /// The notification that is written to the outbox with it.
     pub message: Option<MessageKind>,
+    /// An undecided payment that another one has replaced: it is refunded if it succeeds after all.
+    pub replaced: Option<PaymentId>,
 }
 
 /// The next action of a phase, performed at a peer.
@@ -196,6 +243,8 @@ pub enum Action {
     Refund,
     /// A retry: a refund may have taken effect. Ask Payment, and refund only if it did not.
     AskThenRefund,
+    /// Ask Payment whether it has made the refund that it accepted.
+    AskRefund,
     /// Find out which seats are still the order's, and release those: Seating would release anybody's.
     LookThenRelease,
 }
@@ -212,6 +261,7 @@ pub fn action(order: &Order) -> Option<Action> {
         Phase::Allocating if first => Action::Allocate,
         Phase::Allocating => Action::AskThenAllocate,
         Phase::Refunding if first => Action::Refund,
+        Phase::Refunding if order.refund_is_accepted() => Action::AskRefund,
         Phase::Refunding => Action::AskThenRefund,
         Phase::Releasing => Action::LookThenRelease,
         Phase::Done if order.is_watched() => Action::AskPayment,
@@ -224,15 +274,41 @@ pub fn action(order: &Order) -> Option<Action> {
 /// # Errors
 /// A [`Rejected`] when the event changes nothing.
 pub fn next(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, Rejected> {
-    if let (Event::PaymentIs(reported) | Event::PaidWithoutSeats(reported), Some(known)) =
-        (event, order.payment)
-        && reported.id != known.id
-    {
+    let replaced = replaces(order, event)?;
+    let mut transition = decide(order, event, tax)?;
+    transition.replaced = replaced;
+    Ok(transition.at_rest())
+}
+
+/// Whether a reported payment may be the order's, when another one is known: the first that succeeds is. Returns the known one when
+/// it is replaced while it is undecided.
+fn replaces(order: &Order, event: &Event) -> Result<Option<PaymentId>, Rejected> {
+    use PaymentStatus::{Failed, Pending, Refunded, Success};
+    let Some(reported) = event.reported() else {
+        return Ok(None);
+    };
+    if order.is_free() {
         return Err(Rejected::OtherPayment);
     }
-    let transition = match (event, order.phase) {
+    let Some(known) = order.payment.filter(|known| known.id != reported.id) else {
+        return Ok(None);
+    };
+    match (known.status, reported.status) {
+        (Pending, Success) => Ok(Some(known.id)),
+        (Failed, Success) => Ok(None),
+        (Success | Refunded, Success | Pending) => Err(Rejected::SecondPayment),
+        (Pending | Failed, Pending | Failed | Refunded) | (Success | Refunded, Failed | Refunded) => {
+            Err(Rejected::OtherPayment)
+        }
+    }
+}
+
+fn decide(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, Rejected> {
+    match (event, order.phase) {
         (Event::CancelRequested, _) => cancel(order),
         (Event::RefundRequested, _) => refund(order),
+        (Event::Resolved(verdict), _) => resolve(order, *verdict, tax),
+        (Event::PaymentUnfamiliar(id), _) => unfamiliar(order, *id, tax),
         (_, Phase::Reserving) => reserving(order, event, tax),
         (_, Phase::Charging) => charging(order, event),
         (_, Phase::AwaitingPayment) => awaiting_payment(order, event),
@@ -240,8 +316,7 @@ pub fn next(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, Re
         (_, Phase::Refunding) => refunding(order, event),
         (_, Phase::Releasing) => releasing(order, event),
         (_, Phase::Done) => done(order, event),
-    };
-    transition.map(Transition::at_rest)
+    }
 }
 
 fn reserving(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, Rejected> {
@@ -266,6 +341,7 @@ fn reserving(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, R
             Ok(match wanted {
                 // The outcome of the reserve was unknown until the order expired: no client waits for it any more.
                 true if order.expired() => after.expire().give_up_seats(),
+                true if after.order.is_free() => after.enter(Phase::Allocating),
                 true => after.enter(Phase::Charging),
                 false => after.give_up_seats(),
             })
@@ -274,6 +350,7 @@ fn reserving(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, R
         Event::ReserveRefused(refusal) => {
             Ok(seats_refused(unchanged(order).may_land(refusal.may_land), refusal.failure.clone()))
         }
+        Event::EventCancelled if order.is_paid() => Ok(event_cancelled(order, event)),
         // The money is taken: the seats are lost on Seating's word, and not because there is none.
         Event::NoAnswer { may_land } if !order.expired() || order.is_paid() && order.is_wanted() => {
             Ok(retry_later(order, *may_land))
@@ -302,6 +379,12 @@ fn reserving(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, R
         | Event::HoldExpired
         | Event::Released { .. }
         | Event::CancelRequested
+        | Event::EventCancelled
+        | Event::PaymentUnfamiliar(_)
+        | Event::PaymentUnknown
+        | Event::RefundAccepted
+        | Event::RefundPending
+        | Event::Resolved(_)
         | Event::RefundRequested => Err(Rejected::Stale),
     }
 }
@@ -309,12 +392,16 @@ fn reserving(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, R
 fn charging(order: &Order, event: &Event) -> Result<Transition, Rejected> {
     match event {
         Event::PaymentIs(reported) => Ok(payment_known(order, *reported)),
-        Event::ChargeRefused => Ok(unchanged(order).decline().give_up_seats()),
-        Event::NoAnswer { may_land } => Ok(retry_later(order, *may_land)),
-        Event::PaidWithoutSeats(_)
-        | Event::Reserved(_)
+        // Only where every attempt was refused is it known that there is no payment.
+        Event::ChargeRefused if order.attempts == 0 && !order.charge_is_open() => {
+            Ok(unchanged(order).decline().give_up_seats())
+        }
+        Event::ChargeRefused | Event::NoAnswer { .. } => Ok(charge_unanswered(order)),
+        Event::PaidWithoutSeats(reported) => paid_without_seats(order, *reported),
+        Event::Reserved(_)
         | Event::ReservedBeyondRange
         | Event::ReserveRefused(_)
+        | Event::EventCancelled
         // The charge is repeated anyway.
         | Event::PaymentUnsure
         | Event::Allocated
@@ -322,6 +409,11 @@ fn charging(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         | Event::HoldExpired
         | Event::Released { .. }
         | Event::CancelRequested
+        | Event::PaymentUnfamiliar(_)
+        | Event::PaymentUnknown
+        | Event::RefundAccepted
+        | Event::RefundPending
+        | Event::Resolved(_)
         | Event::RefundRequested => Err(Rejected::Stale),
     }
 }
@@ -330,21 +422,37 @@ fn awaiting_payment(order: &Order, event: &Event) -> Result<Transition, Rejected
     match event {
         Event::PaymentIs(reported) => Ok(payment_known(order, *reported)),
         Event::PaymentUnsure => {
-            let mut after = unchanged(order);
+            let mut after = doubt_payment(order)?;
             after.due = Due::Now;
             Ok(after)
         }
         Event::PaidWithoutSeats(reported) => paid_without_seats(order, *reported),
+        // Payment will not decide it any more.
+        Event::PaymentUnknown if order.expired() || order.status != Status::Pending => {
+            Ok(unchanged(order).expire().give_up_seats())
+        }
+        // Seating frees the seats by itself, and the order ends with them: the payment is asked about at rest.
+        Event::NoAnswer { .. } if order.hold_lapsed() => {
+            let mut after = unchanged(order);
+            after.order.payment_unsure = true;
+            Ok(after.expire().give_up_seats())
+        }
+        Event::PaymentUnknown => Ok(retry_later(order, false)),
         Event::NoAnswer { may_land } => Ok(retry_later(order, *may_land)),
         Event::Reserved(_)
         | Event::ReservedBeyondRange
         | Event::ReserveRefused(_)
+        | Event::EventCancelled
         | Event::ChargeRefused
         | Event::Allocated
         | Event::SeatsLost
         | Event::HoldExpired
         | Event::Released { .. }
         | Event::CancelRequested
+        | Event::PaymentUnfamiliar(_)
+        | Event::RefundAccepted
+        | Event::RefundPending
+        | Event::Resolved(_)
         | Event::RefundRequested => Err(Rejected::Stale),
     }
 }
@@ -371,9 +479,15 @@ fn allocating(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         | Event::Reserved(_)
         | Event::ReservedBeyondRange
         | Event::ReserveRefused(_)
+        | Event::EventCancelled
         | Event::ChargeRefused
         | Event::Released { .. }
         | Event::CancelRequested
+        | Event::PaymentUnfamiliar(_)
+        | Event::PaymentUnknown
+        | Event::RefundAccepted
+        | Event::RefundPending
+        | Event::Resolved(_)
         | Event::RefundRequested => Err(Rejected::Stale),
     }
 }
@@ -396,17 +510,30 @@ fn refunding(order: &Order, event: &Event) -> Result<Transition, Rejected> {
             PaymentStatus::Success | PaymentStatus::Pending => Err(Rejected::Stale),
         },
         Event::NoAnswer { may_land } => Ok(retry_later(order, *may_land)),
+        // Parked until an operator says what became of it.
+        Event::PaymentUnknown => Ok(retry_later(order, false).park()),
+        Event::RefundAccepted => Ok(refund_accepted(order)),
+        Event::RefundPending => {
+            let mut after = retry_later(order, false);
+            // Payment has answered: it is not parked for the number of its answers.
+            after.order.attempts = after.order.attempts.min(retry::PARK_AFTER_ATTEMPTS - 1);
+            after.order.parked = order.parked;
+            Ok(after)
+        }
         Event::PaymentUnsure => doubt_payment(order),
         Event::PaidWithoutSeats(_)
         | Event::Reserved(_)
         | Event::ReservedBeyondRange
         | Event::ReserveRefused(_)
+        | Event::EventCancelled
         | Event::ChargeRefused
         | Event::Allocated
         | Event::SeatsLost
         | Event::HoldExpired
         | Event::Released { .. }
         | Event::CancelRequested
+        | Event::PaymentUnfamiliar(_)
+        | Event::Resolved(_)
         | Event::RefundRequested => Err(Rejected::Stale),
     }
 }
@@ -434,11 +561,17 @@ fn releasing(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         | Event::Reserved(_)
         | Event::ReservedBeyondRange
         | Event::ReserveRefused(_)
+        | Event::EventCancelled
         | Event::ChargeRefused
         | Event::Allocated
         | Event::SeatsLost
         | Event::HoldExpired
         | Event::CancelRequested
+        | Event::PaymentUnfamiliar(_)
+        | Event::PaymentUnknown
+        | Event::RefundAccepted
+        | Event::RefundPending
+        | Event::Resolved(_)
         | Event::RefundRequested => Err(Rejected::Stale),
     }
 }
@@ -486,24 +619,25 @@ fn done(order: &Order, event: &Event) -> Result<Transition, Rejected> {
             after.due = Due::Now;
             Ok(after)
         }
-        Event::NoAnswer { may_land } if order.is_watched() => {
-            let mut after = retry_later(order, *may_land);
-            if !order.payment_unsure {
-                // No client waits for it.
-                after.due = Due::Watch;
-            }
-            Ok(after)
-        }
+        Event::NoAnswer { may_land } if order.is_watched() => Ok(watch_later(order, *may_land)),
+        // Only an operator can say what became of it.
+        Event::PaymentUnknown if order.is_watched() => Ok(watch_later(order, false).park()),
         Event::Reserved(_)
         | Event::ReservedBeyondRange
         | Event::ReserveRefused(_)
+        | Event::EventCancelled
         | Event::ChargeRefused
         | Event::Allocated
         | Event::SeatsLost
         | Event::HoldExpired
         | Event::Released { .. }
         | Event::NoAnswer { .. }
+        | Event::PaymentUnknown
         | Event::CancelRequested
+        | Event::PaymentUnfamiliar(_)
+        | Event::RefundAccepted
+        | Event::RefundPending
+        | Event::Resolved(_)
         | Event::RefundRequested => Err(Rejected::Stale),
     }
 }
@@ -523,7 +657,7 @@ fn cancel(order: &Order) -> Result<Transition, Rejected> {
         // The holder of the lease finds the order cancelled when its peer answers, and compensates.
         Phase::Reserving | Phase::Charging | Phase::Refunding | Phase::Releasing | Phase::Done => {}
         Phase::AwaitingPayment => after.due = Due::Held,
-        Phase::Allocating => after = after.overtakes().enter(Phase::Refunding),
+        Phase::Allocating => after = after.overtakes().pay_back(),
     }
     after.order.given_up = true;
     if order.status == Status::Pending {
@@ -542,6 +676,13 @@ fn refund(order: &Order) -> Result<Transition, Rejected> {
             after.tickets = Tickets::Void;
             Ok(after)
         }
+        (Status::Confirmed, Phase::Done) if order.is_free() => {
+            let mut after = unchanged(order);
+            after.order.status = Status::Refunded;
+            after.tickets = Tickets::Void;
+            after.message = Some(MessageKind::OrderRefunded);
+            Ok(after.give_up_seats())
+        }
         (Status::Confirmed, Phase::Refunding) | (Status::Refunded, _) => Err(Rejected::Stale),
         (Status::Pending | Status::Confirmed | Status::Cancelled | Status::Failed, _) => {
             Err(Rejected::NotRefundable)
@@ -549,7 +690,50 @@ fn refund(order: &Order) -> Result<Transition, Rejected> {
     }
 }
 
+/// An operator's word is news of the payment like any other; nothing is doubted any more. A success after "not taken" is refunded.
+fn resolve(order: &Order, verdict: Verdict, tax: TaxRate) -> Result<Transition, Rejected> {
+    if !order.is_resolvable() {
+        return Err(Rejected::NotResolvable);
+    }
+    let known = order.payment.map(|known| known.id);
+    let (id, status) = match verdict {
+        Verdict::NotTaken(id) => (id.or(known), PaymentStatus::Failed),
+        Verdict::Taken(id) => (Some(id), PaymentStatus::Success),
+        Verdict::Refunded(id) => (Some(id), PaymentStatus::Refunded),
+    };
+    let mut after = match (id, order.phase) {
+        (Some(id), _) => {
+            let said = Event::PaymentIs(Payment { id, status });
+            replaces(order, &said)
+                .and_then(|_| decide(order, &said, tax))
+                .map_err(|_| Rejected::NotResolvable)?
+        }
+        // There is no payment, and none will be made.
+        (None, Phase::Charging) => {
+            let mut after = unchanged(order);
+            after.order.payment_unsure = false;
+            after.decline().give_up_seats()
+        }
+        (None, _) => {
+            let mut after = unchanged(order);
+            after.due = Due::Unchanged;
+            after
+        }
+    };
+    after.order.payment_unsure = false;
+    after.order.given_up |= status == PaymentStatus::Failed;
+    Ok(after)
+}
+
+/// A status that is not known is undecided. An operator hears of it when nothing else is left to wait for.
+fn unfamiliar(order: &Order, id: PaymentId, tax: TaxRate) -> Result<Transition, Rejected> {
+    let pending = Event::PaymentIs(Payment { id, status: PaymentStatus::Pending });
+    let after = decide(order, &pending, tax)?;
+    Ok(if order.is_watched() { after.park() } else { after })
+}
+
 const SEATS_GONE: &str = "The seats were given to somebody else before the payment was complete.";
+const EVENT_CANCELLED: &str = "The event was cancelled before the payment was complete.";
 const NOT_PAID: &str = "The order was not paid in time.";
 const DECLINED: &str = "The payment was declined.";
 const AMOUNT_OUT_OF_RANGE: &str = "The total of the order is outside of what can be charged.";
@@ -627,10 +811,50 @@ fn seats_refused(mut after: Transition, failure: Failure) -> Transition {
     after.fail(failure).give_up_seats()
 }
 
+/// The money goes back. A reserve may have taken effect before: its seats are looked at and released first.
+fn event_cancelled(order: &Order, event: &Event) -> Transition {
+    let mut after = if order.attempts > 0 { with_hold(order, event) } else { unchanged(order) };
+    after.order.given_up = true;
+    after.fail(Failure::new(FailureCode::SeatsUnavailable, EVENT_CANCELLED)).give_up_seats()
+}
+
 fn beyond_range(order: &Order, event: &Event) -> Transition {
     with_hold(order, event)
         .fail(Failure::new(FailureCode::AmountOutOfRange, AMOUNT_OUT_OF_RANGE))
         .give_up_seats()
+}
+
+/// The charge has no answer, which says nothing about the money. When the time to pay is over, or the buyer has cancelled, the order
+/// ends and its seats are released; then the same charge is repeated without them.
+fn charge_unanswered(order: &Order) -> Transition {
+    let is_over = order.expired() || order.status != Status::Pending;
+    let mut after = retry_later(order, false);
+    if is_over && order.hold != Hold::Nothing {
+        after = unchanged(order);
+        after.order.payment_unsure = true;
+        return after.expire().give_up_seats();
+    }
+    after.order.payment_unsure = true;
+    after
+}
+
+/// Payment makes the refund later. It is asked for again only after a day, of which an operator hears.
+fn refund_accepted(order: &Order) -> Transition {
+    let mut after = retry_later(order, false);
+    after.order.attempts = 1;
+    after.order.parked = order.refund_again_in_ms.is_some();
+    after.order.refund_again_in_ms = Some(retry::REFUND_REPEAT_MS as i64);
+    after
+}
+
+/// At rest, Payment is asked later.
+fn watch_later(order: &Order, may_land: bool) -> Transition {
+    let mut after = retry_later(order, may_land);
+    if !order.payment_unsure {
+        // No client waits for it.
+        after.due = Due::Watch;
+    }
+    after
 }
 
 /// Retries the same action after a back-off. After many attempts the order is parked, which alerts the operator; it stays due, so
@@ -656,6 +880,7 @@ fn unchanged(order: &Order) -> Transition {
         tickets: Tickets::Keep,
         claims: Claims::Keep,
         message: None,
+        replaced: None,
     }
 }
 
@@ -677,6 +902,7 @@ impl Transition {
         self.order.phase = phase;
         self.order.attempts = 0;
         self.order.parked = false;
+        self.order.refund_again_in_ms = None;
         self.due = match phase {
             Phase::Done => Due::Never,
             Phase::AwaitingPayment => Due::AtExpiry,
@@ -723,6 +949,12 @@ impl Transition {
         self
     }
 
+    /// An operator must hear of it.
+    fn park(mut self) -> Self {
+        self.order.parked = true;
+        self
+    }
+
     fn with_payment(mut self, reported: Payment) -> Self {
         self.order.payment = Some(reported);
         self.order.payment_unsure = false;
@@ -754,10 +986,19 @@ impl Transition {
     /// Paid, but the seats belong to another order: refund.
     fn lose_seats(mut self) -> Self {
         self.order.given_up = true;
+        let gone = Failure::new(FailureCode::SeatsUnavailable, SEATS_GONE);
+        if self.order.is_free() {
+            return self.fail(gone).give_up_seats();
+        }
         if self.order.status == Status::Pending {
-            self.order.failure = Some(Failure::new(FailureCode::SeatsUnavailable, SEATS_GONE));
+            self.order.failure = Some(gone);
         }
         self.enter(Phase::Refunding)
+    }
+
+    /// The money goes back, and then the seats are given up; for an order that costs nothing, at once.
+    fn pay_back(self) -> Self {
+        if self.order.is_free() { self.give_up_seats() } else { self.enter(Phase::Refunding) }
     }
 
     /// Compensates the reservation: releases what Seating may hold for the order. Skipped when it holds nothing and no request is
@@ -776,7 +1017,21 @@ impl Transition {
             return self.pay_back_or_hold_again();
         }
         self.claims = Claims::Drop;
-        if self.order.is_paid() { self.enter(Phase::Refunding) } else { self.enter(Phase::Done) }
+        if self.order.is_paid() {
+            self.enter(Phase::Refunding)
+        } else if self.order.charge_is_open() {
+            self.charge_again()
+        } else {
+            self.enter(Phase::Done)
+        }
+    }
+
+    /// The charge has had no answer yet: it is repeated under the same key, without a hold.
+    fn charge_again(self) -> Self {
+        let mut after = self.enter(Phase::Charging);
+        after.order.attempts = 1;
+        after.due = Due::Backoff;
+        after
     }
 
     /// A payment for an order that has ended: if it expired, the same seats are reserved again; else the payment is refunded.

@@ -50,6 +50,7 @@ fn order_in(phase: Phase) -> Order {
         in_flight_ms: 0,
         given_up: false,
         payment_unsure: false,
+        refund_again_in_ms: None,
         parked: false,
     };
     match phase {
@@ -120,9 +121,15 @@ fn every_event() -> Vec<Event> {
         reserved(),
         Event::ReservedBeyondRange,
         refused(),
+        Event::EventCancelled,
         Event::PaidWithoutSeats(payment(PaymentStatus::Success)),
         Event::ChargeRefused,
         Event::PaymentUnsure,
+        Event::PaymentUnknown,
+        Event::PaymentUnfamiliar(PAYMENT),
+        Event::RefundAccepted,
+        Event::RefundPending,
+        Event::Resolved(Verdict::NotTaken(None)),
         Event::Allocated,
         Event::SeatsLost,
         Event::HoldExpired,
@@ -147,7 +154,11 @@ fn outcome(order: &Order, event: &Event) -> String {
 fn check(order: Order, expected: &[(&str, &str)]) {
     for event in every_event() {
         let listed = expected.iter().find(|(name, _)| *name == event.name());
-        let expected = listed.map_or("Stale", |(_, outcome)| outcome);
+        let rejected = if matches!(event, Event::Resolved(_)) { "NotResolvable" } else { "Stale" };
+        // An unfamiliar status is a pending payment.
+        let pending = || expected.iter().find(|(name, _)| *name == "payment_pending");
+        let listed = listed.or_else(|| pending().filter(|_| event.name() == "payment_unfamiliar"));
+        let expected = listed.map_or(rejected, |(_, outcome)| outcome);
         assert_eq!(
             outcome(&order, &event),
             expected,
@@ -213,6 +224,7 @@ fn a_late_payment_holds_the_same_seats_again_or_is_refunded() {
             ("seats_reserved", "CANCELLED allocating Held"),
             ("amount_out_of_range", "CANCELLED allocating Held"),
             ("seats_refused", "CANCELLED refunding Held"),
+            ("event_cancelled", "CANCELLED refunding Held"),
             ("no_answer", "CANCELLED reserving Backoff"),
             ("payment_refunded", "CANCELLED reserving Unchanged"),
             ("payment_unsure", "CANCELLED reserving Unchanged"),
@@ -252,7 +264,9 @@ fn charging_follows_the_payment_and_repeats_without_an_answer() {
             ("payment_succeeded", "PENDING allocating Held"),
             ("payment_failed", "FAILED releasing Held"),
             ("payment_refunded", "FAILED releasing Held"),
+            ("paid_without_seats", "PENDING refunding Held"),
             ("charge_refused", "FAILED releasing Held"),
+            ("resolved", "FAILED releasing Held"),
             ("no_answer", "PENDING charging Backoff"),
             ("cancel_requested", "CANCELLED charging Unchanged"),
             ("refund_requested", "NotRefundable"),
@@ -265,11 +279,57 @@ fn charging_follows_the_payment_and_repeats_without_an_answer() {
             ("payment_succeeded", "CANCELLED refunding Held"),
             ("payment_failed", "CANCELLED releasing Held"),
             ("payment_refunded", "CANCELLED releasing Held"),
+            ("paid_without_seats", "CANCELLED refunding Held"),
             ("charge_refused", "CANCELLED releasing Held"),
-            ("no_answer", "CANCELLED charging Backoff"),
+            ("resolved", "CANCELLED releasing Held"),
+            // Nobody waits for the seats any more.
+            ("no_answer", "CANCELLED releasing Held"),
             ("refund_requested", "NotRefundable"),
         ],
     );
+}
+
+#[test]
+fn a_charge_without_an_answer_ends_with_the_time_to_pay_and_is_repeated_without_a_hold() {
+    let asked = next(&order_in(Phase::Charging), &SILENCE, tax()).unwrap().order;
+    assert!(asked.charge_is_open());
+    // Only a refusal of every attempt says that there is no payment.
+    assert_eq!(outcome(&asked, &Event::ChargeRefused), "PENDING charging Backoff");
+    let crashed = Order { attempts: 1, ..order_in(Phase::Charging) };
+    assert_eq!(outcome(&crashed, &Event::ChargeRefused), "PENDING charging Backoff");
+
+    for event in [SILENCE, Event::ChargeRefused] {
+        let expired = next(&late(asked.clone()), &event, tax()).unwrap();
+        assert_eq!(expired.message, Some(MessageKind::OrderCancelled));
+        assert_eq!(
+            (expired.order.phase, expired.order.failure.unwrap().code),
+            (Phase::Releasing, FailureCode::Expired)
+        );
+    }
+    let released = next(&late(asked.clone()), &SILENCE, tax()).unwrap().order;
+    let open = next(&released, &RELEASED, tax()).unwrap();
+    assert_eq!((open.order.phase, open.order.hold, open.due), (Phase::Charging, Hold::Nothing, Due::Backoff));
+    assert_eq!((open.claims, action(&open.order)), (Claims::Drop, Some(Action::Charge)));
+    check(
+        open.order.clone(),
+        &[
+            ("payment_pending", "CANCELLED done Watch"),
+            ("payment_succeeded", "CANCELLED reserving Held"),
+            ("payment_failed", "CANCELLED done Never"),
+            ("payment_refunded", "CANCELLED done Never"),
+            ("paid_without_seats", "CANCELLED refunding Held"),
+            ("charge_refused", "CANCELLED charging Backoff"),
+            ("no_answer", "CANCELLED charging Backoff"),
+            ("resolved", "CANCELLED done Never"),
+            ("cancel_requested", "CANCELLED charging Unchanged"),
+            ("refund_requested", "NotRefundable"),
+        ],
+    );
+    // Seating has freed the seats by itself.
+    assert_eq!(outcome(&lapsed(asked), &SILENCE), "CANCELLED charging Backoff");
+    // A callback that comes while the seats are released ends the question.
+    let told = next(&released, &Event::PaymentIs(payment(PaymentStatus::Failed)), tax()).unwrap().order;
+    assert_eq!(outcome(&told, &RELEASED), "CANCELLED done Never");
 }
 
 #[test]
@@ -279,16 +339,19 @@ fn a_pending_payment_is_awaited_until_the_order_expires() {
         ("paid_without_seats", "PENDING refunding Held"),
         ("payment_unsure", "PENDING awaiting_payment Now"),
         ("no_answer", "PENDING awaiting_payment Backoff"),
+        ("resolved", "FAILED releasing Held"),
         ("cancel_requested", "CANCELLED awaiting_payment Held"),
         ("refund_requested", "NotRefundable"),
     ];
     let in_time = [
+        ("payment_unknown", "PENDING awaiting_payment Backoff"),
         ("payment_pending", "PENDING awaiting_payment AtExpiry"),
         ("payment_failed", "FAILED releasing Held"),
         ("payment_refunded", "FAILED releasing Held"),
     ];
     check(order_in(Phase::AwaitingPayment), &[&rest[..], &in_time].concat());
     let too_late = [
+        ("payment_unknown", "CANCELLED releasing Held"),
         ("payment_pending", "CANCELLED releasing Held"),
         ("payment_failed", "FAILED releasing Held"),
         ("payment_refunded", "FAILED releasing Held"),
@@ -300,6 +363,9 @@ fn a_pending_payment_is_awaited_until_the_order_expires() {
     assert_eq!(outcome(PaymentStatus::Pending), "CANCELLED releasing Held");
     assert_eq!(outcome(PaymentStatus::Failed), "FAILED releasing Held");
     assert_eq!(outcome(PaymentStatus::Success), "PENDING allocating Held");
+    let unanswered = next(&lapsed_order, &SILENCE, tax()).unwrap();
+    assert_eq!((unanswered.order.status, unanswered.order.phase), (Status::Cancelled, Phase::Releasing));
+    assert!(unanswered.order.payment_unsure, "and Payment is asked with back-off");
     check(
         cancelled(Phase::AwaitingPayment),
         &[
@@ -309,6 +375,8 @@ fn a_pending_payment_is_awaited_until_the_order_expires() {
             ("payment_refunded", "CANCELLED releasing Held"),
             ("paid_without_seats", "CANCELLED refunding Held"),
             ("payment_unsure", "CANCELLED awaiting_payment Now"),
+            ("payment_unknown", "CANCELLED releasing Held"),
+            ("resolved", "CANCELLED releasing Held"),
             ("no_answer", "CANCELLED awaiting_payment Backoff"),
             ("refund_requested", "NotRefundable"),
         ],
@@ -341,6 +409,10 @@ fn refunding_goes_on_until_payment_says_that_the_money_went_back() {
             ("payment_failed", "FAILED releasing Held"),
             ("payment_unsure", "PENDING refunding Unchanged"),
             ("no_answer", "PENDING refunding Backoff"),
+            ("payment_unknown", "PENDING refunding Backoff"),
+            ("refund_accepted", "PENDING refunding Backoff"),
+            ("refund_pending", "PENDING refunding Backoff"),
+            ("resolved", "FAILED releasing Held"),
             ("cancel_requested", "CANCELLED refunding Unchanged"),
             ("refund_requested", "NotRefundable"),
         ],
@@ -352,6 +424,10 @@ fn refunding_goes_on_until_payment_says_that_the_money_went_back() {
             ("payment_failed", "REFUNDED releasing Held"),
             ("payment_unsure", "CONFIRMED refunding Unchanged"),
             ("no_answer", "CONFIRMED refunding Backoff"),
+            ("payment_unknown", "CONFIRMED refunding Backoff"),
+            ("refund_accepted", "CONFIRMED refunding Backoff"),
+            ("refund_pending", "CONFIRMED refunding Backoff"),
+            ("resolved", "REFUNDED releasing Held"),
             ("cancel_requested", "NotCancellable"),
         ],
     );
@@ -362,6 +438,10 @@ fn refunding_goes_on_until_payment_says_that_the_money_went_back() {
             ("payment_failed", "CANCELLED releasing Held"),
             ("payment_unsure", "CANCELLED refunding Unchanged"),
             ("no_answer", "CANCELLED refunding Backoff"),
+            ("payment_unknown", "CANCELLED refunding Backoff"),
+            ("refund_accepted", "CANCELLED refunding Backoff"),
+            ("refund_pending", "CANCELLED refunding Backoff"),
+            ("resolved", "CANCELLED releasing Held"),
             ("refund_requested", "NotRefundable"),
         ],
     );
@@ -427,6 +507,8 @@ fn money_for_an_order_that_is_over_is_used_or_given_back() {
             ("paid_without_seats", "CANCELLED refunding Held"),
             ("payment_unsure", "CANCELLED done Now"),
             ("no_answer", "CANCELLED done Watch"),
+            ("payment_unknown", "CANCELLED done Watch"),
+            ("resolved", "CANCELLED done Never"),
             ("cancel_requested", "CANCELLED done Watch"),
             ("refund_requested", "NotRefundable"),
         ],
@@ -601,13 +683,168 @@ fn an_inherited_pending_order_is_finished_by_its_payment() {
     );
 }
 
+const OTHER: PaymentId = PaymentId(Uuid::from_u128(8));
+
+fn other(status: PaymentStatus) -> Event {
+    Event::PaymentIs(Payment { id: OTHER, status })
+}
+
 #[test]
-fn another_payment_never_touches_an_order() {
+fn the_first_successful_payment_is_the_orders() {
+    use PaymentStatus::{Failed, Pending, Refunded, Success};
+    // An undecided or failed one is replaced; an undecided one goes back if it succeeds after all.
+    for (order, expected, replaced) in [
+        (order_in(Phase::AwaitingPayment), "PENDING allocating Held", Some(PAYMENT)),
+        (expired_and_done(), "CANCELLED reserving Held", Some(PAYMENT)),
+        (order_in(Phase::Releasing), "FAILED releasing Unchanged", None),
+    ] {
+        assert_eq!(outcome(&order, &other(Success)), expected);
+        let transition = next(&order, &other(Success), tax()).unwrap();
+        assert_eq!((transition.order.payment.unwrap().id, transition.replaced), (OTHER, replaced));
+    }
+    // Every later one goes back by itself, also one that may yet succeed.
+    for phase in [Phase::Allocating, Phase::Refunding, Phase::Done] {
+        for status in [Success, Pending] {
+            assert_eq!(outcome(&order_in(phase), &other(status)), "SecondPayment", "{phase:?}");
+        }
+    }
+    let refunded =
+        Order { payment: Some(payment(Refunded)), status: Status::Refunded, ..order_in(Phase::Done) };
+    assert_eq!(outcome(&refunded, &other(Success)), "SecondPayment");
+    // One that took no money is none of its business.
     for phase in [Phase::AwaitingPayment, Phase::Allocating, Phase::Refunding, Phase::Releasing, Phase::Done]
     {
-        let other = Payment { id: PaymentId(Uuid::from_u128(8)), status: PaymentStatus::Success };
-        assert_eq!(outcome(&order_in(phase), &Event::PaymentIs(other)), "OtherPayment");
+        for status in [Failed, Refunded] {
+            assert_eq!(outcome(&order_in(phase), &other(status)), "OtherPayment", "{phase:?}");
+        }
     }
+}
+
+#[test]
+fn a_callback_that_could_not_be_checked_is_a_flag() {
+    for phase in [Phase::AwaitingPayment, Phase::Allocating, Phase::Refunding, Phase::Releasing, Phase::Done]
+    {
+        let flagged = next(&order_in(phase), &Event::PaymentUnsure, tax()).unwrap().order;
+        assert_eq!(outcome(&flagged, &Event::PaymentUnsure), "Stale", "{phase:?}");
+        let retried = next(&Order { attempts: 3, ..flagged }, &SILENCE, tax());
+        let Ok(retried) = retried else { continue };
+        assert_eq!(retried.due, Due::Backoff, "{phase:?}");
+        assert_eq!(
+            outcome(&retried.order, &Event::PaymentUnsure),
+            "Stale",
+            "the back-off goes on: {phase:?}"
+        );
+    }
+}
+
+#[test]
+fn an_accepted_refund_is_asked_about_and_asked_for_again_after_a_day() {
+    let accepted = next(&order_in(Phase::Refunding), &Event::RefundAccepted, tax()).unwrap().order;
+    assert_eq!(action(&accepted), Some(Action::AskRefund));
+    assert!(!accepted.parked);
+    let asked = Order { attempts: 1_000, ..accepted.clone() };
+    let pending = next(&asked, &Event::RefundPending, tax()).unwrap().order;
+    assert!(!pending.parked, "Payment has answered");
+    assert_eq!(action(&pending), Some(Action::AskRefund));
+    let a_day_later = Order { refund_again_in_ms: Some(-1), ..accepted };
+    assert_eq!(action(&a_day_later), Some(Action::AskThenRefund));
+    let again = next(&a_day_later, &Event::RefundAccepted, tax()).unwrap().order;
+    assert!(again.parked, "an operator hears of it");
+    assert_eq!(action(&again), Some(Action::AskRefund));
+    let refunded = next(&again, &Event::PaymentIs(payment(PaymentStatus::Refunded)), tax()).unwrap().order;
+    assert_eq!(
+        (refunded.phase, refunded.refund_again_in_ms, refunded.parked),
+        (Phase::Releasing, None, false)
+    );
+}
+
+#[test]
+fn a_payment_that_payment_does_not_know_is_parked_until_an_operator_speaks() {
+    let unknown = next(&order_in(Phase::Refunding), &Event::PaymentUnknown, tax()).unwrap();
+    assert!(unknown.order.parked && unknown.due == Due::Backoff);
+    let watched = next(&expired_and_done(), &Event::PaymentUnknown, tax()).unwrap();
+    assert!(watched.order.parked && watched.due == Due::Watch);
+    let confirmed = Order { status: Status::Confirmed, ..unknown.order };
+    let went_back = Event::Resolved(Verdict::Refunded(PAYMENT));
+    assert_eq!(outcome(&confirmed, &went_back), "REFUNDED releasing Held");
+    // The refund is to be made all the same.
+    assert_eq!(outcome(&confirmed, &Event::Resolved(Verdict::Taken(PAYMENT))), "NotResolvable");
+}
+
+#[test]
+fn an_unfamiliar_status_is_undecided_and_an_operator_hears_of_it_when_it_lasts() {
+    let unfamiliar = Event::PaymentUnfamiliar(PAYMENT);
+    let awaiting = next(&order_in(Phase::AwaitingPayment), &unfamiliar, tax()).unwrap();
+    assert_eq!((awaiting.due, awaiting.order.parked), (Due::AtExpiry, false));
+    let watched = next(&expired_and_done(), &unfamiliar, tax()).unwrap();
+    assert_eq!((watched.due, watched.order.parked), (Due::Watch, true));
+}
+
+#[test]
+fn money_that_comes_after_an_operator_said_that_none_was_taken_goes_back() {
+    let not_taken = Event::Resolved(Verdict::NotTaken(None));
+    let expired = Order { payment: None, payment_unsure: true, phase: Phase::Charging, ..expired_and_done() };
+    let resolved = next(&expired, &not_taken, tax()).unwrap().order;
+    assert_eq!((resolved.phase, resolved.charge_is_open()), (Phase::Done, false));
+    assert_eq!(
+        outcome(&resolved, &Event::PaymentIs(payment(PaymentStatus::Success))),
+        "CANCELLED refunding Held"
+    );
+    let watched = next(&expired_and_done(), &not_taken, tax()).unwrap().order;
+    assert_eq!(watched.payment_status(), Some(PaymentStatus::Failed));
+    assert_eq!(
+        outcome(&watched, &Event::PaymentIs(payment(PaymentStatus::Success))),
+        "CANCELLED refunding Held"
+    );
+    let taken = Event::Resolved(Verdict::Taken(PAYMENT));
+    assert_eq!(outcome(&order_in(Phase::Charging), &taken), "PENDING allocating Held");
+    assert_eq!(outcome(&expired_and_done(), &taken), "CANCELLED reserving Held");
+}
+
+#[test]
+fn an_order_that_costs_nothing_is_confirmed_and_given_back_without_payment() {
+    let for_nothing = vec![Item { price_cents: 0, ..items().remove(0) }];
+    let reserved = next(&order_in(Phase::Reserving), &Event::Reserved(for_nothing), tax()).unwrap();
+    assert_eq!((reserved.order.phase, reserved.order.hold), (Phase::Allocating, Hold::Allocated));
+    let free = reserved.order;
+    check(
+        free.clone(),
+        &[
+            ("seats_allocated", "CONFIRMED done Never"),
+            ("seats_lost", "FAILED releasing Held"),
+            ("no_answer", "PENDING allocating Backoff"),
+            ("cancel_requested", "CANCELLED releasing Held"),
+            ("refund_requested", "NotRefundable"),
+            // There is no payment of it.
+            ("payment_succeeded", "OtherPayment"),
+            ("payment_pending", "OtherPayment"),
+            ("payment_failed", "OtherPayment"),
+            ("payment_refunded", "OtherPayment"),
+            ("paid_without_seats", "OtherPayment"),
+        ],
+    );
+    let confirmed = next(&free, &Event::Allocated, tax()).unwrap();
+    assert_eq!((confirmed.tickets, confirmed.message), (Tickets::Issue, Some(MessageKind::OrderConfirmed)));
+    let refunded = next(&confirmed.order, &Event::RefundRequested, tax()).unwrap();
+    assert_eq!((refunded.order.status, refunded.order.phase), (Status::Refunded, Phase::Releasing));
+    assert_eq!((refunded.tickets, refunded.message), (Tickets::Void, Some(MessageKind::OrderRefunded)));
+    assert_eq!(outcome(&refunded.order, &RELEASED), "REFUNDED done Never");
+    assert_eq!(outcome(&refunded.order, &Event::RefundRequested), "Stale");
+}
+
+#[test]
+fn a_late_payment_of_a_cancelled_event_goes_back_after_its_seats_were_looked_at() {
+    let held_again = Order {
+        phase: Phase::Reserving,
+        payment: Some(payment(PaymentStatus::Success)),
+        attempts: 1,
+        expires_in_ms: 3_600_000,
+        hold_in_ms: 3_700_000,
+        ..expired_and_done()
+    };
+    let cancelled = next(&held_again, &Event::EventCancelled, tax()).unwrap().order;
+    assert_eq!(action(&cancelled), Some(Action::LookThenRelease));
+    assert_eq!(outcome(&cancelled, &RELEASED), "CANCELLED refunding Held");
 }
 
 #[test]
@@ -752,7 +989,7 @@ impl World {
                 self.paid.get_or_insert(decided);
                 self.payment_report()
             }
-            Action::AskPayment => self.payment_report(),
+            Action::AskPayment | Action::AskRefund => self.payment_report(),
             Action::Allocate | Action::AskThenAllocate => match self.seats {
                 Seats::Ours(_) => {
                     self.seats = Seats::Ours(Hold::Allocated);

@@ -2,14 +2,17 @@
 
 use super::bearer_token;
 use super::body;
+use super::orders::order_id;
 use super::problem::ApiError;
 use super::request::{RequestBody, RequestHead};
 use super::response::Reply;
 use super::validation::FieldErrors;
 use crate::commands::Context;
 use crate::commands::redrive::{self, RedriveSelection};
+use crate::commands::resolve_order::{self, Resolution, ResolveOutcome};
 use crate::commands::sweep;
-use crate::domain::ids::parse_uuid;
+use crate::domain::ids::{PaymentId, parse_uuid};
+use crate::domain::order::PaymentStatus;
 use crate::queries::stuck as stuck_query;
 use ::http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -47,6 +50,32 @@ pub async fn redrive(context: &Context, head: &RequestHead, body: RequestBody) -
     Ok(Reply::json(StatusCode::OK, &json!({ "orders": redriven.orders, "messages": redriven.messages })))
 }
 
+/// `POST /internal/orders/{id}/resolve`: an operator's word about an order's payment.
+///
+/// # Errors
+/// 403 while no token is configured, 401 without it; 400, 404, 409 `order_not_resolvable`; those of an invalid body; 503 when
+/// PostgreSQL does not answer.
+pub async fn resolve(
+    context: &Context,
+    head: &RequestHead,
+    id: &str,
+    body: RequestBody,
+) -> Result<Reply, ApiError> {
+    require_token(context, head)?;
+    let id = order_id(id)?;
+    let resolution = parse_resolution(&body::read_optional_object(head, body).await?)?;
+    let field = |detail: &str| FieldErrors::of("#/payment_id", detail).into();
+    match resolve_order::resolve(context, id, &resolution).await? {
+        ResolveOutcome::Resolved(document) => Ok(Reply::json_text(StatusCode::OK, document)),
+        ResolveOutcome::OrderNotFound => Err(ApiError::order_not_found()),
+        ResolveOutcome::NotResolvable(order) => Err(ApiError::order_not_resolvable(&order)),
+        ResolveOutcome::PaymentRequired => {
+            Err(field("is required, because no payment of the order is known"))
+        }
+        ResolveOutcome::OtherPayment => Err(field("must be the order's payment")),
+    }
+}
+
 /// Authorization of the internal endpoints by bearer token.
 ///
 /// # Errors
@@ -71,6 +100,47 @@ fn parse_redrive(fields: &Map<String, Value>) -> Result<RedriveSelection, ApiErr
     let (orders, messages) = (ids(fields, "orders", &mut errors), ids(fields, "messages", &mut errors));
     errors.into_result()?;
     Ok(RedriveSelection { orders: Some(orders), messages: Some(messages) })
+}
+
+/// The longest reason of a resolution, in characters.
+const MAX_REASON: usize = 500;
+
+/// What an operator says of a payment.
+///
+/// # Errors
+/// 422 with every invalid field.
+fn parse_resolution(fields: &Map<String, Value>) -> Result<Resolution, ApiError> {
+    let mut errors = FieldErrors::default();
+    errors.reject_unknown_members(fields, &["payment", "payment_id", "reason"]);
+    let status = match fields.get("payment").and_then(Value::as_str) {
+        Some("not_taken") => Some(PaymentStatus::Failed),
+        Some("taken") => Some(PaymentStatus::Success),
+        Some("refunded") => Some(PaymentStatus::Refunded),
+        _ => None,
+    };
+    if status.is_none() {
+        let is_there = fields.contains_key("payment");
+        errors
+            .add("#/payment", if is_there { "must be not_taken, taken or refunded" } else { "is required" });
+    }
+    let payment = fields.get("payment_id").filter(|value| !value.is_null()).and_then(|value| {
+        let id = value.as_str().and_then(parse_uuid);
+        if id.is_none() {
+            errors.add("#/payment_id", "must be a UUID");
+        }
+        id.map(PaymentId)
+    });
+    let reason = fields.get("reason").filter(|value| !value.is_null()).and_then(|value| {
+        let text = value.as_str().filter(|text| text.chars().count() <= MAX_REASON && !text.contains('\0'));
+        if text.is_none() {
+            errors.add("#/reason", format!("must be text of at most {MAX_REASON} characters"));
+        }
+        text.map(str::to_owned)
+    });
+    match status {
+        Some(status) if errors.is_empty() => Ok(Resolution { status, payment, reason }),
+        _ => Err(errors.into()),
+    }
 }
 
 /// A list of ids; empty when it is not there.
@@ -108,5 +178,28 @@ mod tests {
             ["#/orders/1", "#/messages"]
         );
         assert_eq!(parse(json!({"order": [id]})).unwrap_err(), ["#/order"]);
+    }
+
+    #[test]
+    fn every_invalid_field_of_a_resolution_is_told() {
+        let id = "01980000-0000-7000-8000-000000000000";
+        let parse =
+            |body: Value| parse_resolution(body.as_object().unwrap()).map_err(|error| error.pointers());
+        let taken =
+            parse(json!({"payment": "taken", "payment_id": id, "reason": "seen in the bank"})).unwrap();
+        assert_eq!((taken.status, taken.payment.is_some()), (PaymentStatus::Success, true));
+        let not_taken = parse(json!({"payment": "not_taken", "payment_id": null})).unwrap();
+        assert_eq!((not_taken.status, not_taken.payment), (PaymentStatus::Failed, None));
+        for (body, expected) in [
+            (json!({}), vec!["#/payment"]),
+            (json!({"payment": "paid"}), vec!["#/payment"]),
+            (
+                json!({"payment": "taken", "payment_id": "x", "reason": 1, "amount": 1}),
+                vec!["#/amount", "#/payment_id", "#/reason"],
+            ),
+            (json!({"payment": "taken", "reason": "x".repeat(501)}), vec!["#/reason"]),
+        ] {
+            assert_eq!(parse(body.clone()).unwrap_err(), expected, "{body}");
+        }
     }
 }

@@ -25,7 +25,11 @@ pub async fn get(context: &Context, head: &RequestHead, id: &str) -> Result<Repl
     Ok(reply.with_header(ETAG, read.etag))
 }
 
-fn order_id(id: &str) -> Result<OrderId, ApiError> {
+/// The id of an order in a path.
+///
+/// # Errors
+/// 400 when it is not a UUID.
+pub fn order_id(id: &str) -> Result<OrderId, ApiError> {
     parse_uuid(id).map(OrderId).ok_or_else(ApiError::order_id_invalid)
 }
 
@@ -52,7 +56,7 @@ pub async fn cancel(
     body::require_no_members(head, body).await?;
     match cancel_order::cancel(context, id).await? {
         RequestOutcome::Granted(_, document) => Ok(Reply::json_text(StatusCode::OK, document)),
-        RequestOutcome::Refused(order) => Err(ApiError::order_not_cancellable(&order)),
+        RequestOutcome::Refused(order, _) => Err(ApiError::order_not_cancellable(&order)),
         RequestOutcome::OrderNotFound => Err(ApiError::order_not_found()),
     }
 }
@@ -77,7 +81,7 @@ pub async fn refund(
         RequestOutcome::Granted(_, document) => {
             Ok(Reply::json_text(StatusCode::ACCEPTED, document).with_header(RETRY_AFTER, POLL_AFTER_SECONDS))
         }
-        RequestOutcome::Refused(order) => Err(ApiError::order_not_refundable(&order)),
+        RequestOutcome::Refused(order, _) => Err(ApiError::order_not_refundable(&order)),
         RequestOutcome::OrderNotFound => Err(ApiError::order_not_found()),
     }
 }

@@ -39,6 +39,7 @@ pub async fn handle(context: &Context, head: &RequestHead, body: RequestBody) ->
         CallbackOutcome::Applied(document) => Ok(ok(&document, None)),
         CallbackOutcome::AlreadyProcessed(document) => Ok(ok(&document, Some("already processed"))),
         CallbackOutcome::StillPending(document) => Ok(ok(&document, Some("payment still pending"))),
+        CallbackOutcome::SecondPayment(document) => Ok(ok(&document, Some("second payment refunded"))),
         CallbackOutcome::OrderNotFound => Err(ApiError::order_not_found()),
         CallbackOutcome::Rejected(why) => Err(about(ApiError::callback_rejected(why))),
         CallbackOutcome::PaymentUnavailable(reason) => {

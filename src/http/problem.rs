@@ -4,7 +4,7 @@
 use super::response::Reply;
 use crate::db::DbError;
 use crate::domain::ids::OrderId;
-use crate::domain::order::{Failure, FailureCode, Order, Status};
+use crate::domain::order::{Failure, FailureCode, Order, PaymentStatus, Status};
 use crate::telemetry::log::Log;
 use ::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use ::http::{HeaderName, StatusCode};
@@ -66,6 +66,7 @@ problem_types! {
     EVENT_NOT_ON_SALE = "event_not_on_sale" CONFLICT "The event is not on sale";
     ORDER_NOT_CANCELLABLE = "order_not_cancellable" CONFLICT "The order can no longer be cancelled";
     ORDER_NOT_REFUNDABLE = "order_not_refundable" CONFLICT "The order cannot be refunded";
+    ORDER_NOT_RESOLVABLE = "order_not_resolvable" CONFLICT "Nothing about the order's payment is open";
     ORDER_FAILED = "order_failed" CONFLICT "The order failed";
     BODY_TOO_LARGE = "body_too_large" PAYLOAD_TOO_LARGE "The body is too large";
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "The body must be JSON";
@@ -183,6 +184,14 @@ impl ApiError {
         let status = order.status.as_str();
         let hint = if order.status == Status::Confirmed { " Ask for a refund instead." } else { "" };
         Self::new(&ORDER_NOT_CANCELLABLE, format!("The order is {status}.{hint}")).about(order.id)
+    }
+
+    /// 409: an order about whose payment nothing is open.
+    pub fn order_not_resolvable(order: &Order) -> Self {
+        let payment = order.payment_status().map_or("none", PaymentStatus::as_str);
+        let (status, phase) = (order.status.as_str(), order.phase.as_str());
+        let detail = format!("The order is {status} in phase {phase}, its payment {payment}.");
+        Self::new(&ORDER_NOT_RESOLVABLE, detail).about(order.id)
     }
 
     /// 409: an order without a payment that can be refunded.

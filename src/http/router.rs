@@ -34,6 +34,8 @@ pub enum Endpoint {
     Stuck,
     /// Redrives parked orders and dead letters.
     Redrive,
+    /// Resolves the payment of an order by an operator's word.
+    ResolveOrder,
 }
 
 /// Method, path (`{id}` stands for one segment), endpoint. `HEAD` works where `GET` does.
@@ -50,6 +52,7 @@ const ROUTES: &[(Method, &str, Endpoint)] = &[
     (Method::POST, "/internal/sweep", Endpoint::Sweep),
     (Method::GET, "/internal/stuck", Endpoint::Stuck),
     (Method::POST, "/internal/redrive", Endpoint::Redrive),
+    (Method::POST, "/internal/orders/{id}/resolve", Endpoint::ResolveOrder),
 ];
 
 /// The result of routing a request by method and path.
@@ -135,7 +138,7 @@ impl Match<'_> {
         match self.endpoint() {
             Some(Endpoint::PaymentCallback) => "payment",
             Some(Endpoint::Sweep) => "sweep",
-            Some(Endpoint::Redrive) => "operator",
+            Some(Endpoint::Redrive | Endpoint::ResolveOrder) => "operator",
             _ => "client",
         }
     }
@@ -165,6 +168,7 @@ pub async fn dispatch(
             Endpoint::Sweep => internal::sweep(context, head).await,
             Endpoint::Stuck => internal::stuck(context, head).await,
             Endpoint::Redrive => internal::redrive(context, head, body).await,
+            Endpoint::ResolveOrder => internal::resolve(context, head, id.unwrap_or_default(), body).await,
         },
         Match::MethodNotAllowed { allow, is_internal } => {
             // The sweep alone is open while no token is set.

@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 pub enum EventStatus {
     /// May be ordered.
     OnSale,
-    /// Sold out, cancelled, or anything else.
+    /// Will not take place.
+    Cancelled,
+    /// Sold out, or anything else.
     NotOnSale,
     /// Catalog does not know it.
     Unknown,
@@ -75,7 +77,11 @@ fn shown(answer: &Answer, event_id: i32) -> Result<EventStatus, CallFailure> {
     if id != i64::from(event_id) {
         return Err(answer.does_not_count("another event than asked for"));
     }
-    Ok(if status == "ON_SALE" { EventStatus::OnSale } else { EventStatus::NotOnSale })
+    Ok(match &status[..] {
+        "ON_SALE" => EventStatus::OnSale,
+        "CANCELLED" => EventStatus::Cancelled,
+        _ => EventStatus::NotOnSale,
+    })
 }
 
 #[cfg(test)]

@@ -78,6 +78,13 @@ fn orders(page: &mut Page, summary: &Value) {
     page.sample("order_service_orders_parked", "", number(&summary["parked"]));
 
     page.metric(
+        "order_service_second_payments",
+        "gauge",
+        "Payments beside an order's own that have not gone back yet, or may still succeed (counted up to 10000).",
+    );
+    page.sample("order_service_second_payments", "", number(&summary["second_payments"]));
+
+    page.metric(
         "order_service_invariant_violations",
         "gauge",
         "Orders, or refunds, that are as they never should be; zero while all is well (counted up to 10000).",

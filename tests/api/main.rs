@@ -17,9 +17,14 @@ mod validation;
 
 mod callback;
 mod callback_doubtful;
+mod callback_flood;
 mod callback_signed;
 mod charge_back;
+mod charge_unanswered;
 mod expiry;
+mod free_orders;
+mod payment_odd;
+mod second_payment;
 
 mod cancel;
 mod cancel_race;
@@ -30,6 +35,7 @@ mod refund_unknown;
 
 mod events;
 mod redrive;
+mod resolve;
 mod stuck;
 mod violations;
 mod watch;

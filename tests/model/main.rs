@@ -50,6 +50,8 @@ fn one_order(budget: Budget) -> Model {
         signed: false,
         refusals: true,
         careless_refunds: false,
+        async_refunds: false,
+        forgets: false,
         budget,
         without: None,
     }
@@ -70,6 +72,7 @@ const QUIET: Budget = Budget {
     flips: 0,
     overtakes: 0,
     redrives: 0,
+    seconds: 0,
 };
 /// What a buyer and Payment usually do.
 const BUSY: Budget = Budget { callbacks: 1, cancels: 1, refunds: 1, ..QUIET };
@@ -83,7 +86,7 @@ fn run(name: &str, model: &Model) -> Explored {
     }
     if model.refusals {
         let mut refusing = initial[0];
-        refusing.payments[0].refuses = true;
+        refusing.payments[0][0].refuses = true;
         initial.push(refusing);
     }
     let explored = explore(model, initial, 12_000_000);
@@ -146,6 +149,24 @@ fn one_order_whose_money_comes_and_goes() {
 fn refunds_are_not_repeated_even_where_payment_would_pay_twice() {
     let budget = Budget { faults: 1, crashes: 1, refunds: 1, ..QUIET };
     holds("careless refunds", &Model { careless_refunds: true, ..one_order(budget) }, 50_000);
+}
+
+#[test]
+fn refunds_that_payment_accepts_and_makes_later() {
+    let budget = Budget { faults: 1, crashes: 1, refunds: 1, ..QUIET };
+    holds("accepted refunds", &Model { async_refunds: true, ..one_order(budget) }, 50_000);
+}
+
+#[test]
+fn one_order_that_is_paid_twice() {
+    let budget = Budget { seconds: 1, callbacks: 2, refunds: 1, cancels: 1, ..QUIET };
+    holds("paid twice", &one_order(budget), 50_000);
+}
+
+#[test]
+fn one_order_whose_payment_is_forgotten() {
+    let budget = Budget { faults: 1, flips: 1, callbacks: 1, cancels: 1, ..QUIET };
+    holds("forgotten", &Model { forgets: true, ..one_order(budget) }, 50_000);
 }
 
 #[test]
@@ -214,6 +235,9 @@ fn as_the_environment_says() {
             "flips" => model.budget.flips = n,
             "overtakes" => model.budget.overtakes = n,
             "redrives" => model.budget.redrives = n,
+            "seconds" => model.budget.seconds = n,
+            "async" => model.async_refunds = n > 0,
+            "forgets" => model.forgets = n > 0,
             "orders" => model.orders = n.into(),
             "holders" => model.holders = n.into(),
             "older_hold" => model.older_hold = n > 0,

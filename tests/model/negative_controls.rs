@@ -112,3 +112,32 @@ fn without_distrust_of_a_gateway_a_seat_that_seating_keeps_allocated_is_forgotte
 fn without_remembering_an_earlier_reserve_it_lands_for_a_dead_order() {
     breaks(properties::HELD, Guard::EarlierMayLand, one_order(Budget { faults: 1, ..QUIET }));
 }
+
+#[test]
+fn without_repeating_it_a_charge_of_a_cancelled_order_keeps_money() {
+    breaks(liveness::MONEY, Guard::ChargeGoesOn, one_order(Budget { faults: 1, cancels: 1, ..QUIET }));
+}
+
+#[test]
+fn without_remembering_an_earlier_attempt_an_invalid_charge_keeps_money() {
+    let forgetful = Model { forgets: true, ..one_order(Budget { faults: 1, flips: 1, ..QUIET }) };
+    breaks(liveness::MONEY, Guard::EveryAttemptRefused, forgetful);
+}
+
+#[test]
+fn without_a_row_of_its_own_a_second_payment_is_kept() {
+    breaks(liveness::MONEY, Guard::SecondGoesBack, one_order(Budget { seconds: 1, callbacks: 1, ..QUIET }));
+}
+
+#[test]
+fn without_asking_about_it_an_accepted_refund_is_paid_twice() {
+    let later =
+        Model { async_refunds: true, careless_refunds: true, ..one_order(Budget { refunds: 1, ..QUIET }) };
+    breaks(properties::REFUNDED_ONCE, Guard::AcceptedIsAskedAbout, later);
+}
+
+#[test]
+fn without_giving_it_up_late_money_overrules_an_operators_word() {
+    let forgetful = Model { forgets: true, ..one_order(Budget { flips: 2, callbacks: 1, ..QUIET }) };
+    breaks(properties::DENIED, Guard::DeniedIsGivenUp, forgetful);
+}

@@ -8,7 +8,7 @@ use order_service::domain::money::{Amounts, TaxRate};
 use order_service::domain::order::{
     Failure, FailureCode, Hold, Order, Payment, PaymentStatus, Phase, Status,
 };
-use order_service::domain::saga::{Due, Event, Refusal, Reservation, Tickets, Transition};
+use order_service::domain::saga::{Due, Event, Refusal, Reservation, Tickets, Transition, Verdict};
 use order_service::domain::seats::Item;
 use std::sync::LazyLock;
 use uuid::Uuid;
@@ -41,6 +41,32 @@ pub enum Issued {
     Void,
 }
 
+/// What `refund_again_at` says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Again {
+    /// No refund was accepted.
+    Never,
+    /// Payment has accepted it, and has time left.
+    Waits,
+    /// Its time is over.
+    Over,
+}
+
+/// Which of an order's payments: the charge's, or another one that the buyer made at the provider.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Which {
+    Charged,
+    Second,
+}
+
+impl Which {
+    pub const ALL: [Self; 2] = [Self::Charged, Self::Second];
+
+    fn id(self) -> PaymentId {
+        PaymentId(Uuid::from_u128(7 + self as u128))
+    }
+}
+
 /// An order's row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Row {
@@ -51,6 +77,9 @@ pub struct Row {
     pub failure: Option<FailureCode>,
     pub priced: bool,
     pub payment: Option<PaymentStatus>,
+    /// Which payment it is.
+    pub which: Which,
+    pub again: Again,
     pub tried: bool,
     pub expired: bool,
     pub lapsed: bool,
@@ -64,18 +93,32 @@ pub struct Row {
 /// An event of the saga, without what no decision depends on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ModelEvent {
-    Reserved { observed: bool, may_land: bool },
+    Reserved {
+        observed: bool,
+        may_land: bool,
+    },
     ReservedDear,
-    ReserveRefused { may_land: bool },
-    Paid(PaymentStatus),
-    PaidWithoutSeats(PaymentStatus),
+    ReserveRefused {
+        may_land: bool,
+    },
+    Paid(Which, PaymentStatus),
+    PaidWithoutSeats(Which, PaymentStatus),
     ChargeRefused,
     Unsure,
+    Unknown,
+    RefundAccepted,
+    RefundPending,
+    /// An operator's word on the charge's payment; none: no money was taken.
+    Resolved(Option<PaymentStatus>),
     Allocated,
     SeatsLost,
     HoldExpired,
-    Released { settled: bool },
-    Silence { may_land: bool },
+    Released {
+        settled: bool,
+    },
+    Silence {
+        may_land: bool,
+    },
     Cancel,
     Refund,
 }
@@ -83,7 +126,7 @@ pub enum ModelEvent {
 impl ModelEvent {
     /// The real event.
     pub fn event(self) -> Event {
-        let payment = |status| Payment { id: PAYMENT, status };
+        let payment = |which: Which, status| Payment { id: which.id(), status };
         match self {
             Self::Reserved { observed, may_land } => {
                 let items = vec![Item { seat_id: 1, seat_code: None, price_cents: PRICE_CENTS }];
@@ -94,10 +137,18 @@ impl ModelEvent {
                 let failure = Failure::new(FailureCode::SeatsUnavailable, String::new());
                 Event::ReserveRefused(Refusal { failure, may_land })
             }
-            Self::Paid(status) => Event::PaymentIs(payment(status)),
-            Self::PaidWithoutSeats(status) => Event::PaidWithoutSeats(payment(status)),
+            Self::Paid(which, status) => Event::PaymentIs(payment(which, status)),
+            Self::PaidWithoutSeats(which, status) => Event::PaidWithoutSeats(payment(which, status)),
             Self::ChargeRefused => Event::ChargeRefused,
             Self::Unsure => Event::PaymentUnsure,
+            Self::Unknown => Event::PaymentUnknown,
+            Self::RefundAccepted => Event::RefundAccepted,
+            Self::RefundPending => Event::RefundPending,
+            Self::Resolved(said) => Event::Resolved(match said {
+                Some(PaymentStatus::Success) => Verdict::Taken(Which::Charged.id()),
+                Some(PaymentStatus::Refunded) => Verdict::Refunded(Which::Charged.id()),
+                Some(PaymentStatus::Failed | PaymentStatus::Pending) | None => Verdict::NotTaken(None),
+            }),
             Self::Allocated => Event::Allocated,
             Self::SeatsLost => Event::SeatsLost,
             Self::HoldExpired => Event::HoldExpired,
@@ -109,7 +160,6 @@ impl ModelEvent {
     }
 }
 
-const PAYMENT: PaymentId = PaymentId(Uuid::from_u128(7));
 const PRICE_CENTS: i64 = 15_000;
 
 /// The tax that the modelled service adds.
@@ -128,6 +178,8 @@ impl Row {
         failure: None,
         priced: false,
         payment: None,
+        which: Which::Charged,
+        again: Again::Never,
         tried: false,
         expired: false,
         lapsed: false,
@@ -161,7 +213,7 @@ impl Row {
             failure: self.failure.map(|code| Failure { code, detail: String::new() }),
             currency: String::new(),
             amounts: if self.priced { Amounts::of([PRICE_CENTS], tax()) } else { None },
-            payment: self.payment.map(|status| Payment { id: PAYMENT, status }),
+            payment: self.payment.map(|status| Payment { id: self.which.id(), status }),
             attempts: u32::from(self.tried),
             lease: 1,
             expires_in_ms: ms(self.expired),
@@ -169,6 +221,11 @@ impl Row {
             in_flight_ms: ms(!self.in_flight),
             given_up: self.given_up,
             payment_unsure: self.unsure,
+            refund_again_in_ms: match self.again {
+                Again::Never => None,
+                Again::Waits => Some(1),
+                Again::Over => Some(-1),
+            },
             parked: false,
         }
     }
@@ -183,6 +240,13 @@ impl Row {
         self.failure = order.failure.as_ref().map(|failure| failure.code);
         self.priced |= transition.items.is_some();
         self.payment = order.payment.map(|payment| payment.status);
+        let is_second = order.payment.is_some_and(|payment| payment.id == Which::Second.id());
+        self.which = if is_second { Which::Second } else { Which::Charged };
+        self.again = match order.refund_again_in_ms {
+            None => Again::Never,
+            Some(1..) => Again::Waits,
+            Some(_) => Again::Over,
+        };
         self.tried = order.attempts > 0;
         self.in_flight |= transition.in_flight;
         self.given_up = order.given_up;

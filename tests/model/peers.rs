@@ -1,6 +1,6 @@
 //! Models of Seating and Payment by their contracts: the effect of a request, and the answer.
 
-use super::order::OrderIndex;
+use super::order::{OrderIndex, Which};
 use super::rules::Model;
 use super::state::{ModelState, PaymentState, PeerRequest, Seat, SeatOwner};
 use PaymentStatus::{Failed, Pending, Refunded, Success};
@@ -51,7 +51,11 @@ pub fn perform(
     request: PeerRequest,
     charged: Option<PaymentStatus>,
 ) -> bool {
-    let pay = &mut state.payments[order];
+    let which = match request {
+        PeerRequest::Refund(which) => which,
+        _ => Which::Charged,
+    };
+    let pay = &mut state.payments[order][which as usize];
     match (request, state.seat) {
         (PeerRequest::Reserve, Seat::Free) => {
             state.seat = Seat::Reserved { owner: SeatOwner::Order(order), aged: false };
@@ -69,13 +73,22 @@ pub fn perform(
             state.seat = Seat::Free;
             true
         }
+        (PeerRequest::Charge, _) if pay.refuses => false,
         (PeerRequest::Charge, _) => {
             if let (None, Some(status)) = (pay.status, charged) {
                 becomes(pay, status);
             }
             pay.status.is_some()
         }
-        (PeerRequest::Refund, _) => {
+        // Under one key it is accepted once.
+        (PeerRequest::Refund(_), _) if model.async_refunds => {
+            let agrees = pay.status == Some(Success);
+            if agrees {
+                pay.accepted = if model.careless_refunds { pay.accepted + 1 } else { 1 };
+            }
+            agrees
+        }
+        (PeerRequest::Refund(_), _) => {
             let agrees =
                 pay.status == Some(Success) || model.careless_refunds && pay.status == Some(Refunded);
             if agrees {

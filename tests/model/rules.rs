@@ -40,6 +40,16 @@ pub enum Guard {
     EarlierMayLand,
     /// An operator's redrive does not take an order from somebody who is at it.
     RedriveSparesHolders,
+    /// A charge without an answer is repeated after its order has ended.
+    ChargeGoesOn,
+    /// A refused charge is a refusal only when no earlier attempt was made.
+    EveryAttemptRefused,
+    /// A payment that succeeds after the order's own goes back.
+    SecondGoesBack,
+    /// A refund that Payment has accepted is asked about, and not asked for again.
+    AcceptedIsAskedAbout,
+    /// Money that comes after an operator said that none was taken goes back.
+    DeniedIsGivenUp,
 }
 
 impl Guard {
@@ -61,6 +71,11 @@ impl Guard {
         Self::ClaimsUntilALook,
         Self::OwnAnswers,
         Self::EarlierMayLand,
+        Self::ChargeGoesOn,
+        Self::EveryAttemptRefused,
+        Self::SecondGoesBack,
+        Self::AcceptedIsAskedAbout,
+        Self::DeniedIsGivenUp,
     ];
 }
 
@@ -84,6 +99,10 @@ pub struct Model {
     pub refusals: bool,
     /// Payment pays out again when a refund is repeated; then nothing may be overtaken or come late.
     pub careless_refunds: bool,
+    /// Payment accepts refunds and makes them later.
+    pub async_refunds: bool,
+    /// Payment may forget payments that are not decided, and find a charge invalid that it has made.
+    pub forgets: bool,
     pub budget: Budget,
     pub without: Option<Guard>,
 }
@@ -98,6 +117,12 @@ impl Model {
     pub fn next(&self, row: &Row, ev: ModelEvent) -> Result<Transition, Rejected> {
         let mut row = *row;
         row.in_flight &= !self.lacks(Guard::InFlight);
+        if row.payment.is_none() {
+            row.unsure &= !(row.phase == Phase::Releasing && self.lacks(Guard::ChargeGoesOn));
+            if ev == ModelEvent::ChargeRefused && self.lacks(Guard::EveryAttemptRefused) {
+                (row.tried, row.unsure) = (false, false);
+            }
+        }
         let silent = matches!(ev, ModelEvent::Silence { .. });
         let refused = silent && row.phase == Phase::Charging && self.lacks(Guard::SilenceSaysNothing);
         let ev = match ev {
@@ -125,6 +150,9 @@ impl Model {
             transition.order.given_up = false;
         }
         transition.hold_observed &= !self.lacks(Guard::ObservedIsOver);
+        if matches!(ev, ModelEvent::Resolved(_)) && self.lacks(Guard::DeniedIsGivenUp) {
+            transition.order.given_up = row.given_up;
+        }
         Ok(transition)
     }
 
@@ -133,6 +161,7 @@ impl Model {
         Some(match saga::action(&row.order())? {
             Action::AskThenRefund if self.lacks(Guard::AskBeforeRefund) => Action::Refund,
             Action::LookThenAllocate if self.lacks(Guard::LookBeforeAllocate) => Action::Allocate,
+            Action::AskRefund if self.lacks(Guard::AcceptedIsAskedAbout) => Action::Refund,
             action => action,
         })
     }

@@ -1,13 +1,15 @@
 //! The shell around the saga, as `commands::drive` and `commands::perform` are written: one step is one statement of
 //! the database, or one answer of a peer.
 
-use super::order::{Issued, ModelEvent, OrderIndex, Row, When};
+use super::order::{Issued, ModelEvent, OrderIndex, Row, When, Which};
 use super::peers::{self, Owner};
 use super::rules::{Guard, Model};
-use super::state::{Holder, ModelState, PeerRequest, ProgramCounter, Seat, SeatOwner};
+use super::state::{Beside, Holder, ModelState, PaymentState, PeerRequest, ProgramCounter, Seat, SeatOwner};
+use order_service::domain::ids::PaymentId;
 use order_service::domain::order::{Hold, PaymentStatus, Phase, Status};
+use order_service::domain::payment_refund::{self, Answer, Next, PaymentRefund};
 use order_service::domain::retry;
-use order_service::domain::saga::{self, Action, Claims, Transition};
+use order_service::domain::saga::{self, Action, Claims, Rejected, Transition};
 
 impl Model {
     /// `claim_due_orders` gives a due order to a sweep.
@@ -51,10 +53,15 @@ impl Model {
             Action::Reserve => ProgramCounter::Reserve { first: true, flies: seen.in_flight },
             Action::LookThenReserve => ProgramCounter::LookThenReserve { flies: seen.in_flight },
             Action::Charge => ProgramCounter::Charge,
-            Action::AskPayment | Action::Refund | Action::AskThenRefund if seen.payment.is_none() => SILENCE,
+            Action::AskPayment | Action::Refund | Action::AskThenRefund | Action::AskRefund
+                if seen.payment.is_none() =>
+            {
+                SILENCE
+            }
             Action::AskPayment => ProgramCounter::Ask,
             Action::Refund => ProgramCounter::Refund,
             Action::AskThenRefund => ProgramCounter::AskThenRefund,
+            Action::AskRefund => ProgramCounter::AskRefund,
             Action::Allocate => ProgramCounter::Allocate,
             Action::AskThenAllocate => ProgramCounter::ListThenAllocate { looks: false },
             Action::LookThenAllocate if seen.tried => ProgramCounter::ListThenAllocate { looks: true },
@@ -75,7 +82,13 @@ impl Model {
         };
         let refused = |may_land| ProgramCounter::Store(ModelEvent::ReserveRefused { may_land });
         let silence = |may_land| ProgramCounter::Store(ModelEvent::Silence { may_land });
-        let truth = state.payments[order].status;
+        let which = if pc == ProgramCounter::AskSecond { Which::Second } else { seen.which };
+        let PaymentState { status: truth, forgotten, .. } = state.payments[order][which as usize];
+        let told = if forgotten {
+            ModelEvent::Unknown
+        } else {
+            truth.map_or(UNKNOWN, |status| ModelEvent::Paid(which, status))
+        };
         let listed = state.seat == Seat::Allocated(SeatOwner::Order(order));
         let paid = seen.payment == Some(PaymentStatus::Success);
         let mut ask = |request| peers::perform(self, state, order, request, charged);
@@ -99,24 +112,37 @@ impl Model {
                 Owner::Free => ProgramCounter::Reserve { first: false, flies },
             },
             ProgramCounter::Charge if ask(PeerRequest::Charge) => {
-                ProgramCounter::Store(state.payments[order].status.map_or(UNKNOWN, ModelEvent::Paid))
+                let made = state.payments[order][Which::Charged as usize].status;
+                ProgramCounter::Store(made.map_or(UNKNOWN, |status| ModelEvent::Paid(Which::Charged, status)))
             }
             ProgramCounter::Charge => ProgramCounter::Store(ModelEvent::ChargeRefused),
             // A callback's question.
-            ProgramCounter::Ask if !drives && matches!(truth, None | Some(PaymentStatus::Pending)) => {
+            ProgramCounter::Ask | ProgramCounter::AskSecond
+                if !drives && (forgotten || matches!(truth, None | Some(PaymentStatus::Pending))) =>
+            {
                 state.holders[h] = None;
                 return;
             }
-            ProgramCounter::Ask => ProgramCounter::Store(truth.map_or(UNKNOWN, ModelEvent::Paid)),
-            ProgramCounter::AskThenRefund if truth == Some(PaymentStatus::Success) => ProgramCounter::Refund,
-            ProgramCounter::AskThenRefund => ProgramCounter::Store(truth.map_or(UNKNOWN, ModelEvent::Paid)),
-            ProgramCounter::Refund if ask(PeerRequest::Refund) => {
-                ProgramCounter::Store(ModelEvent::Paid(PaymentStatus::Refunded))
+            ProgramCounter::AskRefund if truth == Some(PaymentStatus::Success) && !forgotten => {
+                ProgramCounter::Store(ModelEvent::RefundPending)
+            }
+            ProgramCounter::AskThenRefund if truth == Some(PaymentStatus::Success) && !forgotten => {
+                ProgramCounter::Refund
+            }
+            ProgramCounter::Ask
+            | ProgramCounter::AskSecond
+            | ProgramCounter::AskRefund
+            | ProgramCounter::AskThenRefund => ProgramCounter::Store(told),
+            ProgramCounter::Refund if ask(PeerRequest::Refund(which)) => {
+                ProgramCounter::Store(match self.async_refunds {
+                    true => ModelEvent::RefundAccepted,
+                    false => ModelEvent::Paid(which, PaymentStatus::Refunded),
+                })
             }
             ProgramCounter::Refund => ProgramCounter::AskAfterRefund,
             ProgramCounter::AskAfterRefund => match truth {
                 None | Some(PaymentStatus::Success | PaymentStatus::Pending) => SILENCE,
-                Some(status) => ProgramCounter::Store(ModelEvent::Paid(status)),
+                Some(_) => ProgramCounter::Store(told),
             },
             ProgramCounter::ListThenAllocate { .. } if listed => ProgramCounter::Store(ModelEvent::Allocated),
             ProgramCounter::ListThenAllocate { looks: true } => ProgramCounter::LookThenAllocate,
@@ -158,7 +184,7 @@ impl Model {
             mut seen,
             mut fresh,
             leases,
-            drives,
+            mut drives,
             pc: ProgramCounter::Store(mut ev),
             ..
         }) = state.holders[h].take()
@@ -172,6 +198,12 @@ impl Model {
         loop {
             // What the order as it was read says was decided as soon as it was outdated: see `tidy`.
             let conflict = !fresh && !self.lacks(Guard::Version);
+            let row = state.rows[order];
+            if conflict && is_another_payment(&row, ev) {
+                // Nobody else learns of it.
+                (seen, fresh, unmoved, drives) = (row, true, false, false);
+                continue;
+            }
             if conflict && (leases || !drives || self.lacks(Guard::Lease)) {
                 (seen, fresh, unmoved) = (state.rows[order], true, false);
                 continue;
@@ -179,7 +211,11 @@ impl Model {
             if conflict {
                 return false;
             }
-            let Ok(transition) = self.next(&seen, ev) else {
+            let decided = self.next(&seen, ev);
+            if decided == Err(Rejected::SecondPayment) {
+                return self.add_second(state, order, ev);
+            }
+            let Ok(transition) = decided else {
                 if !unmoved {
                     return false;
                 }
@@ -192,11 +228,11 @@ impl Model {
             if transition.claims == Claims::Take
                 && state.claim.is_some_and(|owner| owner != SeatOwner::Order(order))
             {
-                let ModelEvent::Paid(status) = ev else {
+                let Some((which, status)) = taken(ev) else {
                     state.wrong = Some("claims were refused to an order without money");
                     return false;
                 };
-                (ev, seen) = (ModelEvent::PaidWithoutSeats(status), state.rows[order]);
+                (ev, seen) = (ModelEvent::PaidWithoutSeats(which, status), state.rows[order]);
                 continue;
             }
             self.apply(state, order, ev, &transition);
@@ -221,7 +257,7 @@ impl Model {
                 continue;
             };
             // It decides on the order as it was read first: only if that hears of it, it is told the order as it is.
-            if self.next(&holder.seen, ev).is_err() {
+            if self.next(&holder.seen, ev).is_err_and(|rejected| rejected != Rejected::SecondPayment) {
                 if !holder.drives {
                     let order = holder.order;
                     state.holders[h] = None;
@@ -237,8 +273,48 @@ impl Model {
 
     /// What is true of the payment now is not forgotten from here on.
     fn tell(&self, state: &mut ModelState, order: OrderIndex, ev: ModelEvent) {
-        let pay = &mut state.payments[order];
-        pay.acknowledged |= matches!(ev, ModelEvent::Paid(status) if Some(status) == pay.status);
+        if let ModelEvent::Paid(which, status) = ev {
+            let pay = &mut state.payments[order][which as usize];
+            pay.acknowledged |= Some(status) == pay.status;
+        }
+    }
+
+    /// `add_second_payment`.
+    fn add_second(&self, state: &mut ModelState, order: OrderIndex, ev: ModelEvent) -> bool {
+        let ModelEvent::Paid(which, _) = ev else { return false };
+        let pay = &mut state.payments[order][which as usize];
+        if pay.beside == Beside::None && !self.lacks(Guard::SecondGoesBack) {
+            pay.beside = Beside::Open;
+        }
+        true
+    }
+
+    /// A sweep deals with a payment of `payment_refunds`: it asks, refunds, and stores what came of it. `heard`: Payment's answer
+    /// to the refund arrives.
+    pub fn sweep_beside(&self, state: &mut ModelState, order: OrderIndex, which: Which, heard: bool) {
+        let pay = state.payments[order][which as usize];
+        let claimed = PaymentRefund {
+            payment: PaymentId(uuid::Uuid::nil()),
+            attempts: 1,
+            age_ms: 0,
+            again_in_ms: (pay.accepted > 0).then_some(1),
+            undecided: false,
+            parked: false,
+        };
+        let asked = pay.status.map_or(Answer::Unknown, Answer::Is);
+        let mut next = payment_refund::next(&claimed, asked, false);
+        if next == Next::Refund {
+            let agrees = peers::perform(self, state, order, PeerRequest::Refund(which), None);
+            let answer = match (heard, agrees) {
+                (false, _) | (true, false) => Answer::None(None),
+                (true, true) if self.async_refunds => Answer::Accepted,
+                (true, true) => Answer::Is(PaymentStatus::Refunded),
+            };
+            next = payment_refund::next(&claimed, answer, true);
+        }
+        if matches!(next, Next::Settled(_)) {
+            state.payments[order][which as usize].beside = Beside::Settled;
+        }
     }
 
     /// `store_transition`.
@@ -251,6 +327,10 @@ impl Model {
         row.write(transition);
         self.tell(state, order, ev);
         state.cancelled[order] |= ev == ModelEvent::Cancel;
+        state.denied[order] |= ev == ModelEvent::Resolved(None);
+        if transition.replaced.is_some() {
+            state.payments[order][Which::Charged as usize].beside = Beside::Open;
+        }
         if transition.in_flight {
             let after_the_lease = (retry::lease_ms(phase) + retry::IN_FLIGHT_MS) as i64;
             let long = transition.order.in_flight_ms >= after_the_lease;
@@ -269,6 +349,20 @@ impl Model {
             other.fresh = false;
             other.leases &= transition.due == saga::Due::Unchanged;
         }
+    }
+}
+
+/// As `drive::is_another_payment`.
+fn is_another_payment(row: &Row, ev: ModelEvent) -> bool {
+    matches!(ev, ModelEvent::Paid(which, _) if row.payment.is_some() && row.which != which)
+}
+
+/// The payment that was made, as it is reported or as an operator says.
+fn taken(ev: ModelEvent) -> Option<(Which, PaymentStatus)> {
+    match ev {
+        ModelEvent::Paid(which, status) => Some((which, status)),
+        ModelEvent::Resolved(Some(PaymentStatus::Success)) => Some((Which::Charged, PaymentStatus::Success)),
+        _ => None,
     }
 }
 

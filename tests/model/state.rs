@@ -1,6 +1,6 @@
 //! The state of the model: order rows, claims, Seating, Payment, lease holders, and requests in flight.
 
-use super::order::{ModelEvent, OrderIndex, Row};
+use super::order::{ModelEvent, OrderIndex, Row, Which};
 use super::state_encoding;
 use order_service::domain::order::PaymentStatus;
 
@@ -35,7 +35,7 @@ pub enum Seat {
 pub struct PaymentState {
     /// None: there is no payment.
     pub status: Option<PaymentStatus>,
-    /// Payment refuses this charge whenever it is asked.
+    /// Payment finds this charge invalid whenever it is asked, even if there is a payment.
     pub refuses: bool,
     /// It was `SUCCESS` at some time, so that a callback saying so may be under way.
     pub succeeded: bool,
@@ -47,6 +47,21 @@ pub struct PaymentState {
     pub charged_back: bool,
     /// The callback of its present status was acknowledged.
     pub acknowledged: bool,
+    /// Refunds that Payment has accepted and not made.
+    pub accepted: u8,
+    /// Payment does not know it any more.
+    pub forgotten: bool,
+    /// Its row in `payment_refunds`.
+    pub beside: Beside,
+}
+
+/// A row of `payment_refunds`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Beside {
+    #[default]
+    None,
+    Open,
+    Settled,
 }
 
 /// A request with an effect at a peer.
@@ -56,7 +71,7 @@ pub enum PeerRequest {
     Allocate,
     Release,
     Charge,
-    Refund,
+    Refund(Which),
 }
 
 /// A request in flight that its sender has abandoned: it takes effect later, or never.
@@ -85,6 +100,9 @@ pub enum ProgramCounter {
     },
     Charge,
     Ask,
+    /// A callback's question about the second payment.
+    AskSecond,
+    AskRefund,
     AskThenRefund,
     Refund,
     AskAfterRefund,
@@ -144,16 +162,34 @@ impl Holder {
         match self.pc {
             ProgramCounter::Reserve { .. }
             | ProgramCounter::LookAtRefusal { .. }
-            | ProgramCounter::LookThenReserve { .. } => {
-                Row { status: seen.status, payment: seen.payment, expired: seen.expired, ..phase }
-            }
+            | ProgramCounter::LookThenReserve { .. } => Row {
+                status: seen.status,
+                payment: seen.payment,
+                which: seen.which,
+                expired: seen.expired,
+                ..phase
+            },
             ProgramCounter::ListThenRelease | ProgramCounter::LookThenRelease | ProgramCounter::Release => {
                 Row { in_flight: seen.in_flight, ..phase }
             }
-            ProgramCounter::Ask if !self.drives => *seen,
-            ProgramCounter::Ask => {
-                Row { status: seen.status, payment: seen.payment, unsure: seen.unsure, ..phase }
+            ProgramCounter::Ask | ProgramCounter::AskSecond if !self.drives => *seen,
+            ProgramCounter::Ask => Row {
+                status: seen.status,
+                payment: seen.payment,
+                which: seen.which,
+                unsure: seen.unsure,
+                expired: seen.expired,
+                lapsed: seen.lapsed,
+                hold: seen.hold,
+                ..phase
+            },
+            ProgramCounter::AskRefund
+            | ProgramCounter::AskThenRefund
+            | ProgramCounter::Refund
+            | ProgramCounter::AskAfterRefund => {
+                Row { payment: seen.payment, which: seen.which, again: seen.again, ..phase }
             }
+            ProgramCounter::Charge => Row { payment: seen.payment, which: seen.which, ..phase },
             _ => phase,
         }
     }
@@ -201,6 +237,8 @@ pub struct Budget {
     pub overtakes: u8,
     /// Orders that an operator makes due.
     pub redrives: u8,
+    /// Second payments that the buyer makes.
+    pub seconds: u8,
 }
 
 /// Maximum number of holders, and of abandoned requests, at a time.
@@ -213,7 +251,8 @@ pub struct ModelState {
     /// The one row of `seat_claims`.
     pub claim: Option<SeatOwner>,
     pub seat: Seat,
-    pub payments: [PaymentState; 2],
+    /// Of each order: the charge's, and a second one.
+    pub payments: [[PaymentState; 2]; 2],
     pub holders: [Option<Holder>; MAX_CONCURRENT],
     pub in_flight_requests: [Option<InFlightRequest>; MAX_CONCURRENT],
     pub next: NextBuyer,
@@ -221,6 +260,8 @@ pub struct ModelState {
     pub left: Budget,
     /// The buyer's cancel was accepted.
     pub cancelled: [bool; 2],
+    /// An operator said that no money was taken.
+    pub denied: [bool; 2],
     /// The violation by a step, if there is one.
     pub wrong: Option<&'static str>,
 }
@@ -232,13 +273,14 @@ impl ModelState {
             rows: [Row::ABSENT; 2],
             claim: None,
             seat: Seat::Free,
-            payments: [PaymentState::default(); 2],
+            payments: [[PaymentState::default(); 2]; 2],
             holders: [None; MAX_CONCURRENT],
             in_flight_requests: [None; MAX_CONCURRENT],
             next: NextBuyer::Waits,
             stranger: Stranger::Waits,
             left,
             cancelled: [false; 2],
+            denied: [false; 2],
             wrong: None,
         }
     }

@@ -3,12 +3,12 @@
 
 use super::order::{ModelEvent, Row};
 use super::state::{
-    Budget, Holder, InFlightRequest, ModelState, PaymentState, ProgramCounter, Seat, SeatOwner,
+    Budget, Holder, InFlightRequest, ModelState, PaymentState, PeerRequest, ProgramCounter, Seat, SeatOwner,
 };
 use order_service::domain::order::PaymentStatus;
 
 /// The encoding of a state, distinct for every state.
-pub type Packed = [u64; 7];
+pub type Packed = [u64; 8];
 
 /// Small numbers side by side.
 #[derive(Clone, Copy)]
@@ -38,11 +38,11 @@ fn flags<const N: usize>(flags: [bool; N]) -> u64 {
     word
 }
 
-const ROW_BITS: u32 = 27;
+const ROW_BITS: u32 = 30;
 
 fn row(row: &Row) -> u64 {
     let Row { placed, status, phase, hold, failure, priced, payment: paid, tried, .. } = *row;
-    let Row { expired, lapsed, in_flight, given_up, unsure, when, tickets, .. } = *row;
+    let Row { expired, lapsed, in_flight, given_up, unsure, when, tickets, which, again, .. } = *row;
     let failure = match failure {
         None => 0,
         Some(code) => 1 + code as u64,
@@ -55,6 +55,8 @@ fn row(row: &Row) -> u64 {
         .with(3, payment(paid))
         .with(3, when as u64)
         .with(2, tickets as u64)
+        .with(1, which as u64)
+        .with(2, again as u64)
         .0
 }
 
@@ -63,8 +65,8 @@ fn ev(ev: ModelEvent) -> u64 {
         ModelEvent::Reserved { observed, may_land } => (0, flags([observed, may_land])),
         ModelEvent::ReservedDear => (1, 0),
         ModelEvent::ReserveRefused { may_land } => (2, may_land as u64),
-        ModelEvent::Paid(status) => (3, status as u64),
-        ModelEvent::PaidWithoutSeats(status) => (4, status as u64),
+        ModelEvent::Paid(which, status) => (3, 4 * which as u64 + status as u64),
+        ModelEvent::PaidWithoutSeats(which, status) => (4, 4 * which as u64 + status as u64),
         ModelEvent::ChargeRefused => (5, 0),
         ModelEvent::Unsure => (6, 0),
         ModelEvent::Allocated => (7, 0),
@@ -74,8 +76,12 @@ fn ev(ev: ModelEvent) -> u64 {
         ModelEvent::Cancel => (11, 0),
         ModelEvent::Refund => (12, 0),
         ModelEvent::HoldExpired => (13, 0),
+        ModelEvent::Unknown => (14, 0),
+        ModelEvent::RefundAccepted => (15, 0),
+        ModelEvent::RefundPending => (16, 0),
+        ModelEvent::Resolved(said) => (17, payment(said)),
     };
-    Word(kind).with(2, more).0
+    Word(kind).with(3, more).0
 }
 
 fn pc(pc: ProgramCounter) -> u64 {
@@ -94,10 +100,12 @@ fn pc(pc: ProgramCounter) -> u64 {
         ProgramCounter::Release => (11, 0),
         ProgramCounter::ListThenRelease => (12, 0),
         ProgramCounter::LookThenRelease => (13, 0),
-        ProgramCounter::Store(known) => (14, ev(known)),
-        ProgramCounter::LookThenAllocate => (15, 0),
+        ProgramCounter::LookThenAllocate => (14, 0),
+        ProgramCounter::AskSecond => (15, 0),
+        ProgramCounter::AskRefund => (16, 0),
+        ProgramCounter::Store(known) => (17, ev(known)),
     };
-    Word(kind).with(6, more).0
+    Word(kind).with(8, more).0
 }
 
 /// A holder in one word, which is zero when there is none.
@@ -108,7 +116,7 @@ pub fn holder(one: &Option<Holder>) -> u64 {
     Word(1)
         .with(1, *order as u64)
         .with(5, flags([*fresh, *leases, *within, *sheltered, *drives]))
-        .with(10, pc(*does))
+        .with(13, pc(*does))
         .with(ROW_BITS, row(seen))
         .0
 }
@@ -116,7 +124,14 @@ pub fn holder(one: &Option<Holder>) -> u64 {
 /// A request in one word, which is zero when there is none.
 pub fn in_flight_requests(one: &Option<InFlightRequest>) -> u64 {
     let Some(InFlightRequest { order, request, covered }) = one else { return 0 };
-    Word(1).with(1, *order as u64).with(3, *request as u64).with(1, *covered as u64).0
+    let request = match *request {
+        PeerRequest::Reserve => 0,
+        PeerRequest::Allocate => 1,
+        PeerRequest::Release => 2,
+        PeerRequest::Charge => 3,
+        PeerRequest::Refund(which) => 4 + which as u64,
+    };
+    Word(1).with(1, *order as u64).with(3, request).with(1, *covered as u64).0
 }
 
 fn owner(owner: SeatOwner) -> u64 {
@@ -138,15 +153,29 @@ fn seat(seat: Seat) -> u64 {
 }
 
 fn pay(pay: &PaymentState) -> u64 {
-    let PaymentState { status, refuses, succeeded, failed, refunds, charged_back, acknowledged } = *pay;
+    let PaymentState {
+        status,
+        refuses,
+        succeeded,
+        failed,
+        refunds,
+        charged_back,
+        acknowledged,
+        accepted,
+        forgotten,
+        beside,
+    } = *pay;
     Word(payment(status))
-        .with(5, flags([refuses, succeeded, failed, charged_back, acknowledged]))
+        .with(6, flags([refuses, succeeded, failed, charged_back, acknowledged, forgotten]))
         .with(3, u64::from(refunds))
+        .with(2, u64::from(accepted))
+        .with(2, beside as u64)
         .0
 }
 
 fn budget(left: &Budget) -> u64 {
-    let Budget { crashes, faults, callbacks, cancels, refunds, turns, flips, overtakes, redrives } = *left;
+    let Budget { crashes, faults, callbacks, cancels, refunds, turns, flips, overtakes, redrives, seconds } =
+        *left;
     Word(u64::from(crashes))
         .with(3, u64::from(faults))
         .with(3, u64::from(callbacks))
@@ -156,6 +185,7 @@ fn budget(left: &Budget) -> u64 {
         .with(3, u64::from(flips))
         .with(3, u64::from(overtakes))
         .with(3, u64::from(redrives))
+        .with(3, u64::from(seconds))
         .0
 }
 
@@ -172,6 +202,7 @@ pub fn state_encoding(state: &ModelState) -> Packed {
         stranger,
         left,
         cancelled,
+        denied,
         wrong,
     } = state;
     let mut aloft = Word(0);
@@ -186,12 +217,14 @@ pub fn state_encoding(state: &ModelState) -> Packed {
     let rest = Word(budget(left))
         .with(2, claim)
         .with(3, *next as u64)
-        .with(3, flags([cancelled[0], cancelled[1], wrong.is_some()]))
-        .with(11, pay(&payments[0]))
-        .with(11, pay(&payments[1]));
+        .with(5, flags([cancelled[0], cancelled[1], denied[0], denied[1], wrong.is_some()]));
+    let mut money = Word(0);
+    for one in payments.iter().flatten() {
+        money = money.with(16, pay(one));
+    }
     let rows = Word(row(&rows[0])).with(ROW_BITS, row(&rows[1]));
     let [a, b, c, d] = holders;
-    [rows.0, rest.0, aloft.0, holder(a), holder(b), holder(c), holder(d)]
+    [rows.0, rest.0, money.0, aloft.0, holder(a), holder(b), holder(c), holder(d)]
 }
 
 /// A state's fingerprint, which is never zero. Two states share one with a probability of about one in ten million at two million states.

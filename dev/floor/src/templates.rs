@@ -7,7 +7,7 @@
 use crate::calls::{Answer, Call, Fresh, Parameter, Peer, Statement, Step, Work};
 
 const PLACE: &str = include_str!("../../../src/db/sql/place_order.sql");
-const STORE: &str = include_str!("../../../src/db/sql/store_transition.sql");
+const STORE: &str = include_str!("../../../src/db/sql/apply_transition.sql");
 const READ: &str = include_str!("../../../src/db/sql/read_order.sql");
 
 /// Every statement that occurs, for those who prepare them beforehand.

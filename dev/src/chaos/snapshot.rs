@@ -74,6 +74,8 @@ pub struct Ticket {
 #[allow(missing_docs)]
 pub struct JournalEntry {
     pub seq: i64,
+    /// How many versions it stands for: attempts that repeat are one entry.
+    pub count: i64,
     pub r#type: String,
     pub actor: String,
     pub at: String,

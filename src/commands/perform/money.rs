@@ -5,15 +5,19 @@ use crate::commands::Context;
 use crate::domain::order::{Order, Payment, PaymentStatus};
 use crate::domain::retry;
 use crate::domain::saga::Event;
-use crate::peers::payment::{Charge, Refund};
-use crate::peers::{Outcome, payment};
+use crate::peers::catalog::{self, EventStatus};
+use crate::peers::payment::{Charge, Refund, ShownStatus};
+use crate::peers::{CallFailure, Outcome, payment};
+use serde_json::json;
 
 /// Charges the order's total, under the order's id as key.
 pub async fn charge(context: &Context, order: &Order) -> ActionOutcome {
     match payment::charge(&context.config, order).await {
-        Outcome::Answered(Charge::Payment { payment, .. }) => Event::PaymentIs(payment).into(),
-        Outcome::Answered(Charge::Invalid) => Event::ChargeRefused.into(),
-        Outcome::NoAnswer(failure) => no_answer(failure.reason),
+        Outcome::Answered(Charge::Payment { payment, shown }) => reported(payment, &shown),
+        Outcome::Answered(Charge::Invalid) => {
+            because(Event::ChargeRefused, "Payment finds the charge invalid")
+        }
+        Outcome::NoAnswer(failure) => silent(failure),
     }
 }
 
@@ -21,12 +25,18 @@ pub async fn charge(context: &Context, order: &Order) -> ActionOutcome {
 pub async fn ask_payment(context: &Context, order: &Order, known: Payment) -> ActionOutcome {
     match payment::ask(&context.config, known.id, retry::PAYMENT_DEADLINE_MS).await {
         Outcome::Answered(Some(record)) => match record.matching(order) {
-            Some(payment) => Event::PaymentIs(payment).into(),
+            Some(payment) => reported(payment, &record.status),
             None => no_answer("Payment shows the payment for another order, amount or currency"),
         },
-        Outcome::Answered(None) => no_answer("Payment does not know the payment"),
-        Outcome::NoAnswer(failure) => no_answer(failure.reason),
+        Outcome::Answered(None) => unknown(),
+        Outcome::NoAnswer(failure) => silent(failure),
     }
+}
+
+/// Asks Payment whether it has made the refund that it accepted.
+pub async fn ask_refund(context: &Context, order: &Order, known: Payment) -> ActionOutcome {
+    let asked = ask_payment(context, order, known).await;
+    if is_open(&asked.event) { ActionOutcome { event: Event::RefundPending, ..asked } } else { asked }
 }
 
 /// Refunds the order's payment.
@@ -35,20 +45,17 @@ pub async fn refund(context: &Context, order: &Order, payment: Payment) -> Actio
         Outcome::Answered(Refund::Done) => {
             Event::PaymentIs(Payment { status: PaymentStatus::Refunded, ..payment }).into()
         }
+        Outcome::Answered(Refund::Accepted) => Event::RefundAccepted.into(),
+        Outcome::Answered(Refund::UnknownPayment) => unknown(),
         // Payment refuses also what is refunded already, so it is asked for the payment's status.
-        Outcome::Answered(Refund::Accepted | Refund::UnknownPayment | Refund::Refused) => {
-            match ask_payment(context, order, payment).await {
-                ActionOutcome {
-                    event:
-                        Event::PaymentIs(Payment {
-                            status: PaymentStatus::Success | PaymentStatus::Pending, ..
-                        }),
-                    ..
-                } => no_answer("Payment refuses the refund, and the money is still taken"),
-                other => other,
+        Outcome::Answered(Refund::Refused) => {
+            let asked = ask_payment(context, order, payment).await;
+            if is_open(&asked.event) {
+                return no_answer("Payment refuses the refund, and the money is still taken");
             }
+            asked
         }
-        Outcome::NoAnswer(failure) => no_answer(failure.reason),
+        Outcome::NoAnswer(failure) => silent(failure),
     }
 }
 
@@ -60,4 +67,48 @@ pub async fn ask_then_refund(context: &Context, order: &Order, payment: Payment)
         }
         other => other,
     }
+}
+
+/// Whether a payment to refund has not gone back: it is taken, or Payment shows it as undecided meanwhile.
+fn is_open(event: &Event) -> bool {
+    let status = event.reported().map(|payment| payment.status);
+    matches!(status, Some(PaymentStatus::Success | PaymentStatus::Pending))
+}
+
+/// The outcome when Catalog, asked past the cache, shows the order's event as cancelled; `None` when seats may be reserved for its
+/// late payment. No answer is no permission.
+pub async fn event_cancelled(context: &Context, order: &Order) -> Option<ActionOutcome> {
+    match catalog::event(&context.config, order.event_id).await {
+        Outcome::Answered(EventStatus::Cancelled) => Some(Event::EventCancelled.into()),
+        Outcome::Answered(EventStatus::OnSale | EventStatus::NotOnSale | EventStatus::Unknown) => None,
+        Outcome::NoAnswer(failure) => Some(silent(failure)),
+    }
+}
+
+/// The payment's status as Payment shows it.
+fn reported(payment: Payment, shown: &ShownStatus) -> ActionOutcome {
+    if shown.is_unfamiliar() {
+        let reason = format!("Payment shows the payment as {}", shown.as_str());
+        return because(Event::PaymentUnfamiliar(payment.id), reason);
+    }
+    match shown {
+        ShownStatus::Known(_) => Event::PaymentIs(payment).into(),
+        other => {
+            ActionOutcome { detail: json!({ "shown": other.as_str() }), ..Event::PaymentIs(payment).into() }
+        }
+    }
+}
+
+fn unknown() -> ActionOutcome {
+    because(Event::PaymentUnknown, "Payment does not know the payment")
+}
+
+fn because(event: Event, reason: impl Into<String>) -> ActionOutcome {
+    ActionOutcome { detail: json!({ "reason": reason.into() }), ..event.into() }
+}
+
+/// No answer, and nothing at Seating is in flight.
+fn silent(failure: CallFailure) -> ActionOutcome {
+    let retry_after_ms = failure.retry_after.and_then(|wait| u64::try_from(wait.as_millis()).ok());
+    ActionOutcome { retry_after_ms, ..no_answer(failure.reason) }
 }

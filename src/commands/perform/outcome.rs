@@ -10,11 +10,13 @@ pub struct ActionOutcome {
     pub event: Event,
     /// Details for the journal and the log: reasons, no personal data.
     pub detail: Value,
+    /// How long the peer asks to wait before the next attempt, in milliseconds.
+    pub retry_after_ms: Option<u64>,
 }
 
 impl From<Event> for ActionOutcome {
     fn from(event: Event) -> Self {
-        Self { event, detail: json!({}) }
+        Self { event, detail: json!({}), retry_after_ms: None }
     }
 }
 
@@ -26,5 +28,6 @@ pub fn no_answer(reason: impl Into<String>) -> ActionOutcome {
 /// No answer to a request that changes something at Seating, which may be in flight.
 pub fn unanswered(failure: CallFailure) -> ActionOutcome {
     let CallFailure { reason, may_land, .. } = failure;
-    ActionOutcome { event: Event::NoAnswer { may_land }, detail: json!({ "reason": reason }) }
+    let detail = json!({ "reason": reason });
+    ActionOutcome { event: Event::NoAnswer { may_land }, detail, retry_after_ms: None }
 }

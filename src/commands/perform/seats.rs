@@ -268,7 +268,9 @@ pub async fn look_then_release(context: &Context, order: &Order) -> ActionOutcom
     }
     let ours: Vec<i32> = ours.into_iter().collect();
     match seating::release(&context.config, &ours).await {
-        Outcome::Answered(()) => ActionOutcome { event: released(order), detail: json!({ "seats": ours }) },
+        Outcome::Answered(()) => {
+            ActionOutcome { detail: json!({ "seats": ours }), ..released(order).into() }
+        }
         Outcome::NoAnswer(failure) => unanswered(failure),
     }
 }

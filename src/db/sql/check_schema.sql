@@ -5,15 +5,20 @@ SELECT CASE
             '0001_orders',
             '0002_inherited_orders',
             '0003_order_rules',
+            '0005_second_payments',
             '0007_message_order'
         ]) AS needed (version)
         WHERE needed.version NOT IN (SELECT version FROM schema_migrations))
     OR EXISTS (
         SELECT FROM unnest(ARRAY[
+            'add_second_payment',
+            'apply_transition',
             'claim_due_messages',
             'claim_due_orders',
+            'claim_due_payment_refunds',
             'delete_message',
             'find_order',
+            'find_second_payment',
             'flush_work',
             'list_stuck',
             'load_order',
@@ -23,7 +28,7 @@ SELECT CASE
             'read_metrics',
             'read_order',
             'redrive_stuck',
-            'store_transition'
+            'store_payment_refund'
         ]) AS needed (function)
         WHERE to_regproc(needed.function) IS NULL)
     THEN 'old schema'

@@ -40,8 +40,9 @@ impl App {
         let orders =
             format!("SELECT format('order %s %s v%s', id, phase, version) AS t FROM orders WHERE {PENDING}");
         let messages = "SELECT format('message %s %s: %s', id, attempts, last_error) AS t FROM outbox WHERE dead_at IS NULL";
+        let refunds = "SELECT format('payment %s %s', payment_id, attempts) FROM payment_refunds WHERE due_at IS NOT NULL AND NOT undecided";
         let all = format!(
-            "SELECT coalesce(string_agg(t, ', ' ORDER BY t), '') FROM ({orders} UNION ALL {messages}) x"
+            "SELECT coalesce(string_agg(t, ', ' ORDER BY t), '') FROM ({orders} UNION ALL {messages} UNION ALL {refunds}) x"
         );
         self.store.value(&all).await.as_str().unwrap_or_default().to_owned()
     }
@@ -62,6 +63,7 @@ impl App {
         let sql = format!(
             "UPDATE orders SET due_at = {NOW} WHERE {PENDING} AND due_at > {NOW};
              UPDATE orders SET watch_at = {NOW} WHERE payment_unsure AND watch_at > {NOW};
+             UPDATE payment_refunds SET due_at = {NOW} WHERE due_at > {NOW} AND NOT undecided;
              UPDATE outbox SET due_at = {NOW} WHERE dead_at IS NULL AND due_at > {NOW};"
         );
         self.store.run(&sql).await;
@@ -69,7 +71,12 @@ impl App {
 
     /// Makes all payment watches due and sweeps: Payment is polled for pending payments.
     pub async fn watch(&self) {
-        self.store.run(&format!("UPDATE orders SET watch_at = {NOW} WHERE watch_at IS NOT NULL")).await;
+        self.store
+            .run(&format!(
+                "UPDATE orders SET watch_at = {NOW} WHERE watch_at IS NOT NULL;
+                 UPDATE payment_refunds SET due_at = {NOW} WHERE undecided AND due_at IS NOT NULL;"
+            ))
+            .await;
         self.sweep().await;
         self.quiesce().await;
     }

@@ -4,7 +4,7 @@
 //! run from every state: whoever is at work is answered and stores, sweeps claim what is due, time goes on. No further
 //! callback arrives: what Payment decided is learnt by asking.
 
-use crate::order::{Issued, OrderIndex};
+use crate::order::{Issued, OrderIndex, Which};
 use crate::rules::Model;
 use crate::state::{Budget, ModelState, PaymentState, Seat, SeatOwner};
 use crate::state_encoding::{Fingerprints, fingerprint};
@@ -42,7 +42,7 @@ impl Fate {
     fn open(self, model: &Model, state: &ModelState) -> Self {
         let undecided = |pay: &PaymentState| matches!(pay.status, None | Some(PaymentStatus::Pending));
         Self {
-            decided: self.decided.filter(|_| state.payments[..model.orders].iter().any(undecided)),
+            decided: self.decided.filter(|_| state.payments[..model.orders].iter().flatten().any(undecided)),
             lands: self.lands || state.in_flight_requests[0].is_none(),
         }
     }
@@ -111,6 +111,13 @@ fn fair(model: &Model, state: &ModelState, Fate { decided, lands }: Fate) -> Opt
             Step::Store { .. } => 1,
             Step::Answer { charged: None | Some(PaymentStatus::Pending), dear: false, .. } => 1,
             Step::PaymentTurns(_, to) if Some(*to) == decided => 2,
+            Step::RefundMade(..) => 2,
+            Step::SweepBeside(order, which, true)
+                if state.payments[*order][*which as usize].status != Some(PaymentStatus::Pending) =>
+            {
+                2
+            }
+            Step::Resolve(_) => 2,
             Step::Sweep(order) if !steps::at_rest(state, *order) => 3,
             Step::FlightOver(_) if !resting => 4,
             Step::SeatingFrees => 5,
@@ -127,15 +134,18 @@ fn fair(model: &Model, state: &ModelState, Fate { decided, lands }: Fate) -> Opt
 
 fn wrong_rest(state: &ModelState, order: OrderIndex) -> Option<&'static str> {
     let row = &state.rows[order];
-    let pay = &state.payments[order];
+    let pay = &state.payments[order][Which::Charged as usize];
+    let second = &state.payments[order][Which::Second as usize];
     if !steps::at_rest(state, order) {
         return Some(RESTS);
     }
     // A charge-back, or a failed payment that succeeds after all, that nobody has told us of cannot be known.
-    let kept = pay.status == Some(PaymentStatus::Success);
-    let acknowledged = pay.acknowledged || row.payment == pay.status;
-    let hidden = !acknowledged && (pay.charged_back || pay.failed);
-    if !hidden && kept != (row.tickets == Issued::Valid) {
+    let kept = |pay: &PaymentState| u8::from(pay.status == Some(PaymentStatus::Success));
+    let acknowledged = pay.acknowledged || row.which == Which::Charged && row.payment == pay.status;
+    let hidden = !acknowledged && (pay.charged_back || pay.failed || state.denied[order]);
+    // Nobody tells of a second payment but its callback.
+    let known = if second.acknowledged { kept(second) } else { 0 };
+    if !hidden && kept(pay) + known != u8::from(row.tickets == Issued::Valid) {
         return Some(MONEY);
     }
     let ours = match state.seat {

@@ -4,7 +4,7 @@ pub mod liveness;
 
 use super::order::{Issued, OrderIndex, When};
 use super::rules::Model;
-use super::state::{InFlightRequest, ModelState, NextBuyer, Seat, SeatOwner, Stranger};
+use super::state::{InFlightRequest, ModelState, NextBuyer, PaymentState, Seat, SeatOwner, Stranger};
 use order_service::domain::order::{PaymentStatus, Phase, Status};
 
 /// A property of one order in one state.
@@ -18,6 +18,14 @@ pub const CANCELLED: &str = "what the buyer cancelled is never confirmed";
 pub const REFUNDED_ONCE: &str = "money goes back at most once";
 /// Seats, by Seating's own account.
 pub const HELD: &str = "at rest: nothing is held for a dead order";
+/// An operator's word holds.
+pub const DENIED: &str = "what an operator said was not paid is never confirmed";
+
+/// The order's payment at Payment.
+fn paid(state: &ModelState, order: OrderIndex) -> PaymentState {
+    state.payments[order][state.rows[order].which as usize]
+}
+
 /// In every state, at every moment.
 pub const ALWAYS: &[OfOrder] = &[
     ("valid tickets are for a seat that the order has claimed", |w, o| {
@@ -30,11 +38,12 @@ pub const ALWAYS: &[OfOrder] = &[
     (CANCELLED, |w, o| {
         !w.cancelled[o] || w.rows[o].status != Status::Confirmed && w.rows[o].tickets == Issued::None
     }),
-    (REFUNDED_ONCE, |w, o| w.payments[o].refunds <= 1),
+    (REFUNDED_ONCE, |w, o| w.payments[o].iter().all(|pay| pay.refunds <= 1)),
+    (DENIED, |w, o| !w.denied[o] || w.rows[o].status != Status::Confirmed),
     ("tickets are valid only while the order is confirmed and paid", |w, o| {
         w.rows[o].tickets != Issued::Valid
             || w.rows[o].status == Status::Confirmed
-                && (w.payments[o].status == Some(PaymentStatus::Success) || w.payments[o].charged_back)
+                && (paid(w, o).status == Some(PaymentStatus::Success) || paid(w, o).charged_back)
     }),
     ("an order is due, or done", |w, o| {
         !w.rows[o].placed || w.rows[o].phase == Phase::Done || w.rows[o].when != When::Never

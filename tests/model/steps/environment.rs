@@ -2,25 +2,54 @@
 
 use super::order::news;
 use super::{Step, Steps, push};
-use crate::order::{ModelEvent, OrderIndex};
+use crate::order::{ModelEvent, OrderIndex, When, Which};
 use crate::peers;
 use crate::rules::Model;
-use crate::state::{Holder, ModelState, NextBuyer, PeerRequest, ProgramCounter, Seat, SeatOwner, Stranger};
-use order_service::domain::order::PaymentStatus;
+use crate::state::{
+    Beside, Holder, ModelState, NextBuyer, PeerRequest, ProgramCounter, Seat, SeatOwner, Stranger,
+};
+use order_service::domain::order::{PaymentStatus, Phase};
 
-pub fn payment_steps(state: &ModelState, order: OrderIndex, steps: &mut Steps) {
+/// The charge's payment.
+const CHARGED: usize = Which::Charged as usize;
+
+pub fn payment_steps(model: &Model, state: &ModelState, order: OrderIndex, steps: &mut Steps) {
     use PaymentStatus::{Failed, Pending, Refunded, Success};
     let turns = |steps: &mut Steps, to, (turns, flips): (u8, u8)| {
         if state.left.turns >= turns && state.left.flips >= flips {
             push(steps, state, Step::PaymentTurns(order, to), |w| {
                 w.left.turns -= turns;
                 w.left.flips -= flips;
-                w.payments[order].charged_back |= to == Refunded;
-                peers::becomes(&mut w.payments[order], to);
+                w.payments[order][CHARGED].charged_back |= to == Refunded;
+                peers::becomes(&mut w.payments[order][CHARGED], to);
             });
         }
     };
-    match state.payments[order].status {
+    let pay = &state.payments[order][CHARGED];
+    if model.forgets && state.left.flips > 0 {
+        if pay.status == Some(Pending) && !pay.forgotten {
+            push(steps, state, Step::Forgets(order), |w| {
+                w.left.flips -= 1;
+                w.payments[order][CHARGED].forgotten = true;
+            });
+        }
+        if pay.forgotten {
+            push(steps, state, Step::Remembers(order), |w| {
+                w.left.flips -= 1;
+                w.payments[order][CHARGED].forgotten = false;
+            });
+        }
+        if pay.status == Some(Success) && !pay.refuses {
+            push(steps, state, Step::Invalid(order), |w| {
+                w.left.flips -= 1;
+                w.payments[order][CHARGED].refuses = true;
+            });
+        }
+    }
+    if pay.forgotten {
+        return;
+    }
+    match pay.status {
         None | Some(Refunded) => {}
         Some(Pending) => {
             turns(steps, Success, (0, 0));
@@ -31,14 +60,73 @@ pub fn payment_steps(state: &ModelState, order: OrderIndex, steps: &mut Steps) {
     }
 }
 
+/// A second payment, refunds that are made later, and an operator's word.
+pub fn beside_steps(model: &Model, state: &ModelState, order: OrderIndex, steps: &mut Steps) {
+    use PaymentStatus::{Refunded, Success};
+    let row = state.rows[order];
+    let second = &state.payments[order][Which::Second as usize];
+    if state.left.seconds > 0 && row.priced && second.status.is_none() {
+        push(steps, state, Step::SecondPays(order), |w| {
+            w.left.seconds -= 1;
+            peers::becomes(&mut w.payments[order][Which::Second as usize], Success);
+        });
+    }
+    for which in Which::ALL {
+        let pay = &state.payments[order][which as usize];
+        if pay.accepted > 0 && pay.status == Some(Success) {
+            push(steps, state, Step::RefundMade(order, which), |w| {
+                let pay = &mut w.payments[order][which as usize];
+                let accepted = pay.accepted;
+                peers::becomes(pay, Refunded);
+                pay.refunds += accepted;
+                pay.accepted = 0;
+            });
+        }
+        if pay.beside == Beside::Open {
+            for heard in [true, false].into_iter().take(1 + usize::from(state.left.faults > 0)) {
+                push(steps, state, Step::SweepBeside(order, which, heard), |w| {
+                    w.left.faults -= u8::from(!heard);
+                    model.sweep_beside(w, order, which, heard);
+                });
+            }
+        }
+    }
+    // Where Payment says nothing any more.
+    let pay = &state.payments[order][CHARGED];
+    let said = match pay.status {
+        _ if pay.forgotten => None,
+        status => status,
+    };
+    let waits = row.placed && matches!(row.when, When::Soon | When::Watch) && row.which == Which::Charged;
+    let asked = row.phase == Phase::Charging && pay.refuses && row.tried
+        || row.phase == Phase::Done && pay.forgotten && row.payment == Some(PaymentStatus::Pending);
+    if waits && asked && said != Some(PaymentStatus::Pending) && state.has_room(model.holders) {
+        push(steps, state, Step::Resolve(order), |w| {
+            let ev = ModelEvent::Resolved(said);
+            w.add_holder(news(w, order, ev, false));
+            let last = w.holders.iter().rposition(Option::is_some).expect("the holder just hired");
+            model.store(w, last);
+        });
+    }
+}
+
 /// Callbacks: a signed one is believed, and may be as old as it likes; for any other the order is read, Payment is asked,
 /// and its answer is stored, each at its own time.
 fn callback_steps(model: &Model, state: &ModelState, order: OrderIndex, steps: &mut Steps) {
-    let pay = state.payments[order];
-    let Some(truth) = pay.status else { return };
+    let pay = state.payments[order][CHARGED];
     if state.left.callbacks == 0 || !state.has_room(model.holders) {
         return;
     }
+    if state.payments[order][Which::Second as usize].status.is_some() {
+        push(steps, state, Step::SecondCallback(order), |w| {
+            w.left.callbacks -= 1;
+            w.add_holder(Holder {
+                pc: ProgramCounter::AskSecond,
+                ..news(w, order, ModelEvent::Unsure, false)
+            });
+        });
+    }
+    let Some(truth) = pay.status.filter(|_| !pay.forgotten) else { return };
     let mut arrives = |step, pc| {
         push(steps, state, step, |w| {
             w.left.callbacks -= 1;
@@ -51,7 +139,10 @@ fn callback_steps(model: &Model, state: &ModelState, order: OrderIndex, steps: &
     let said = [(pay.succeeded, PaymentStatus::Success), (pay.failed, PaymentStatus::Failed)];
     let older = said.into_iter().filter(|(was, status)| *was && *status != truth).map(|(_, status)| status);
     for status in older.chain((truth != PaymentStatus::Pending).then_some(truth)) {
-        arrives(Step::SignedCallback(order, status), ProgramCounter::Store(ModelEvent::Paid(status)));
+        arrives(
+            Step::SignedCallback(order, status),
+            ProgramCounter::Store(ModelEvent::Paid(Which::Charged, status)),
+        );
     }
 }
 

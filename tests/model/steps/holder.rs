@@ -1,21 +1,21 @@
 //! Steps of lease holders, and of abandoned requests in flight.
 
 use super::{Step, Steps, push};
-use crate::order::ModelEvent;
+use crate::order::{ModelEvent, Row, Which};
 use crate::peers;
 use crate::rules::{Guard, Model};
 use crate::service;
 use crate::state::{Holder, ModelState, PeerRequest, ProgramCounter, Seat};
 
 pub fn holder_steps(model: &Model, state: &ModelState, h: usize, steps: &mut Steps) {
-    let Some(Holder { order, pc, .. }) = state.holders[h] else { return };
+    let Some(Holder { order, pc, seen: Row { which, .. }, .. }) = state.holders[h] else { return };
     if let ProgramCounter::Store(ev) = pc {
         push(steps, state, Step::Store { order, ev }, |w| {
             model.store(w, h);
         });
     } else {
         let charges =
-            if pc == ProgramCounter::Charge { peers::charges(&state.payments[order]) } else { &[None] };
+            if pc == ProgramCounter::Charge { peers::charges(&state.payments[order][0]) } else { &[None] };
         for &charged in charges {
             push(steps, state, Step::Answer { order, pc, charged, dear: false }, |w| {
                 model.answer(w, h, charged, false);
@@ -31,8 +31,8 @@ pub fn holder_steps(model: &Model, state: &ModelState, h: usize, steps: &mut Ste
     if state.left.crashes > 0 {
         push(steps, state, Step::Crash { order, pc }, |w| {
             w.left.crashes -= 1;
-            if let (Some(gone), Some(request)) = (w.holders[h].take(), request(pc))
-                && !(model.careless_refunds && request == PeerRequest::Refund)
+            if let (Some(gone), Some(request)) = (w.holders[h].take(), request(pc, which))
+                && !(model.careless_refunds && matches!(request, PeerRequest::Refund(_)))
             {
                 w.abandon(&gone, request);
             }
@@ -45,7 +45,7 @@ pub fn holder_steps(model: &Model, state: &ModelState, h: usize, steps: &mut Ste
 
 /// A request without an answer, or with one that says nothing.
 fn silence_steps(model: &Model, state: &ModelState, h: usize, steps: &mut Steps) {
-    let Some(Holder { order, pc, .. }) = state.holders[h] else { return };
+    let Some(Holder { order, pc, seen: Row { which, .. }, .. }) = state.holders[h] else { return };
     let earlier = matches!(
         pc,
         ProgramCounter::Reserve { flies: true, .. }
@@ -65,13 +65,13 @@ fn silence_steps(model: &Model, state: &ModelState, h: usize, steps: &mut Steps)
             nobody => *nobody = None,
         }
     };
-    let request = request(pc);
+    let request = request(pc, which);
     let at_seating =
         matches!(request, Some(PeerRequest::Reserve | PeerRequest::Allocate | PeerRequest::Release));
     push(steps, state, Step::GiveUp { order, pc }, |w| {
         silent(w, at_seating);
         if let (Some(holder), Some(request)) = (state.holders[h], request)
-            && !(model.careless_refunds && request == PeerRequest::Refund)
+            && !(model.careless_refunds && matches!(request, PeerRequest::Refund(_)))
         {
             w.abandon(&holder, request);
         }
@@ -103,7 +103,8 @@ fn silence_steps(model: &Model, state: &ModelState, h: usize, steps: &mut Steps)
     if at_seating {
         push(steps, state, Step::Unusable { order, pc, happened: false }, |w| silent(w, false));
     }
-    let charges = if pc == ProgramCounter::Charge { peers::charges(&state.payments[order]) } else { &[None] };
+    let charges =
+        if pc == ProgramCounter::Charge { peers::charges(&state.payments[order][0]) } else { &[None] };
     for &charged in charges {
         push(steps, state, Step::Unusable { order, pc, happened: true }, |w| {
             model.answer(w, h, charged, false);
@@ -117,7 +118,7 @@ pub fn flying_steps(model: &Model, state: &ModelState, f: usize, steps: &mut Ste
     let (order, request) = (one.order, one.request);
     push(steps, state, Step::Vanish { order, request }, |w| w.in_flight_requests[f] = None);
     let charges =
-        if request == PeerRequest::Charge { peers::charges(&state.payments[order]) } else { &[None] };
+        if request == PeerRequest::Charge { peers::charges(&state.payments[order][0]) } else { &[None] };
     for &charged in charges {
         push(steps, state, Step::Land { order, request, charged }, |w| {
             w.in_flight_requests[f] = None;
@@ -134,22 +135,24 @@ pub fn ahead(pc: ProgramCounter) -> Option<PeerRequest> {
             Some(PeerRequest::Allocate)
         }
         ProgramCounter::ListThenRelease | ProgramCounter::LookThenRelease => Some(PeerRequest::Release),
-        ProgramCounter::AskThenRefund => Some(PeerRequest::Refund),
-        pc => request(pc),
+        ProgramCounter::AskThenRefund => Some(PeerRequest::Refund(Which::Charged)),
+        pc => request(pc, Which::Charged),
     }
 }
 
 /// What a holder's present request changes at a peer.
-fn request(pc: ProgramCounter) -> Option<PeerRequest> {
+fn request(pc: ProgramCounter, which: Which) -> Option<PeerRequest> {
     match pc {
         ProgramCounter::Reserve { .. } => Some(PeerRequest::Reserve),
         ProgramCounter::Charge => Some(PeerRequest::Charge),
-        ProgramCounter::Refund => Some(PeerRequest::Refund),
+        ProgramCounter::Refund => Some(PeerRequest::Refund(which)),
         ProgramCounter::Allocate => Some(PeerRequest::Allocate),
         ProgramCounter::Release => Some(PeerRequest::Release),
         ProgramCounter::LookAtRefusal { .. }
         | ProgramCounter::LookThenReserve { .. }
         | ProgramCounter::Ask
+        | ProgramCounter::AskSecond
+        | ProgramCounter::AskRefund
         | ProgramCounter::AskThenRefund
         | ProgramCounter::AskAfterRefund
         | ProgramCounter::ListThenAllocate { .. }

@@ -5,10 +5,10 @@ mod holder;
 mod order;
 mod environment;
 
-use super::order::{ModelEvent, OrderIndex, When};
+use super::order::{ModelEvent, OrderIndex, When, Which};
 use super::rules::Model;
-use super::state::{ModelState, NextBuyer, PeerRequest, ProgramCounter, Stranger};
-use environment::{payment_steps, seat_steps};
+use super::state::{Beside, ModelState, NextBuyer, PaymentState, PeerRequest, ProgramCounter, Stranger};
+use environment::{beside_steps, payment_steps, seat_steps};
 use holder::{flying_steps, holder_steps};
 use order::order_steps;
 use order_service::domain::order::{PaymentStatus, Phase};
@@ -19,21 +19,48 @@ pub enum Step {
     /// A request places the order.
     Place(OrderIndex),
     /// A holder's request is answered. With what a new payment becomes.
-    Answer { order: OrderIndex, pc: ProgramCounter, charged: Option<PaymentStatus>, dear: bool },
+    Answer {
+        order: OrderIndex,
+        pc: ProgramCounter,
+        charged: Option<PaymentStatus>,
+        dear: bool,
+    },
     /// A holder gives up waiting.
-    GiveUp { order: OrderIndex, pc: ProgramCounter },
+    GiveUp {
+        order: OrderIndex,
+        pc: ProgramCounter,
+    },
     /// A holder gets an answer that says nothing, after the request took effect or without.
-    Unusable { order: OrderIndex, pc: ProgramCounter, happened: bool },
+    Unusable {
+        order: OrderIndex,
+        pc: ProgramCounter,
+        happened: bool,
+    },
     /// A holder's reserve gets an answer that says nothing; it may still take effect, and the holder looks and reserves again.
-    Again { order: OrderIndex },
+    Again {
+        order: OrderIndex,
+    },
     /// A holder stores what it knows.
-    Store { order: OrderIndex, ev: ModelEvent },
+    Store {
+        order: OrderIndex,
+        ev: ModelEvent,
+    },
     /// A holder vanishes.
-    Crash { order: OrderIndex, pc: ProgramCounter },
+    Crash {
+        order: OrderIndex,
+        pc: ProgramCounter,
+    },
     /// An abandoned request takes effect.
-    Land { order: OrderIndex, request: PeerRequest, charged: Option<PaymentStatus> },
+    Land {
+        order: OrderIndex,
+        request: PeerRequest,
+        charged: Option<PaymentStatus>,
+    },
     /// Such a request never takes effect.
-    Vanish { order: OrderIndex, request: PeerRequest },
+    Vanish {
+        order: OrderIndex,
+        request: PeerRequest,
+    },
     /// A sweep claims the order.
     Sweep(OrderIndex),
     /// A sweep claims the order although its holder lives.
@@ -42,6 +69,20 @@ pub enum Step {
     Redrive(OrderIndex),
     /// A callback arrives that is not signed: the order is read.
     Callback(OrderIndex),
+    /// A callback about the second payment arrives.
+    SecondCallback(OrderIndex),
+    /// The buyer pays a second time.
+    SecondPays(OrderIndex),
+    /// A sweep deals with a payment beside the order's own; whether it hears Payment's answer.
+    SweepBeside(OrderIndex, Which, bool),
+    /// Payment makes the refund that it has accepted.
+    RefundMade(OrderIndex, Which),
+    /// Payment forgets a payment, or finds its charge invalid from now on.
+    Forgets(OrderIndex),
+    Remembers(OrderIndex),
+    Invalid(OrderIndex),
+    /// An operator tells what became of a payment of which Payment says nothing.
+    Resolve(OrderIndex),
     /// A signed callback arrives, and what it says.
     SignedCallback(OrderIndex, PaymentStatus),
     /// The buyer gives the order up.
@@ -72,7 +113,8 @@ pub fn all(model: &Model, state: &ModelState) -> Steps {
     let mut steps = Steps::new();
     for order in 0..model.orders {
         order_steps(model, state, order, &mut steps);
-        payment_steps(state, order, &mut steps);
+        payment_steps(model, state, order, &mut steps);
+        beside_steps(model, state, order, &mut steps);
     }
     for h in 0..state.holders.len() {
         holder_steps(model, state, h, &mut steps);
@@ -113,7 +155,10 @@ fn push(steps: &mut Steps, state: &ModelState, step: Step, change: impl FnOnce(&
 /// Whether a row waits for nothing but Payment.
 pub fn at_rest(state: &ModelState, order: OrderIndex) -> bool {
     let row = &state.rows[order];
-    let acknowledged = state.payments[order].status == row.payment || row.payment.is_none();
+    let pay = state.payments[order][row.which as usize];
+    let acknowledged = pay.status == row.payment || row.payment.is_none();
     let watching = row.when == When::Watch && acknowledged && !row.unsure;
-    !row.placed || row.phase == Phase::Done && (row.when == When::Never || watching)
+    let open = |pay: &PaymentState| pay.beside == Beside::Open && pay.status != Some(PaymentStatus::Pending);
+    let beside = state.payments[order].iter().any(open);
+    !row.placed || row.phase == Phase::Done && !beside && (row.when == When::Never || watching)
 }

@@ -33,7 +33,7 @@ fn nothing_left(order: &Order) -> Option<String> {
 }
 
 fn journal_is_whole(order: &Order) -> Option<String> {
-    let seqs: Vec<i64> = order.journal.iter().map(|entry| entry.seq).collect();
+    let seqs: Vec<i64> = order.journal.iter().flat_map(|entry| entry.seq..entry.seq + entry.count).collect();
     let versions: Vec<i64> = order.transitions.iter().map(|step| step.version).collect();
     let expected: Vec<i64> = (1..=order.version).collect();
     if seqs != expected {
@@ -58,14 +58,16 @@ fn journal_is_legal(order: &Order) -> Option<String> {
     let before =
         |seq: i64, kind: &str| order.journal.iter().any(|entry| entry.seq < seq && entry.r#type == kind);
     for (was, is) in changes(order) {
-        let entry = order.journal.iter().find(|entry| entry.seq == is.version)?;
+        let entry =
+            order.journal.iter().find(|entry| (entry.seq..entry.seq + entry.count).contains(&is.version))?;
         let legal = match (&*entry.r#type, &*is.status) {
             ("refund_requested", _) => was.status == "CONFIRMED",
             ("cancel_requested", status) => {
                 status == "CANCELLED" && ["PENDING", "CANCELLED"].contains(&&*was.status)
             }
             (_, "CONFIRMED") if was.status != "CONFIRMED" => {
-                before(is.version, "payment_succeeded") && before(is.version, "seats_reserved")
+                let paid = before(is.version, "payment_succeeded") || order.total_cents == Some(0);
+                paid && before(is.version, "seats_reserved")
             }
             _ => true,
         };

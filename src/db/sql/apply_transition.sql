@@ -1,4 +1,4 @@
-SELECT store_transition(
+SELECT apply_transition(
     /* p_id */ $1,
     /* p_version */ $2,
     /* p_lease */ $3,

@@ -1,0 +1,99 @@
+//! Resolves the payment of an order by an operator's word, where Payment never gives one.
+
+use super::Context;
+use super::buyer_request::{self, RequestOutcome};
+use crate::db::orders::{self, Document};
+use crate::db::{DbError, payment_refunds};
+use crate::domain::ids::{OrderId, PaymentId};
+use crate::domain::order::{Order, PaymentStatus};
+use crate::domain::saga::{Event, Rejected, Verdict};
+use serde_json::json;
+
+/// What an operator says of a payment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Resolution {
+    /// `SUCCESS`: the money was taken. `FAILED`: it was not. `REFUNDED`: it went back.
+    pub status: PaymentStatus,
+    /// The payment; needed where money moved and no payment is known.
+    pub payment: Option<PaymentId>,
+    /// Why, for the journal.
+    pub reason: Option<String>,
+}
+
+/// The outcome of a resolution.
+#[derive(Debug)]
+pub enum ResolveOutcome {
+    /// There is no such order.
+    OrderNotFound,
+    /// Nothing about its payment is open. The order as it is.
+    NotResolvable(Box<Order>),
+    /// No payment of the order is known: the operator must name it.
+    PaymentRequired,
+    /// The payment is not the order's.
+    OtherPayment,
+    /// It is stored; the order's document.
+    Resolved(Document),
+}
+
+/// Stores an operator's word as news of the payment, and drives the order on.
+///
+/// # Errors
+/// [`DbError`]; the sweep finishes what was begun.
+pub async fn resolve(
+    context: &Context,
+    id: OrderId,
+    resolution: &Resolution,
+) -> Result<ResolveOutcome, DbError> {
+    let config = &context.config;
+    let Some((order, _)) = orders::load(config, id).await? else {
+        return Ok(ResolveOutcome::OrderNotFound);
+    };
+    if let Some(payment) = resolution.payment
+        && payment_refunds::find(config, id, payment).await?.is_some()
+    {
+        return resolve_second(context, order, payment, resolution).await;
+    }
+    if !order.is_resolvable() {
+        return Ok(ResolveOutcome::NotResolvable(Box::new(order)));
+    }
+    let known = order.payment.map(|known| known.id);
+    if resolution.payment.is_some_and(|payment| known.is_some_and(|known| known != payment)) {
+        return Ok(ResolveOutcome::OtherPayment);
+    }
+    let verdict = match (resolution.status, resolution.payment.or(known)) {
+        (PaymentStatus::Failed | PaymentStatus::Pending, payment) => Verdict::NotTaken(payment),
+        (PaymentStatus::Success, Some(payment)) => Verdict::Taken(payment),
+        (PaymentStatus::Refunded, Some(payment)) => Verdict::Refunded(payment),
+        (PaymentStatus::Success | PaymentStatus::Refunded, None) => {
+            return Ok(ResolveOutcome::PaymentRequired);
+        }
+    };
+    let detail = json!({
+        "payment": resolution.status, "payment_id": resolution.payment.or(known), "reason": resolution.reason,
+    });
+    Ok(match buyer_request::handle(context, id, Event::Resolved(verdict), detail).await? {
+        RequestOutcome::OrderNotFound => ResolveOutcome::OrderNotFound,
+        RequestOutcome::Refused(_, Rejected::ForeignPayment) => ResolveOutcome::OtherPayment,
+        RequestOutcome::Refused(order, _) => ResolveOutcome::NotResolvable(order),
+        RequestOutcome::Granted(_, document) => ResolveOutcome::Resolved(document),
+    })
+}
+
+/// A payment beside the order's own: it is settled, unless the money is still taken.
+async fn resolve_second(
+    context: &Context,
+    order: Order,
+    payment: PaymentId,
+    resolution: &Resolution,
+) -> Result<ResolveOutcome, DbError> {
+    let config = &context.config;
+    let is_settled = matches!(resolution.status, PaymentStatus::Failed | PaymentStatus::Refunded)
+        && payment_refunds::resolve(config, order.id, payment, resolution.status, context.actor).await?;
+    if !is_settled {
+        return Ok(ResolveOutcome::NotResolvable(Box::new(order)));
+    }
+    Ok(match orders::load(config, order.id).await? {
+        Some((_, document)) => ResolveOutcome::Resolved(document),
+        None => ResolveOutcome::OrderNotFound,
+    })
+}

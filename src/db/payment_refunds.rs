@@ -1,0 +1,206 @@
+//! The statements about second payments.
+
+use super::answer::{answer, named};
+use super::orders::{Document, order};
+use super::transition::JournalEntry;
+use super::{Columns, DbError, json, query, query_all, require_row, text, uuid};
+use crate::config::Config;
+use crate::domain::ids::{OrderId, PaymentId};
+use crate::domain::order::{Order, PaymentStatus};
+use crate::domain::payment_refund::PaymentRefund;
+use crate::domain::retry;
+use anyhow::{Error, anyhow};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use spin_sdk::pg::ParameterValue;
+
+/// The result of storing a second payment.
+#[derive(Debug)]
+pub enum AddOutcome {
+    /// It is stored; the order's document.
+    Added(Document),
+    /// It was stored before; the order's document.
+    Known(Document),
+    /// The payment is another order's.
+    Foreign,
+    /// The order's own payment has not succeeded, or is this one. The order as it is now, and its document.
+    Conflict(Box<Order>, Option<Document>),
+    /// There is no such order.
+    Gone,
+}
+
+/// Stores that a payment beside the order's own must go back, if it has taken money or does so later. Idempotent.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn add(
+    config: &Config,
+    id: OrderId,
+    payment: PaymentId,
+    is_undecided: bool,
+    entry: JournalEntry<'_>,
+) -> Result<AddOutcome, DbError> {
+    let parameters = || {
+        named! { "sql/add_second_payment.sql":
+            p_order = uuid(id.0),
+            p_payment = uuid(payment.0),
+            p_undecided = ParameterValue::Boolean(is_undecided),
+            p_actor = text(entry.actor),
+            p_data = json(entry.data),
+        }
+    };
+    let mut answer = answer(query(config, include_str!("sql/add_second_payment.sql"), parameters).await?)?;
+    let outcome = answer.text()?;
+    Ok(match &outcome[..] {
+        "added" => AddOutcome::Added(answer.text()?),
+        "known" => AddOutcome::Known(answer.text()?),
+        "foreign" => AddOutcome::Foreign,
+        "conflict" => AddOutcome::Conflict(Box::new(order(&answer.text()?)?), answer.optional_text()),
+        "gone" => AddOutcome::Gone,
+        unknown => return Err(DbError::Broken(anyhow!("add_second_payment: unknown outcome {unknown}"))),
+    })
+}
+
+/// What is known of a payment beside the order's own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Known {
+    /// It has taken no money yet.
+    Undecided,
+    /// It goes back, or is settled.
+    Decided,
+}
+
+/// Whether a payment is known as one beside the order's own.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn find(config: &Config, id: OrderId, payment: PaymentId) -> Result<Option<Known>, DbError> {
+    let parameters = || {
+        named! { "sql/find_second_payment.sql": p_order = uuid(id.0), p_payment = uuid(payment.0) }
+    };
+    let mut row = require_row(query(config, include_str!("sql/find_second_payment.sql"), parameters).await?)?;
+    let known = row.optional_text()?;
+    Ok(known.map(|known| if known == "undecided" { Known::Undecided } else { Known::Decided }))
+}
+
+/// Claims at most `limit` second payments that are due: each is leased to the caller. With the order of each.
+///
+/// # Errors
+/// [`DbError`] when nothing could be claimed; a row that cannot be read is an error of its own.
+pub async fn claim_due(
+    config: &Config,
+    limit: i32,
+) -> Result<Vec<Result<(PaymentRefund, Order), DbError>>, DbError> {
+    let parameters = || {
+        named! { "sql/claim_due_payment_refunds.sql":
+            p_limit = ParameterValue::Int32(limit),
+            p_lease_ms = ParameterValue::Int32(retry::PAYMENT_REFUND_LEASE_MS as i32),
+        }
+    };
+    let rows = query_all(config, include_str!("sql/claim_due_payment_refunds.sql"), parameters).await?;
+    Ok(rows.into_iter().map(|row| claimed(&Columns::of(row).text()?)).collect())
+}
+
+/// The JSON of the function `claim_due_payment_refunds`.
+#[derive(Deserialize)]
+struct Claimed<'a> {
+    payment_id: PaymentId,
+    attempts: u32,
+    age_ms: i64,
+    again_in_ms: Option<i64>,
+    undecided: bool,
+    parked: bool,
+    #[serde(borrow)]
+    order: &'a RawValue,
+}
+
+fn claimed(json: &str) -> Result<(PaymentRefund, Order), DbError> {
+    let claimed: Claimed<'_> = serde_json::from_str(json).map_err(|error| {
+        DbError::Broken(Error::new(error).context("the JSON of claim_due_payment_refunds"))
+    })?;
+    let refund = PaymentRefund {
+        payment: claimed.payment_id,
+        attempts: claimed.attempts,
+        age_ms: claimed.age_ms,
+        again_in_ms: claimed.again_in_ms,
+        undecided: claimed.undecided,
+        parked: claimed.parked,
+    };
+    Ok((refund, order(claimed.order.get())?))
+}
+
+/// What came of a second payment.
+#[derive(Clone, Copy, Debug)]
+pub enum Progress<'a> {
+    /// Its final status.
+    Settled(PaymentStatus),
+    /// Payment is asked again after so many milliseconds.
+    Later {
+        /// The payment as it is from now on.
+        after: &'a PaymentRefund,
+        /// Milliseconds.
+        wait_ms: u64,
+        /// Why.
+        reason: &'a str,
+    },
+}
+
+/// Stores what came of a claimed second payment; `false` when somebody else has claimed it since.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn store(
+    config: &Config,
+    id: OrderId,
+    before: &PaymentRefund,
+    progress: Progress<'_>,
+    actor: &str,
+) -> Result<bool, DbError> {
+    store_if(config, (id, before.payment), Some(before), progress, actor).await
+}
+
+/// Settles a second payment by an operator's word; `false` when it is settled already.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn resolve(
+    config: &Config,
+    id: OrderId,
+    payment: PaymentId,
+    status: PaymentStatus,
+    actor: &str,
+) -> Result<bool, DbError> {
+    store_if(config, (id, payment), None, Progress::Settled(status), actor).await
+}
+
+/// With `before`: only if nobody has claimed it since.
+async fn store_if(
+    config: &Config,
+    (id, payment): (OrderId, PaymentId),
+    before: Option<&PaymentRefund>,
+    progress: Progress<'_>,
+    actor: &str,
+) -> Result<bool, DbError> {
+    use ParameterValue::{Boolean, DbNull, Int32, Int64};
+    let known_again = before.and_then(|before| before.again_in_ms);
+    let parameters = || {
+        let (outcome, after, wait_ms, reason) = match progress {
+            Progress::Settled(status) => (text(status.as_str()), before, 0, DbNull),
+            Progress::Later { after, wait_ms, reason } => (DbNull, Some(after), wait_ms, text(reason)),
+        };
+        let again = after.and_then(|after| after.again_in_ms).filter(|again| Some(*again) != known_again);
+        named! { "sql/store_payment_refund.sql":
+            p_order = uuid(id.0),
+            p_payment = uuid(payment.0),
+            p_attempts = before.map_or(DbNull, |before| Int32(i32::try_from(before.attempts).unwrap_or(i32::MAX))),
+            p_outcome = outcome,
+            p_wait_ms = Int64(i64::try_from(wait_ms).unwrap_or(i64::MAX)),
+            p_again_ms = again.map_or(DbNull, Int64),
+            p_undecided = Boolean(after.is_some_and(|after| after.undecided)),
+            p_parked = Boolean(after.is_some_and(|after| after.parked)),
+            p_reason = reason,
+            p_actor = text(actor),
+        }
+    };
+    require_row(query(config, include_str!("sql/store_payment_refund.sql"), parameters).await?)?.bool()
+}

@@ -1,0 +1,159 @@
+//! Second payments: payments beside an order's own, of which the first successful one is. Each goes back, once, when it succeeds.
+
+use super::ids::PaymentId;
+use super::order::PaymentStatus;
+use super::retry;
+
+/// A second payment that is not settled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PaymentRefund {
+    /// The payment.
+    pub payment: PaymentId,
+    /// Attempts that were begun, this one included: a fencing token.
+    pub attempts: u32,
+    /// Milliseconds for which it has been known.
+    pub age_ms: i64,
+    /// Payment has accepted the refund: milliseconds until it is asked for again.
+    pub again_in_ms: Option<i64>,
+    /// It has taken no money yet, as far as is known.
+    pub undecided: bool,
+    /// An operator was alerted.
+    pub parked: bool,
+}
+
+/// What Payment says, when it is asked about the payment or for its refund.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// The payment's status.
+    Is(PaymentStatus),
+    /// The refund is accepted, and made later.
+    Accepted,
+    /// Payment does not know the payment.
+    Unknown,
+    /// No answer, which says nothing; how long Payment asks to wait, in milliseconds.
+    None(Option<u64>),
+}
+
+/// What comes of an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Next {
+    /// The money went back, or was never taken. The final status.
+    Settled(PaymentStatus),
+    /// The money is taken: ask for the refund now.
+    Refund,
+    /// Ask again later; the payment as it is from then on.
+    Later(PaymentRefund),
+}
+
+/// Decides what an answer does. `asked_for`: it answers a request to refund, not a question about the payment.
+pub fn next(refund: &PaymentRefund, answer: Answer, asked_for: bool) -> Next {
+    let mut after = *refund;
+    match answer {
+        Answer::Is(status @ (PaymentStatus::Refunded | PaymentStatus::Failed)) => {
+            return Next::Settled(status);
+        }
+        Answer::Is(PaymentStatus::Success) => {
+            after.undecided = false;
+            if refund.again_in_ms.is_none_or(|left| left <= 0) {
+                if !asked_for {
+                    return Next::Refund;
+                }
+                // Refused, and still taken.
+                after.parked |= refund.attempts >= retry::PARK_AFTER_ATTEMPTS;
+            }
+        }
+        Answer::Is(PaymentStatus::Pending) => {}
+        Answer::Accepted => {
+            // A day has passed, and it was asked for once more.
+            after.parked = refund.again_in_ms.is_some();
+            after.undecided = false;
+            after.again_in_ms = Some(retry::REFUND_REPEAT_MS as i64);
+        }
+        // Only an operator can say what became of it.
+        Answer::Unknown => after.parked = true,
+        Answer::None(_) => after.parked |= refund.attempts >= retry::PARK_AFTER_ATTEMPTS,
+    }
+    Next::Later(after)
+}
+
+/// Milliseconds until Payment is asked again: the back-off or Payment's `Retry-After`; what is undecided or accepted, when half as
+/// much time again has passed.
+///
+/// `jitter` is random, 0 to 255.
+pub fn wait_ms(refund: &PaymentRefund, answer: Answer, jitter: u8) -> u64 {
+    let backoff = retry::backoff_ms(refund.attempts, retry::order_backoff_cap_ms(refund.attempts), jitter);
+    let age = u64::try_from(refund.age_ms).unwrap_or(0) / 2;
+    match answer {
+        Answer::None(asked) => backoff.max(asked.unwrap_or(0).min(retry::RETRY_AFTER_CAP_MS)),
+        Answer::Is(PaymentStatus::Pending) if refund.undecided => {
+            age.clamp(retry::WATCH_FIRST_MS, retry::WATCH_CAP_MS)
+        }
+        Answer::Is(_) | Answer::Accepted | Answer::Unknown => {
+            backoff.max(age.min(retry::order_backoff_cap_ms(u32::MAX)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn refund() -> PaymentRefund {
+        PaymentRefund {
+            payment: PaymentId(Uuid::from_u128(8)),
+            attempts: 1,
+            age_ms: 0,
+            again_in_ms: None,
+            undecided: false,
+            parked: false,
+        }
+    }
+
+    fn later(from: PaymentRefund, answer: Answer) -> PaymentRefund {
+        match next(&from, answer, true) {
+            Next::Later(after) => after,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn money_that_is_taken_is_asked_back_and_nothing_else_is() {
+        use PaymentStatus::{Failed, Pending, Refunded, Success};
+        let undecided = PaymentRefund { undecided: true, ..refund() };
+        assert_eq!(next(&undecided, Answer::Is(Success), false), Next::Refund);
+        assert_eq!(next(&undecided, Answer::Is(Pending), false), Next::Later(undecided));
+        for status in [Failed, Refunded] {
+            assert_eq!(next(&undecided, Answer::Is(status), false), Next::Settled(status));
+        }
+    }
+
+    #[test]
+    fn an_accepted_refund_is_not_asked_for_again_until_a_day_has_passed() {
+        let accepted = later(refund(), Answer::Accepted);
+        assert!(!accepted.parked);
+        let still_taken = Answer::Is(PaymentStatus::Success);
+        assert_eq!(next(&accepted, still_taken, false), Next::Later(accepted));
+        let a_day_later = PaymentRefund { again_in_ms: Some(-1), ..accepted };
+        assert_eq!(next(&a_day_later, still_taken, false), Next::Refund);
+        assert!(later(a_day_later, Answer::Accepted).parked, "an operator hears of it");
+    }
+
+    #[test]
+    fn an_operator_hears_of_a_payment_that_payment_does_not_know_and_of_long_silence() {
+        assert!(later(refund(), Answer::Unknown).parked);
+        assert!(!later(refund(), Answer::None(None)).parked);
+        let worn = PaymentRefund { attempts: retry::PARK_AFTER_ATTEMPTS, ..refund() };
+        assert!(later(worn, Answer::None(None)).parked);
+    }
+
+    #[test]
+    fn the_wait_grows_and_heeds_what_payment_asks_for() {
+        assert_eq!(wait_ms(&refund(), Answer::None(None), 0), 1_000);
+        assert_eq!(wait_ms(&refund(), Answer::None(Some(30_000)), 0), 30_000);
+        assert_eq!(wait_ms(&refund(), Answer::None(Some(u64::MAX)), 0), retry::RETRY_AFTER_CAP_MS);
+        let undecided = PaymentRefund { undecided: true, age_ms: 3_600_000, ..refund() };
+        assert_eq!(wait_ms(&undecided, Answer::Is(PaymentStatus::Pending), 0), 1_800_000);
+        assert_eq!(wait_ms(&PaymentRefund { age_ms: 60_000, ..refund() }, Answer::Accepted, 0), 30_000);
+    }
+}

@@ -1,0 +1,79 @@
+//! Callbacks that anybody may send: they ask Payment nothing in vain, fill no journal and skip no back-off.
+
+use crate::callback::{applied, pending};
+use crate::refund::confirmed;
+use crate::support::*;
+
+const UNKNOWN: &str = "01980000-0000-7000-8000-000000000000";
+
+async fn asked(app: &App) -> u64 {
+    app.peers.calls().await.unwrap().counts.get("payment.payment").copied().unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_callback_that_could_change_nothing_asks_payment_nothing() {
+    let app = spawn().await;
+    let document = confirmed(&app, &[1]).await;
+    app.peers.clear_calls().await.unwrap();
+    for status in ["SUCCESS", "FAILED", "CANCELLED", "REFUNDED"] {
+        app.call_back(UNKNOWN, document.payment_id(), status).await.problem(404, "order_not_found");
+    }
+    for status in ["SUCCESS", "FAILED", "CANCELLED"] {
+        let (note, same) = applied(&app.call_back(document.id(), document.payment_id(), status).await);
+        assert_eq!((note.as_deref(), &same), (Some("already processed"), &document), "{status}");
+    }
+    app.call_back(document.id(), UNKNOWN, "FAILED").await.problem_of_order(403, "callback_rejected");
+    assert_eq!(asked(&app).await, 0);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_callback_that_cannot_be_checked_is_a_flag_that_is_raised_once() {
+    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    let document = pending(&app, &[1]).await;
+    app.fault(FaultRule::on(CallName::Payment, fail(503)).always()).await;
+    let call_back = async || {
+        let answer = app.call_back(document.id(), document.payment_id(), "SUCCESS").await;
+        answer.problem_of_order(503, "peer_unavailable");
+    };
+    call_back().await;
+    app.sweep().await;
+    let state =
+        format!("SELECT row(version, due_at, attempts)::text FROM orders WHERE id = '{}'", document.id());
+    let entries = app.journal(document.id()).await.len();
+    // The next attempt waits for its time.
+    app.store.run("UPDATE orders SET due_at = due_at + interval '1 hour'").await;
+    let waiting = app.store.value(&state).await;
+    for _ in 0..20 {
+        call_back().await;
+    }
+    app.sweep().await;
+    assert_eq!(app.store.value(&state).await, waiting);
+    assert_eq!(app.journal(document.id()).await.len(), entries);
+    app.peers.clear_faults().await.unwrap();
+    app.settle_silently(&document, PaymentStatus::Success).await;
+    app.quiesce().await;
+    app.read(document.id()).await.assert_is("CONFIRMED", "done");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attempts_that_repeat_are_one_entry_of_the_journal() {
+    let app = spawn().await;
+    let fault = app.fault(FaultRule::on(CallName::Charge, fail(503)).always()).await;
+    let document = app.place(&order(&[1])).await.accepted();
+    for _ in 0..5 {
+        app.expire_waits().await;
+        app.sweep().await;
+    }
+    let journal = app.journal(document.id()).await;
+    let attempts: Vec<&Value> = journal.iter().filter(|entry| entry["type"] == "no_answer").collect();
+    assert_eq!(attempts.len(), 1, "{journal:?}");
+    assert_eq!(attempts[0]["count"], 6);
+    assert!(attempts[0]["last_at"].as_str() > attempts[0]["at"].as_str(), "{}", attempts[0]);
+    assert!(journal[0].get("count").is_none(), "{}", journal[0]);
+    app.remove_fault(fault).await;
+    app.quiesce().await;
+    app.read(document.id()).await.assert_is("CONFIRMED", "done");
+    app.finish().await;
+}
