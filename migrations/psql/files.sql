@@ -1,3 +1,3 @@
 -- Generated: see steps.sql.
-\set files '0001_orders 0002_inherited_orders 0003_order_rules'
-\set checksum 3146e7e9b9080d0d8621a201beeb00b86a4494a0a6386a151d5f0007935f2818
+\set files '0001_orders 0002_inherited_orders 0003_order_rules 0005_second_payments'
+\set checksum c961adb3897c2bf2af0f43eebe6b93709f264b60ff3bd3eb58977a25ea40666e
