@@ -7,7 +7,7 @@
 \ir table.sql
 \set step 0003_order_rules
 \ir table.sql
-\set step 0007_message_order
+\set step 0005_second_payments
 \ir table.sql
 
 \set step functions
@@ -17,19 +17,22 @@ SET LOCAL lock_timeout = '2s';
 SET LOCAL check_function_bodies = off;
 SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS is_stale \gset
 \if :is_stale
+\ir ../functions/add_second_payment.sql
+\ir ../functions/apply_transition.sql
 \ir ../functions/claim_due_messages.sql
 \ir ../functions/claim_due_orders.sql
+\ir ../functions/claim_due_payment_refunds.sql
 \ir ../functions/count_milliseconds.sql
 \ir ../functions/delete_message.sql
 \ir ../functions/drop_claims.sql
 \ir ../functions/find_order.sql
 \ir ../functions/find_seat_holder.sql
+\ir ../functions/find_second_payment.sql
 \ir ../functions/flush_work.sql
 \ir ../functions/follow_refund.sql
 \ir ../functions/format_time.sql
 \ir ../functions/list_stuck.sql
 \ir ../functions/load_order.sql
-\ir ../functions/make_next_message_due.sql
 \ir ../functions/place_order.sql
 \ir ../functions/postpone_message.sql
 \ir ../functions/read_journal.sql
@@ -39,6 +42,7 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/render_document.sql
 \ir ../functions/render_state.sql
 \ir ../functions/report_conflict.sql
+\ir ../functions/store_payment_refund.sql
 \ir ../functions/store_transition.sql
 \ir ../functions/take_claims.sql
 INSERT INTO schema_functions (id, checksum) VALUES (1, :'checksum')

@@ -815,7 +815,12 @@ fn seats_refused(mut after: Transition, failure: Failure) -> Transition {
 fn event_cancelled(order: &Order, event: &Event) -> Transition {
     let mut after = if order.attempts > 0 { with_hold(order, event) } else { unchanged(order) };
     after.order.given_up = true;
-    after.fail(Failure::new(FailureCode::SeatsUnavailable, EVENT_CANCELLED)).give_up_seats()
+    let mut after = after.fail(Failure::new(FailureCode::SeatsUnavailable, EVENT_CANCELLED)).give_up_seats();
+    if after.order.phase == Phase::Releasing {
+        // Nobody has seen that they are the order's.
+        after.order.attempts = 1;
+    }
+    after
 }
 
 fn beyond_range(order: &Order, event: &Event) -> Transition {

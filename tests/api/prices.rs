@@ -65,11 +65,9 @@ async fn a_seats_own_cents_win_over_its_price() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_total_that_cannot_be_charged_fails_the_order_and_frees_the_seats() {
     let app = spawn().await;
-    let cases: [&[&str]; 6] = [
+    let cases: [&[&str]; 4] = [
         &["21474836.47"],                // tax brings it beyond the column
         &["20000000.00", "20000000.00"], // each fits, the sum does not
-        &["0"],
-        &["0.00", "0"],
         &["1000000000000"],
         &["1e12"],
     ];
