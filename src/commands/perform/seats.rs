@@ -86,7 +86,7 @@ async fn read_seats(context: &Context, order: &Order) -> Result<Vec<Seat>, Actio
         Outcome::Answered(seats) => {
             seats.into_iter().collect::<Option<Vec<Seat>>>().ok_or_else(|| seat_not_found(order))
         }
-        Outcome::NoAnswer(failure) => Err(no_answer(failure.reason)),
+        Outcome::NoAnswer(failure) => Err(unanswered(failure)),
     }
 }
 
@@ -230,7 +230,7 @@ async fn allocated_or(context: &Context, order: &Order, otherwise: Event) -> Act
 async fn is_allocated(context: &Context, order: &Order) -> Result<bool, ActionOutcome> {
     match seating::allocated_to(&context.config, order.id).await {
         Outcome::Answered(seats) => Ok(order.seats.iter().all(|seat| seats.contains(seat))),
-        Outcome::NoAnswer(failure) => Err(no_answer(failure.reason)),
+        Outcome::NoAnswer(failure) => Err(unanswered(failure)),
     }
 }
 
@@ -246,7 +246,7 @@ pub async fn look_then_release(context: &Context, order: &Order) -> ActionOutcom
     if order.hold == Hold::Allocated {
         match seating::allocated_to(&context.config, order.id).await {
             Outcome::Answered(seats) => ours.extend(order.seats.iter().filter(|seat| seats.contains(seat))),
-            Outcome::NoAnswer(failure) => return no_answer(failure.reason),
+            Outcome::NoAnswer(failure) => return unanswered(failure),
         }
     }
     if ours.len() < order.seats.len() {
@@ -260,7 +260,7 @@ pub async fn look_then_release(context: &Context, order: &Order) -> ActionOutcom
                     matches!(seat?.owner(order), Owner::Held | Owner::Allocated).then_some(*id)
                 }))
             }
-            Outcome::NoAnswer(failure) => return no_answer(failure.reason),
+            Outcome::NoAnswer(failure) => return unanswered(failure),
         }
     }
     if ours.is_empty() {
