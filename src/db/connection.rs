@@ -41,6 +41,8 @@ const BREAKER_OPEN: Duration = Duration::from_secs(1);
 /// A connection whose statements have made no progress for so long is not given to further ones: something slow holds up its
 /// pipeline.
 const STALL_LIMIT: Duration = Duration::from_millis(100);
+/// A session is new for so long; the time is in `sql/end_old_session.sql`, too.
+pub const NEW_SESSION: Duration = Duration::from_millis(100);
 /// Timeout for ending a session.
 const END_LIMIT: Duration = Duration::from_secs(1);
 /// While statements succeed, a timed-out open says nothing about the database: the last success counts for so long.
@@ -195,7 +197,7 @@ pub fn discard(shared: &Rc<SharedConnection>) {
 pub enum Termination {
     /// Any.
     Always,
-    /// Those that have been open for a second: a younger one knows how the server is now.
+    /// Those that have been open for [`NEW_SESSION`]: a younger one knows how the server is now.
     UnlessNew,
 }
 

@@ -104,6 +104,7 @@ where
 {
     let begun = task::now();
     let mut attempt = 1;
+    let mut has_waited = false;
     loop {
         let guard = match session {
             Session::Shared => connection::acquire(config).await?,
@@ -132,7 +133,13 @@ where
             // Repeated on a session of its own: no other statement runs on that, so that it is known whether it is new.
             Class::ReadOnly => {
                 let was_shared = std::mem::replace(&mut session, Session::Own) == Session::Shared;
-                connection::end_session(shared, Termination::UnlessNew).await || was_shared
+                let is_ended = connection::end_session(shared, Termination::UnlessNew).await;
+                // One that was opened just before the server could be written is not new any more after that time, and is ended.
+                let may_wait = !is_ended && !was_shared && !std::mem::replace(&mut has_waited, true);
+                if may_wait {
+                    spin_sdk::time::sleep(connection::NEW_SESSION).await;
+                }
+                is_ended || was_shared || may_wait
             }
             Class::Locked => std::mem::replace(&mut session, Session::Own) == Session::Shared,
             Class::Conflict | Class::Unavailable | Class::Unexpected | Class::Fault => true,

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// For so long the check is waited for while other statements of this instance succeed.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// For so long the check is waited for while other statements of this instance succeed. What succeeds within the last second has
+/// then begun after it.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The health check: whether PostgreSQL answers, takes writes and has the schema that this version needs, and the report to send.
 ///
