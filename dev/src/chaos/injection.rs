@@ -33,6 +33,7 @@ pub enum Injection {
     DatabaseCrashed,
     DatabaseRestarted,
     ConnectionsCut,
+    FailedOver,
     RequestRepeated,
     SentTwice,
     CallerHungUp,
@@ -45,7 +46,7 @@ pub enum Injection {
 
 impl Injection {
     /// All kinds with their names, in the order of the report.
-    pub const ALL: [(Injection, &'static str); 34] = [
+    pub const ALL: [(Injection, &'static str); 35] = [
         (Injection::RequestLost, "peer: connection closed before the effect"),
         (Injection::AnswerLost, "peer: connection closed after the effect"),
         (Injection::FailedBefore, "peer: 500 without effect"),
@@ -72,6 +73,7 @@ impl Injection {
         (Injection::DatabaseCrashed, "PostgreSQL crashed"),
         (Injection::DatabaseRestarted, "PostgreSQL restarted"),
         (Injection::ConnectionsCut, "PostgreSQL's connections cut"),
+        (Injection::FailedOver, "PostgreSQL failed over to a synchronous standby"),
         (Injection::RequestRepeated, "user: asked again after no answer"),
         (Injection::SentTwice, "user: sent the order to both copies"),
         (Injection::CallerHungUp, "user: hung up"),
