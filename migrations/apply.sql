@@ -15,6 +15,8 @@
 \set VERBOSITY terse
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
+-- Where the service looks for its tables, whatever the role's own path is.
+SET search_path = public, pg_temp;
 
 -- The same lock as in dev/src/migrations/mod.rs. It is the session's: it ends with psql, however that ends.
 \if :{?lock_wait}

@@ -1,7 +1,7 @@
 //! A buyer's request about a placed order: the common part of cancelling and refunding.
 
 use super::Context;
-use super::drive::{apply_event, drive};
+use super::drive::{TransitionOutcome, apply_event, drive};
 use super::time_budget::within_budget;
 use crate::db::DbError;
 use crate::db::orders::{self, Document};
@@ -28,7 +28,7 @@ const BUDGET: Duration = Duration::from_secs(5);
 /// Applies the request to the order and drives the order on. Idempotent: repeating it changes nothing. `detail` is for the journal.
 ///
 /// # Errors
-/// [`DbError`]; the sweep finishes what was begun.
+/// [`DbError`] when the request is not granted, as far as is known.
 pub async fn handle(
     context: &Context,
     id: OrderId,
@@ -57,16 +57,23 @@ pub async fn handle(
         return Ok(RequestOutcome::Granted(Box::new(stored.order), document));
     }
 
-    let driver = context.clone();
+    let (driver, granted) = (context.clone(), stored.order.clone());
     let work = async move { drive(&driver, stored.order).await };
-    if let Some(driven) = within_budget(context, BUDGET, work).await?
-        && let Some(document) = driven.document
-    {
-        return Ok(RequestOutcome::Granted(Box::new(driven.order), document));
+    match within_budget(context, BUDGET, work).await {
+        Ok(Some(TransitionOutcome { order, document: Some(document), .. })) => {
+            return Ok(RequestOutcome::Granted(Box::new(order), document));
+        }
+        Ok(_) => {}
+        Err(error) => context.log_left_to_sweep(id, &error),
     }
-    // The order is still being driven in the background: its current state.
-    Ok(match orders::load(&context.config, id).await? {
-        Some((order, document)) => RequestOutcome::Granted(Box::new(order), document),
-        None => RequestOutcome::OrderNotFound,
+    // The request is granted whatever follows it. The order is driven on in the background, or by a sweep: its current state, or
+    // that at which it was granted.
+    Ok(match orders::load(&context.config, id).await {
+        Ok(Some((order, document))) => RequestOutcome::Granted(Box::new(order), document),
+        Ok(None) => RequestOutcome::OrderNotFound,
+        Err(error) => {
+            context.log_left_to_sweep(id, &error);
+            RequestOutcome::Granted(Box::new(granted), document)
+        }
     })
 }

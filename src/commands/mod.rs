@@ -16,8 +16,11 @@ pub mod second_payment;
 pub mod sweep;
 
 use crate::config::Config;
+use crate::db::DbError;
+use crate::domain::ids::OrderId;
 use crate::domain::message::Message;
 use crate::telemetry::log::Log;
+use serde_json::json;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -38,5 +41,16 @@ impl Context {
     /// A context without messages.
     pub fn new(config: Rc<Config>, log: Log, actor: &'static str) -> Self {
         Self { config, log, actor, messages: Rc::default() }
+    }
+
+    /// Logs why a stored order could not be driven on. Its request is answered with the order, and a sweep goes on when its lease
+    /// is over.
+    pub fn log_left_to_sweep(&self, order: OrderId, error: &DbError) {
+        let fields = json!({ "cause": error.to_string() });
+        let log = self.log.order(order);
+        match error {
+            DbError::Unavailable(_) => log.warn("an order is left to the sweep", fields),
+            DbError::Broken(_) => log.error("an order is left to the sweep", fields),
+        }
     }
 }

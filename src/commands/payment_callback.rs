@@ -163,7 +163,11 @@ async fn process(
     let mut document = stored.document.unwrap_or(document);
     progress.replace(Progress::Stored(document.clone()));
     if stored.has_lease {
-        document = drive(&context, stored.order).await?.document.unwrap_or(document);
+        match drive(&context, stored.order).await {
+            Ok(driven) => document = driven.document.unwrap_or(document),
+            // What the callback said is stored.
+            Err(error) => context.log_left_to_sweep(callback.order_id, &error),
+        }
     }
     Ok(CallbackOutcome::Applied(document))
 }

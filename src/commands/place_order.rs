@@ -22,6 +22,8 @@ pub enum PlaceOutcome {
         document: Document,
         /// Whether this is a replay: an earlier request placed it.
         replayed: bool,
+        /// Whether a database error interrupted this request after the order was stored; a sweep goes on.
+        interrupted: bool,
     },
     /// The idempotency key was used for another request.
     KeyReused,
@@ -38,7 +40,7 @@ pub enum PlaceOutcome {
 /// Places an order, or finds the one that the same request placed before (idempotent). A replay calls no peer.
 ///
 /// # Errors
-/// [`DbError`]; the sweep finishes or compensates what was begun.
+/// [`DbError`] when it is not known whether the order is stored for good. An error after that is told with the order.
 pub async fn place(context: &Context, request: &PlacingRequest) -> Result<PlaceOutcome, DbError> {
     let config = &context.config;
     // With the event cached as on sale, the insert looks up the idempotency key itself.
@@ -65,28 +67,45 @@ pub async fn place(context: &Context, request: &PlacingRequest) -> Result<PlaceO
                 .ok_or_else(|| DbError::Unavailable(anyhow!("the key's order is not visible yet")));
         }
     }
-    let stored = drive(context, new_order(context, id, request)).await?;
-    let (order, document) = match stored.document {
-        Some(document) => (stored.order, document),
-        None => reload(context, id).await?,
+    let driven = match drive(context, new_order(context, id, request)).await {
+        Ok(driven) => driven,
+        Err(error) => {
+            context.log_left_to_sweep(id, &error);
+            return interrupted(context, request).await;
+        }
     };
-    Ok(PlaceOutcome::Order { order: Box::new(order), document, replayed: false })
+    let shown = match driven.document {
+        Some(document) => Some((driven.order, document)),
+        None => orders::load(config, id).await?,
+    };
+    let (order, document) = shown.ok_or_else(lost)?;
+    Ok(PlaceOutcome::Order { order: Box::new(order), document, replayed: false, interrupted: false })
+}
+
+/// The outcome of a request that a database error interrupted after the order was stored: the order, once that is durable. The
+/// insert commits asynchronously, and looking the key up waits for it. As long as that is impossible no client is told of the
+/// order, because a crash or a failover may have taken it; the repeated request finds it.
+async fn interrupted(context: &Context, request: &PlacingRequest) -> Result<PlaceOutcome, DbError> {
+    match orders::find_by_key(&context.config, request).await? {
+        ExistingOrder::SameRequest(order, document) => {
+            Ok(PlaceOutcome::Order { order, document, replayed: false, interrupted: true })
+        }
+        ExistingOrder::None | ExistingOrder::OtherRequest => Err(lost()),
+    }
+}
+
+fn lost() -> DbError {
+    DbError::Unavailable(anyhow!("the order was lost in a crash of the database"))
 }
 
 fn existing_order(stored: ExistingOrder) -> Option<PlaceOutcome> {
     match stored {
         ExistingOrder::None => None,
         ExistingOrder::SameRequest(order, document) => {
-            Some(PlaceOutcome::Order { order, document, replayed: true })
+            Some(PlaceOutcome::Order { order, document, replayed: true, interrupted: false })
         }
         ExistingOrder::OtherRequest => Some(PlaceOutcome::KeyReused),
     }
-}
-
-async fn reload(context: &Context, id: OrderId) -> Result<(Order, Document), DbError> {
-    orders::load(&context.config, id)
-        .await?
-        .ok_or_else(|| DbError::Unavailable(anyhow!("the order was lost in a crash of the database")))
 }
 
 /// The order as the insert has just stored it.

@@ -19,6 +19,9 @@ use variables::{Variables, wrong};
 pub struct Config {
     /// Connection string for PostgreSQL. Holds the password.
     pub database: Secret<String>,
+    /// The same for a session that waits for locks for as long as a statement may take. Another connection string is another pool
+    /// of the host.
+    pub database_patient: Secret<String>,
     /// Base URL of Catalog.
     pub catalog: BaseUrl,
     /// Base URL of Seating.
@@ -88,7 +91,8 @@ fn parse(variables: &Variables) -> Result<Config> {
     let internal_token = Some(variables.text("internal_token").trim()).filter(|token| !token.is_empty());
 
     Ok(Config {
-        database: Secret::new(database_address(variables)),
+        database: Secret::new(database_address(variables, SESSION_OPTIONS)),
+        database_patient: Secret::new(database_address(variables, &format!("{SESSION_OPTIONS} {PATIENT}"))),
         catalog: variables.base_url("catalog_url")?,
         seating: variables.base_url("seating_url")?,
         payment: variables.base_url("payment_url")?,
@@ -104,9 +108,20 @@ fn parse(variables: &Variables) -> Result<Config> {
     })
 }
 
+/// Start-up options of a session; they survive the pool's reset of a connection.
+///
+/// - `lock_timeout`: the session is shared, and a statement that waits for a lock holds up all others.
+/// - `idle_in_transaction_session_timeout`: an open transaction, which no statement makes, would otherwise hold its locks for ever.
+/// - `search_path`: that of the role does not matter; temporary objects cannot stand before the schema's.
+/// - Planner options: every statement is answered by an index, and plans are cached, so that none may depend on how full a table
+///   was when the plan was made.
+const SESSION_OPTIONS: &str = include_str!("session_options.txt");
+/// For a session of its own: no limit for locks but `statement_timeout`. Of two values of an option the last one counts.
+const PATIENT: &str = "-c lock_timeout=0";
+
 /// The connection string for PostgreSQL, with timeouts for a server or a network that does not answer. The server's own limit is
 /// the session's `statement_timeout`; data that is not acknowledged within `tcp_user_timeout` ends the connection.
-fn database_address(variables: &Variables) -> String {
+fn database_address(variables: &Variables, options: &str) -> String {
     connection_string(&[
         ("host", variables.text("database_host")),
         ("port", variables.text("database_port")),
@@ -121,10 +136,7 @@ fn database_address(variables: &Variables) -> String {
         ("keepalives_idle", "5"),
         ("keepalives_interval", "2"),
         ("keepalives_retries", "3"),
-        // Start-up options survive the pool's reset of a connection. idle_in_transaction_session_timeout: an open transaction,
-        // which no statement makes, would otherwise hold its locks for ever. Planner options: every statement is answered by an
-        // index, and plans are cached, so that none may depend on how full a table was when the plan was made.
-        ("options", include_str!("session_options.txt")),
+        ("options", options),
     ])
 }
 
@@ -155,8 +167,8 @@ mod tests {
 
     #[test]
     fn a_database_that_does_not_answer_any_more_is_given_up_by_limits_of_the_connection() {
-        let address =
-            database_address(&Variables::for_tests(&[("database_host", "db"), ("database_password", "p")]));
+        let variables = Variables::for_tests(&[("database_host", "db"), ("database_password", "p")]);
+        let address = database_address(&variables, SESSION_OPTIONS);
         for part in [
             "host='db'",
             "connect_timeout='3'",

@@ -1,4 +1,5 @@
 //! The instance's connection from the host's pool: shared by its concurrent requests, and released before other instances starve.
+//! Beside it, sessions of their own for single statements that may take long.
 //!
 //! The host's pool has 64 connections for all instances, or fewer when it is configured so, and a burst makes many new instances.
 //! Opening a connection for every statement costs a round trip each time; keeping one leaves none for other instances, and the
@@ -6,6 +7,8 @@
 //! pool. But the pool serves its queue in order, so the time that opening takes shows it. An instance keeps a connection that
 //! was opened in less time than a statement takes, and releases it after a while; one that took longer is released as soon as it
 //! is idle, and so are the next ones, until several were opened fast.
+//!
+//! Nobody waits for a connection while holding another one: the service works with a pool of one.
 //!
 //! Circuit breaker: while the database does not answer, requests fail at once instead of waiting for it one after the other.
 
@@ -35,6 +38,16 @@ const TIMED_OUT_AFTER: Duration = Duration::from_secs(1);
 /// Circuit breaker: after a timed-out open, requests fail at once for so long; then one of them probes (half-open).
 const BREAKER_OPEN: Duration = Duration::from_secs(1);
 
+/// A connection whose statements have made no progress for so long is not given to further ones: something slow holds up its
+/// pipeline.
+const STALL_LIMIT: Duration = Duration::from_millis(100);
+/// A session is new for so long; the time is in `sql/end_old_session.sql`, too.
+pub const NEW_SESSION: Duration = Duration::from_millis(100);
+/// Timeout for ending a session.
+const END_LIMIT: Duration = Duration::from_secs(1);
+/// While statements succeed, a timed-out open says nothing about the database: the last success counts for so long.
+const RECENTLY: Duration = Duration::from_secs(1);
+
 /// The connection, shared by the statements of concurrent requests, with its statistics.
 pub struct SharedConnection {
     connection: Connection,
@@ -46,6 +59,38 @@ pub struct SharedConnection {
     statement_count: Cell<u32>,
     /// How many statements are running on it.
     active_statements: Cell<u32>,
+    /// How many statements have ended on it.
+    ended_statements: Cell<u32>,
+    /// When a statement saw progress last, and how many had ended then.
+    progress: Cell<(u32, Instant)>,
+    /// The session is to be ended when its last statement has.
+    is_ending: Cell<Option<Termination>>,
+}
+
+impl SharedConnection {
+    fn new(connection: Connection, open_duration: Option<Duration>) -> Rc<Self> {
+        Rc::new(Self {
+            connection,
+            open_duration: Cell::new(open_duration),
+            is_kept: Cell::default(),
+            statement_count: Cell::default(),
+            active_statements: Cell::default(),
+            ended_statements: Cell::default(),
+            progress: Cell::new((0, task::now())),
+            is_ending: Cell::default(),
+        })
+    }
+
+    /// Whether its statements make no progress. Looked at when a statement begins, so that none has to read the clock at its end.
+    fn is_stalled(&self) -> bool {
+        let (seen, at) = self.progress.get();
+        let ended = self.ended_statements.get();
+        if self.active_statements.get() == 0 || ended != seen {
+            self.progress.set((ended, task::now()));
+            return false;
+        }
+        task::now().saturating_duration_since(at) > STALL_LIMIT
+    }
 }
 
 #[derive(Default)]
@@ -63,6 +108,18 @@ thread_local! {
     static SLOT: RefCell<Slot> = RefCell::default();
     /// Notified when an attempt to open a connection has ended.
     static OPENED: Rc<Notify> = Rc::default();
+    /// When the last statement that succeeded began.
+    static LAST_SUCCESS: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Notes that a statement has succeeded, which began at this time.
+pub fn note_success(begun: Instant) {
+    LAST_SUCCESS.set(Some(begun));
+}
+
+/// Whether a statement of this instance has succeeded within the last second.
+pub fn has_just_succeeded() -> bool {
+    LAST_SUCCESS.get().is_some_and(|at| task::now().saturating_duration_since(at) < RECENTLY)
 }
 
 /// Guard: the use of the connection for one statement.
@@ -110,9 +167,20 @@ impl ConnectionGuard {
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.decide_keeping();
-        self.shared.active_statements.set(self.shared.active_statements.get() - 1);
-        if !self.shared.is_kept.get() && self.shared.active_statements.get() == 0 {
-            release_if_current(&self.shared);
+        let shared = &self.shared;
+        shared.active_statements.set(shared.active_statements.get() - 1);
+        shared.ended_statements.set(shared.ended_statements.get().wrapping_add(1));
+        if shared.active_statements.get() > 0 {
+            return;
+        }
+        if !shared.is_kept.get() {
+            release_if_current(shared);
+        }
+        if let Some(which) = shared.is_ending.take() {
+            let shared = shared.clone();
+            task::spawn(async move {
+                terminate(&shared, which).await;
+            });
         }
     }
 }
@@ -122,6 +190,36 @@ pub fn discard(shared: &Rc<SharedConnection>) {
     // The duration of a failed statement is not compared.
     shared.open_duration.set(None);
     release_if_current(shared);
+}
+
+/// Which sessions are ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Termination {
+    /// Any.
+    Always,
+    /// Those that have been open for [`NEW_SESSION`]: a younger one knows how the server is now.
+    UnlessNew,
+}
+
+/// Ends the session of a discarded connection, because dropping it would only return it to the host's pool, which hands it out
+/// again. While other statements run on it, that is left to the last of them. False when the session is new, and was not ended.
+pub async fn end_session(shared: Rc<SharedConnection>, which: Termination) -> bool {
+    if shared.active_statements.get() > 0 {
+        shared.is_ending.set(Some(which));
+        return true;
+    }
+    terminate(&shared, which).await
+}
+
+async fn terminate(shared: &Rc<SharedConnection>, which: Termination) -> bool {
+    let statement = match which {
+        Termination::Always => include_str!("sql/end_session.sql"),
+        Termination::UnlessNew => include_str!("sql/end_old_session.sql"),
+    };
+    let shared = shared.clone();
+    let ending = async move { shared.connection.execute(statement, Vec::new()).await };
+    // No row: the session is new. An error: it is gone, or cannot even do this; then the pool's reset fails as well.
+    !matches!(host_call::with_timeout(END_LIMIT, ending).await, Some(Ok(0)))
 }
 
 /// Takes a connection out of the slot, if it is the current one. It goes back to the host's pool when its statements have ended.
@@ -145,6 +243,9 @@ enum Acquisition {
 }
 
 fn next_acquisition() -> Acquisition {
+    if SLOT.with_borrow(|slot| slot.current.as_ref().is_some_and(|shared| shared.is_stalled())) {
+        release();
+    }
     SLOT.with_borrow_mut(|slot| {
         if let Some(shared) = &slot.current {
             return Acquisition::Use(shared.clone());
@@ -195,6 +296,27 @@ pub async fn acquire(config: &Config) -> Result<ConnectionGuard, StatementFailur
     }
 }
 
+/// Opens a session of its own for one statement, which may wait for a lock as long as `statement_timeout` lets it.
+///
+/// # Errors
+/// As [`acquire`].
+pub async fn open_own(config: &Config) -> Result<ConnectionGuard, StatementFailure> {
+    if SLOT.with_borrow(|slot| slot.retry_at.is_some_and(|at| task::now() < at)) {
+        return Err(StatementFailure::Connect("no connection in time, a moment ago".into()));
+    }
+    // The instance must not hold one connection while it waits for another.
+    release();
+    let opened = open(config.database_patient.expose().clone(), OPEN_LIMIT).await;
+    // Those who wait for locks may have taken the whole pool, while the database is well.
+    if matches!(opened, Err(StatementFailure::TimedOut)) && !has_just_succeeded() {
+        SLOT.with_borrow_mut(|slot| slot.retry_at = Some(task::now() + BREAKER_OPEN));
+    }
+    let own = opened?;
+    // It is neither kept nor compared with others.
+    own.open_duration.set(None);
+    Ok(ConnectionGuard::of(own))
+}
+
 /// Guard of an attempt to open a connection: when it is dropped, also by a cancel, the waiting requests go on.
 struct Opening;
 
@@ -228,9 +350,7 @@ async fn open(address: String, limit: Duration) -> Result<Rc<SharedConnection>, 
 
 async fn connect(address: String, begun: Instant) -> Result<Rc<SharedConnection>, StatementFailure> {
     let connection = Connection::open(address).await?;
-    let open_duration = Cell::new(Some(begun.elapsed()));
-    let (is_kept, statement_count, active_statements) = (Cell::new(false), Cell::new(0), Cell::new(0));
-    Ok(Rc::new(SharedConnection { connection, open_duration, is_kept, statement_count, active_statements }))
+    Ok(SharedConnection::new(connection, Some(begun.elapsed())))
 }
 
 /// Background task: releases a kept connection when it is idle, or at `end`.

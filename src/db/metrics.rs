@@ -1,7 +1,7 @@
 //! The statements behind `/metrics`: flushing the counters of an instance, and reading the summary of all.
 
 use super::answer::named;
-use super::{DbError, json, query, require_row};
+use super::{DbError, Session, json, query, require_row};
 use crate::config::Config;
 use anyhow::Error;
 use serde_json::Value;
@@ -21,7 +21,8 @@ pub struct Due {
 /// [`DbError`].
 pub async fn flush_counters(config: &Config, counters: &Value) -> Result<Due, DbError> {
     let parameters = || named!("sql/flush_work.sql": p_counts = json(counters));
-    let mut row = require_row(query(config, include_str!("sql/flush_work.sql"), parameters).await?)?;
+    let mut row =
+        require_row(query(config, Session::Own, include_str!("sql/flush_work.sql"), parameters).await?)?;
     let due = row.optional_texts()?.unwrap_or_default();
     let has = |name: &str| due.iter().any(|due| due.as_deref() == Some(name));
     Ok(Due { orders: has("orders"), messages: has("messages") })
@@ -33,7 +34,8 @@ pub async fn flush_counters(config: &Config, counters: &Value) -> Result<Due, Db
 /// [`DbError`].
 pub async fn read_summary(config: &Config) -> Result<Value, DbError> {
     let summary =
-        require_row(query(config, include_str!("sql/read_metrics.sql"), Vec::new).await?)?.text()?;
+        require_row(query(config, Session::Own, include_str!("sql/read_metrics.sql"), Vec::new).await?)?
+            .text()?;
     serde_json::from_str(&summary)
         .map_err(|error| DbError::Broken(Error::new(error).context("the JSON of read_metrics")))
 }

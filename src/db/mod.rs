@@ -1,4 +1,5 @@
-//! The only module that talks to PostgreSQL: one connection per instance, shared by its concurrent requests.
+//! The only module that talks to PostgreSQL: one connection per instance, shared by its concurrent requests, and sessions of
+//! their own for statements that may take long.
 //!
 //! Every statement is one autocommit statement of `sql/`, mostly a call of a function of `migrations/`. No session
 //! state, no transaction and no open result outlives a statement, so that statements of concurrent requests can be
@@ -16,13 +17,14 @@ pub mod transition;
 
 use crate::config::Config;
 use crate::runtime::host_call::with_timeout;
+use crate::runtime::task;
 use anyhow::anyhow;
-use connection::ConnectionGuard;
-use error::StatementFailure;
+use connection::{ConnectionGuard, Termination};
+use error::{Class, StatementFailure};
 use spin_sdk::pg::{DbValue, Error as SpinError, ParameterValue};
 use std::time::Duration;
 
-pub use connection::release as release_connection;
+pub use connection::{has_just_succeeded, release as release_connection};
 pub use error::DbError;
 
 /// Client-side timeout of a statement, for a server or a network that does not answer. Longer than `statement_timeout` (3
@@ -41,55 +43,113 @@ fn name(statement: &str) -> &str {
     statement.split('(').next().unwrap_or_default().trim_end()
 }
 
+/// On which session a statement runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Session {
+    /// On the one that the instance's requests share. It waits for locks for a moment only, because it holds up the others.
+    Shared,
+    /// On one of its own, for statements that may take long, so that they do not hold up the requests' pipeline.
+    Own,
+}
+
 /// Runs a statement that returns one row at most.
 async fn query(
     config: &Config,
+    session: Session,
     statement: &'static str,
     parameters: impl Fn() -> Vec<ParameterValue>,
 ) -> Result<Option<Row>, DbError> {
-    let values = run_with_retry(config, |guard| fetch_optional(guard, statement, parameters())).await;
-    let values = values.map_err(|error| error.context(name(statement)))?;
+    let values = run(config, session, |guard| fetch_optional(guard, statement, parameters())).await;
+    let values = values.map_err(|failure| DbError::from(failure).context(name(statement)))?;
     Ok(values.map(|values| Row { statement, values }))
 }
 
 /// Runs a statement that returns any number of rows.
 async fn query_all(
     config: &Config,
+    session: Session,
     statement: &'static str,
     parameters: impl Fn() -> Vec<ParameterValue>,
 ) -> Result<Vec<Row>, DbError> {
-    let rows = run_with_retry(config, |guard| fetch_all(guard, statement, parameters())).await;
-    let rows = rows.map_err(|error| error.context(name(statement)))?;
+    let rows = run(config, session, |guard| fetch_all(guard, statement, parameters())).await;
+    let rows = rows.map_err(|failure| DbError::from(failure).context(name(statement)))?;
     Ok(rows.into_iter().map(|values| Row { statement, values }).collect())
 }
 
-/// Runs a statement on the instance's connection with a timeout, and retries it once where that is right: after a closed
-/// connection, which is reopened, and after a serialization failure.
-async fn run_with_retry<T: 'static, F>(
+/// How often a statement is attempted in all, by the class of its last failure. A statement that may have been executed is
+/// repeated too, because all statements are idempotent: a repeated place_order finds its own order, a repeated store_transition
+/// fails its version check.
+const fn attempts(class: Class) -> u32 {
+    match class {
+        Class::Conflict => 3,
+        Class::Unexpected => 2,
+        Class::SessionLost => 5,
+        // As many as the host's pool may have from before a failover, and some more.
+        Class::ReadOnly => 80,
+        Class::Locked => u32::MAX,
+        Class::Unavailable | Class::Fault => 1,
+    }
+}
+
+/// No attempt is begun after so long, but one that may wait for a lock.
+const ATTEMPTS_LIMIT: Duration = Duration::from_secs(2);
+
+/// Runs a statement with a timeout, and repeats it at once where its failure's class says so.
+async fn run<T: 'static, F>(
     config: &Config,
-    run: impl Fn(ConnectionGuard) -> F,
-) -> Result<T, DbError>
+    mut session: Session,
+    statement: impl Fn(ConnectionGuard) -> F,
+) -> Result<T, StatementFailure>
 where
     F: Future<Output = Result<T, StatementFailure>> + 'static,
 {
-    let mut retried = false;
+    let begun = task::now();
+    let mut attempt = 1;
+    let mut has_waited = false;
     loop {
-        let guard = connection::acquire(config).await?;
+        let guard = match session {
+            Session::Shared => connection::acquire(config).await?,
+            // PostgreSQL may be full.
+            Session::Own => match connection::open_own(config).await {
+                Err(StatementFailure::Connect(_)) => connection::acquire(config).await?,
+                opened => opened?,
+            },
+        };
+        let attempt_begun = task::now();
         let shared = guard.shared();
-        let result =
-            with_timeout(STATEMENT_DEADLINE, run(guard)).await.unwrap_or(Err(StatementFailure::TimedOut));
-        match result {
-            Ok(result) => return Ok(result),
-            Err(failure) => {
-                if failure.discards_connection() {
-                    connection::discard(&shared);
-                }
-                if retried || !failure.is_retryable() {
-                    return Err(failure.into());
-                }
-                retried = true;
+        let result = with_timeout(STATEMENT_DEADLINE, statement(guard)).await;
+        let failure = match result.unwrap_or(Err(StatementFailure::TimedOut)) {
+            Ok(result) => {
+                connection::note_success(attempt_begun);
+                return Ok(result);
             }
+            Err(failure) => failure,
+        };
+        if failure.discards_connection() {
+            connection::discard(&shared);
         }
+        let class = failure.class();
+        let may_help = match class {
+            Class::SessionLost => connection::end_session(shared, Termination::Always).await,
+            // Repeated on a session of its own: no other statement runs on that, so that it is known whether it is new.
+            Class::ReadOnly => {
+                let was_shared = std::mem::replace(&mut session, Session::Own) == Session::Shared;
+                let is_ended = connection::end_session(shared, Termination::UnlessNew).await;
+                // One that was opened just before the server could be written is not new any more after that time, and is ended.
+                let may_wait = !is_ended && !was_shared && !std::mem::replace(&mut has_waited, true);
+                if may_wait {
+                    spin_sdk::time::sleep(connection::NEW_SESSION).await;
+                }
+                is_ended || was_shared || may_wait
+            }
+            Class::Locked => std::mem::replace(&mut session, Session::Own) == Session::Shared,
+            Class::Conflict | Class::Unavailable | Class::Unexpected | Class::Fault => true,
+        };
+        let is_in_time = class == Class::Locked || begun.elapsed() < ATTEMPTS_LIMIT;
+        if !may_help || attempt >= attempts(class) || !is_in_time {
+            return Err(failure);
+        }
+        attempt += 1;
     }
 }
 

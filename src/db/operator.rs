@@ -1,9 +1,10 @@
 //! The statements of operators: the stuck list, the redrive, the schema check of `/health`.
 
 use super::answer::named;
-use super::{DbError, query, require_row};
+use super::error::{Class, StatementFailure};
+use super::{DbError, Row, Session, fetch_optional, name, query, require_row, run};
 use crate::config::Config;
-use spin_sdk::pg::ParameterValue;
+use spin_sdk::pg::{DbValue, ParameterValue};
 use uuid::Uuid;
 
 /// The most that one answer lists of orders, and of messages.
@@ -15,16 +16,34 @@ const LIST_LIMIT: i32 = 1_000;
 /// [`DbError`].
 pub async fn stuck(config: &Config) -> Result<String, DbError> {
     let parameters = || named!("sql/list_stuck.sql": p_limit = ParameterValue::Int32(LIST_LIMIT));
-    require_row(query(config, include_str!("sql/list_stuck.sql"), parameters).await?)?.text()
+    require_row(query(config, Session::Own, include_str!("sql/list_stuck.sql"), parameters).await?)?.text()
 }
 
+/// What [`check_schema`] says of a server that takes no writes.
+const READ_ONLY: &str = "read-only";
+
 /// Why a database that answers cannot be used: `read-only`, or `old schema`, which lacks a table file or a function that this
-/// version needs. `None` when it can be used.
+/// version needs. `None` when it can be used. Read-only sessions from before a failover are ended on the way.
 ///
 /// # Errors
 /// [`DbError`]; `Broken` where it has no schema of the service at all.
 pub async fn check_schema(config: &Config) -> Result<Option<String>, DbError> {
-    require_row(query(config, include_str!("sql/check_schema.sql"), Vec::new).await?)?.optional_text()
+    const STATEMENT: &str = include_str!("sql/check_schema.sql");
+    let checked = run(config, Session::Shared, |guard| async {
+        let row = fetch_optional(guard, STATEMENT, Vec::new()).await?;
+        match row.as_deref() {
+            Some([DbValue::Str(error)]) if error == READ_ONLY => {
+                Err(StatementFailure::Refused(Class::ReadOnly, READ_ONLY.to_owned()))
+            }
+            _ => Ok(row),
+        }
+    })
+    .await;
+    match checked {
+        Ok(values) => require_row(values.map(|values| Row { statement: STATEMENT, values }))?.optional_text(),
+        Err(failure) if failure.class() == Class::ReadOnly => Ok(Some(READ_ONLY.to_owned())),
+        Err(failure) => Err(DbError::from(failure).context(name(STATEMENT))),
+    }
 }
 
 /// Redrives: makes parked orders and dead letters due at once, those listed, or all where a list is `None`; at most `limit` of
@@ -45,7 +64,8 @@ pub async fn redrive(
             p_limit = ParameterValue::Int32(limit as i32),
         }
     };
-    let mut row = require_row(query(config, include_str!("sql/redrive_stuck.sql"), parameters).await?)?;
+    let mut row =
+        require_row(query(config, Session::Own, include_str!("sql/redrive_stuck.sql"), parameters).await?)?;
     Ok((row.int()?, row.int()?))
 }
 

@@ -1,7 +1,7 @@
 //! The statements about orders.
 
 use super::answer::{Answer, answer, named, optional_answer};
-use super::{Columns, DbError, ints, json, query, query_all, text, uuid};
+use super::{Columns, DbError, Session, ints, json, query, query_all, text, uuid};
 use crate::config::Config;
 use crate::domain::ids::{OrderId, PaymentId};
 use crate::domain::key::IdempotencyKey;
@@ -68,7 +68,8 @@ pub async fn find_by_key(config: &Config, request: &PlacingRequest) -> Result<Ex
             p_seats = ints(request.seats.ids()),
         }
     };
-    let mut answer = answer(query(config, include_str!("sql/find_order.sql"), parameters).await?)?;
+    let mut answer =
+        answer(query(config, Session::Shared, include_str!("sql/find_order.sql"), parameters).await?)?;
     let outcome = answer.text()?;
     existing(&outcome, &mut answer)
 }
@@ -93,7 +94,8 @@ pub async fn place(config: &Config, id: OrderId, request: &PlacingRequest) -> Re
             p_lease_ms = ParameterValue::Int32(retry::lease_ms(Phase::Reserving) as i32),
         }
     };
-    let mut answer = answer(query(config, include_str!("sql/place_order.sql"), parameters).await?)?;
+    let mut answer =
+        answer(query(config, Session::Shared, include_str!("sql/place_order.sql"), parameters).await?)?;
     let outcome = answer.text()?;
     Ok(match &outcome[..] {
         "placed" => InsertOutcome::Placed,
@@ -120,9 +122,13 @@ fn existing(outcome: &str, answer: &mut Answer) -> Result<ExistingOrder, DbError
 /// # Errors
 /// [`DbError`].
 pub async fn load(config: &Config, id: OrderId) -> Result<Option<(Order, Document)>, DbError> {
-    let row =
-        query(config, include_str!("sql/load_order.sql"), || named!("sql/load_order.sql": p_id = uuid(id.0)))
-            .await?;
+    let row = query(
+        config,
+        Session::Shared,
+        include_str!("sql/load_order.sql"),
+        || named!("sql/load_order.sql": p_id = uuid(id.0)),
+    )
+    .await?;
     let Some(mut answer) = optional_answer(row)? else {
         return Ok(None);
     };
@@ -135,9 +141,13 @@ pub async fn load(config: &Config, id: OrderId) -> Result<Option<(Order, Documen
 /// # Errors
 /// [`DbError`].
 pub async fn read(config: &Config, id: OrderId) -> Result<Option<(String, Document)>, DbError> {
-    let row =
-        query(config, include_str!("sql/read_order.sql"), || named!("sql/read_order.sql": p_id = uuid(id.0)))
-            .await?;
+    let row = query(
+        config,
+        Session::Shared,
+        include_str!("sql/read_order.sql"),
+        || named!("sql/read_order.sql": p_id = uuid(id.0)),
+    )
+    .await?;
     let Some(mut answer) = optional_answer(row)? else {
         return Ok(None);
     };
@@ -151,6 +161,7 @@ pub async fn read(config: &Config, id: OrderId) -> Result<Option<(String, Docume
 pub async fn journal(config: &Config, id: OrderId) -> Result<Option<String>, DbError> {
     let row = query(
         config,
+        Session::Own,
         include_str!("sql/read_journal.sql"),
         || named!("sql/read_journal.sql": p_id = uuid(id.0)),
     )
@@ -171,7 +182,7 @@ pub async fn claim_due(config: &Config, limit: i32) -> Result<Vec<Result<Order, 
     let parameters = || {
         named! { "sql/claim_due_orders.sql": p_limit = ParameterValue::Int32(limit), p_leases = json(&leases) }
     };
-    let rows = query_all(config, include_str!("sql/claim_due_orders.sql"), parameters).await?;
+    let rows = query_all(config, Session::Own, include_str!("sql/claim_due_orders.sql"), parameters).await?;
     Ok(rows.into_iter().map(|row| order(&Columns::of(row).text()?)).collect())
 }
 

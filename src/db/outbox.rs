@@ -1,7 +1,7 @@
 //! The statements about outbox messages.
 
 use super::answer::named;
-use super::{Columns, DbError, query, query_all, text, uuid};
+use super::{Columns, DbError, Session, query, query_all, text, uuid};
 use crate::config::Config;
 use crate::domain::ids::OrderId;
 use crate::domain::message::Message;
@@ -21,7 +21,8 @@ pub async fn claim_due(config: &Config, limit: i32) -> Result<Vec<Message>, DbEr
             p_lease_ms = ParameterValue::Int32(retry::MESSAGE_LEASE_MS as i32),
         }
     };
-    let rows = query_all(config, include_str!("sql/claim_due_messages.sql"), parameters).await?;
+    let rows =
+        query_all(config, Session::Own, include_str!("sql/claim_due_messages.sql"), parameters).await?;
     rows.into_iter().map(|row| message(Columns::of(row))).collect()
 }
 
@@ -46,7 +47,7 @@ fn message(mut row: Columns) -> Result<Message, DbError> {
 /// [`DbError`].
 pub async fn delete_delivered(config: &Config, id: Uuid) -> Result<(), DbError> {
     let parameters = || named!("sql/delete_message.sql": p_id = uuid(id));
-    query(config, include_str!("sql/delete_message.sql"), parameters).await.map(drop)
+    query(config, Session::Shared, include_str!("sql/delete_message.sql"), parameters).await.map(drop)
 }
 
 /// Postpones a message that was not delivered: due again after `delay_ms` milliseconds; a dead letter when that is `None`.
@@ -60,5 +61,5 @@ pub async fn postpone(config: &Config, id: Uuid, error: &str, delay_ms: Option<u
     };
     let parameters =
         || named!("sql/postpone_message.sql": p_id = uuid(id), p_error = text(error), p_delay_ms = delay());
-    query(config, include_str!("sql/postpone_message.sql"), parameters).await.map(drop)
+    query(config, Session::Shared, include_str!("sql/postpone_message.sql"), parameters).await.map(drop)
 }

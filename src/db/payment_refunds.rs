@@ -3,7 +3,7 @@
 use super::answer::{answer, named};
 use super::orders::{Document, order};
 use super::transition::JournalEntry;
-use super::{Columns, DbError, json, query, query_all, require_row, text, uuid};
+use super::{Columns, DbError, Session, json, query, query_all, require_row, text, uuid};
 use crate::config::Config;
 use crate::domain::ids::{OrderId, PaymentId};
 use crate::domain::order::{Order, PaymentStatus};
@@ -49,7 +49,9 @@ pub async fn add(
             p_data = json(entry.data),
         }
     };
-    let mut answer = answer(query(config, include_str!("sql/add_second_payment.sql"), parameters).await?)?;
+    let mut answer = answer(
+        query(config, Session::Shared, include_str!("sql/add_second_payment.sql"), parameters).await?,
+    )?;
     let outcome = answer.text()?;
     Ok(match &outcome[..] {
         "added" => AddOutcome::Added(answer.text()?),
@@ -78,7 +80,9 @@ pub async fn find(config: &Config, id: OrderId, payment: PaymentId) -> Result<Op
     let parameters = || {
         named! { "sql/find_second_payment.sql": p_order = uuid(id.0), p_payment = uuid(payment.0) }
     };
-    let mut row = require_row(query(config, include_str!("sql/find_second_payment.sql"), parameters).await?)?;
+    let mut row = require_row(
+        query(config, Session::Shared, include_str!("sql/find_second_payment.sql"), parameters).await?,
+    )?;
     let known = row.optional_text()?;
     Ok(known.map(|known| if known == "undecided" { Known::Undecided } else { Known::Decided }))
 }
@@ -97,7 +101,8 @@ pub async fn claim_due(
             p_lease_ms = ParameterValue::Int32(retry::PAYMENT_REFUND_LEASE_MS as i32),
         }
     };
-    let rows = query_all(config, include_str!("sql/claim_due_payment_refunds.sql"), parameters).await?;
+    let rows = query_all(config, Session::Own, include_str!("sql/claim_due_payment_refunds.sql"), parameters)
+        .await?;
     Ok(rows.into_iter().map(|row| claimed(&Columns::of(row).text()?)).collect())
 }
 
@@ -202,5 +207,8 @@ async fn store_if(
             p_actor = text(actor),
         }
     };
-    require_row(query(config, include_str!("sql/store_payment_refund.sql"), parameters).await?)?.bool()
+    require_row(
+        query(config, Session::Shared, include_str!("sql/store_payment_refund.sql"), parameters).await?,
+    )?
+    .bool()
 }

@@ -2,7 +2,7 @@
 
 use super::answer::{Answer, answer, named};
 use super::orders::{Document, order};
-use super::{DbError, json, query, text, uuid};
+use super::{DbError, Session, json, query, text, uuid};
 use crate::config::Config;
 use crate::domain::message::Message;
 use crate::domain::order::{Order, PaymentStatus, Phase};
@@ -69,7 +69,8 @@ pub async fn store(
     with_document: bool,
 ) -> Result<StoreOutcome, DbError> {
     let parameters = || parameters(config, before, &transition, entry, generated, with_document);
-    let mut answer = answer(query(config, include_str!("sql/apply_transition.sql"), parameters).await?)?;
+    let mut answer =
+        answer(query(config, Session::Shared, include_str!("sql/apply_transition.sql"), parameters).await?)?;
     let outcome = answer.text()?;
     Ok(match &outcome[..] {
         "applied" => {

@@ -8,7 +8,7 @@ use super::validation::{FieldErrors, POSITIVE_INT};
 use crate::commands::Context;
 use crate::commands::place_order::{self, PlaceOutcome};
 use crate::db::orders::PlacingRequest;
-use crate::domain::ids::parse_positive_int;
+use crate::domain::ids::{OrderId, parse_positive_int};
 use crate::domain::key::IdempotencyKey;
 use crate::domain::order::{Order, Phase, Status};
 use crate::domain::seats::{SeatSet, request_hash};
@@ -31,7 +31,10 @@ pub async fn handle(context: &Context, head: &RequestHead, body: RequestBody) ->
     let body = body::read(body).await?;
     let request = parse(key, &body::parse_object(&body)?, context.config.max_seats_per_order)?;
     match place_order::place(context, &request).await? {
-        PlaceOutcome::Order { order, document, replayed } => answer(&order, document, replayed),
+        PlaceOutcome::Order { order, document, interrupted: true, .. } if order.status == Status::Pending => {
+            Ok(under_way(document).with_header(LOCATION, location(order.id)))
+        }
+        PlaceOutcome::Order { order, document, replayed, .. } => answer(&order, document, replayed),
         PlaceOutcome::KeyReused => Err(ApiError::key_reused()),
         PlaceOutcome::SeatsTaken(seats) => Err(ApiError::seats_taken(&seats)),
         PlaceOutcome::EventNotOnSale => Err(ApiError::event_not_on_sale(request.event_id)),
@@ -42,21 +45,29 @@ pub async fn handle(context: &Context, head: &RequestHead, body: RequestBody) ->
 
 /// The answer to a placing request, by the order's state.
 fn answer(order: &Order, document: String, replayed: bool) -> Result<Reply, ApiError> {
-    let location = format!("/v1/orders/{}", order.id);
     let reply = match (order.status, order.phase) {
         (Status::Failed, _) => return Err(failed(order, replayed)),
         // Paid, but the seats were lost; an order that was confirmed and then refunded has no failure.
         (Status::Refunded, _) if order.failure.is_some() => return Err(failed(order, replayed)),
         (Status::Pending, Phase::Reserving | Phase::Charging | Phase::Refunding | Phase::Releasing) => {
-            Reply::json_text(StatusCode::ACCEPTED, document).with_header(RETRY_AFTER, POLL_AFTER_SECONDS)
+            under_way(document)
         }
         (Status::Pending, Phase::AwaitingPayment | Phase::Allocating | Phase::Done)
         | (Status::Confirmed | Status::Cancelled | Status::Refunded, _) => {
             Reply::json_text(StatusCode::CREATED, document)
         }
     };
-    let reply = reply.with_header(LOCATION, location);
+    let reply = reply.with_header(LOCATION, location(order.id));
     Ok(if replayed { reply.with_header(IDEMPOTENT_REPLAYED, "true") } else { reply })
+}
+
+/// 202: the service finishes or undoes the order by itself.
+fn under_way(document: String) -> Reply {
+    Reply::json_text(StatusCode::ACCEPTED, document).with_header(RETRY_AFTER, POLL_AFTER_SECONDS)
+}
+
+fn location(id: OrderId) -> String {
+    format!("/v1/orders/{id}")
 }
 
 fn failed(order: &Order, replayed: bool) -> ApiError {

@@ -60,8 +60,7 @@ mod tests {
 
     #[test]
     fn only_notifications_own_refusal_of_a_message_is_final() {
-        let check =
-            |status: u16, body: &str| refuses_message(StatusCode::from_u16(status).unwrap(), body);
+        let check = |status: u16, body: &str| refuses_message(StatusCode::from_u16(status).unwrap(), body);
         for status in [400, 413, 422] {
             assert!(check(status, r#"{"message":["seats must not be empty"]}"#), "{status}");
             assert!(check(status, "[]") && check(status, "{}"), "{status}");

@@ -180,8 +180,10 @@ fn held(answer: &Answer, order: &Order) -> Result<Priced, CallFailure> {
         }
         let list = elements(object.needed("reserved_seats", raw)?).ok_or("reserved_seats is no list")?;
         // What is not a seat is not one of the order's seats.
-        let seats: Vec<Seat> =
-            list.into_iter().filter_map(|seat| Seat::read(&lenient::object(seat)?, &order.currency).ok()).collect();
+        let seats: Vec<Seat> = list
+            .into_iter()
+            .filter_map(|seat| Seat::read(&lenient::object(seat)?, &order.currency).ok())
+            .collect();
         priced(&seats, order)
     };
     read().map_err(|why| answer.does_not_count(why))

@@ -1,14 +1,34 @@
 //! The health check and the liveness probe.
 
 use crate::config::Config;
-use crate::db::{DbError, operator};
+use crate::db::{self, DbError, operator};
+use crate::runtime::deadline::timeout;
+use crate::runtime::task;
 use serde_json::{Value, json};
-use std::time::Instant;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
-/// The health check: whether PostgreSQL answers and has the schema that this version needs, and the report to send.
-pub async fn health(config: &Config) -> (bool, Value) {
+/// For so long the check is waited for while other statements of this instance succeed. What succeeds within the last second has
+/// then begun after it.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The health check: whether PostgreSQL answers, takes writes and has the schema that this version needs, and the report to send.
+///
+/// It always asks, so that a server that has just become read-only is noticed. But a check that has to wait, for a connection or
+/// behind a slow statement, says nothing about the database: while other statements succeed, all is well.
+pub async fn health(config: &Rc<Config>) -> (bool, Value) {
     let begun = Instant::now();
-    let error = match operator::check_schema(config).await {
+    let config = config.clone();
+    let mut check = Box::pin(async move { operator::check_schema(&config).await });
+    let checked = match timeout(PATIENCE, check.as_mut()).await {
+        Some(checked) => checked,
+        None if db::has_just_succeeded() => {
+            task::spawn(async move { drop(check.await) });
+            Ok(None)
+        }
+        None => check.await,
+    };
+    let error = match checked {
         Ok(error) => error,
         Err(DbError::Unavailable(_)) => Some("no answer".into()),
         Err(DbError::Broken(_)) => Some("no schema".into()),

@@ -16,6 +16,7 @@ async fn no_order_comes_to_harm_whatever_fails() {
         Injection::HostKilled,
         Injection::DatabaseCrashed,
         Injection::DatabaseRestarted,
+        Injection::FailedOver,
         Injection::AnswerLost,
         Injection::CallbackDropped,
         Injection::Cancelled,

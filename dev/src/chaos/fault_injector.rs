@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use super::failover;
 use super::injection::Injection;
 use super::plan::{ProcessFault, Target};
 use super::testbed::Testbed;
@@ -41,7 +42,7 @@ enum FaultDomain {
 fn fault_domain(target: Target) -> FaultDomain {
     match target {
         Target::Host(replica) => FaultDomain::Host(replica),
-        Target::DatabaseCrash | Target::DatabaseRestart => FaultDomain::Database,
+        Target::DatabaseCrash | Target::DatabaseRestart | Target::Failover => FaultDomain::Database,
         Target::Connections => FaultDomain::Connections,
         Target::Peer(peer) => FaultDomain::Peer(peer),
     }
@@ -85,6 +86,12 @@ async fn inject(testbed: &Testbed, fault: ProcessFault) -> Result<Option<Injecti
             // A machine that is slow to restart it is slow with everything else, too.
             testbed.delay_clock(begun.elapsed().saturating_sub(down + USUAL_RESTART) * 2);
             Some(kind)
+        }
+        Target::Failover => {
+            let begun = Instant::now();
+            failover::fail_over(testbed).await.context("PostgreSQL must fail over")?;
+            testbed.delay_clock(begun.elapsed());
+            Some(Injection::FailedOver)
         }
         Target::Connections => {
             // PostgreSQL may be down because of another fault.

@@ -39,6 +39,7 @@ pub enum Injection {
     DatabaseCrashed,
     DatabaseRestarted,
     ConnectionsCut,
+    FailedOver,
     RequestRepeated,
     SentTwice,
     CallerHungUp,
@@ -51,7 +52,7 @@ pub enum Injection {
 
 impl Injection {
     /// All kinds with their names, in the order of the report.
-    pub const ALL: [(Injection, &'static str); 40] = [
+    pub const ALL: [(Injection, &'static str); 41] = [
         (Injection::RequestLost, "peer: connection closed before the effect"),
         (Injection::AnswerLost, "peer: connection closed after the effect"),
         (Injection::FailedBefore, "peer: 500 without effect"),
@@ -84,6 +85,7 @@ impl Injection {
         (Injection::DatabaseCrashed, "PostgreSQL crashed"),
         (Injection::DatabaseRestarted, "PostgreSQL restarted"),
         (Injection::ConnectionsCut, "PostgreSQL's connections cut"),
+        (Injection::FailedOver, "PostgreSQL failed over to a synchronous standby"),
         (Injection::RequestRepeated, "user: asked again after no answer"),
         (Injection::SentTwice, "user: sent the order to both copies"),
         (Injection::CallerHungUp, "user: hung up"),

@@ -2,11 +2,12 @@
 //! invariant check that compares the order database with the peers' records.
 //!
 //! In reading order: [`plan`] generates workload and faults from a seed; [`testbed`] starts the processes; [`virtual_users`]
-//! and [`payment_provider`] generate the load while [`fault_injector`] injects faults, counted by [`injection`]; [`quiesce`]
+//! and [`payment_provider`] generate the load while [`fault_injector`] injects faults, [`failover`] among them, counted by [`injection`]; [`quiesce`]
 //! sweeps until no work is pending; [`snapshot`] collects all state, with what [`transition_recorder`] and [`request_log`]
 //! recorded; [`checker`] checks the invariants; [`report`] prints the result, with the [`order_history`] of violations.
 
 pub mod checker;
+pub mod failover;
 pub mod fault_injector;
 pub mod injection;
 pub mod order_history;

@@ -16,7 +16,7 @@ use super::request_log::RequestLog;
 use crate::host::Host;
 use crate::migrations;
 use crate::peers::{Control, Matching, Peers, SeatSpec};
-use crate::postgres::{self, Database, Server};
+use crate::postgres::{self, Database, MovableAddress, Server};
 
 /// Bearer token of the internal endpoints.
 pub const TOKEN: &str = "the-campaign";
@@ -48,8 +48,12 @@ pub struct Testbed {
     pub call_fault_ids: Vec<u64>,
     /// The hosts of the replicas.
     pub hosts: [Mutex<Host>; 2],
-    /// PostgreSQL.
+    /// PostgreSQL: the primary.
     pub server: Mutex<Server>,
+    /// Where the service and everybody else finds the primary.
+    pub address: MovableAddress,
+    /// Primaries from before a failover: alive and read-only.
+    pub retired: Mutex<Vec<Server>>,
     /// Start of the campaign.
     pub start: Instant,
     /// Delay of the plan's clock, in milliseconds: the clock stops while a busy machine is slow to restart a process, so
@@ -70,7 +74,9 @@ impl Testbed {
         let options =
             postgres::Options { port: Some(non_ephemeral_port()?), ..postgres::Options::for_tests()? };
         let server = Server::start(options).await?;
+        let address = MovableAddress::of(server.port()).await?;
         let database = server.create_database("orders", None).await?;
+        let database = Database { port: address.port(), ..database };
         migrations::apply(&database).await?;
         super::transition_recorder::install(&database).await?;
 
@@ -112,6 +118,8 @@ impl Testbed {
             call_fault_ids,
             hosts: hosts.map(Mutex::new),
             server: Mutex::new(server),
+            address,
+            retired: Mutex::default(),
             start: Instant::now(),
             clock_delay_ms: AtomicU64::new(0),
             skip_waits: watch::channel(false).0,
@@ -174,15 +182,16 @@ impl Testbed {
 
     /// Stops all processes. Keeps the logs, with PostgreSQL's, or deletes them.
     pub fn shut_down(self, keep_logs: bool) {
-        let Testbed { hosts, server, log_dir, .. } = self;
+        let Testbed { hosts, server, retired, log_dir, .. } = self;
         drop(hosts);
-        let server = server.into_inner();
-        let place = server.data_dir().to_path_buf();
-        if keep_logs {
-            let _ = std::fs::copy(server.log_file(), log_dir.join("postgres.log"));
+        for (n, server) in [server.into_inner()].into_iter().chain(retired.into_inner()).enumerate() {
+            let place = server.data_dir().to_path_buf();
+            if keep_logs {
+                let _ = std::fs::copy(server.log_file(), log_dir.join(format!("postgres-{n}.log")));
+            }
+            drop(server);
+            let _ = postgres::remove(&place);
         }
-        drop(server);
-        let _ = postgres::remove(&place);
         if !keep_logs {
             let _ = std::fs::remove_dir_all(log_dir);
         }
@@ -218,7 +227,7 @@ async fn set_up_peers(control: &Control, plan: &Plan) -> Result<Vec<u64>> {
 }
 
 /// A free port outside of the ephemeral port range, so that no outgoing connection takes it while its process is down.
-fn non_ephemeral_port() -> Result<u16> {
+pub(super) fn non_ephemeral_port() -> Result<u16> {
     for _ in 0..1_000 {
         let port = rand::rng().random_range(15_000..31_000);
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {

@@ -68,6 +68,8 @@ pub async fn apply_folder(db: &Database, folder: &Path) -> Result<Vec<String>> {
 pub async fn apply_with(db: &Database, folder: &Path, options: Options) -> Result<Vec<String>> {
     let files = Files::read(folder)?;
     let mut client = db.connect().await?;
+    // Where the service looks for its tables, whatever the role's own path is.
+    client.batch_execute("SET search_path = public, pg_temp").await?;
     take_lock(&client, options.lock_wait).await?;
     let known = versions(&client).await?;
     refuse_versions_under_development(&files, &known)?;

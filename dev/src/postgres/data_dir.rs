@@ -57,9 +57,7 @@ pub(super) async fn ensure(data_dir: &Path, programs: &Programs) -> Result<()> {
     if new.symlink_metadata().is_ok() {
         std::fs::remove_dir_all(&new).with_context(|| format!("deleting {}", new.display()))?;
     }
-    std::fs::create_dir_all(&new).with_context(|| format!("making {}", new.display()))?;
-    std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o700))?;
-    programs.give(&new)?;
+    make_private(&new, programs)?;
     let mut initdb = programs.command("initdb");
     initdb.arg("-D").arg(&new).args(["--username", SUPERUSER, "--auth", "trust", "--encoding", "UTF8"]);
     initdb.args(["--no-locale", "--no-sync"]);
@@ -69,6 +67,13 @@ pub(super) async fn ensure(data_dir: &Path, programs: &Programs) -> Result<()> {
         bail!("initdb failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
     std::fs::rename(&new, data_dir).with_context(|| format!("making {}", data_dir.display()))
+}
+
+/// Makes an empty folder that belongs to the user who runs PostgreSQL.
+pub(super) fn make_private(folder: &Path, programs: &Programs) -> Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))?;
+    programs.give(folder)
 }
 
 /// A killed server leaves `postmaster.pid` behind. PostgreSQL ignores it when no process has that id, but the id may

@@ -1,8 +1,10 @@
 //! A private PostgreSQL server on the loopback interface, and the databases in it.
 
+mod address;
 mod data_dir;
 mod database;
 mod programs;
+mod standby;
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use anyhow::{Context, Result, bail};
 use crate::{free_port, process};
 use programs::Programs;
 
+pub use address::MovableAddress;
 pub use data_dir::{place_of, remove};
 pub use database::Database;
 

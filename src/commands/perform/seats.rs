@@ -268,9 +268,7 @@ pub async fn look_then_release(context: &Context, order: &Order) -> ActionOutcom
     }
     let ours: Vec<i32> = ours.into_iter().collect();
     match seating::release(&context.config, &ours).await {
-        Outcome::Answered(()) => {
-            ActionOutcome { detail: json!({ "seats": ours }), ..released(order).into() }
-        }
+        Outcome::Answered(()) => ActionOutcome { detail: json!({ "seats": ours }), ..released(order).into() },
         Outcome::NoAnswer(failure) => unanswered(failure),
     }
 }

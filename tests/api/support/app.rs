@@ -32,6 +32,7 @@ pub struct App {
     pub(super) token: Option<String>,
     pub(super) sandbox: Option<Peers>,
     pub(super) server: Option<Server>,
+    pub(super) standby: Option<Server>,
     pub(super) black_hole: Option<BlackHole>,
     pub(super) log_dir: PathBuf,
     pub(super) dead_letters: i64,
@@ -160,6 +161,16 @@ impl App {
     /// This test's own PostgreSQL server.
     pub fn postgres(&mut self) -> &mut Server {
         self.server.as_mut().expect("the test asked for a server of its own")
+    }
+
+    /// Fences the primary, promotes the standby, and moves the address. The old primary goes on, read-only.
+    pub async fn fail_over(&mut self) {
+        let old = self.server.as_ref().expect("the test asked for a standby");
+        let new = self.standby.as_ref().expect("the test asked for a standby");
+        old.fence().await.expect("the primary is fenced");
+        old.fail_over_to(new).await.expect("the standby is promoted");
+        self.black_hole().redirect(new.port());
+        self.store = Store::new(new.database(&self.store.database().name));
     }
 
     /// The fault-injecting proxy between the hosts and the database.

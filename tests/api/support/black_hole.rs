@@ -1,7 +1,8 @@
-//! A fault-injecting TCP proxy: as a black hole it accepts bytes and drops them, like a firewall with a drop rule.
+//! A fault-injecting TCP proxy: as a black hole it accepts bytes and drops them, like a firewall with a drop rule; redirected, it is
+//! an address that has moved.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -13,6 +14,7 @@ pub struct BlackHole {
     /// Its port on 127.0.0.1.
     pub port: u16,
     is_dropping: Arc<AtomicBool>,
+    target: Arc<AtomicU16>,
     accepting: JoinHandle<()>,
 }
 
@@ -22,8 +24,14 @@ impl BlackHole {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let own_port = listener.local_addr().expect("an address").port();
         let is_dropping = Arc::new(AtomicBool::new(false));
-        let accepting = tokio::spawn(accept(listener, port, is_dropping.clone()));
-        BlackHole { port: own_port, is_dropping, accepting }
+        let target = Arc::new(AtomicU16::new(port));
+        let accepting = tokio::spawn(accept(listener, target.clone(), is_dropping.clone()));
+        BlackHole { port: own_port, is_dropping, target, accepting }
+    }
+
+    /// Leads new connections to another port of 127.0.0.1. Those that are open stay where they are.
+    pub fn redirect(&self, port: u16) {
+        self.target.store(port, Ordering::SeqCst);
     }
 
     /// Starts or stops dropping bytes. A connection that has lost bytes is closed at the next one.
@@ -38,9 +46,9 @@ impl Drop for BlackHole {
     }
 }
 
-async fn accept(listener: TcpListener, port: u16, is_dropping: Arc<AtomicBool>) {
+async fn accept(listener: TcpListener, target: Arc<AtomicU16>, is_dropping: Arc<AtomicBool>) {
     while let Ok((client, _)) = listener.accept().await {
-        let is_dropping = is_dropping.clone();
+        let (is_dropping, port) = (is_dropping.clone(), target.load(Ordering::SeqCst));
         tokio::spawn(async move {
             let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
             let ((from_client, to_client), (from_server, to_server)) =

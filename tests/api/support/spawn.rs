@@ -1,7 +1,7 @@
 //! Builder of the test fixture [`App`].
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ pub struct Spawn {
     sandbox_port: u16,
     environment: Vec<(String, String)>,
     black_hole: bool,
+    has_standby: bool,
+    pg_max_connections: Option<usize>,
 }
 
 impl Spawn {
@@ -45,6 +47,8 @@ impl Spawn {
             sandbox_port: 0,
             environment: Vec::new(),
             black_hole: false,
+            has_standby: false,
+            pg_max_connections: None,
         }
     }
 
@@ -72,6 +76,16 @@ impl Spawn {
     /// The hosts reach the database through a proxy that can swallow everything.
     pub fn behind_black_hole(self) -> Spawn {
         Spawn { black_hole: true, ..self }
+    }
+
+    /// A PostgreSQL server for this test alone with a streaming standby, at an address that [`App::fail_over`] moves.
+    pub fn standby(self) -> Spawn {
+        Spawn { own_postgres: true, black_hole: true, has_standby: true, ..self }
+    }
+
+    /// Each host has so many connections to PostgreSQL at most (`[outbound_pg]` of the runtime configuration).
+    pub fn pg_max_connections(self, pg_max_connections: usize) -> Spawn {
+        Spawn { pg_max_connections: Some(pg_max_connections), ..self }
     }
 
     /// A database that this SQL has filled before the migrations were applied.
@@ -111,14 +125,22 @@ impl Spawn {
         let token = token.filter(|token| !token.is_empty());
         let variables: Vec<(String, String)> = variables.into_iter().collect();
 
+        let standby = match (&server, self.has_standby) {
+            (Some(server), true) => {
+                let options = Options::for_tests().expect("a data directory");
+                Some(server.start_standby(options).await.expect("a standby"))
+            }
+            _ => None,
+        };
         let log_dir = fresh_log_dir();
+        let arguments = runtime_config(self.pg_max_connections, &log_dir);
         let mut hosts = Vec::new();
         for replica in 1..=self.replicas {
             let log_dir = log_dir.join(format!("copy-{replica}"));
             let options = host::Options {
                 manifest: order_dev::repo_root().join("spin.toml"),
                 variables: variables.clone(),
-                arguments: Vec::new(),
+                arguments: arguments.clone(),
                 environment: self.environment.clone(),
                 log_dir,
                 port: None,
@@ -137,6 +159,7 @@ impl Spawn {
             token,
             sandbox: Some(sandbox),
             server,
+            standby,
             black_hole,
             log_dir,
             dead_letters: 0,
@@ -168,6 +191,17 @@ fn client() -> reqwest::Client {
     let builder = reqwest::Client::builder().timeout(Duration::from_secs(60)).no_proxy();
     let builder = builder.redirect(reqwest::redirect::Policy::none());
     builder.build().expect("an HTTP client")
+}
+
+/// The arguments of a host that give it its runtime configuration.
+fn runtime_config(pg_max_connections: Option<usize>, log_dir: &Path) -> Vec<String> {
+    let Some(max_connections) = pg_max_connections else {
+        return Vec::new();
+    };
+    let file = log_dir.join("runtime-config.toml");
+    std::fs::create_dir_all(log_dir).expect("a folder");
+    std::fs::write(&file, format!("[outbound_pg]\nmax_connections = {max_connections}\n")).expect("written");
+    vec!["--runtime-config-file".to_owned(), file.to_string_lossy().into_owned()]
 }
 
 fn fresh_log_dir() -> PathBuf {

@@ -187,6 +187,9 @@ pub(super) fn process_faults_of(random: &mut StdRng, orders: usize, duration: Du
     for peer in [Peer::Catalog, Peer::Seating, Peer::Payment, Peer::Notification] {
         spread(random, count, (80, 500), &|_| Target::Peer(peer));
     }
+    // Once, somewhere in the middle.
+    let at = duration / 4 + between(random, 0, duration.as_millis() as u64 / 2);
+    all.push(ProcessFault { at, target: Target::Failover, down: Duration::ZERO });
     all.sort_by_key(|fault| fault.at);
     all
 }

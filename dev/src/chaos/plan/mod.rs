@@ -76,6 +76,8 @@ pub enum Target {
     DatabaseCrash,
     /// PostgreSQL restarts after a fast shutdown.
     DatabaseRestart,
+    /// PostgreSQL fails over to a standby.
+    Failover,
     /// Every connection to PostgreSQL is cut.
     Connections,
     /// A peer goes down.

@@ -1,0 +1,100 @@
+//! Failover: the standby is promoted, the address moves, and the old primary stays alive and read-only.
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+
+use crate::support::*;
+
+/// Writes must be back within seconds.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Fills the hosts' pools with sessions.
+async fn place_many(app: &App, seats: std::ops::Range<i64>) -> Vec<Document> {
+    let order_requests: Vec<OrderRequest> = seats.map(|seat| order(&[seat])).collect();
+    let answers = join_all(order_requests.iter().map(|order_request| app.place(order_request))).await;
+    answers.iter().map(|answer| answer.created_or_accepted()).collect()
+}
+
+/// Places an order as soon as writes succeed; the refusals before are 503 with `Retry-After`.
+async fn place_when_possible(app: &App, seat: i64) {
+    let (order_request, begun) = (order(&[seat]), Instant::now());
+    eventually("an order is placed", async || {
+        let answer = app.place(&order_request).await;
+        if answer.status == 503 {
+            answer.problem(503, "database_unavailable");
+            answer.retry_after();
+            return None;
+        }
+        Some(answer.created_or_accepted())
+    })
+    .await;
+    assert!(begun.elapsed() < LIMIT, "writes were back only after {:?}", begun.elapsed());
+}
+
+fn database_error(health: &Value) -> &str {
+    health["checks"]["database"]["error"].as_str().unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_failover_writes_go_to_the_new_primary_within_seconds() {
+    let mut app = Spawn::new().standby().start().await;
+    let before = place_many(&app, 1..41).await;
+    app.quiesce().await;
+
+    app.fail_over().await;
+    // No session was cut: all of them lead to the old primary, which answers reads.
+    let read = app.read(before[0].id()).await;
+    assert_eq!(read.id(), before[0].id());
+    place_when_possible(&app, 41).await;
+    place_many(&app, 42..62).await;
+    eventually("the service is well", async || (app.get("/health").await.status == 200).then_some(())).await;
+    app.quiesce().await;
+    for document in &before {
+        app.read(document.id()).await.assert_is("CONFIRMED", "done");
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fenced_server_is_no_health_and_reads_go_on_until_writes_are_back() {
+    let mut app = Spawn::new().own_postgres().start().await;
+    let document = place_many(&app, 1..21).await.remove(0);
+    app.quiesce().await;
+    let document = app.read(document.id()).await;
+
+    app.postgres().fence().await.unwrap();
+    let events = format!("/v1/orders/{}/events", document.id());
+    for seat in 30..34 {
+        let order_request = order(&[seat]);
+        let reads = join_all((0..10).map(|_| app.read(document.id())));
+        let (placed, reads, health, journal) =
+            tokio::join!(app.place(&order_request), reads, app.get("/health"), app.get(&events));
+        placed.problem(503, "database_unavailable");
+        placed.retry_after();
+        assert!(reads.iter().all(|read| *read == document));
+        assert_eq!(database_error(&health.json(503)), "read-only");
+        journal.json(200);
+    }
+    app.postgres().unfence().await.unwrap();
+    place_when_possible(&app, 40).await;
+    app.get("/health").await.json(200);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_that_stay_read_only_are_ended_when_others_are_not() {
+    let app = spawn().await;
+    let name = app.store.database().name.clone();
+    app.store.run(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on")).await;
+    // The sessions are opened while it is so, and keep it.
+    let order_request = order(&[1]);
+    app.place(&order_request).await.problem(503, "database_unavailable");
+    let reads = join_all((0..20).map(|_| app.get("/v1/orders/01980000-0000-7000-8000-000000000000")));
+    assert!(reads.await.iter().all(|read| read.status == 404));
+    assert_eq!(database_error(&app.get("/health").await.json(503)), "read-only");
+    app.store.run(&format!("ALTER DATABASE {name} RESET default_transaction_read_only")).await;
+    place_when_possible(&app, 2).await;
+    eventually("the service is well", async || (app.get("/health").await.status == 200).then_some(())).await;
+    app.finish().await;
+}
