@@ -9,6 +9,8 @@
 \ir table.sql
 \set step 0005_second_payments
 \ir table.sql
+\set step 0007_message_order
+\ir table.sql
 
 \set step functions
 BEGIN;
@@ -33,6 +35,7 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/format_time.sql
 \ir ../functions/list_stuck.sql
 \ir ../functions/load_order.sql
+\ir ../functions/make_next_message_due.sql
 \ir ../functions/place_order.sql
 \ir ../functions/postpone_message.sql
 \ir ../functions/read_journal.sql
