@@ -160,13 +160,20 @@ fn refunds_that_payment_accepts_and_makes_later() {
 #[test]
 fn one_order_that_is_paid_twice() {
     let budget = Budget { seconds: 1, callbacks: 2, refunds: 1, cancels: 1, ..QUIET };
-    holds("paid twice", &one_order(budget), 50_000);
+    holds("paid twice", &one_order(budget), 500_000);
+    let budget = Budget { seconds: 1, callbacks: 1, ..QUIET };
+    let strangers = Model { older_hold: true, stranger: true, ..one_order(budget) };
+    holds("paid twice with an older hold", &strangers, 100_000);
 }
 
 #[test]
 fn one_order_whose_payment_is_forgotten() {
-    let budget = Budget { faults: 1, flips: 1, callbacks: 1, cancels: 1, ..QUIET };
-    holds("forgotten", &Model { forgets: true, ..one_order(budget) }, 50_000);
+    let forgets = |budget| Model { forgets: true, ..one_order(budget) };
+    let twice = Budget { flips: 2, callbacks: 1, cancels: 1, ..QUIET };
+    holds("forgotten and remembered", &forgets(twice), 150_000);
+    let lost = Budget { flips: 1, faults: 1, ..QUIET };
+    holds("forgotten, lost and cancelled", &forgets(Budget { cancels: 1, ..lost }), 100_000);
+    holds("forgotten, lost and called back", &forgets(Budget { callbacks: 1, ..lost }), 500_000);
 }
 
 #[test]

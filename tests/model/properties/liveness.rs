@@ -81,13 +81,21 @@ fn run(
     let mut here = Vec::new();
     loop {
         let print = (fingerprint(&state) ^ fate.open(model, &state).salt()).max(1);
-        if !known.insert(print, 0) {
-            // From here it has been seen to come to rest, unless this very run goes in a circle.
-            return here.contains(&print).then_some((RESTS, taken));
-        }
-        here.push(print);
-        let Some((step, after)) = fair(model, &state, fate) else {
-            break;
+        let (step, after) = if known.insert(print, 0) {
+            here.push(print);
+            let Some(next) = fair(model, &state, fate) else {
+                break;
+            };
+            next
+        } else if here.contains(&print) {
+            // This very run goes in a circle, of retries: time goes on meanwhile.
+            let Some(next) = time_goes_on(model, &state) else {
+                return Some((RESTS, taken));
+            };
+            next
+        } else {
+            // From here it has been seen to come to rest.
+            return None;
         };
         taken.push(step);
         if taken.len() > BOUND {
@@ -130,6 +138,12 @@ fn fair(model: &Model, state: &ModelState, Fate { decided, lands }: Fate) -> Opt
     let steps = if work.is_empty() { steps::all(model, state) } else { work };
     let ranked = steps.into_iter().filter_map(|one| Some((rank(&one.0)?, one)));
     ranked.min_by_key(|(rank, _)| *rank).map(|(_, one)| one)
+}
+
+/// Time goes on, whatever else is due.
+fn time_goes_on(model: &Model, state: &ModelState) -> Option<(Step, ModelState)> {
+    let passes = |step: &Step| matches!(step, Step::Expire(_) | Step::Lapse(_));
+    steps::all(model, state).into_iter().find(|(step, _)| passes(step))
 }
 
 fn wrong_rest(state: &ModelState, order: OrderIndex) -> Option<&'static str> {

@@ -99,7 +99,9 @@ pub fn beside_steps(model: &Model, state: &ModelState, order: OrderIndex, steps:
     };
     let waits = row.placed && matches!(row.when, When::Soon | When::Watch) && row.which == Which::Charged;
     let asked = row.phase == Phase::Charging && pay.refuses && row.tried
-        || row.phase == Phase::Done && pay.forgotten && row.payment == Some(PaymentStatus::Pending);
+        || row.phase == Phase::Done
+            && pay.forgotten
+            && (row.payment == Some(PaymentStatus::Pending) || row.unsure);
     if waits && asked && said != Some(PaymentStatus::Pending) && state.has_room(model.holders) {
         push(steps, state, Step::Resolve(order), |w| {
             let ev = ModelEvent::Resolved(said);
