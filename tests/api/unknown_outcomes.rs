@@ -177,10 +177,15 @@ async fn an_order_that_cannot_be_reserved_in_time_expires_without_a_charge() {
     app.take_peer_down(Peer::Seating).await;
     let document = app.place(&order(&[1])).await.accepted();
     app.store.expire(document.id()).await;
+    let expired = eventually("it expires", async || {
+        app.sweep().await;
+        Some(app.read(document.id()).await).filter(|order| order.status() == "CANCELLED")
+    })
+    .await;
+    assert_eq!((expired.phase(), expired.failure()), ("releasing", Some("expired")), "nobody has looked");
+    app.take_peer_up(Peer::Seating).await;
     app.quiesce().await;
-    let expired = app.read(document.id()).await;
-    expired.assert_is("CANCELLED", "done");
-    assert_eq!(expired.failure(), Some("expired"));
+    app.read(document.id()).await.assert_is("CANCELLED", "done");
     assert_eq!(app.calls("payment.charge").await, 0);
     app.finish().await;
 }

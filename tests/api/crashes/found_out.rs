@@ -31,6 +31,10 @@ async fn the_seats_are_looked_at_after_a_release(death: Death) {
 async fn found_out(death: Death, mode: Mode, lost: CallName, asked: CallName, outcome: Outcome) {
     let mut app = Spawn::new().payment_mode(mode).start().await;
     app.fault(FaultRule::on(lost, Action::LoseAnswer)).await;
+    if lost == CallName::Reserve {
+        // The request that places the order would look itself.
+        app.fault(FaultRule::on(asked, fail(503))).await;
+    }
     let wanted = Wanted::new();
     wanted.placed(&app).await;
     dies_when_it_asks(&mut app, death, asked).await;
