@@ -45,6 +45,7 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/render_document.sql
 \ir ../functions/render_state.sql
 \ir ../functions/report_conflict.sql
+\ir ../functions/require_writable_server.sql
 \ir ../functions/store_payment_refund.sql
 \ir ../functions/store_transition.sql
 \ir ../functions/take_claims.sql

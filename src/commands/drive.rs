@@ -68,7 +68,7 @@ async fn apply_under_lease(
             (Ok(transition), _) => transition,
             (Err(Rejected::SecondPayment), Some(second)) => {
                 match add_second_payment(context, &order, second, &detail).await? {
-                    SecondPayment::Stored(outcome) => return Ok(outcome),
+                    SecondPayment::Stored(outcome) => return Ok(*outcome),
                     SecondPayment::Conflict(now, fresh) => (order, document) = (*now, fresh),
                 }
                 continue;
@@ -174,7 +174,7 @@ fn said(event: Event) -> Event {
 /// What came of storing a payment beside the order's own.
 enum SecondPayment {
     /// It will go back; or it is another order's.
-    Stored(TransitionOutcome),
+    Stored(Box<TransitionOutcome>),
     /// Decide again on the order as it is now.
     Conflict(Box<Order>, Option<Document>),
 }
@@ -206,12 +206,8 @@ async fn add_second_payment(
             }
         };
     let order = order.clone();
-    Ok(SecondPayment::Stored(TransitionOutcome {
-        order,
-        document,
-        has_lease: false,
-        rejected: Some(rejected),
-    }))
+    let rejected = Some(rejected);
+    Ok(SecondPayment::Stored(Box::new(TransitionOutcome { order, document, has_lease: false, rejected })))
 }
 
 /// Makes the random values and the outbox message of a transition of `before`, which the pure domain cannot make.

@@ -166,6 +166,7 @@ mod tests {
             expires_in_ms: 60_000,
             hold_in_ms: 60_000,
             in_flight_ms: 0,
+            refund_again_in_ms: None,
             given_up: false,
             payment_unsure: false,
             parked: false,

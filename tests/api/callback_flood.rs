@@ -41,8 +41,8 @@ async fn a_callback_that_cannot_be_checked_is_a_flag_that_is_raised_once() {
     let state =
         format!("SELECT row(version, due_at, attempts)::text FROM orders WHERE id = '{}'", document.id());
     let entries = app.journal(document.id()).await.len();
-    // The next attempt waits for its time.
-    app.store.run("UPDATE orders SET due_at = due_at + interval '1 hour'").await;
+    // The next attempt waits for its time, which is before the order expires.
+    app.store.run("UPDATE orders SET due_at = due_at + interval '5 minutes'").await;
     let waiting = app.store.value(&state).await;
     for _ in 0..20 {
         call_back().await;

@@ -91,7 +91,8 @@ async fn sessions_that_stay_read_only_are_ended_when_others_are_not() {
     let order_request = order(&[1]);
     app.place(&order_request).await.problem(503, "database_unavailable");
     let reads = join_all((0..20).map(|_| app.get("/v1/orders/01980000-0000-7000-8000-000000000000")));
-    assert!(reads.await.iter().all(|read| read.status == 404));
+    // An order that is not there may have been placed at another server.
+    assert!(reads.await.iter().all(|read| read.status == 503));
     assert_eq!(database_error(&app.get("/health").await.json(503)), "read-only");
     app.store.run(&format!("ALTER DATABASE {name} RESET default_transaction_read_only")).await;
     place_when_possible(&app, 2).await;

@@ -20,13 +20,24 @@ async fn an_order_whose_next_peer_is_forbidden_stays_under_way_until_it_expires(
     let forbidden = format!("{}/seating", elsewhere.url());
     let allowed = order_dev::free_port().unwrap();
     let app = Spawn::new().sandbox_port(allowed).variable("seating_url", &forbidden);
-    let app = app.variable("peers_http", &format!("http://127.0.0.1:{allowed}")).start().await;
+    let mut app = app.variable("peers_http", &format!("http://127.0.0.1:{allowed}")).start().await;
     let document = app.place(&order(&[1])).await.accepted();
     document.assert_is("PENDING", "reserving");
     app.store.expire(document.id()).await;
+    let expired = eventually("it expires", async || {
+        app.sweep().await;
+        Some(app.read(document.id()).await).filter(|order| order.status() == "CANCELLED")
+    })
+    .await;
+    assert_eq!((expired.phase(), expired.failure()), ("releasing", Some("expired")), "nobody has looked");
+    assert!(elsewhere.control().calls().await.unwrap().calls.is_empty());
+    // With a Seating that may be called a look ends it, and the seat can be sold.
+    let seating = format!("{}/seating", app.peers_url());
+    app.hosts[0].set_variable("seating_url", &seating);
+    app.hosts[0].start_again().await.unwrap();
     app.quiesce().await;
     app.read(document.id()).await.assert_is("CANCELLED", "done");
-    assert!(elsewhere.control().calls().await.unwrap().calls.is_empty());
+    app.place(&order(&[1]).user(7)).await.created();
     app.finish().await;
 }
 

@@ -1,5 +1,6 @@
 //! A database that the service before this one filled.
 
+use crate::callback::applied;
 use crate::support::*;
 
 /// Its tables as its ORM made them, and what was in them.
@@ -132,9 +133,10 @@ async fn a_callback_for_an_inherited_order_does_no_harm() {
     let app = inherited().await;
     let before = app.read(&id(1)).await;
     let payment = "01980000-0000-7000-8000-00000000000e";
-    let answer = app.call_back(&id(1), payment, "FAILED").await;
-    assert_eq!(answer.problem_of_order(403, "callback_rejected"), id(1));
+    let (note, same) = applied(&app.call_back(&id(1), payment, "FAILED").await);
+    assert_eq!((note.as_deref(), &same), (Some("already processed"), &before));
     assert_eq!(app.read(&id(1)).await, before);
+    assert_eq!(app.calls("payment.payment").await, 0);
     app.finish().await;
 }
 

@@ -97,9 +97,15 @@ async fn what_a_client_sends_cannot_forge_a_line() {
         .problem(422, "validation_failed");
     app.get("/v1/orders/%0A%7B%22level%22:%22error%22%7D").await.problem(400, "invalid_order_id");
     app.get("/health/live?%0A{%22level%22:%22error%22}").await.json(200);
-    let refused = Action::Fail { status: 409, body: Some("\n{\"level\":\"error\"}\n".into()) };
-    app.fault(FaultRule::on(CallName::Reserve, refused)).await;
+    // Seating's own refusal, and what something in front of it says, which is no answer.
+    let own = json!({
+        "status": 409, "message": "Seats are not available: \n{\"level\":\"error\"}\n", "timestamp": forged,
+    });
+    app.fault(FaultRule::on(CallName::Reserve, garbage_with(409, &own.to_string(), false)).seat(2)).await;
     app.place(&order(&[2])).await.problem_of_order(409, "seats_unavailable");
+    let foreign = garbage_with(409, "\n{\"level\":\"error\"}\n", false);
+    app.fault(FaultRule::on(CallName::Reserve, foreign).seat(3)).await;
+    app.place(&order(&[3])).await.created();
     assert!(logs::errors(&app.hosts[0].log_lines()).is_empty());
     app.finish().await;
 }

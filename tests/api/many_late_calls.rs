@@ -83,7 +83,9 @@ async fn hanging_seating(many: i64) -> Duration {
     let seats: Vec<SeatSpec> = (1..=many + 2).map(|id| SeatSpec::priced(id, "150.00")).collect();
     app.peers.put_seats(101, &seats).await.expect("the seats are taken");
     app.place(&order(&[many + 1])).await.created();
-    let seating = app.fault(stall(CallName::Reserve, 20_000, Moment::Before).always()).await;
+    // All of its calls: a look would find the seats reserved.
+    let hangs = Action::Stall { ms: 20_000, effect: Moment::Before };
+    let seating = app.fault(FaultRule::on_any(Peer::Seating, hangs).always()).await;
     let order_requests: Vec<OrderRequest> = (1..=many).map(|seat| order(&[seat])).collect();
     for answer in join_all(order_requests.iter().map(|order_request| app.place(order_request))).await {
         answer.accepted();

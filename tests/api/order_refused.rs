@@ -24,7 +24,9 @@ async fn a_declined_payment_fails_the_order_and_frees_the_seats() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_charge_that_payment_refuses_to_make_fails_the_order() {
     let app = spawn().await;
-    let refusal = fail(402);
+    // Only Payment's own validation error says that no payment was made.
+    let refusal = json!({ "message": ["currency must be an ISO 4217 code"], "statusCode": 400 });
+    let refusal = garbage_with(400, &refusal.to_string(), false);
     app.fault(FaultRule::on(CallName::Charge, refusal).always().seat(3)).await;
     let id = app.place(&order(&[3])).await.problem_of_order(402, "payment_declined");
     app.quiesce().await;

@@ -26,7 +26,7 @@ async fn a_seat_that_a_stranger_holds_is_free_when_the_hold_has_lapsed() {
     let app = spawn().await;
     let minute = 60_000;
     app.put_seat(seat_held_since(1, 9, 14 * minute)).await;
-    app.place(&order(&[1])).await.problem(409, "seats_unavailable");
+    app.place(&order(&[1])).await.problem_of_order(409, "seats_unavailable");
     app.put_seat(seat_held_since(1, 9, 16 * minute)).await;
     app.place(&order(&[1])).await.created().assert_is("CONFIRMED", "done");
     app.finish().await;

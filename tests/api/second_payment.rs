@@ -114,7 +114,8 @@ async fn an_operator_hears_of_one_that_payment_does_not_know_and_can_settle_it()
     let path = format!("/internal/orders/{}/resolve", document.id());
     app.operator(Method::POST, &path).json(&word).send().await.document(200).assert_is("CONFIRMED", "done");
     assert!(app.stuck().await.orders.is_empty());
-    app.operator(Method::POST, &path).json(&word).send().await.problem(409, "order_not_resolvable");
+    let repeated = app.operator(Method::POST, &path).json(&word).send().await;
+    assert_eq!(repeated.problem_of_order(409, "order_not_resolvable"), document.id());
     app.expect_errors_in_the_log();
     app.abandon().await;
 }
@@ -142,10 +143,9 @@ async fn a_payment_of_one_order_is_never_anothers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refund_that_payment_accepts_is_asked_about_and_asked_for_once() {
     let app = spawn().await;
-    let document = confirmed(&app, &[1]).await;
+    let [document, second] = [confirmed(&app, &[1]).await, confirmed(&app, &[2]).await];
     app.peers.refund_mode(RefundMode::Accepted { after_ms: None }).await.unwrap();
     app.refund(document.id()).await.document(202).assert_is("CONFIRMED", "refunding");
-    let second = confirmed(&app, &[2]).await;
     let again = paid_again(&app, &second).await;
     for _ in 0..4 {
         app.expire_waits().await;

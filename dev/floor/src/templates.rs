@@ -62,7 +62,7 @@ fn steps_of_placing(fresh: &Fresh) -> Vec<Step> {
                 // Seconds to pay, seconds of the hold, milliseconds of the lease.
                 Parameter::Int(840),
                 Parameter::Int(870),
-                Parameter::Int(10_000),
+                Parameter::Int(13_000),
             ],
         ),
         call(Peer::Seating, "/v1/seats/reserve", fill(RESERVE, fresh), None),

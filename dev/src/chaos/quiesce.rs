@@ -68,7 +68,11 @@ pub async fn quiesce(testbed: &Testbed, provider: &PaymentProvider) -> Result<()
     drain(testbed).await?;
     pay_expired_orders(testbed).await?;
     for _ in 0..2 {
-        testbed.run(&format!("UPDATE orders SET watch_at = {NOW} WHERE watch_at IS NOT NULL")).await?;
+        let watched = format!(
+            "UPDATE orders SET watch_at = {NOW} WHERE watch_at IS NOT NULL;
+             UPDATE payment_refunds SET due_at = {NOW} WHERE due_at IS NOT NULL;"
+        );
+        testbed.run(&watched).await?;
         drain(testbed).await?;
     }
     Ok(())
@@ -96,14 +100,19 @@ async fn drain(testbed: &Testbed) -> Result<()> {
     }
 }
 
-/// Lists the pending orders and outbox messages; empty when there are none.
+/// Lists the pending orders, second payments and outbox messages; empty when there are none.
 async fn pending_work(testbed: &Testbed) -> Result<String> {
     let orders = format!(
         "SELECT format('order %s %s v%s', id, phase, version) AS t FROM orders WHERE ({PENDING}) OR watch_at <= {NOW}"
     );
+    // One that is undecided is only watched.
+    let payments = format!(
+        "SELECT format('second payment %s %s', payment_id, attempts) AS t FROM payment_refunds
+         WHERE settled_at IS NULL AND (NOT undecided OR due_at <= {NOW})"
+    );
     let messages =
         "SELECT format('message %s %s: %s', id, attempts, last_error) AS t FROM outbox WHERE dead_at IS NULL";
-    let sql = format!("SELECT t FROM ({orders} UNION ALL {messages}) x ORDER BY t");
+    let sql = format!("SELECT t FROM ({orders} UNION ALL {payments} UNION ALL {messages}) x ORDER BY t");
     let rows: Vec<Value> = testbed.rows(&sql).await?;
     Ok(rows.iter().filter_map(|row| row["t"].as_str()).collect::<Vec<_>>().join(", "))
 }
@@ -115,6 +124,7 @@ async fn expire_waits(testbed: &Testbed) -> Result<()> {
     let sql = format!(
         "UPDATE orders SET in_flight_until = {NOW} WHERE {PENDING} AND in_flight_until > {NOW};
          UPDATE orders SET due_at = {NOW} WHERE {PENDING} AND due_at > {NOW};
+         UPDATE payment_refunds SET due_at = {NOW} WHERE NOT undecided AND due_at > {NOW};
          UPDATE outbox SET due_at = {NOW} WHERE dead_at IS NULL AND due_at > {NOW};"
     );
     testbed.run(&sql).await

@@ -1,0 +1,13 @@
+-- Makes sure that the server takes writes, before what is not there is reported as not there: after a failover the old primary may
+-- be alive and read-only, and miss what was written since.
+--
+-- Returns nothing; raises read_only_sql_transaction (25006) on a read-only server, at which the caller asks another one.
+-- Locks nothing. Commit: none is needed, it writes nothing.
+CREATE OR REPLACE FUNCTION require_writable_server() RETURNS VOID LANGUAGE plpgsql STABLE AS
+$$
+BEGIN
+    IF current_setting('transaction_read_only')::boolean THEN
+        RAISE read_only_sql_transaction USING MESSAGE = 'not found, on a read-only server';
+    END IF;
+END
+$$;
