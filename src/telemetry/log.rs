@@ -136,7 +136,7 @@ impl Log {
         self.line(Level::Warn, message, fields);
     }
 
-    /// Writes a line at level warn about a refused request, or counts it: at most [`REFUSALS_A_SECOND`] are written, so that
+    /// Writes a line at level warn about a refused request, or counts it: at most `REFUSALS_A_SECOND` are written, so that
     /// nobody can fill the logs by being refused. See [`Self::refusals_left_out`].
     pub fn refusal(&self, message: &str, fields: Value) {
         if !Self::writes(Level::Warn) {
