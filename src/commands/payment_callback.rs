@@ -110,7 +110,14 @@ async fn process(
                 return Ok(CallbackOutcome::SecondPayment(document));
             }
         }
-        Err(Rejected::OtherPayment) => return Ok(CallbackOutcome::Rejected(OTHER_PAYMENT)),
+        Err(Rejected::OtherPayment) => {
+            // One that another payment has replaced is the order's, too.
+            let known = payment_refunds::find(&context.config, order.id, told.id).await?;
+            return Ok(match known {
+                Some(_) => CallbackOutcome::AlreadyProcessed(document),
+                None => CallbackOutcome::Rejected(OTHER_PAYMENT),
+            });
+        }
         Err(_) => return Ok(CallbackOutcome::AlreadyProcessed(document)),
     }
     let asked = if !is_signed || must_be_checked(&order, callback) {
