@@ -33,7 +33,7 @@ pub fn outgoing(body: Vec<u8>) -> (Parts, BodyWrite) {
         // Dropping the writer sends the default: no trailers.
         return ((None, trailers), BodyWrite(None));
     }
-    let (writer, contents) = wit_stream::new();
+    let (mut writer, contents) = wit_stream::new();
     let is_large = body.len() > TAKEN_WHOLE;
     let write = async move {
         if is_large {
@@ -41,15 +41,11 @@ pub fn outgoing(body: Vec<u8>) -> (Parts, BodyWrite) {
                 let _ = unless_stalled(trailers_writer.write(Ok(None))).await;
             }
         } else {
-            write_whole(writer, body).await;
+            writer.write_all(body).await;
             let _ = trailers_writer.write(Ok(None)).await;
         }
     };
     ((Some(contents), trailers), BodyWrite(Some(Box::pin(write))))
-}
-
-async fn write_whole(mut writer: StreamWriter<u8>, body: Vec<u8>) {
-    writer.write_all(body).await;
 }
 
 /// Writes a body; `false` when it was aborted. The other side then sees fewer bytes than its `Content-Length`.
