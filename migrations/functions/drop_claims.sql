@@ -1,4 +1,4 @@
--- Deletes the seat claims of an order. Called by store_transition, which has locked the order.
+-- Deletes the seat claims of an order. Called by apply_transition, which has locked the order.
 --
 -- Returns how many claims were deleted.
 -- Locks: the claims that it deletes.

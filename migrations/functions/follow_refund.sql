@@ -1,5 +1,5 @@
 -- Keeps the row of an order's refund: inserts it when the order enters the phase 'refunding', and settles it when Payment has
--- reported the outcome. Called by store_transition, with the order as it is now and its phase and payment status before.
+-- reported the outcome. Called by apply_transition, with the order as it is now and its phase and payment status before.
 --
 -- Returns nothing; when the transition does not concern a refund, nothing is written.
 -- Locks: the order's row of refunds.

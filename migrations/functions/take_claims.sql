@@ -1,4 +1,4 @@
--- Inserts those seat claims of an order that it does not have. Called by store_transition, which has locked the order.
+-- Inserts those seat claims of an order that it does not have. Called by apply_transition, which has locked the order.
 --
 -- Returns how many claims were inserted; NULL, and nothing is written, when another order has one of the seats. Raises
 -- serialization_failure when a seat was claimed concurrently.

@@ -4,7 +4,7 @@
 //! What it shows, and the counts: `docs/MODEL.md`.
 //!
 //! **Real**: `domain::saga::{next, action}` and the `Order` on which they decide. **Modelled**: what the commands and the
-//! statements `place_order`, `store_transition`, `claim_due_orders` and `redrive_stuck` do ([`service`]), Seating and Payment by their
+//! statements `place_order`, `apply_transition`, `claim_due_orders` and `redrive_stuck` do ([`service`]), Seating and Payment by their
 //! contracts ([`peers`]), and everything that may happen next ([`steps`]): answers and their loss, answers that say
 //! nothing, crashes, requests that land late or never, callbacks that are repeated, late or dropped, the buyer's cancel
 //! and refund, charge-backs, an operator's redrive, and time.

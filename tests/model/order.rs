@@ -230,7 +230,7 @@ impl Row {
         }
     }
 
-    /// What `store_transition` writes into the row, claims aside.
+    /// What `apply_transition` writes into the row, claims aside.
     pub fn write(&mut self, transition: &Transition) {
         let order = &transition.order;
         let resting = order.phase == Phase::Done;

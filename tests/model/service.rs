@@ -317,7 +317,7 @@ impl Model {
         }
     }
 
-    /// `store_transition`.
+    /// `apply_transition`.
     fn apply(&self, state: &mut ModelState, order: OrderIndex, ev: ModelEvent, transition: &Transition) {
         let row = &mut state.rows[order];
         if transition.tickets == saga::Tickets::Issue && row.tickets != Issued::None {

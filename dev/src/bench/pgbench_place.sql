@@ -1,5 +1,5 @@
 -- What placing an order of three seats, whose payment then stays pending, changes in the database: the same rows as
--- place_order and two calls of store_transition write, in the same three transactions that wait for the disk or do not as
+-- place_order and two calls of apply_transition write, in the same three transactions that wait for the disk or do not as
 -- those do, and nothing else. No functions, no look-ups, no documents: the least that PostgreSQL can do for it.
 --
 -- Needs -M prepared and -D k=0. :k counts the orders of one client; ids and seats are made of it and of the client's
@@ -30,7 +30,7 @@ VALUES (lpad(:n, 32, '0')::uuid, 1, 'order_placed', timezone('utc', now()), 'cli
 UPDATE order_counts SET created = created + 1, pending = pending + 1, reserving = reserving + 1 WHERE shard = :shard;
 COMMIT;
 
--- Seats held, prices known: store_transition to 'charging'. Durable, and the order with it, before the money is asked for.
+-- Seats held, prices known: apply_transition to 'charging'. Durable, and the order with it, before the money is asked for.
 BEGIN;
 UPDATE orders SET version = 2, updated_at = timezone('utc', now()), phase = 'charging', phase_since = timezone('utc', now()),
     hold = 'reserved', subtotal_cents = 75000, tax_cents = 3750, total_cents = 78750,
@@ -45,7 +45,7 @@ VALUES (lpad(:n, 32, '0')::uuid, 2, 'seats_reserved', timezone('utc', now()), 'c
 UPDATE order_counts SET reserving = reserving - 1, charging = charging + 1 WHERE shard = :shard;
 COMMIT;
 
--- Charged, and the payment is pending: store_transition to 'awaiting_payment'.
+-- Charged, and the payment is pending: apply_transition to 'awaiting_payment'.
 BEGIN;
 SET LOCAL synchronous_commit = off;
 UPDATE orders SET version = 3, updated_at = timezone('utc', now()), phase = 'awaiting_payment',
