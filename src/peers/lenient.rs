@@ -5,11 +5,12 @@
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::fmt;
 
 /// A JSON object whose members are parsed when they are read.
 #[derive(Debug)]
-pub struct Object<'a>(Vec<(&'a RawValue, &'a RawValue)>);
+pub struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 /// Why a member could not be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,42 +70,49 @@ impl<'a> Object<'a> {
     }
 
     /// The members, each with its name and its value.
-    pub fn members(&self) -> impl Iterator<Item = (String, &'a RawValue)> {
-        self.0.iter().map(|(key, value)| (text(key).unwrap_or_default(), *value))
+    pub fn members(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        self.0.iter().map(|(key, value)| (&**key, *value))
     }
 
     fn values_of(&self, name: &str) -> impl Iterator<Item = &'a RawValue> {
-        let fits = |key: &RawValue| text(key).is_some_and(|key| is_spelling_of(name, &key));
-        self.0.iter().filter(move |(key, _)| fits(key)).map(|(_, value)| *value)
+        self.0.iter().filter(move |(key, _)| is_spelling_of(name, key)).map(|(_, value)| *value)
     }
 }
 
 /// Whether `key` is `name`, which is in snake case, or the same name in camel case.
 fn is_spelling_of(name: &str, key: &str) -> bool {
-    let mut words = name.split('_');
-    let mut camel = words.next().unwrap_or_default().to_owned();
-    for word in words {
-        let (first, rest) = word.split_at(1);
-        camel.push_str(&first.to_ascii_uppercase());
-        camel.push_str(rest);
-    }
-    key == name || key == camel
+    key == name || key.bytes().eq(camel_case(name))
+}
+
+/// The letters of a name in snake case, in camel case.
+fn camel_case(name: &str) -> impl Iterator<Item = u8> {
+    let mut begins_word = false;
+    name.bytes().filter_map(move |letter| {
+        if letter == b'_' {
+            begins_word = true;
+            return None;
+        }
+        let is_capital = std::mem::replace(&mut begins_word, false);
+        Some(if is_capital { letter.to_ascii_uppercase() } else { letter })
+    })
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Members;
         impl<'de> Visitor<'de> for Members {
-            type Value = Vec<(&'de RawValue, &'de RawValue)>;
+            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
+                // Room for what most answers have.
+                let mut members = Vec::with_capacity(16);
+                while let Some((key, value)) = map.next_entry::<&RawValue, _>()? {
+                    // One that is no text, such as half a surrogate pair, is none that anybody asks for.
+                    members.push((text(key).unwrap_or_default(), value));
                 }
                 Ok(members)
             }
@@ -114,8 +122,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
 }
 
 /// A string.
-pub fn text(value: &RawValue) -> Option<String> {
-    serde_json::from_str(value.get()).ok()
+pub fn text(value: &RawValue) -> Option<Cow<'_, str>> {
+    let written = value.get().strip_prefix('"')?.strip_suffix('"')?;
+    // Without an escape it is what is written.
+    let is_plain = !written.bytes().any(|byte| byte == b'\\');
+    if is_plain {
+        Some(Cow::Borrowed(written))
+    } else {
+        serde_json::from_str(value.get()).ok().map(Cow::Owned)
+    }
 }
 
 /// A whole number, as a JSON number or in a string: `15750`, `"15750"`, `15750.0`, `1.575e4`.
@@ -124,9 +139,9 @@ pub fn whole(value: &RawValue) -> Option<i64> {
 }
 
 /// The text of a JSON number or of a string, which may hold a number.
-pub fn number_text(value: &RawValue) -> Option<String> {
+pub fn number_text(value: &RawValue) -> Option<Cow<'_, str>> {
     let is_number = value.get().starts_with(|c: char| c == '-' || c.is_ascii_digit());
-    if is_number { Some(value.get().to_owned()) } else { text(value) }
+    if is_number { Some(Cow::Borrowed(value.get())) } else { text(value) }
 }
 
 /// The value itself, as it is written.
@@ -145,6 +160,10 @@ pub fn object(value: &RawValue) -> Option<Object<'_>> {
 }
 
 fn parse_whole(text: &str) -> Option<i64> {
+    // As most are written. JSON has no plus sign.
+    if let Some(number) = text.parse().ok().filter(|_| !text.starts_with('+')) {
+        return Some(number);
+    }
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, i64::from(exponent.parse::<i32>().ok()?)),
         None => (text, 0),
@@ -202,6 +221,7 @@ mod tests {
             ("\"1.\"", None),
             ("\".5\"", None),
             ("\"- 1\"", None),
+            ("\"+1\"", None),
             ("\"--1\"", None),
             ("\"admin\"", None),
             ("true", None),
@@ -249,7 +269,10 @@ mod tests {
     #[test]
     fn an_odd_type_of_what_is_not_needed_counts_as_not_there() {
         for (body, expected) in [
-            (r#"{"orderId":"a"}"#, Ok(Some("a".to_owned()))),
+            (r#"{"orderId":"a"}"#, Ok(Some("a".into()))),
+            (r#"{"orderId":"a\nb"}"#, Ok(Some("a\nb".into()))),
+            (r#"{"orderId":"\\"}"#, Ok(Some("\\".into()))),
+            (r#"{"orderId":""}"#, Ok(Some("".into()))),
             (r#"{"orderId":4711}"#, Ok(None)),
             (r#"{"orderId":null}"#, Ok(None)),
             (r#"{"orderId":"\ud800"}"#, Ok(None)),

@@ -12,7 +12,7 @@ pub fn of_seating(answer: &Answer) -> Option<String> {
     let is_default = object.is_set("path") && object.is_set("error");
     let status = object.needed("status", whole).ok()?;
     let is_own = status == i64::from(answer.status.as_u16()) && object.is_set("timestamp") && !is_default;
-    is_own.then_some(message)
+    is_own.then(|| message.into_owned())
 }
 
 /// Seating's validation error (400): a bare map from members of the request to messages, as
@@ -24,7 +24,7 @@ pub fn is_validation_of_seating(answer: &Answer, members: &[&str]) -> bool {
     let mut errors = object.members().peekable();
     answer.status.as_u16() == 400
         && errors.peek().is_some()
-        && errors.all(|(name, message)| is_sent(&name) && text(message).is_some())
+        && errors.all(|(name, message)| is_sent(name) && text(message).is_some())
 }
 
 /// Whether an answer is Catalog's own `{"error":"not found"}`.

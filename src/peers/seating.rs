@@ -23,6 +23,7 @@ use crate::domain::retry;
 use crate::domain::seats::Item;
 use serde_json::json;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 /// Seating's answer to a reserve.
 #[derive(Debug)]
@@ -76,7 +77,7 @@ pub enum Owner {
 impl Seat {
     fn read(object: &Object<'_>, currency: &str) -> Result<Self, Unreadable> {
         let status = object.optional("status", text)?;
-        let is = |expected| status.as_deref() == Some(expected);
+        let is = |expected| status.as_deref().is_some_and(|status| status == expected);
         // Contradictory members matter only where they tell whose the seat is.
         let reserved_by = if is("RESERVED") { object.optional("reserved_by", whole)? } else { None };
         let order_id = if is("ALLOCATED") { object.optional("order_id", lower_case)? } else { None };
@@ -85,7 +86,7 @@ impl Seat {
             event_id: object.optional("event_id", whole)?,
             name: object.optional("seat_number", name).unwrap_or_default(),
             price: price(object, currency),
-            status,
+            status: status.map(Cow::into_owned),
             reserved_by,
             order_id,
         })
