@@ -1,7 +1,8 @@
 -- Stores a transition as store_transition does, unless the order's payment is another order's.
 --
 -- Returns what store_transition returns, and {foreign, state} when another order has the payment: nothing is written.
--- Locks: as store_transition. A payment that another order takes at the same moment is refused by a unique index.
+-- Raises unique_violation when another order takes the payment at the same moment: the repeated statement returns {foreign}.
+-- Locks: as store_transition.
 -- Commit: as store_transition.
 CREATE OR REPLACE FUNCTION apply_transition(
     p_id UUID,

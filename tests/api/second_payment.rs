@@ -141,6 +141,38 @@ async fn a_payment_of_one_order_is_never_anothers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_orders_that_take_one_payment_at_the_same_moment_one_has_it() {
+    let mut app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    let [document, other] = [pending(&app, &[1]).await, pending(&app, &[2]).await];
+    let second = app.peers.second_payment(document.id(), PaymentStatus::Success, false).await.unwrap().payment;
+    // What the other order's transition writes, and has not committed yet.
+    let client = app.store.database().connect().await.unwrap();
+    let take = |payment: &str| format!("UPDATE orders SET payment_id = '{payment}' WHERE id = '{}'", other.id());
+    client.batch_execute(&format!("BEGIN; {}", take(&second.id))).await.unwrap();
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let (answer, ()) = tokio::join!(app.call_back(document.id(), &second.id, "SUCCESS"), async {
+        eventually("the order waits for the payment", async || (app.store.count(waits).await > 0).then_some(()))
+            .await;
+        client.batch_execute("COMMIT").await.unwrap();
+    });
+    answer.problem_of_order(403, "callback_rejected");
+    assert_eq!(app.read(document.id()).await, document);
+    eventually("an operator hears of it", async || {
+        let lines = app.hosts[0].log_lines();
+        let told = |line: &&Value| line["message"] == "a payment belongs to another order";
+        logs::errors(&lines).into_iter().any(|line| told(&line)).then_some(())
+    })
+    .await;
+    app.expect_errors_in_the_log();
+    // It was this one's all along.
+    app.store.run(&take(other.payment_id())).await;
+    applied(&app.call_back(document.id(), &second.id, "SUCCESS").await);
+    app.quiesce().await;
+    app.read(document.id()).await.assert_is("CONFIRMED", "done");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refund_that_payment_accepts_is_asked_about_and_asked_for_once() {
     let app = spawn().await;
     let [document, second] = [confirmed(&app, &[1]).await, confirmed(&app, &[2]).await];
