@@ -102,6 +102,7 @@ async fn process(
     };
     // Payment is asked only about what could change the order: anybody can send a callback.
     let told = Payment { id: callback.payment_id, status: callback.status };
+    let mut is_known = false;
     match saga::next(&order, &Event::PaymentIs(told), context.config.tax) {
         Ok(_) => {}
         Err(Rejected::SecondPayment) => {
@@ -109,6 +110,7 @@ async fn process(
             if known == Some(Known::Decided) {
                 return Ok(CallbackOutcome::SecondPayment(document));
             }
+            is_known = known.is_some();
         }
         Err(Rejected::OtherPayment) => {
             // One that another payment has replaced is the order's, too.
@@ -154,6 +156,9 @@ async fn process(
     let stored = apply_event(&context, &order, Event::PaymentIs(reported), detail).await?;
     match stored.rejected {
         None => {}
+        Some(Rejected::OtherPayment) if is_known => {
+            return Ok(CallbackOutcome::AlreadyProcessed(stored.document.unwrap_or(document)));
+        }
         Some(Rejected::OtherPayment) => return Ok(CallbackOutcome::Rejected(OTHER_PAYMENT)),
         Some(Rejected::ForeignPayment) => {
             return Ok(CallbackOutcome::Rejected("the payment is another order's"));

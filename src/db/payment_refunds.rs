@@ -66,7 +66,7 @@ pub async fn add(
 /// What is known of a payment beside the order's own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Known {
-    /// It has taken no money yet.
+    /// It has taken no money yet, or has failed.
     Undecided,
     /// It goes back, or is settled.
     Decided,
