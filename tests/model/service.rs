@@ -299,6 +299,7 @@ impl Model {
             age_ms: 0,
             again_in_ms: (pay.accepted > 0).then_some(1),
             undecided: false,
+            foreign: false,
             parked: false,
         };
         let asked = pay.status.map_or(Answer::Unknown, Answer::Is);
