@@ -1,6 +1,6 @@
 -- Stores that a payment beside the order's own, which succeeded first, must go back. Idempotent: a payment has one row.
 --
--- Returns {added, document}; {known, document} when the payment has its row already; {foreign} when it is another order's;
+-- Returns {added, document}; {known, document} when its row says so already; {foreign} when it is another order's;
 -- {conflict, state, document} when the order's own payment has not succeeded, or is this one: decide again; {gone} when there is
 -- no such order.
 -- Locks: the order; then the payment's row.
@@ -24,11 +24,14 @@ BEGIN
     INSERT INTO payment_refunds (payment_id, order_id, created_at, due_at, undecided)
     VALUES (p_payment, p_order, at, at, p_undecided) ON CONFLICT (payment_id) DO NOTHING;
     IF NOT FOUND THEN
-        SELECT order_id INTO owner FROM payment_refunds WHERE payment_id = p_payment;
-        -- It was undecided, and has taken money since.
-        UPDATE payment_refunds SET undecided = false, due_at = at
-        WHERE payment_id = p_payment AND order_id = p_order AND undecided AND settled_at IS NULL AND NOT p_undecided;
-        RETURN CASE WHEN owner = p_order THEN ARRAY['known', render_document(o)] ELSE ARRAY['foreign'] END;
+        -- It was undecided, or had failed, and has taken money since.
+        UPDATE payment_refunds SET undecided = false, created_at = at, due_at = at, settled_at = NULL, outcome = NULL
+        WHERE payment_id = p_payment AND order_id = p_order AND NOT p_undecided
+            AND (undecided AND settled_at IS NULL OR outcome = 'FAILED');
+        IF NOT FOUND THEN
+            SELECT order_id INTO owner FROM payment_refunds WHERE payment_id = p_payment;
+            RETURN CASE WHEN owner = p_order THEN ARRAY['known', render_document(o)] ELSE ARRAY['foreign'] END;
+        END IF;
     END IF;
     UPDATE orders w SET version = w.version + 1, updated_at = at WHERE w.id = p_order RETURNING * INTO o;
     INSERT INTO order_events (order_id, seq, type, at, actor, data)

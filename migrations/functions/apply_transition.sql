@@ -8,7 +8,7 @@
 --   {foreign, state}: another order has the payment;
 --   {gone}: there is no such order.
 -- The document is NULL unless p_document asks for it. Raises serialization_failure when a seat was claimed concurrently,
--- and unique_violation when another order took the payment concurrently.
+-- and unique_violation when another order took the payment concurrently: the repeated statement returns {foreign}.
 --
 -- Locks: the order's row first; its claims in ascending order; then, as the last, a row of order_counts and one of
 -- failure_counts, always in this order, so that transitions cannot deadlock.
@@ -19,8 +19,8 @@
 -- p_more has what is rare: failure_code, failure_detail, failure_is_new, in_flight_ms, renew_seconds, renew_hold_seconds,
 -- watch_cap_ms, void_tickets, claims ('take', 'drop'), message {id, kind, payload, lease_ms}, refund_was (the status of the
 -- payment before, where the order's refund is to be followed), refund_again_ms (Payment has just accepted the refund), replaced
--- (an undecided payment, which goes back if it succeeds), repeats (only an attempt more: if the newest entry of the journal is of
--- the same type, it is counted up).
+-- (a payment without money, which goes back if it succeeds), replaced_failed (it has failed), repeats (only an attempt more: if
+-- the newest entry of the journal is of the same type, it is counted up).
 CREATE OR REPLACE FUNCTION apply_transition(
     p_id UUID,
     p_version INT,
@@ -166,8 +166,10 @@ BEGIN
     END IF;
     IF p_more IS NOT NULL THEN
         IF p_more ? 'replaced' THEN
-            INSERT INTO payment_refunds (payment_id, order_id, created_at, due_at, undecided)
-            VALUES ((p_more->>'replaced')::uuid, p_id, at, at, true) ON CONFLICT DO NOTHING;
+            INSERT INTO payment_refunds (payment_id, order_id, created_at, due_at, undecided, settled_at, outcome)
+            VALUES ((p_more->>'replaced')::uuid, p_id, at, CASE WHEN NOT p_more ? 'replaced_failed' THEN at END, true,
+                    CASE WHEN p_more ? 'replaced_failed' THEN at END, CASE WHEN p_more ? 'replaced_failed' THEN 'FAILED' END)
+            ON CONFLICT DO NOTHING;
         END IF;
         IF p_more ? 'refund_was' THEN
             PERFORM follow_refund(o, p_was_phase, p_more->>'refund_was', p_event, at);

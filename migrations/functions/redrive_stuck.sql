@@ -33,10 +33,10 @@ BEGIN
 
     -- Second payments of the same orders.
     UPDATE payment_refunds r SET due_at = at, parked_at = NULL, parked_reason = NULL
-    FROM (SELECT p.payment_id FROM payment_refunds p
+    FROM (SELECT p.id FROM payment_refunds p
           WHERE p.parked_at IS NOT NULL AND (p_orders IS NULL OR p.order_id = ANY (p_orders))
           ORDER BY p.parked_at LIMIT p_limit FOR UPDATE SKIP LOCKED) picked
-    WHERE r.payment_id = picked.payment_id;
+    WHERE r.id = picked.id;
     GET DIAGNOSTICS second = ROW_COUNT;
     orders := orders + second;
 

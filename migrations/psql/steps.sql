@@ -11,6 +11,8 @@
 \ir table.sql
 \set step 0007_message_order
 \ir table.sql
+\set step 0009_payment_checks
+\ir table.sql
 
 \set step functions
 BEGIN;
@@ -19,11 +21,13 @@ SET LOCAL lock_timeout = '2s';
 SET LOCAL check_function_bodies = off;
 SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS is_stale \gset
 \if :is_stale
+\ir ../functions/add_payment_check.sql
 \ir ../functions/add_second_payment.sql
 \ir ../functions/apply_transition.sql
 \ir ../functions/claim_due_messages.sql
 \ir ../functions/claim_due_orders.sql
 \ir ../functions/claim_due_payment_refunds.sql
+\ir ../functions/claim_due_second_payments.sql
 \ir ../functions/count_milliseconds.sql
 \ir ../functions/delete_message.sql
 \ir ../functions/drop_claims.sql
@@ -46,6 +50,7 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/render_state.sql
 \ir ../functions/report_conflict.sql
 \ir ../functions/require_writable_server.sql
+\ir ../functions/store_payment_check.sql
 \ir ../functions/store_payment_refund.sql
 \ir ../functions/store_transition.sql
 \ir ../functions/take_claims.sql

@@ -7,6 +7,7 @@ pub mod drive;
 pub mod background;
 pub mod time_budget;
 pub mod payment_callback;
+pub mod payment_check;
 pub mod perform;
 pub mod place_order;
 pub mod redrive;

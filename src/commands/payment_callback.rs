@@ -8,6 +8,7 @@ use super::drive::{apply_event, drive};
 use super::time_budget::within_budget;
 use crate::db::DbError;
 use crate::db::orders::{self, Document};
+use crate::db::payment_checks;
 use crate::db::payment_refunds::{self, Known};
 use crate::domain::ids::{OrderId, PaymentId};
 use crate::domain::order::{Order, Payment, PaymentStatus, Phase};
@@ -102,6 +103,7 @@ async fn process(
     };
     // Payment is asked only about what could change the order: anybody can send a callback.
     let told = Payment { id: callback.payment_id, status: callback.status };
+    let mut is_known = false;
     match saga::next(&order, &Event::PaymentIs(told), context.config.tax) {
         Ok(_) => {}
         Err(Rejected::SecondPayment) => {
@@ -109,6 +111,7 @@ async fn process(
             if known == Some(Known::Decided) {
                 return Ok(CallbackOutcome::SecondPayment(document));
             }
+            is_known = known.is_some();
         }
         Err(Rejected::OtherPayment) => {
             // One that another payment has replaced is the order's, too.
@@ -154,6 +157,9 @@ async fn process(
     let stored = apply_event(&context, &order, Event::PaymentIs(reported), detail).await?;
     match stored.rejected {
         None => {}
+        Some(Rejected::OtherPayment) if is_known => {
+            return Ok(CallbackOutcome::AlreadyProcessed(stored.document.unwrap_or(document)));
+        }
         Some(Rejected::OtherPayment) => return Ok(CallbackOutcome::Rejected(OTHER_PAYMENT)),
         Some(Rejected::ForeignPayment) => {
             return Ok(CallbackOutcome::Rejected("the payment is another order's"));
@@ -187,7 +193,8 @@ fn must_be_checked(order: &Order, callback: Callback) -> bool {
     order.payment.is_some_and(|known| known.id != callback.payment_id || refunding || order.payment_unsure)
 }
 
-/// Payment did not answer: the order is marked, so that the sweep asks.
+/// Payment did not answer, and the sweep asks: the order is marked; about a payment other than the order's own, a check is stored.
+/// A second callback changes nothing.
 async fn mark_payment_unsure(
     context: &Context,
     order: &Order,
@@ -196,6 +203,9 @@ async fn mark_payment_unsure(
 ) -> Result<CallbackOutcome, DbError> {
     if order.payment.is_some_and(|known| known.id == payment) {
         apply_event(context, order, Event::PaymentUnsure, json!({ "reason": reason })).await?;
+    } else if !payment_checks::add_told(&context.config, order.id, payment).await? {
+        let fields = json!({ "payment": payment });
+        context.log.order(order.id).warn("a callback that cannot be checked is not remembered", fields);
     }
     Ok(CallbackOutcome::PaymentUnavailable(reason))
 }

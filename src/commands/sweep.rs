@@ -5,8 +5,9 @@
 use super::Context;
 use super::deliver::{deliver, deliver_all};
 use super::drive::drive;
-use super::second_payment;
+use super::{payment_check, second_payment};
 use crate::db::metrics::Due;
+use crate::db::payment_refunds::Claim;
 use crate::db::{DbError, orders, outbox, payment_refunds};
 use crate::runtime::task;
 use futures::future::{join, join_all};
@@ -67,27 +68,33 @@ async fn sweep_orders(context: &Context, limit: i32) -> Result<usize, DbError> {
             let log = id.map_or_else(|| context.log.clone(), |id| context.log.order(id));
             log.warn("an order is left for a later sweep", json!({ "cause": error.to_string() }));
         }
-        // Notification may be slow, and the next batch must not wait for it.
-        let messages = Context { messages: Rc::new(context.messages.take().into()), ..context.clone() };
-        task::spawn(async move { deliver_all(&messages).await });
+        deliver_in_background(context);
     });
     let (_, refunded) = join(join_all(drives), sweep_second_payments(context, limit)).await;
     Ok(count + refunded?)
 }
 
-/// Refunds a batch of second payments that are due. They count as orders.
+/// Notification may be slow, and the next batch must not wait for it.
+fn deliver_in_background(context: &Context) {
+    let messages = Context { messages: Rc::new(context.messages.take().into()), ..context.clone() };
+    task::spawn(async move { deliver_all(&messages).await });
+}
+
+/// Refunds a batch of second payments that are due, and checks those that are to be checked. They count as orders.
 async fn sweep_second_payments(context: &Context, limit: i32) -> Result<usize, DbError> {
     let claimed = payment_refunds::claim_due(&context.config, limit).await?;
     let count = claimed.len();
     let refunds = claimed.into_iter().map(|claimed| async move {
         let result = match claimed {
-            Ok((claimed, order)) => second_payment::refund(context, &order, &claimed).await,
+            Ok((Claim::Refund(claimed), order)) => second_payment::refund(context, &order, &claimed).await,
+            Ok((Claim::Check(claimed), order)) => payment_check::check(context, order, &claimed).await,
             Err(unreadable) => Err(unreadable),
         };
         if let Err(error) = result {
             let fields = json!({ "cause": error.to_string() });
             context.log.warn("a second payment is left for a later sweep", fields);
         }
+        deliver_in_background(context);
     });
     join_all(refunds).await;
     Ok(count)

@@ -47,7 +47,8 @@ pub enum Class {
     SessionLost,
     /// The database cannot do it now: 503. The session is well.
     Unavailable,
-    /// The schema was changed under the statement, or PostgreSQL contradicts itself. Repeated at once; a fault when it stays.
+    /// The schema was changed under the statement, a concurrent one has just stored what a unique index takes once, or PostgreSQL
+    /// contradicts itself. Repeated at once; a fault when it stays.
     Unexpected,
     /// The statement is wrong: a fault of the service (500).
     Fault,
@@ -75,7 +76,9 @@ const CLASSES: &[(&str, Class)] = &[
     ("20", Class::Fault), // case not found
     ("21", Class::Fault), // cardinality violation
     ("22", Class::Fault), // data exception
-    ("23", Class::Fault), // integrity constraint violation
+    ("23", Class::Fault), // integrity constraint violation, but:
+    // Unique violation: functions look before they write, and a concurrent statement wrote in between. Repeated, they see it.
+    ("23505", Class::Unexpected),
     // Invalid cursor state: the session's, because the service declares no cursor.
     ("24", Class::SessionLost),
     // Invalid transaction state: the session has an open or a failed transaction, or was ended because of one.
@@ -242,11 +245,11 @@ mod tests {
                 Class::Unavailable,
                 "25P04 53000 53100 53200 53300 53400 55000 55006 57000 57014 58000 58030 58P01 F0000 F0001",
             ),
-            (Class::Unexpected, "0A000 XX000"),
+            (Class::Unexpected, "0A000 23505 XX000"),
             (
                 Class::Fault,
-                "00000 01000 02000 03000 09000 0F000 0L000 0P000 0Z002 20000 21000 22001 22003 22P02 22P05 23502 23503 23505 \
-                 23514 2200G 27000 2B000 2D000 2F005 38000 39000 3F000 40002 42501 42601 42703 42883 42P01 44000 54001 55P04 \
+                "00000 01000 02000 03000 09000 0F000 0L000 0P000 0Z002 20000 21000 22001 22003 22P02 22P05 23502 23503 23514 \
+                 2200G 27000 2B000 2D000 2F005 38000 39000 3F000 40002 42501 42601 42703 42883 42P01 44000 54001 55P04 \
                  HV000 P0001 P0002 XX001 XX002 99999",
             ),
         ] {

@@ -12,6 +12,7 @@ pub mod metrics;
 pub mod operator;
 pub mod orders;
 pub mod outbox;
+pub mod payment_checks;
 pub mod payment_refunds;
 pub mod transition;
 

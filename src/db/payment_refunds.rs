@@ -7,6 +7,7 @@ use super::{Columns, DbError, Session, json, query, query_all, require_row, text
 use crate::config::Config;
 use crate::domain::ids::{OrderId, PaymentId};
 use crate::domain::order::{Order, PaymentStatus};
+use crate::domain::payment_check::PaymentCheck;
 use crate::domain::payment_refund::PaymentRefund;
 use crate::domain::retry;
 use anyhow::{Error, anyhow};
@@ -66,7 +67,7 @@ pub async fn add(
 /// What is known of a payment beside the order's own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Known {
-    /// It has taken no money yet.
+    /// It has taken no money yet, or has failed.
     Undecided,
     /// It goes back, or is settled.
     Decided,
@@ -87,51 +88,69 @@ pub async fn find(config: &Config, id: OrderId, payment: PaymentId) -> Result<Op
     Ok(known.map(|known| if known == "undecided" { Known::Undecided } else { Known::Decided }))
 }
 
-/// Claims at most `limit` second payments that are due: each is leased to the caller. With the order of each.
+/// What is asked about a payment beside an order's own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Claim {
+    /// A second payment: it goes back when it has taken money.
+    Refund(PaymentRefund),
+    /// Nobody knows yet whether there is such a payment.
+    Check(PaymentCheck),
+}
+
+/// Claims at most `limit` second payments that are due, checks included: each is leased to the caller. With the order of each.
 ///
 /// # Errors
 /// [`DbError`] when nothing could be claimed; a row that cannot be read is an error of its own.
-pub async fn claim_due(
-    config: &Config,
-    limit: i32,
-) -> Result<Vec<Result<(PaymentRefund, Order), DbError>>, DbError> {
+pub async fn claim_due(config: &Config, limit: i32) -> Result<Vec<Result<(Claim, Order), DbError>>, DbError> {
     let parameters = || {
-        named! { "sql/claim_due_payment_refunds.sql":
+        named! { "sql/claim_due_second_payments.sql":
             p_limit = ParameterValue::Int32(limit),
             p_lease_ms = ParameterValue::Int32(retry::PAYMENT_REFUND_LEASE_MS as i32),
         }
     };
-    let rows = query_all(config, Session::Own, include_str!("sql/claim_due_payment_refunds.sql"), parameters)
+    let rows = query_all(config, Session::Own, include_str!("sql/claim_due_second_payments.sql"), parameters)
         .await?;
     Ok(rows.into_iter().map(|row| claimed(&Columns::of(row).text()?)).collect())
 }
 
-/// The JSON of the function `claim_due_payment_refunds`.
+/// The JSON of the function `claim_due_second_payments`.
 #[derive(Deserialize)]
 struct Claimed<'a> {
-    payment_id: PaymentId,
+    payment_id: Option<PaymentId>,
+    check_id: Option<i64>,
+    told_payment_id: Option<PaymentId>,
     attempts: u32,
     age_ms: i64,
     again_in_ms: Option<i64>,
+    #[serde(default)]
     undecided: bool,
     parked: bool,
+    #[serde(default)]
+    foreign: bool,
     #[serde(borrow)]
     order: &'a RawValue,
 }
 
-fn claimed(json: &str) -> Result<(PaymentRefund, Order), DbError> {
-    let claimed: Claimed<'_> = serde_json::from_str(json).map_err(|error| {
-        DbError::Broken(Error::new(error).context("the JSON of claim_due_payment_refunds"))
-    })?;
-    let refund = PaymentRefund {
-        payment: claimed.payment_id,
-        attempts: claimed.attempts,
-        age_ms: claimed.age_ms,
-        again_in_ms: claimed.again_in_ms,
-        undecided: claimed.undecided,
-        parked: claimed.parked,
+fn claimed(json: &str) -> Result<(Claim, Order), DbError> {
+    let broken = |cause: Error| DbError::Broken(cause.context("the JSON of claim_due_second_payments"));
+    let claimed: Claimed<'_> = serde_json::from_str(json).map_err(|error| broken(Error::new(error)))?;
+    let Claimed { attempts, age_ms, parked, again_in_ms, undecided, foreign, .. } = claimed;
+    let claim = match (claimed.payment_id, claimed.check_id) {
+        (Some(payment), _) => Claim::Refund(PaymentRefund {
+            payment,
+            attempts,
+            age_ms,
+            again_in_ms,
+            undecided,
+            foreign,
+            parked,
+        }),
+        (None, Some(id)) => {
+            Claim::Check(PaymentCheck { id, told: claimed.told_payment_id, attempts, age_ms, parked })
+        }
+        (None, None) => return Err(broken(anyhow!("neither a payment nor a check"))),
     };
-    Ok((refund, order(claimed.order.get())?))
+    Ok((claim, order(claimed.order.get())?))
 }
 
 /// What came of a second payment.

@@ -227,7 +227,10 @@ fn more(config: &Config, before: &Order, transition: &Transition, generated: &Ge
         put("refund_again_ms", json!(order.refund_again_in_ms));
     }
     if let Some(replaced) = transition.replaced {
-        put("replaced", json!(replaced));
+        put("replaced", json!(replaced.id));
+        if replaced.status == PaymentStatus::Failed {
+            put("replaced_failed", json!(true));
+        }
     }
     if repeats(before, transition) {
         put("repeats", json!(true));

@@ -8,6 +8,7 @@ pub mod key;
 pub mod message;
 pub mod money;
 pub mod order;
+pub mod payment_check;
 pub mod payment_refund;
 pub mod retry;
 pub mod saga;

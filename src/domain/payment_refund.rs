@@ -17,6 +17,8 @@ pub struct PaymentRefund {
     pub again_in_ms: Option<i64>,
     /// It has taken no money yet, as far as is known.
     pub undecided: bool,
+    /// An order has taken it for its own: its money must not go back here, and an operator hears.
+    pub foreign: bool,
     /// An operator was alerted.
     pub parked: bool,
 }
@@ -55,7 +57,9 @@ pub fn next(refund: &PaymentRefund, answer: Answer, asked_for: bool) -> Next {
         Answer::Is(PaymentStatus::Success) => {
             after.undecided = false;
             if refund.again_in_ms.is_none_or(|left| left <= 0) {
-                if !asked_for {
+                if refund.foreign {
+                    after.parked = true;
+                } else if !asked_for {
                     return Next::Refund;
                 }
                 // Refused, and still taken.
@@ -106,6 +110,7 @@ mod tests {
             age_ms: 0,
             again_in_ms: None,
             undecided: false,
+            foreign: false,
             parked: false,
         }
     }
@@ -137,6 +142,14 @@ mod tests {
         let a_day_later = PaymentRefund { again_in_ms: Some(-1), ..accepted };
         assert_eq!(next(&a_day_later, still_taken, false), Next::Refund);
         assert!(later(a_day_later, Answer::Accepted).parked, "an operator hears of it");
+    }
+
+    #[test]
+    fn a_payment_that_an_order_has_taken_for_its_own_is_left_to_an_operator() {
+        let foreign = PaymentRefund { foreign: true, ..refund() };
+        let parked = PaymentRefund { parked: true, ..foreign };
+        let taken = Answer::Is(PaymentStatus::Success);
+        assert_eq!(next(&foreign, taken, false), Next::Later(parked));
     }
 
     #[test]

@@ -217,8 +217,8 @@ pub struct Transition {
     pub claims: Claims,
     /// The notification that is written to the outbox with it.
     pub message: Option<MessageKind>,
-    /// An undecided payment that another one has replaced: it is refunded if it succeeds after all.
-    pub replaced: Option<PaymentId>,
+    /// A payment without money that another one has replaced: it is refunded if it succeeds after all.
+    pub replaced: Option<Payment>,
 }
 
 /// The next action of a phase, performed at a peer.
@@ -281,8 +281,8 @@ pub fn next(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, Re
 }
 
 /// Whether a reported payment may be the order's, when another one is known: the first that succeeds is. Returns the known one when
-/// it is replaced while it is undecided.
-fn replaces(order: &Order, event: &Event) -> Result<Option<PaymentId>, Rejected> {
+/// it is replaced.
+fn replaces(order: &Order, event: &Event) -> Result<Option<Payment>, Rejected> {
     use PaymentStatus::{Failed, Pending, Refunded, Success};
     let Some(reported) = event.reported() else {
         return Ok(None);
@@ -294,8 +294,7 @@ fn replaces(order: &Order, event: &Event) -> Result<Option<PaymentId>, Rejected>
         return Ok(None);
     };
     match (known.status, reported.status) {
-        (Pending, Success) => Ok(Some(known.id)),
-        (Failed, Success) => Ok(None),
+        (Pending | Failed, Success) => Ok(Some(known)),
         (Success | Refunded, Success | Pending) => Err(Rejected::SecondPayment),
         (Pending | Failed, Pending | Failed | Refunded) | (Success | Refunded, Failed | Refunded) => {
             Err(Rejected::OtherPayment)

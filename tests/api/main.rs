@@ -19,6 +19,7 @@ mod callback;
 mod callback_doubtful;
 mod callback_flood;
 mod callback_signed;
+mod callback_unchecked;
 mod charge_back;
 mod charge_unanswered;
 mod expiry;

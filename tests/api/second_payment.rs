@@ -77,6 +77,37 @@ async fn the_first_payment_that_succeeds_replaces_one_that_is_undecided_or_faile
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_payment_that_was_replaced_is_remembered_and_goes_back_if_it_succeeds_after_all() {
+    let app = Spawn::new().payment_mode(Mode::Decline).start().await;
+    let id = app.place(&order(&[1])).await.problem_of_order(402, "payment_declined");
+    app.quiesce().await;
+    let failed = app.read(&id).await;
+    paid_again(&app, &failed).await;
+    app.quiesce().await;
+    let paid_back = app.read(&id).await;
+    app.peers.clear_calls().await.unwrap();
+    for status in ["FAILED", "CANCELLED"] {
+        let (note, same) = applied(&app.call_back(&id, failed.payment_id(), status).await);
+        assert_eq!((note.as_deref(), &same), (Some("already processed"), &paid_back), "{status}");
+    }
+    assert_eq!(app.calls("payment.payment").await, 0);
+
+    // It is not taken for paid on anybody's word.
+    let (note, _) = applied(&app.call_back(&id, failed.payment_id(), "SUCCESS").await);
+    assert_eq!(note.as_deref(), Some("already processed"));
+    app.peers.settle_payment(failed.payment_id(), &[], PaymentStatus::Success).await.unwrap();
+    let (note, _) = applied(&app.call_back(&id, failed.payment_id(), "SUCCESS").await);
+    assert_eq!(note.as_deref(), Some("second payment refunded"));
+    app.quiesce().await;
+    let first = at_payment(&app, failed.payment_id()).await;
+    assert_eq!((first.status, first.returned), (PaymentStatus::Refunded, 1));
+    let told = types(&app, &id).await;
+    assert_eq!(told.iter().filter(|kind| *kind == "second_payment").count(), 1, "{told:?}");
+    app.read(&id).await.assert_is("FAILED", "done");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_goes_back_whatever_happens_to_the_refund() {
     let app = spawn().await;
     for (seat, action) in (1..).zip([Action::LoseAnswer, Action::LoseRequest, fail(503), Action::Refuse]) {
@@ -137,6 +168,42 @@ async fn a_payment_of_one_order_is_never_anothers() {
     })
     .await;
     app.expect_errors_in_the_log();
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_orders_that_take_one_payment_at_the_same_moment_one_has_it() {
+    let mut app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    let [document, other] = [pending(&app, &[1]).await, pending(&app, &[2]).await];
+    let second =
+        app.peers.second_payment(document.id(), PaymentStatus::Success, false).await.unwrap().payment;
+    // What the other order's transition writes, and has not committed yet.
+    let client = app.store.database().connect().await.unwrap();
+    let take =
+        |payment: &str| format!("UPDATE orders SET payment_id = '{payment}' WHERE id = '{}'", other.id());
+    client.batch_execute(&format!("BEGIN; {}", take(&second.id))).await.unwrap();
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let (answer, ()) = tokio::join!(app.call_back(document.id(), &second.id, "SUCCESS"), async {
+        eventually("the order waits for the payment", async || {
+            (app.store.count(waits).await > 0).then_some(())
+        })
+        .await;
+        client.batch_execute("COMMIT").await.unwrap();
+    });
+    answer.problem_of_order(403, "callback_rejected");
+    assert_eq!(app.read(document.id()).await, document);
+    eventually("an operator hears of it", async || {
+        let lines = app.hosts[0].log_lines();
+        let told = |line: &&Value| line["message"] == "a payment belongs to another order";
+        logs::errors(&lines).into_iter().any(|line| told(&line)).then_some(())
+    })
+    .await;
+    app.expect_errors_in_the_log();
+    // It was this one's all along.
+    app.store.run(&take(other.payment_id())).await;
+    applied(&app.call_back(document.id(), &second.id, "SUCCESS").await);
+    app.quiesce().await;
+    app.read(document.id()).await.assert_is("CONFIRMED", "done");
     app.finish().await;
 }
 

@@ -65,6 +65,11 @@ impl Which {
     fn id(self) -> PaymentId {
         PaymentId(Uuid::from_u128(7 + self as u128))
     }
+
+    /// Which of them has this id.
+    pub fn of(id: PaymentId) -> Self {
+        if id == Self::Second.id() { Self::Second } else { Self::Charged }
+    }
 }
 
 /// An order's row.
@@ -240,8 +245,7 @@ impl Row {
         self.failure = order.failure.as_ref().map(|failure| failure.code);
         self.priced |= transition.items.is_some();
         self.payment = order.payment.map(|payment| payment.status);
-        let is_second = order.payment.is_some_and(|payment| payment.id == Which::Second.id());
-        self.which = if is_second { Which::Second } else { Which::Charged };
+        self.which = order.payment.map_or(Which::Charged, |payment| Which::of(payment.id));
         self.again = match order.refund_again_in_ms {
             None => Again::Never,
             Some(1..) => Again::Waits,

@@ -283,7 +283,7 @@ impl Model {
     fn add_second(&self, state: &mut ModelState, order: OrderIndex, ev: ModelEvent) -> bool {
         let ModelEvent::Paid(which, _) = ev else { return false };
         let pay = &mut state.payments[order][which as usize];
-        if pay.beside == Beside::None && !self.lacks(Guard::SecondGoesBack) {
+        if matches!(pay.beside, Beside::None | Beside::Failed) && !self.lacks(Guard::SecondGoesBack) {
             pay.beside = Beside::Open;
         }
         true
@@ -299,6 +299,7 @@ impl Model {
             age_ms: 0,
             again_in_ms: (pay.accepted > 0).then_some(1),
             undecided: false,
+            foreign: false,
             parked: false,
         };
         let asked = pay.status.map_or(Answer::Unknown, Answer::Is);
@@ -312,8 +313,10 @@ impl Model {
             };
             next = payment_refund::next(&claimed, answer, true);
         }
-        if matches!(next, Next::Settled(_)) {
-            state.payments[order][which as usize].beside = Beside::Settled;
+        if let Next::Settled(status) = next {
+            let failed = status == PaymentStatus::Failed;
+            state.payments[order][which as usize].beside =
+                if failed { Beside::Failed } else { Beside::Settled };
         }
     }
 
@@ -328,8 +331,12 @@ impl Model {
         self.tell(state, order, ev);
         state.cancelled[order] |= ev == ModelEvent::Cancel;
         state.denied[order] |= ev == ModelEvent::Resolved(None);
-        if transition.replaced.is_some() {
-            state.payments[order][Which::Charged as usize].beside = Beside::Open;
+        if let Some(replaced) = transition.replaced {
+            let beside = &mut state.payments[order][Which::of(replaced.id) as usize].beside;
+            if *beside == Beside::None {
+                *beside =
+                    if replaced.status == PaymentStatus::Failed { Beside::Failed } else { Beside::Open };
+            }
         }
         if transition.in_flight {
             let after_the_lease = (retry::lease_ms(phase) + retry::IN_FLIGHT_MS) as i64;

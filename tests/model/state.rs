@@ -61,7 +61,10 @@ pub enum Beside {
     #[default]
     None,
     Open,
+    /// It went back.
     Settled,
+    /// It has failed, as far as is known.
+    Failed,
 }
 
 /// A request with an effect at a peer.

@@ -6,16 +6,18 @@ SELECT CASE
             '0002_inherited_orders',
             '0003_order_rules',
             '0005_second_payments',
-            '0007_message_order'
+            '0007_message_order',
+            '0009_payment_checks'
         ]) AS needed (version)
         WHERE needed.version NOT IN (SELECT version FROM schema_migrations))
     OR EXISTS (
         SELECT FROM unnest(ARRAY[
+            'add_payment_check',
             'add_second_payment',
             'apply_transition',
             'claim_due_messages',
             'claim_due_orders',
-            'claim_due_payment_refunds',
+            'claim_due_second_payments',
             'delete_message',
             'find_order',
             'find_second_payment',
@@ -28,6 +30,7 @@ SELECT CASE
             'read_metrics',
             'read_order',
             'redrive_stuck',
+            'store_payment_check',
             'store_payment_refund'
         ]) AS needed (function)
         WHERE to_regproc(needed.function) IS NULL)

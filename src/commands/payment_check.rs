@@ -1,0 +1,86 @@
+//! Checks whether there is a payment beside an order's own, of which a callback told when Payment could not be asked.
+
+use super::Context;
+use super::drive::{apply_event, drive};
+use crate::db::DbError;
+use crate::db::payment_checks::{self, Progress};
+use crate::domain::order::{Order, Payment};
+use crate::domain::payment_check::{self, Answer, Next, PaymentCheck};
+use crate::domain::retry;
+use crate::domain::saga::Event;
+use crate::peers::payment;
+use crate::peers::{CallFailure, Outcome};
+use crate::runtime::random::random;
+use serde_json::json;
+
+/// An answer with its reason, for an operator.
+struct Told {
+    answer: Answer,
+    reason: String,
+}
+
+/// Asks Payment what a claimed check is about, and stores what came of it.
+///
+/// # Errors
+/// [`DbError`]. A sweep then claims it again when its lease is over.
+pub async fn check(context: &Context, order: Order, claimed: &PaymentCheck) -> Result<(), DbError> {
+    let told = ask(context, &order, claimed).await;
+    match payment_check::next(claimed, &order, told.answer) {
+        Next::Report(payment) => report(context, order, claimed, payment).await,
+        Next::Close => payment_checks::store(&context.config, claimed, Progress::Closed).await.map(drop),
+        Next::Later { parked } => {
+            let wait_ms = payment_check::wait_ms(claimed, told.answer, random::<1>()[0]);
+            let progress = Progress::Later { wait_ms, parked, reason: &told.reason };
+            let is_stored = payment_checks::store(&context.config, claimed, progress).await?;
+            if is_stored && parked && !claimed.parked {
+                let fields =
+                    json!({ "payment": claimed.told, "attempts": claimed.attempts, "reason": told.reason });
+                context.log.order(order.id).error("a payment that cannot be checked needs a person", fields);
+            }
+            Ok(())
+        }
+    }
+}
+
+/// The payment is of the order: its own, or one that goes back by itself.
+async fn report(
+    context: &Context,
+    order: Order,
+    claimed: &PaymentCheck,
+    payment: Payment,
+) -> Result<(), DbError> {
+    let detail = json!({ "payment_id": payment.id });
+    let stored = apply_event(context, &order, Event::PaymentIs(payment), detail).await?;
+    payment_checks::store(&context.config, claimed, Progress::Closed).await?;
+    if stored.has_lease {
+        drive(context, stored.order).await?;
+    }
+    Ok(())
+}
+
+/// Asks about the payment that a callback told of.
+async fn ask(context: &Context, order: &Order, claimed: &PaymentCheck) -> Told {
+    let Some(told) = claimed.told else {
+        return silent("there is nothing to ask about".to_owned().into());
+    };
+    match payment::ask(&context.config, told, retry::PAYMENT_DEADLINE_MS).await {
+        Outcome::Answered(record) => {
+            let payment = record.as_ref().and_then(|record| record.matching(order));
+            let reason = record.map(|record| shown(record.status.as_str()));
+            Told {
+                answer: payment.map_or(Answer::NotTheOrders, Answer::Is),
+                reason: reason.unwrap_or_default(),
+            }
+        }
+        Outcome::NoAnswer(failure) => silent(failure),
+    }
+}
+
+fn shown(status: &str) -> String {
+    format!("Payment shows the payment as {status}")
+}
+
+fn silent(failure: CallFailure) -> Told {
+    let wait = failure.retry_after.and_then(|wait| u64::try_from(wait.as_millis()).ok());
+    Told { answer: Answer::None(wait), reason: failure.reason }
+}
