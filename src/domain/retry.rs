@@ -103,7 +103,8 @@ pub const fn order_backoff_cap_ms(attempts: u32) -> u64 {
 }
 
 /// Milliseconds before an order's next attempt: the back-off, or the peer's `Retry-After` when that is longer. A refund that Payment
-/// accepted is asked about when half as much time again has passed. Never beyond the end of the time to pay.
+/// accepted is asked about when half as much time again has passed. While an order is `PENDING`, never beyond the end of its time to
+/// pay; after that, never beyond the end of its hold, when it ends or loses its seats.
 ///
 /// `jitter` is random, 0 to 255.
 pub fn order_wait_ms(order: &Order, retry_after_ms: Option<u64>, jitter: u8) -> u64 {
@@ -113,9 +114,16 @@ pub fn order_wait_ms(order: &Order, retry_after_ms: Option<u64>, jitter: u8) -> 
         .map_or(0, |left| REFUND_REPEAT_MS.saturating_sub(u64::try_from(left).unwrap_or(0)) / 2);
     let asked = retry_after_ms.unwrap_or(0).min(RETRY_AFTER_CAP_MS);
     let wait = backoff.max(refund.min(order_backoff_cap_ms(u32::MAX))).max(asked);
-    let is_unpaid = matches!(order.phase, Phase::Reserving | Phase::Charging | Phase::AwaitingPayment);
-    match u64::try_from(order.expires_in_ms) {
-        Ok(left @ 1..) if order.status == Status::Pending && is_unpaid => wait.min(left),
+    let holds_seats = matches!(
+        order.phase,
+        Phase::Reserving | Phase::Charging | Phase::AwaitingPayment | Phase::Allocating
+    );
+    if order.status != Status::Pending || !holds_seats {
+        return wait;
+    }
+    let left = if order.expired() { order.hold_in_ms } else { order.expires_in_ms };
+    match u64::try_from(left) {
+        Ok(left @ 1..) => wait.min(left),
         _ => wait,
     }
 }

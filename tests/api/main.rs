@@ -62,6 +62,7 @@ mod many_late_calls;
 mod odd_payments;
 mod overlapping_reserves;
 mod recovery;
+mod retry_after;
 mod slow_clients;
 mod stored_then_failed;
 mod unknown_outcomes;
