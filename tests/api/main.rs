@@ -59,6 +59,7 @@ mod paid_without_seats;
 mod peers_misbehaving;
 mod prices;
 mod many_late_calls;
+mod odd_answers;
 mod odd_payments;
 mod overlapping_reserves;
 mod recovery;
