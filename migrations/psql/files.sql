@@ -1,3 +1,3 @@
 -- Generated: see steps.sql.
 \set files '0001_orders 0002_inherited_orders 0003_order_rules 0005_second_payments 0007_message_order'
-\set checksum 0cbac65432fac353291e4cb5066cc514cf28e3ce8ad4bf881bb21081baa268e6
+\set checksum b71f97d4e24885904855c9344763f67344c9b5a24242f3dad63d71f12b7f7ad7

@@ -112,8 +112,21 @@ pub fn order_wait_ms(order: &Order, retry_after_ms: Option<u64>, jitter: u8) -> 
     let refund = order
         .refund_again_in_ms
         .map_or(0, |left| REFUND_REPEAT_MS.saturating_sub(u64::try_from(left).unwrap_or(0)) / 2);
-    let asked = retry_after_ms.unwrap_or(0).min(RETRY_AFTER_CAP_MS);
-    let wait = backoff.max(refund.min(order_backoff_cap_ms(u32::MAX))).max(asked);
+    let wait = backoff.max(refund.min(order_backoff_cap_ms(u32::MAX)));
+    within_its_time(order, wait.max(capped(retry_after_ms)))
+}
+
+/// Milliseconds before the next attempt of an order that is due at once, but for a peer's `Retry-After`. Bounded like
+/// [`order_wait_ms`].
+pub fn asked_wait_ms(order: &Order, retry_after_ms: Option<u64>) -> u64 {
+    within_its_time(order, capped(retry_after_ms))
+}
+
+fn capped(retry_after_ms: Option<u64>) -> u64 {
+    retry_after_ms.unwrap_or(0).min(RETRY_AFTER_CAP_MS)
+}
+
+fn within_its_time(order: &Order, wait: u64) -> u64 {
     let holds_seats = matches!(
         order.phase,
         Phase::Reserving | Phase::Charging | Phase::AwaitingPayment | Phase::Allocating

@@ -70,6 +70,21 @@ async fn payment_is_left_alone_when_it_is_asked_for_a_refund() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn payment_is_left_alone_when_it_cannot_be_asked_about_a_callback() {
+    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    for (seat, (asked, expected)) in (1..).zip(ASKED) {
+        let document = pending(&app, &[seat]).await;
+        busy(&app, CallName::Payment, seat, asked).await;
+        let answer = app.call_back(document.id(), document.payment_id(), "SUCCESS").await;
+        answer.problem_of_order(503, "peer_unavailable");
+        let wait = left(&app, document.id()).await;
+        assert!(expected.contains(&wait), "{wait} seconds after {asked:?}");
+    }
+    app.quiesce().await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn notification_is_left_alone_for_as_long_as_it_asks() {
     let app = spawn().await;
     for (seat, (asked, expected)) in (1..).zip(ASKED) {

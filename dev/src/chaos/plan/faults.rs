@@ -40,7 +40,7 @@ pub(super) fn call_faults_of(
     let mut faults = Vec::new();
     for buyer in buyers {
         // Most users have one or two, some none, and some so many that the service retries for long.
-        let count = weighted(random, &[(20, 0), (40, 1), (30, 2), (8, 4), (2, 7)]);
+        let count = weighted(random, &[(15, 0), (40, 1), (34, 2), (9, 4), (2, 7)]);
         for _ in 0..count {
             let call = weighted(random, &CALLS);
             let (kind, action) = action(random, call);
@@ -71,13 +71,13 @@ fn action(random: &mut StdRng, call: CallName) -> (Injection, Action) {
         (11, Injection::FailedBefore),
         (11, Injection::FailedAfter),
         (12, Injection::BadGateway),
-        (10, Injection::GatewayNotFound),
-        (10, Injection::GatewayUnavailable),
+        (12, Injection::GatewayNotFound),
+        (12, Injection::GatewayUnavailable),
         (12, Injection::GatewayNotFoundLate),
         (12, Injection::GatewayUnavailableLate),
         (13, Injection::Garbage),
         (9, Injection::AnswerLate),
-        (9, Injection::EffectLate),
+        (11, Injection::EffectLate),
     ];
     let kind = match call {
         CallName::Allocate if percent(random, 38) => Injection::SeatsRefused,
@@ -134,7 +134,7 @@ pub(super) fn callback_faults_of(random: &mut StdRng, buyers: &[Buyer]) -> Vec<(
             0..10 => (Injection::CallbackDropped, CallbackFault::Drop),
             10..20 => (Injection::CallbackDelayed, CallbackFault::Delay(random.random_range(100..4_000))),
             20..30 => (Injection::CallbackRepeated, CallbackFault::Repeat(random.random_range(2..=4))),
-            30..42 => {
+            30..46 => {
                 let status = weighted(random, &[400, 402, 404, 409, 503].map(|status| (1, status)));
                 (
                     Injection::CallbackEchoed,
