@@ -38,7 +38,7 @@ enum Command {
     Build,
     /// Breaks everything the service stands on, again and again, and checks that no order comes to harm
     ///
-    /// Two copies of the component, a PostgreSQL and the peers run on this machine, and are killed, restarted and made to
+    /// Three copies of the component, a PostgreSQL and the peers run on this machine, and are killed, restarted and made to
     /// fail while users order, cancel and ask for refunds. Then the faults end, and a judge compares the order database
     /// with what the peers recorded.
     Chaos {
@@ -158,6 +158,10 @@ async fn run_chaos(orders: usize, seed: u64) -> Result<()> {
     println!("{report}");
     if report.violations() > 0 {
         bail!("invariants are violated");
+    }
+    let missing: Vec<&str> = report.missing().collect();
+    if !missing.is_empty() {
+        bail!("planned, and did not happen: {}", missing.join("; "));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
--- Flushes the counters of an instance ([{"name", "label", "value"}, …]), updates the heartbeat (a minute without one is a pause),
+-- Flushes the counters of an instance ([{"name", "label", "value"}, ...]), updates the heartbeat (a minute without one is a pause),
 -- and looks whether anything is due.
 --
 -- Returns a list of 'orders' and 'messages', empty when nothing is due.

@@ -50,6 +50,20 @@ pub async fn apply_event(
     apply_under_lease(context, order, event, detail, None, None).await
 }
 
+/// As [`apply_event`], after a peer's answer that asks to wait `retry_after_ms`.
+///
+/// # Errors
+/// As [`apply_event`].
+pub async fn apply_event_after(
+    context: &Context,
+    order: &Order,
+    event: Event,
+    detail: Value,
+    retry_after_ms: Option<u64>,
+) -> Result<TransitionOutcome, DbError> {
+    apply_under_lease(context, order, event, detail, None, retry_after_ms).await
+}
+
 /// As [`apply_event`]. With a `lease` (a fencing token) the event is the outcome of an action: it is rejected as stale when another
 /// request has taken the order over, which learns the same by asking the peer. A payment beside the order's own is stored under
 /// any lease: nobody else learns of it. `retry_after_ms`: how long the peer asks to wait, in milliseconds.

@@ -4,7 +4,7 @@
 //! must be answered within two seconds whatever the peers do.
 
 use super::Context;
-use super::drive::{apply_event, drive};
+use super::drive::{apply_event, apply_event_after, drive};
 use super::time_budget::within_budget;
 use crate::db::DbError;
 use crate::db::orders::{self, Document};
@@ -13,8 +13,8 @@ use crate::db::payment_refunds::{self, Known};
 use crate::domain::ids::{OrderId, PaymentId};
 use crate::domain::order::{Order, Payment, PaymentStatus, Phase};
 use crate::domain::saga::{self, Event, Rejected};
-use crate::peers::Outcome;
 use crate::peers::payment::{self, PaymentRecord, ShownStatus};
+use crate::peers::{CallFailure, Outcome};
 use anyhow::anyhow;
 use serde_json::json;
 use std::cell::RefCell;
@@ -137,7 +137,7 @@ async fn process(
         // Nobody knows what it means.
         Some(Outcome::Answered(Some(PaymentRecord { status: ShownStatus::Other(shown), .. }))) => {
             let reason = format!("Payment shows the payment as {shown}");
-            return mark_payment_unsure(&context, &order, callback.payment_id, reason).await;
+            return mark_payment_unsure(&context, &order, callback.payment_id, reason.into()).await;
         }
         Some(Outcome::Answered(Some(record))) => match record.matching(&order) {
             Some(payment) => payment,
@@ -146,7 +146,7 @@ async fn process(
             }
         },
         Some(Outcome::NoAnswer(failure)) => {
-            return mark_payment_unsure(&context, &order, callback.payment_id, failure.reason).await;
+            return mark_payment_unsure(&context, &order, callback.payment_id, failure).await;
         }
     };
     if reported.status == PaymentStatus::Pending {
@@ -199,10 +199,13 @@ async fn mark_payment_unsure(
     context: &Context,
     order: &Order,
     payment: PaymentId,
-    reason: String,
+    failure: CallFailure,
 ) -> Result<CallbackOutcome, DbError> {
+    let CallFailure { reason, retry_after, .. } = failure;
     if order.payment.is_some_and(|known| known.id == payment) {
-        apply_event(context, order, Event::PaymentUnsure, json!({ "reason": reason })).await?;
+        let wait = retry_after.and_then(|wait| u64::try_from(wait.as_millis()).ok());
+        let detail = json!({ "reason": reason });
+        apply_event_after(context, order, Event::PaymentUnsure, detail, wait).await?;
     } else if !payment_checks::add_told(&context.config, order.id, payment).await? {
         let fields = json!({ "payment": payment });
         context.log.order(order.id).warn("a callback that cannot be checked is not remembered", fields);

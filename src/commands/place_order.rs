@@ -7,8 +7,8 @@ use crate::db::orders::{self, Document, ExistingOrder, InsertOutcome, PlacingReq
 use crate::domain::ids::OrderId;
 use crate::domain::order::{Hold, Order, Phase, Status};
 use crate::domain::retry;
-use crate::peers::Outcome;
 use crate::peers::catalog::{self, EventStatus};
+use crate::peers::{CallFailure, Outcome};
 use anyhow::anyhow;
 use uuid::Uuid;
 
@@ -33,8 +33,8 @@ pub enum PlaceOutcome {
     EventNotOnSale,
     /// Catalog does not know the event; nothing is stored.
     EventNotFound,
-    /// Catalog does not answer; nothing is stored. The reason.
-    CatalogUnavailable(String),
+    /// Catalog does not answer; nothing is stored.
+    CatalogUnavailable(CallFailure),
 }
 
 /// Places an order, or finds the one that the same request placed before (idempotent). A replay calls no peer.
@@ -54,7 +54,7 @@ pub async fn place(context: &Context, request: &PlacingRequest) -> Result<PlaceO
                 return Ok(PlaceOutcome::EventNotOnSale);
             }
             Outcome::Answered(EventStatus::Unknown) => return Ok(PlaceOutcome::EventNotFound),
-            Outcome::NoAnswer(failure) => return Ok(PlaceOutcome::CatalogUnavailable(failure.reason)),
+            Outcome::NoAnswer(failure) => return Ok(PlaceOutcome::CatalogUnavailable(failure)),
         }
     }
 

@@ -153,7 +153,7 @@ fn due(transition: &Transition, generated: &Generated) -> (&'static str, u64) {
         Due::AtExpiry => ("expiry", 0),
         Due::Settled => ("settled", 0),
         Due::Watch => ("watch", retry::WATCH_FIRST_MS),
-        Due::Now => ("in", 0),
+        Due::Now => ("in", retry::asked_wait_ms(order, generated.retry_after_ms)),
         Due::Held => ("in", retry::lease_ms(order.phase)),
         Due::Backoff => ("in", retry::order_wait_ms(order, generated.retry_after_ms, generated.jitter)),
     }

@@ -103,7 +103,8 @@ pub const fn order_backoff_cap_ms(attempts: u32) -> u64 {
 }
 
 /// Milliseconds before an order's next attempt: the back-off, or the peer's `Retry-After` when that is longer. A refund that Payment
-/// accepted is asked about when half as much time again has passed. Never beyond the end of the time to pay.
+/// accepted is asked about when half as much time again has passed. While an order is `PENDING`, never beyond the end of its time to
+/// pay; after that, never beyond the end of its hold, when it ends or loses its seats.
 ///
 /// `jitter` is random, 0 to 255.
 pub fn order_wait_ms(order: &Order, retry_after_ms: Option<u64>, jitter: u8) -> u64 {
@@ -111,11 +112,31 @@ pub fn order_wait_ms(order: &Order, retry_after_ms: Option<u64>, jitter: u8) -> 
     let refund = order
         .refund_again_in_ms
         .map_or(0, |left| REFUND_REPEAT_MS.saturating_sub(u64::try_from(left).unwrap_or(0)) / 2);
-    let asked = retry_after_ms.unwrap_or(0).min(RETRY_AFTER_CAP_MS);
-    let wait = backoff.max(refund.min(order_backoff_cap_ms(u32::MAX))).max(asked);
-    let is_unpaid = matches!(order.phase, Phase::Reserving | Phase::Charging | Phase::AwaitingPayment);
-    match u64::try_from(order.expires_in_ms) {
-        Ok(left @ 1..) if order.status == Status::Pending && is_unpaid => wait.min(left),
+    let wait = backoff.max(refund.min(order_backoff_cap_ms(u32::MAX)));
+    within_its_time(order, wait.max(capped(retry_after_ms)))
+}
+
+/// Milliseconds before the next attempt of an order that is due at once, but for a peer's `Retry-After`. Bounded like
+/// [`order_wait_ms`].
+pub fn asked_wait_ms(order: &Order, retry_after_ms: Option<u64>) -> u64 {
+    within_its_time(order, capped(retry_after_ms))
+}
+
+fn capped(retry_after_ms: Option<u64>) -> u64 {
+    retry_after_ms.unwrap_or(0).min(RETRY_AFTER_CAP_MS)
+}
+
+fn within_its_time(order: &Order, wait: u64) -> u64 {
+    let holds_seats = matches!(
+        order.phase,
+        Phase::Reserving | Phase::Charging | Phase::AwaitingPayment | Phase::Allocating
+    );
+    if order.status != Status::Pending || !holds_seats {
+        return wait;
+    }
+    let left = if order.expired() { order.hold_in_ms } else { order.expires_in_ms };
+    match u64::try_from(left) {
+        Ok(left @ 1..) => wait.min(left),
         _ => wait,
     }
 }

@@ -43,7 +43,7 @@ pub async fn handle(context: &Context, head: &RequestHead, body: RequestBody) ->
         CallbackOutcome::OrderNotFound => Err(ApiError::order_not_found()),
         CallbackOutcome::Rejected(why) => Err(about(ApiError::callback_rejected(why))),
         CallbackOutcome::PaymentUnavailable(reason) => {
-            Err(about(ApiError::peer_unavailable("Payment", reason)))
+            Err(about(ApiError::peer_unavailable("Payment", reason, None)))
         }
     }
 }

@@ -39,7 +39,9 @@ pub async fn handle(context: &Context, head: &RequestHead, body: RequestBody) ->
         PlaceOutcome::SeatsTaken(seats) => Err(ApiError::seats_taken(&seats)),
         PlaceOutcome::EventNotOnSale => Err(ApiError::event_not_on_sale(request.event_id)),
         PlaceOutcome::EventNotFound => Err(ApiError::event_not_found(request.event_id)),
-        PlaceOutcome::CatalogUnavailable(reason) => Err(ApiError::peer_unavailable("Catalog", reason)),
+        PlaceOutcome::CatalogUnavailable(failure) => {
+            Err(ApiError::peer_unavailable("Catalog", failure.reason, failure.retry_after))
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use ::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use ::http::{HeaderName, StatusCode};
 use anyhow::{Error, anyhow};
 use serde_json::json;
+use std::time::Duration;
 
 /// One wrong field of a request.
 #[derive(Debug)]
@@ -81,7 +82,7 @@ problem_types! {
 }
 
 /// Seconds after which a client may try again when something was down.
-const RETRY_AFTER_SECONDS: &str = "2";
+const RETRY_AFTER_SECONDS: u64 = 2;
 
 impl ApiError {
     fn new(problem_type: &'static ProblemType, detail: impl Into<String>) -> Self {
@@ -235,11 +236,12 @@ impl ApiError {
         Self::new(&EVENT_NOT_FOUND, format!("There is no event {event_id}."))
     }
 
-    /// 503 with `Retry-After`: a peer did not answer. `cause` is for the log only.
-    pub fn peer_unavailable(peer: &str, cause: String) -> Self {
+    /// 503 with `Retry-After`: a peer did not answer; as long as it asks to wait, if it does. `cause` is for the log only.
+    pub fn peer_unavailable(peer: &str, cause: String, retry_after: Option<Duration>) -> Self {
         let mut error =
             Self::new(&PEER_UNAVAILABLE, format!("{peer} does not answer. Try again with the same request."));
-        error.0.headers.push((RETRY_AFTER, RETRY_AFTER_SECONDS.into()));
+        let seconds = retry_after.map_or(0, |wait| wait.as_secs()).max(RETRY_AFTER_SECONDS);
+        error.0.headers.push((RETRY_AFTER, seconds.to_string()));
         error.0.cause = Some(anyhow!(cause));
         error
     }
@@ -338,7 +340,7 @@ impl From<DbError> for ApiError {
         match error {
             DbError::Unavailable(cause) => {
                 let mut error = Self::new(&DATABASE_UNAVAILABLE, "Try again with the same request.");
-                error.0.headers.push((RETRY_AFTER, RETRY_AFTER_SECONDS.into()));
+                error.0.headers.push((RETRY_AFTER, RETRY_AFTER_SECONDS.to_string()));
                 error.0.cause = Some(cause);
                 error
             }

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// For so long the check is waited for while other statements of this instance succeed. What succeeds within the last second has
-/// then begun after it.
+/// For so long the check is waited for while other statements of this instance succeed. What has succeeded within the last second
+/// by then, began after the check did.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The health check: whether PostgreSQL answers, takes writes and has the schema that this version needs, and the report to send.
@@ -30,6 +30,7 @@ pub async fn health(config: &Rc<Config>) -> (bool, Value) {
     };
     let error = match checked {
         Ok(error) => error,
+        Err(DbError::Unavailable(_)) if begun.elapsed() >= PATIENCE && db::has_just_succeeded() => None,
         Err(DbError::Unavailable(_)) => Some("no answer".into()),
         Err(DbError::Broken(_)) => Some("no schema".into()),
     };

@@ -137,3 +137,24 @@ async fn a_charge_that_payment_finds_invalid_later_says_nothing_of_the_attempt_b
     app.read(document.id()).await.assert_is("CONFIRMED", "done");
     app.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_undecided_payment_that_comes_after_the_time_to_pay_is_watched() {
+    let app = spawn().await;
+    let (document, _) = unanswered(&app, 1, no_charge(402)).await;
+    app.store.expire(document.id()).await;
+    until(&app, &document, "CANCELLED", "charging").await;
+    app.set_payment_mode(Mode::Pending).await;
+    app.peers.clear_faults().await.unwrap();
+    app.quiesce().await;
+    app.read(document.id()).await.assert_is("CANCELLED", "done");
+    let watched = "SELECT count(*) FROM orders WHERE watch_at IS NOT NULL AND due_at IS NULL";
+    assert_eq!(app.store.count(watched).await, 1);
+    // Nobody tells of it.
+    app.settle_silently(&document, PaymentStatus::Success).await;
+    app.watch().await;
+    app.read(document.id()).await.assert_is("CONFIRMED", "done");
+    let charges = app.peers.calls().await.unwrap().about(document.id());
+    assert!(charges.of(CallName::Charge).all(|call| call.idempotency_key.as_deref() == Some(document.id())));
+    app.finish().await;
+}

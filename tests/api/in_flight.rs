@@ -213,3 +213,32 @@ async fn a_release_that_was_answered_500_may_land_and_is_waited_for() {
     is_released_once_more(&app, document.id(), failed).await;
     can_be_sold(app, document.id(), 1, Outcome::cancelled(Some(PaymentStatus::Pending))).await;
 }
+
+/// Of everything that changes something at Seating, a release does the most harm when it comes late.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_that_takes_effect_after_its_answer_does_not_free_the_next_buyers_hold() {
+    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    let mut released = Vec::new();
+    for (seat, status) in (1..).zip([408, 429, 500, 502, 503, 504, 507]) {
+        let document = pending(&app, &[seat]).await;
+        app.fault(FaultRule::on(CallName::Release, late_effect(status, 4_000)).seat(seat)).await;
+        app.cancel(document.id()).await.document(200).assert_is("CANCELLED", "releasing");
+        waits_for_what_may_land(&app, document.id()).await;
+        // The next release takes effect at once; the first one is still to come.
+        swept(&app, document.id()).await;
+        assert_eq!(app.seat(seat).await.status, SeatStatus::Available, "{status}");
+        is_kept(&app, document.id(), seat).await;
+        released.push((seat, document));
+    }
+    let landed = async || (app.peers.open_calls().await.unwrap() == 0).then_some(());
+    eventually("every release has taken effect", landed).await;
+    app.quiesce().await;
+    app.set_payment_mode(Mode::Succeed).await;
+    for (seat, document) in released {
+        assert_eq!(app.outcome(document.id()).await, Outcome::cancelled(Some(PaymentStatus::Pending)));
+        let buyer = app.place(&order(&[seat]).user(7)).await.created();
+        app.quiesce().await;
+        assert_eq!(app.outcome(buyer.id()).await, Outcome::confirmed());
+    }
+    app.finish().await;
+}

@@ -1,5 +1,7 @@
 //! A row that is locked by somebody's open transaction holds up nobody but those who need it.
 
+use std::time::{Duration, Instant};
+
 use futures::future::join_all;
 use tokio_postgres::Client;
 
@@ -49,6 +51,59 @@ async fn a_locked_row_does_not_hold_up_other_orders_and_its_own_request_waits_fo
     }
     drop(lock);
     assert_eq!(cancel.await.document(200).status(), "CANCELLED");
+    app.finish().await;
+}
+
+/// A request of the same instance waits for a lock; the health check shares its connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_statement_does_not_hold_up_the_health_check_of_its_instance() {
+    let one = Spawn::new().payment_mode(Mode::Pending).environment("SPIN_MAX_INSTANCE_COUNT", "1");
+    let app = one.start().await;
+    let locked = app.place(&order(&[1])).await.created();
+    app.quiesce().await;
+    let lock = lock_row(&app, locked.id()).await;
+    let checks = async {
+        // Fewer than an instance serves in its life.
+        let deadline = PollDeadline::until("fifty checks");
+        for _ in 0..50 {
+            let asked = Instant::now();
+            app.get("/health").await.json(200);
+            let took = asked.elapsed();
+            assert!(took < Duration::from_millis(1_500), "{took:?}");
+            deadline.wait().await;
+        }
+    };
+    let (answer, ()) = tokio::join!(app.cancel(locked.id()), checks);
+    answer.problem(503, "database_unavailable");
+    drop(lock);
+    app.cancel(locked.id()).await.document(200);
+    app.finish().await;
+}
+
+/// The check itself has to wait, here for a lock of its own table.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_service_is_well_while_any_statement_succeeds() {
+    let app = Spawn::new().environment("SPIN_MAX_INSTANCE_COUNT", "1").start().await;
+    let document = app.place(&order(&[1])).await.created();
+    app.quiesce().await;
+    let document = app.read(document.id()).await;
+    let lock = app.store.database().connect().await.unwrap();
+    lock.batch_execute("BEGIN; LOCK TABLE schema_migrations IN ACCESS EXCLUSIVE MODE").await.unwrap();
+
+    let reads = async {
+        let deadline = PollDeadline::until("the check is answered");
+        loop {
+            assert_eq!(app.read(document.id()).await, document);
+            deadline.wait().await;
+        }
+    };
+    let asked = Instant::now();
+    tokio::select! {
+        health = app.get("/health") => assert_eq!(health.json(200)["ok"], true),
+        () = reads => unreachable!("the reads go on for as long as the check"),
+    }
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    drop(lock);
     app.finish().await;
 }
 

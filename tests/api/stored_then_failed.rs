@@ -47,6 +47,25 @@ async fn text_that_the_database_cannot_store_is_told_with_the_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_seat_whose_name_the_encoding_does_not_have_is_told_with_the_order() {
+    let mut app = Spawn::new().encoding("LATIN1").start().await;
+    app.expect_errors_in_the_log();
+    let seat = |id, name: &str| SeatSpec { seat_number: Some(name.into()), ..SeatSpec::priced(id, "150.00") };
+    app.put_seat(seat(1, "\u{c9}tage 1")).await;
+    let document = app.place(&order(&[1])).await.created();
+    assert_eq!(document["items"][0]["seat_code"], "\u{c9}tage 1");
+
+    app.put_seat(seat(2, "\u{5ea7} 2")).await;
+    let document = app.place(&order(&[2])).await.accepted();
+    document.assert_is("PENDING", "reserving");
+    // It is finished as soon as that can be stored.
+    app.put_seat(seat(2, "B2")).await;
+    app.quiesce().await;
+    app.read(document.id()).await.assert_is("CONFIRMED", "done");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancel_that_was_granted_is_told_although_what_follows_cannot_be_stored() {
     let mut app = Spawn::new().payment_mode(Mode::Pending).start().await;
     app.expect_errors_in_the_log();

@@ -1,4 +1,4 @@
-//! Process faults: kills hosts, crashes and restarts PostgreSQL, cuts its connections, takes peers down.
+//! Process faults: kills hosts, crashes and restarts PostgreSQL, cuts its connections, holds snapshots open, takes peers down.
 
 use std::time::{Duration, Instant};
 
@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 
 use super::failover;
 use super::injection::Injection;
+use super::long_snapshot::LongSnapshot;
 use super::plan::{ProcessFault, Target};
 use super::testbed::Testbed;
 use crate::peers::Peer;
@@ -13,7 +14,7 @@ use crate::peers::Peer;
 /// Terminates every backend of the database but our own.
 const TERMINATE_BACKENDS: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
                    WHERE datname = current_database() AND pid <> pg_backend_pid()";
-/// How long a process may take to serve retry after a restart.
+/// How long a process may take to serve again after a restart.
 const RESTART_LIMIT: Duration = Duration::from_secs(30);
 /// How long a restart of PostgreSQL takes at most on an idle machine.
 const USUAL_RESTART: Duration = Duration::from_millis(300);
@@ -21,12 +22,13 @@ const USUAL_RESTART: Duration = Duration::from_millis(300);
 /// Injects the plan's process faults, each at its time. Every process runs again when this returns.
 ///
 /// # Errors
-/// When a process does not start retry.
+/// When a process does not start again.
 pub async fn run(testbed: &Testbed) -> Result<()> {
     let peers = [Peer::Catalog, Peer::Seating, Peer::Payment, Peer::Notification].map(FaultDomain::Peer);
     let all = [FaultDomain::Host(0), FaultDomain::Host(1), FaultDomain::Database, FaultDomain::Connections]
         .into_iter()
-        .chain(peers);
+        .chain(peers)
+        .chain(testbed.plan.long_snapshots().map(FaultDomain::LongSnapshot));
     futures::future::try_join_all(all.map(|domain| run_domain(testbed, domain))).await.map(drop)
 }
 
@@ -37,6 +39,7 @@ enum FaultDomain {
     Database,
     Connections,
     Peer(Peer),
+    LongSnapshot(usize),
 }
 
 fn fault_domain(target: Target) -> FaultDomain {
@@ -45,6 +48,7 @@ fn fault_domain(target: Target) -> FaultDomain {
         Target::DatabaseCrash | Target::DatabaseRestart | Target::Failover => FaultDomain::Database,
         Target::Connections => FaultDomain::Connections,
         Target::Peer(peer) => FaultDomain::Peer(peer),
+        Target::LongSnapshot(number) => FaultDomain::LongSnapshot(number),
     }
 }
 
@@ -100,6 +104,11 @@ async fn inject(testbed: &Testbed, fault: ProcessFault) -> Result<Option<Injecti
                 Ok(client.query_one(TERMINATE_BACKENDS, &[]).await?.get::<_, i64>(0))
             });
             (cut.await? > 0).then_some(Injection::ConnectionsCut)
+        }
+        Target::LongSnapshot(_) => {
+            let snapshot = retry(async || LongSnapshot::take(testbed).await).await;
+            let held = snapshot.context("a snapshot is taken")?.hold(testbed, down).await;
+            held.then_some(Injection::LongSnapshot)
         }
         Target::Peer(peer) => {
             testbed.control.set_down(peer, true).await?;

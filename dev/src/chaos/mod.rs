@@ -1,8 +1,9 @@
-//! Chaos testing: the real component on two hosts and a real PostgreSQL under load and fault injection, followed by an
+//! Chaos testing: the real component on three hosts and a real PostgreSQL under load and fault injection, followed by an
 //! invariant check that compares the order database with the peers' records.
 //!
 //! In reading order: [`plan`] generates workload and faults from a seed; [`testbed`] starts the processes; [`virtual_users`]
-//! and [`payment_provider`] generate the load while [`fault_injector`] injects faults, [`failover`] among them, counted by [`injection`]; [`quiesce`]
+//! and [`payment_provider`] generate the load while [`fault_injector`] injects faults, among them [`failover`] and
+//! [`long_snapshot`], counted by [`injection`]; [`quiesce`]
 //! sweeps until no work is pending; [`snapshot`] collects all state, with what [`transition_recorder`] and [`request_log`]
 //! recorded; [`checker`] checks the invariants; [`report`] prints the result, with the [`order_history`] of violations.
 
@@ -10,12 +11,14 @@ pub mod checker;
 pub mod failover;
 pub mod fault_injector;
 pub mod injection;
+pub mod long_snapshot;
 pub mod order_history;
 pub mod payment_provider;
 pub mod plan;
 pub mod quiesce;
 pub mod report;
 pub mod request_log;
+pub mod slow_body;
 pub mod snapshot;
 pub mod testbed;
 pub mod transition_recorder;
@@ -54,7 +57,7 @@ pub struct Options {
 pub async fn run(options: Options) -> Result<Report> {
     let plan = Plan::generate(options.orders.max(1), options.seed);
     log_progress(options, || {
-        format!("Starting PostgreSQL, the peers and two copies of the service (seed {}) …", options.seed)
+        format!("Starting PostgreSQL, the peers and three copies of the service (seed {}) …", options.seed)
     });
     let testbed = Arc::new(Testbed::start(plan).await?);
     let result = campaign(&testbed, options).await;

@@ -16,6 +16,8 @@ use crate::peers::SeatStatus;
 const MIN_INJECTIONS: u64 = 50;
 /// The same of a failover: there is one standby in a campaign.
 const MIN_FAILOVERS: u64 = 1;
+/// The same of a long snapshot: each takes a sixth of a campaign. Ten campaigns have fifty.
+const MIN_SNAPSHOTS: u64 = 5;
 /// Minimum number of orders of a whole campaign.
 const WHOLE_CAMPAIGN: usize = 2_000;
 /// Maximum number of printed order histories.
@@ -23,7 +25,11 @@ const MAX_HISTORIES: usize = 3;
 
 /// The minimum of one kind in a whole campaign.
 fn minimum(kind: Injection) -> u64 {
-    if kind == Injection::FailedOver { MIN_FAILOVERS } else { MIN_INJECTIONS }
+    match kind {
+        Injection::FailedOver => MIN_FAILOVERS,
+        Injection::LongSnapshot => MIN_SNAPSHOTS,
+        _ => MIN_INJECTIONS,
+    }
 }
 
 /// Injections, invariants and statistics of a campaign.
@@ -117,13 +123,20 @@ impl Report {
         self.checks.iter().map(|check| check.violations.len()).sum()
     }
 
-    /// Injections below `MIN_INJECTIONS` in a whole campaign.
+    /// Injections below their minimum in a whole campaign.
     pub fn too_few(&self) -> impl Iterator<Item = &'static str> {
+        self.below(minimum)
+    }
+
+    /// Injections that did not happen at all in a whole campaign, which so says nothing about them.
+    pub fn missing(&self) -> impl Iterator<Item = &'static str> {
+        self.below(|_| 1)
+    }
+
+    fn below(&self, minimum: fn(Injection) -> u64) -> impl Iterator<Item = &'static str> {
         let whole = self.orders >= WHOLE_CAMPAIGN;
-        self.injected
-            .iter()
-            .filter(move |(kind, _, count)| whole && *count < minimum(*kind))
-            .map(|(_, name, _)| *name)
+        let few = self.injected.iter().filter(move |(kind, _, count)| whole && *count < minimum(*kind));
+        few.map(|(_, name, _)| *name)
     }
 }
 

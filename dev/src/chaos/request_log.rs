@@ -9,9 +9,20 @@ use serde_json::Value;
 #[allow(missing_docs)]
 pub enum Operation {
     Place,
+    /// Placing with a body that comes in pieces.
+    PlaceSlowly,
+    /// Placing with a half of a body.
+    PlaceHalf,
     Read,
     Cancel,
     Refund,
+}
+
+impl Operation {
+    /// Whether it places an order.
+    pub fn places(self) -> bool {
+        matches!(self, Operation::Place | Operation::PlaceSlowly | Operation::PlaceHalf)
+    }
 }
 
 /// One request and its answer.

@@ -1,4 +1,4 @@
-//! The testbed: PostgreSQL, the sandbox peers, two replicas of the service, and the recorders.
+//! The testbed: PostgreSQL, the sandbox peers, the replicas of the service, and the recorders.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,9 @@ pub const TOKEN: &str = "the-campaign";
 /// The tax rate: one whose amounts have to be rounded.
 pub const TAX_PERCENT: &str = "7.5";
 
+/// Index of the replica that is not killed: the others live for three seconds, which is less than slow requests take.
+pub const STEADY: usize = 2;
+
 /// How long Seating's reserves take: long enough for some to overlap.
 const RESERVE_TIME: Duration = Duration::from_millis(40);
 
@@ -41,13 +44,13 @@ pub struct Testbed {
     /// The orders' database.
     pub database: Database,
     /// Base URLs of the replicas.
-    pub urls: [String; 2],
+    pub urls: [String; 3],
     /// HTTP client of users and operators.
     pub client: reqwest::Client,
     /// The sandbox's ids of the plan's call faults, in the plan's order.
     pub call_fault_ids: Vec<u64>,
     /// The hosts of the replicas.
-    pub hosts: [Mutex<Host>; 2],
+    pub hosts: [Mutex<Host>; 3],
     /// PostgreSQL: the primary.
     pub server: Mutex<Server>,
     /// Where the service and everybody else finds the primary.
@@ -100,9 +103,9 @@ impl Testbed {
             let log_dir = log_dir.join(format!("copy-{replica}"));
             Host::start(&variables, &log_dir, Some(non_ephemeral_port()?)).await
         };
-        let hosts = [start_host(1).await?, start_host(2).await?];
-        let urls = [hosts[0].base_url.clone(), hosts[1].base_url.clone()];
-        let callbacks = urls.clone().map(|url| format!("{url}/v1/payments/callback"));
+        let hosts = [start_host(1).await?, start_host(2).await?, start_host(3).await?];
+        let urls = hosts.each_ref().map(|host| host.base_url.clone());
+        let callbacks = [&urls[0], &urls[1]].map(|url| format!("{url}/v1/payments/callback"));
         control.set_callback_urls(&callbacks).await?;
 
         let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).no_proxy().build()?;

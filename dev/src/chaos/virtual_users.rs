@@ -1,4 +1,4 @@
-//! Load generator: virtual users that place orders, retry, disconnect early, send duplicates, cancel, and request refunds.
+//! Load generator: virtual users that place orders, retry, disconnect early, send duplicates or bodies that come slowly, cancel, and request refunds.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::injection::Injection;
-use super::plan::{FollowUp, Scenario};
+use super::plan::{FollowUp, Scenario, SlowBody};
 use super::request_log::{Answer, Exchange, Operation};
-use super::testbed::Testbed;
+use super::slow_body;
+use super::testbed::{STEADY, Testbed};
 
 /// A user stops retrying so long after the first request.
 const RETRY_LIMIT: Duration = Duration::from_secs(40);
@@ -54,8 +55,44 @@ struct VirtualUser<'a> {
 }
 
 impl VirtualUser<'_> {
-    /// Places the order, with retries until there is a response, and then polls its status.
+    /// Places the order, and then polls its status.
     async fn place_and_poll(&self) {
+        let placed = self.place_with_slow_body().await || self.place_until_answered().await;
+        if !placed || self.id().is_none() {
+            self.refuse();
+            return;
+        }
+        let mut replica = self.scenario.replica;
+        for _ in 0..3 {
+            let Some(id) = self.id() else {
+                return;
+            };
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            replica = 1 - replica;
+            if self.request(replica, Operation::Read, &id).await.is_some_and(|answer| !answer.says("PENDING"))
+            {
+                return;
+            }
+        }
+    }
+
+    /// Places the order with a slow body, if so planned; true when the order was placed or refused by that.
+    async fn place_with_slow_body(&self) -> bool {
+        let Some(slow) = self.scenario.slow_body else {
+            return false;
+        };
+        let (operation, injection) = match slow {
+            SlowBody::Trickle(_) => (Operation::PlaceSlowly, Injection::BodySlow),
+            SlowBody::Half => (Operation::PlaceHalf, Injection::BodyHalf),
+        };
+        let request = slow_body::attach(self.place_request(STEADY), &self.place_body(), slow);
+        let answer = self.send(STEADY, operation, request).await;
+        self.testbed.injections.add(injection);
+        answer.is_some_and(|answer| !matches!(answer.status, 408 | 503))
+    }
+
+    /// Places the order, with retries until there is a response; false at the retry limit.
+    async fn place_until_answered(&self) -> bool {
         let mut replica = self.scenario.replica;
         let mut disconnect = self.scenario.disconnect;
         for attempt in 1.. {
@@ -71,31 +108,15 @@ impl VirtualUser<'_> {
                 None => self.place(replica).await,
             };
             match answer {
-                Some(answer) if answer.status != 503 => break,
-                _ if self.is_past_retry_limit() => {
-                    self.refuse();
-                    return;
-                }
+                Some(answer) if answer.status != 503 => return true,
+                _ if self.is_past_retry_limit() => return false,
                 _ => {}
             }
             self.testbed.injections.add(Injection::RequestRepeated);
             replica = 1 - replica;
             back_off(attempt).await;
         }
-        if self.id().is_none() {
-            self.refuse();
-        }
-        for _ in 0..3 {
-            let Some(id) = self.id() else {
-                return;
-            };
-            tokio::time::sleep(Duration::from_millis(400)).await;
-            replica = 1 - replica;
-            if self.request(replica, Operation::Read, &id).await.is_some_and(|answer| !answer.says("PENDING"))
-            {
-                return;
-            }
-        }
+        false
     }
 
     async fn place_duplicate(&self) {
@@ -211,12 +232,18 @@ impl VirtualUser<'_> {
     }
 
     async fn place(&self, replica: usize) -> Option<Answer> {
-        let scenario = self.scenario;
-        let body =
-            json!({ "user_id": scenario.user_id, "event_id": scenario.event_id, "seats": scenario.seats });
+        let request = self.place_request(replica).json(&self.place_body());
+        self.send(replica, Operation::Place, request).await
+    }
+
+    fn place_request(&self, replica: usize) -> reqwest::RequestBuilder {
         let request = self.testbed.client.post(format!("{}/v1/orders", self.testbed.urls[replica]));
-        self.send(replica, Operation::Place, request.header("idempotency-key", &scenario.key).json(&body))
-            .await
+        request.header("idempotency-key", &self.scenario.key)
+    }
+
+    fn place_body(&self) -> Value {
+        let scenario = self.scenario;
+        json!({ "user_id": scenario.user_id, "event_id": scenario.event_id, "seats": scenario.seats })
     }
 
     async fn request(&self, replica: usize, operation: Operation, id: &str) -> Option<Answer> {
@@ -224,7 +251,7 @@ impl VirtualUser<'_> {
         let request = match operation {
             Operation::Cancel => self.testbed.client.post(format!("{path}/cancel")),
             Operation::Refund => self.testbed.client.post(format!("{path}/refund")),
-            Operation::Read | Operation::Place => self.testbed.client.get(path),
+            _ => self.testbed.client.get(path),
         };
         self.send(replica, operation, request).await
     }

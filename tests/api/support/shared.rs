@@ -48,6 +48,15 @@ pub async fn empty_database() -> Database {
     server.create_database(&fresh_name(), None).await.expect("an empty database")
 }
 
+/// A new database without anything, in an encoding such as `LATIN1`.
+pub async fn empty_database_in(encoding: &str) -> Database {
+    let database = server().database(&fresh_name());
+    let client = server().database("postgres").connect().await.expect("the server answers");
+    let sql = format!("CREATE DATABASE {} ENCODING '{encoding}' TEMPLATE template0", database.name);
+    client.batch_execute(&sql).await.expect("an empty database");
+    database
+}
+
 fn fresh_name() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed))

@@ -27,6 +27,7 @@ pub struct Spawn {
     replicas: usize,
     own_postgres: bool,
     inherited: Option<String>,
+    encoding: Option<&'static str>,
     sandbox_port: u16,
     environment: Vec<(String, String)>,
     black_hole: bool,
@@ -44,6 +45,7 @@ impl Spawn {
             replicas: 1,
             own_postgres: false,
             inherited: None,
+            encoding: None,
             sandbox_port: 0,
             environment: Vec::new(),
             black_hole: false,
@@ -91,6 +93,11 @@ impl Spawn {
     /// A database that this SQL has filled before the migrations were applied.
     pub fn inherited(self, sql: &str) -> Spawn {
         Spawn { inherited: Some(sql.to_owned()), ..self }
+    }
+
+    /// A database in this encoding, such as `LATIN1`.
+    pub fn encoding(self, encoding: &'static str) -> Spawn {
+        Spawn { encoding: Some(encoding), ..self }
     }
 
     /// Sets an environment variable of the hosts, such as `SPIN_MAX_INSTANCE_COUNT`.
@@ -175,6 +182,11 @@ impl Spawn {
             let database = server.create_database("orders", None).await.expect("a database");
             migrations::apply(&database).await.expect("the migrations");
             return (Some(server), database);
+        }
+        if let Some(encoding) = self.encoding {
+            let database = shared::empty_database_in(encoding).await;
+            migrations::apply(&database).await.expect("the migrations");
+            return (None, database);
         }
         let Some(sql) = &self.inherited else {
             return (None, shared::migrated_database().await);

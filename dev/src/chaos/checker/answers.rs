@@ -1,10 +1,14 @@
 //! Invariants of responses: to clients and to Payment's callbacks.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::RangeInclusive;
 
 use super::{Check, Violation, check_each};
 use crate::chaos::request_log::{Answer, Exchange, Operation};
 use crate::chaos::snapshot::{Order, Snapshot};
+
+/// When half a body is given up: after ten seconds, and whatever a busy machine adds.
+const BODY_TIMEOUT_MS: RangeInclusive<u64> = 9_500..=20_000;
 
 pub(super) fn checks(snapshot: &Snapshot) -> Vec<Check> {
     let by_id: HashMap<&str, &Order> = snapshot.orders.iter().map(|order| (&*order.id, order)).collect();
@@ -15,6 +19,8 @@ pub(super) fn checks(snapshot: &Snapshot) -> Vec<Check> {
     let confirmed = answered.iter().filter(|(_, answer)| answer.says("CONFIRMED"));
     let cancelled =
         answered.iter().filter(|(one, answer)| one.operation == Operation::Cancel && answer.status == 200);
+
+    let half_sent = snapshot.exchanges.iter().filter(|one| one.operation == Operation::PlaceHalf);
 
     let mut by_key: BTreeMap<&str, Vec<(&Exchange, &Answer)>> = BTreeMap::new();
     for (exchange, answer) in naming() {
@@ -45,6 +51,15 @@ pub(super) fn checks(snapshot: &Snapshot) -> Vec<Check> {
             (!holds).then(|| about(exchange, answer, &format!("now the order is {}", order.status)))
         }),
         check_each("what users see never goes back", &by_key, |(_, answers)| status_regression(answers)),
+        check_each("half a body is a request timeout, in time", half_sent, |exchange| {
+            let timed_out = exchange.answer.as_ref().is_ok_and(|answer| answer.status == 408);
+            let is_right = timed_out && BODY_TIMEOUT_MS.contains(&exchange.took_ms);
+            (!is_right).then(|| Violation {
+                order_id: None,
+                key: Some(exchange.key.clone()),
+                detail: format!("after {} ms it was answered with {:?}", exchange.took_ms, exchange.answer),
+            })
+        }),
         check_each("every callback is answered as the contract has it", &snapshot.callbacks, |callback| {
             let legal = matches!(callback.status, None | Some(200 | 503));
             (!legal).then(|| Violation {
@@ -60,9 +75,10 @@ fn is_legal(operation: Operation, answer: &Answer) -> bool {
     let code = answer.code.as_deref();
     match (operation, answer.status) {
         (_, 503) => {
-            code == Some("database_unavailable")
-                || (operation == Operation::Place && code == Some("peer_unavailable"))
+            code == Some("database_unavailable") || (operation.places() && code == Some("peer_unavailable"))
         }
+        (Operation::PlaceSlowly | Operation::PlaceHalf, 408) => code == Some("request_timeout"),
+        (Operation::PlaceSlowly, _) => is_legal(Operation::Place, answer),
         (Operation::Place, 201 | 202) => answer.order_status.is_some(),
         (Operation::Place, 402) => code == Some("payment_declined"),
         (Operation::Place, 409) => matches!(code, Some("seats_unavailable" | "event_not_on_sale")),

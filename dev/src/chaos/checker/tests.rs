@@ -158,6 +158,9 @@ const CASES: &[(&str, Mutation)] = &[
             add_exchange(e, Operation::Read, "errand-a", 200, CONFIRMED, Some("PENDING"));
         }),
     ),
+    ("half a body is a request timeout, in time", OfSnapshot(|e| add_half_sent(e, 9_000))),
+    ("half a body is a request timeout, in time", OfSnapshot(|e| add_half_sent(e, 30_000))),
+    ("half a body is a request timeout, in time", OfSnapshot(|e| add_exchange(e, Operation::PlaceHalf, "errand-a", 201, CONFIRMED, None))),
     (
         "every callback is answered as the contract has it",
         OfSnapshot(|e| {
@@ -212,6 +215,7 @@ async fn a_valid_state_passes_and_every_invariant_can_be_violated() -> Result<()
         snapshot.gauges.insert("invariant=\"refund_unknown\"".into(), 0.0);
         add_exchange(&mut snapshot, Operation::Place, "errand-a", 201, CONFIRMED, Some("PENDING"));
         add_exchange(&mut snapshot, Operation::Read, "errand-a", 200, CONFIRMED, Some("CONFIRMED"));
+        add_half_sent(&mut snapshot, 10_020);
         add_exchange(&mut snapshot, Operation::Cancel, "errand-b", 200, CANCELLED, Some("CANCELLED"));
         anyhow::Ok(snapshot)
     };
@@ -257,6 +261,16 @@ fn add_exchange(
         Answer { status, code: None, order_id: Some(id.to_owned()), order_status: order.map(str::to_owned) };
     let key = key.to_owned();
     snapshot.exchanges.push(Exchange { at_ms, took_ms: 1, key, replica: 0, operation, answer: Ok(answer) });
+}
+
+/// Adds a request with half a body that was given up after this time.
+fn add_half_sent(snapshot: &mut Snapshot, took_ms: u64) {
+    add_exchange(snapshot, Operation::PlaceHalf, "errand-half", 408, "", None);
+    if let Some(exchange) = snapshot.exchanges.last_mut() {
+        exchange.took_ms = took_ms;
+        let code = Some("request_timeout".into());
+        exchange.answer = Ok(Answer { status: 408, code, order_id: None, order_status: None });
+    }
 }
 
 /// Four orders, transition by transition, so that the triggers record each.

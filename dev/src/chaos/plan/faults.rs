@@ -15,6 +15,9 @@ const PER_FULL_RUN: usize = 57;
 /// The number of orders of a whole campaign.
 const FULL_RUN: usize = 2_000;
 
+/// Number of long snapshots in a run of [`FULL_RUN`] orders.
+const SNAPSHOTS_PER_FULL_RUN: usize = 8;
+
 /// Calls with faults, by weight. Calls that fewer orders make have a higher weight.
 const CALLS: [(u32, CallName); 9] = [
     (16, CallName::Reserve),
@@ -37,7 +40,7 @@ pub(super) fn call_faults_of(
     let mut faults = Vec::new();
     for buyer in buyers {
         // Most users have one or two, some none, and some so many that the service retries for long.
-        let count = weighted(random, &[(20, 0), (40, 1), (30, 2), (8, 4), (2, 7)]);
+        let count = weighted(random, &[(15, 0), (40, 1), (34, 2), (9, 4), (2, 7)]);
         for _ in 0..count {
             let call = weighted(random, &CALLS);
             let (kind, action) = action(random, call);
@@ -68,12 +71,13 @@ fn action(random: &mut StdRng, call: CallName) -> (Injection, Action) {
         (11, Injection::FailedBefore),
         (11, Injection::FailedAfter),
         (12, Injection::BadGateway),
-        (10, Injection::GatewayNotFound),
-        (10, Injection::GatewayUnavailable),
-        (12, Injection::GatewayLate),
-        (9, Injection::Garbage),
+        (12, Injection::GatewayNotFound),
+        (12, Injection::GatewayUnavailable),
+        (12, Injection::GatewayNotFoundLate),
+        (12, Injection::GatewayUnavailableLate),
+        (13, Injection::Garbage),
         (9, Injection::AnswerLate),
-        (9, Injection::EffectLate),
+        (11, Injection::EffectLate),
     ];
     let kind = match call {
         CallName::Allocate if percent(random, 38) => Injection::SeatsRefused,
@@ -89,15 +93,19 @@ fn action(random: &mut StdRng, call: CallName) -> (Injection, Action) {
         Injection::BadGateway => garbage(502, page, "text/html", random.random_bool(0.5)),
         Injection::GatewayNotFound => Action::gateway(404, gateway_page(random)),
         Injection::GatewayUnavailable => Action::gateway(503, gateway_page(random)),
-        Injection::GatewayLate => {
-            Action::late_effect(503, gateway_page(random), random.random_range(300..6_000))
-        }
+        Injection::GatewayNotFoundLate => late_effect(random, 404),
+        Injection::GatewayUnavailableLate => late_effect(random, 503),
         Injection::Garbage => garbage(200, r#"{"id":17,"truth":"#, "application/json", true),
         Injection::AnswerLate => Action::Stall { ms: stall_ms(random, call), effect: Moment::Before },
         Injection::EffectLate => Action::Stall { ms: stall_ms(random, call), effect: Moment::After },
         _ => Action::Refuse,
     };
     (kind, action)
+}
+
+/// A gateway answers, and the call does its work within the ten seconds in which a request may take effect.
+fn late_effect(random: &mut StdRng, status: u16) -> Action {
+    Action::late_effect(status, gateway_page(random), random.random_range(300..6_000))
 }
 
 /// A gateway's page, or what a framework says of a path that it does not have.
@@ -126,7 +134,7 @@ pub(super) fn callback_faults_of(random: &mut StdRng, buyers: &[Buyer]) -> Vec<(
             0..10 => (Injection::CallbackDropped, CallbackFault::Drop),
             10..20 => (Injection::CallbackDelayed, CallbackFault::Delay(random.random_range(100..4_000))),
             20..30 => (Injection::CallbackRepeated, CallbackFault::Repeat(random.random_range(2..=4))),
-            30..42 => {
+            30..46 => {
                 let status = weighted(random, &[400, 402, 404, 409, 503].map(|status| (1, status)));
                 (
                     Injection::CallbackEchoed,
@@ -190,6 +198,37 @@ pub(super) fn process_faults_of(random: &mut StdRng, orders: usize, duration: Du
     // Once, somewhere in the middle.
     let at = duration / 4 + between(random, 0, duration.as_millis() as u64 / 2);
     all.push(ProcessFault { at, target: Target::Failover, down: Duration::ZERO });
+    for fault in &mut all {
+        if fault.target.is_of_database() {
+            fault.at = around_quiet_time(fault.at, duration);
+        }
+    }
     all.sort_by_key(|fault| fault.at);
     all
+}
+
+/// For so long in the middle of the run nothing happens to the database, whose every fault ends all sessions.
+fn quiet_for(duration: Duration) -> Duration {
+    duration / 4
+}
+
+/// The time of a fault of the database that is planned without regard to the quiet time.
+fn around_quiet_time(at: Duration, duration: Duration) -> Duration {
+    let quiet = quiet_for(duration);
+    let (busy, begin) = (duration - quiet, (duration - quiet) / 2);
+    let at = at.mul_f64(busy.as_secs_f64() / duration.as_secs_f64());
+    if at < begin { at } else { at + quiet }
+}
+
+/// Snapshots that are held until the quiet time is over, most of it.
+pub(super) fn long_snapshots_of(random: &mut StdRng, orders: usize, duration: Duration) -> Vec<ProcessFault> {
+    let quiet = quiet_for(duration);
+    let snapshot = |n: usize| {
+        // Faults of the database that are late have a tenth of it to come to an end.
+        let late = quiet / 10 + quiet.mul_f64(random.random_range(0.0..0.2));
+        let at = (duration - quiet) / 2 + late;
+        ProcessFault { at, target: Target::LongSnapshot(n), down: quiet - late - quiet / 20 }
+    };
+    let count = (orders * SNAPSHOTS_PER_FULL_RUN / FULL_RUN).max(1);
+    (0..count).map(snapshot).collect()
 }

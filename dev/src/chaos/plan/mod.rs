@@ -14,9 +14,11 @@ use crate::peers::{CallbackRule, FaultRule, Mode, Peer};
 
 mod faults;
 mod settlements;
+mod slow_bodies;
 mod workload;
 
 pub use settlements::{CallbackDelivery, Settlement};
+pub use slow_bodies::SlowBody;
 pub use workload::{Buyer, FollowUp, Scenario};
 
 /// The event on sale.
@@ -82,6 +84,16 @@ pub enum Target {
     Connections,
     /// A peer goes down.
     Peer(Peer),
+    /// A snapshot of the database is held for the "downtime": the nth of the campaign.
+    LongSnapshot(usize),
+}
+
+impl Target {
+    /// Whether it ends sessions of the database.
+    fn is_of_database(self) -> bool {
+        use Target::{Connections, DatabaseCrash, DatabaseRestart, Failover};
+        matches!(self, DatabaseCrash | DatabaseRestart | Failover | Connections)
+    }
 }
 
 impl Plan {
@@ -98,12 +110,24 @@ impl Plan {
         seats.dedup();
         let mut call_faults = faults::call_faults_of(&mut random, &buyers, orders);
         let callback_faults = faults::callback_faults_of(&mut random, &buyers);
-        let process_faults = faults::process_faults_of(&mut random, orders, duration);
+        let mut process_faults = faults::process_faults_of(&mut random, orders, duration);
+        workload::start_neighbours_together(&mut random, &mut scenarios, duration);
         faults::place_before_crashes(&mut random, &process_faults, &mut scenarios, &mut call_faults);
+        process_faults.extend(faults::long_snapshots_of(&mut random, orders, duration));
+        process_faults.sort_by_key(|fault| fault.at);
+        slow_bodies::slow_down(&mut random, &mut scenarios, duration);
         scenarios.sort_by_key(|scenario| scenario.start);
         let price = |seat: i64| PRICES[(seat % PRICES.len() as i64) as usize];
         let seats = seats.into_iter().map(|seat| (seat, price(seat))).collect();
         Plan { seed, duration, buyers, scenarios, seats, call_faults, callback_faults, process_faults }
+    }
+
+    /// The numbers of the long snapshots.
+    pub fn long_snapshots(&self) -> impl Iterator<Item = usize> {
+        self.process_faults.iter().filter_map(|fault| match fault.target {
+            Target::LongSnapshot(number) => Some(number),
+            _ => None,
+        })
     }
 
     /// Price of each seat in cents.
@@ -158,6 +182,21 @@ mod tests {
         let shown = |seed| format!("{:?}", Plan::generate(200, seed));
         assert_eq!(shown(7), shown(7));
         assert_ne!(shown(7), shown(8));
+    }
+
+    #[test]
+    fn while_a_snapshot_is_held_no_fault_ends_its_session() {
+        let plan = Plan::generate(2_000, 3);
+        let of =
+            |wanted: fn(Target) -> bool| plan.process_faults.iter().filter(move |fault| wanted(fault.target));
+        let snapshots = || of(|target| matches!(target, Target::LongSnapshot(_)));
+        assert_eq!(snapshots().count(), 8);
+        for snapshot in snapshots() {
+            let end = snapshot.at + snapshot.down;
+            assert!(snapshot.down > plan.duration / 7 && end < plan.duration, "{snapshot:?}");
+            assert!(of(Target::is_of_database).all(|fault| fault.at < snapshot.at || fault.at > end));
+        }
+        assert_eq!(of(|target| target == Target::Failover).count(), 1);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngExt};
 
 use super::settlements::{self, Settlement};
+use super::slow_bodies::SlowBody;
 use super::{CLOSED_EVENT, EVENT, FIRST_HOT_SEAT, FIRST_OWN_SEAT, NO_SEAT, between, percent};
 use crate::peers::Mode;
 
@@ -43,6 +44,8 @@ pub struct Scenario {
     pub duplicate: Option<Duration>,
     /// Client-side timeout of the first request, after which the client disconnects.
     pub disconnect: Option<Duration>,
+    /// How the body of the first request is sent, if not at once.
+    pub slow_body: Option<SlowBody>,
     /// Cancel request, from the start of the scenario.
     pub cancel: Option<FollowUp>,
     /// Refund request, from the confirmation.
@@ -119,6 +122,7 @@ fn scenario(random: &mut StdRng, key: String, user_id: i64, seats: Vec<i64>) -> 
         replica: random.random_range(0..2),
         duplicate: percent(random, 20).then(|| between(random, 0, 60)),
         disconnect: percent(random, 18).then(|| between(random, 0, 14)),
+        slow_body: None,
         cancel: None,
         refund: None,
     };
@@ -141,5 +145,18 @@ fn follow_up(random: &mut impl Rng, from_ms: u64, to_ms: u64) -> FollowUp {
         after: between(random, from_ms, to_ms),
         twice: percent(random, 45),
         with_conflict: percent(random, 25),
+    }
+}
+
+/// Lets some buyers of neighbouring seats of their own, which were planned one after the other, start at the same time: their
+/// reserves overlap.
+pub(super) fn start_neighbours_together(random: &mut StdRng, scenarios: &mut [Scenario], duration: Duration) {
+    for n in 1..scenarios.len() {
+        let [first, second] = [&scenarios[n - 1], &scenarios[n]];
+        let are_neighbours = first.user_id != second.user_id
+            && [first, second].iter().all(|one| one.seats.iter().all(|seat| *seat >= FIRST_OWN_SEAT));
+        if are_neighbours && percent(random, 25) {
+            scenarios[n].start = (scenarios[n - 1].start + between(random, 0, 20)).min(duration);
+        }
     }
 }
