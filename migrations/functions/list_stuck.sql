@@ -12,7 +12,14 @@ $$
          FROM orders WHERE parked_at IS NOT NULL ORDER BY parked_at LIMIT p_limit + 1)
         UNION ALL
         (SELECT id, 'overdue', due_at, 'nobody has swept it'
-         FROM orders WHERE due_at < timezone('utc', now()) - interval '10 minutes' ORDER BY due_at LIMIT p_limit + 1)
+         FROM orders WHERE due_at < timezone('utc', now()) - interval '10 minutes'
+             AND due_at >= (SELECT orders_from FROM queue_scans ORDER BY id DESC LIMIT 1) ORDER BY due_at LIMIT p_limit + 1)
+        UNION ALL
+        (SELECT id, 'overdue', due_at, 'nobody has swept it'
+         FROM orders WHERE least(due_at, watch_at) < updated_at AND phase <> 'done'
+             AND least(due_at, watch_at) < least(timezone('utc', now()) - interval '10 minutes',
+                 (SELECT orders_from FROM queue_scans ORDER BY id DESC LIMIT 1))
+         ORDER BY least(due_at, watch_at) LIMIT p_limit + 1)
         UNION ALL
         (SELECT id, invariant, since, reason FROM order_violations ORDER BY since LIMIT p_limit + 1)
     ), dead AS (

@@ -1,8 +1,8 @@
 -- Makes parked orders and dead letters due at once: those that are listed, or all when a list is NULL; at most p_limit of each.
 --
 -- Returns how many orders and how many messages.
--- Locks: the orders, then the messages, then a row of order_counts. SKIP LOCKED: rows that another transaction has locked are left
--- out.
+-- Locks: the orders, then the messages, then the advisory lock of the scans. SKIP LOCKED: rows that another transaction has locked
+-- are left out.
 -- Commit: durable. What an operator was told must be on disk.
 CREATE OR REPLACE FUNCTION redrive_stuck(p_orders UUID[], p_messages UUID[], p_limit INT, OUT orders INT, OUT messages INT)
 LANGUAGE plpgsql AS
@@ -36,8 +36,9 @@ BEGIN
     WHERE m.id = picked.id;
     GET DIAGNOSTICS messages = ROW_COUNT;
     IF messages > 0 THEN
-        UPDATE order_counts SET outbox = outbox + messages, dead_letters = dead_letters - messages
-        WHERE shard = pg_backend_pid() % 64;
+        INSERT INTO order_changes (outbox, dead_letters) VALUES (messages, -messages);
+        -- They wait again since long ago.
+        PERFORM reset_marks();
     END IF;
 END
 $$;

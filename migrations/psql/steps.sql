@@ -7,6 +7,8 @@
 \ir table.sql
 \set step 0003_order_rules
 \ir table.sql
+\set step 0008_queue_scans
+\ir table.sql
 
 \set step functions
 BEGIN;
@@ -18,11 +20,14 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/claim_due_messages.sql
 \ir ../functions/claim_due_orders.sql
 \ir ../functions/count_milliseconds.sql
+\ir ../functions/count_visited_entries.sql
 \ir ../functions/delete_message.sql
 \ir ../functions/drop_claims.sql
+\ir ../functions/find_due.sql
 \ir ../functions/find_order.sql
 \ir ../functions/find_seat_holder.sql
 \ir ../functions/flush_work.sql
+\ir ../functions/fold_counts.sql
 \ir ../functions/follow_refund.sql
 \ir ../functions/format_time.sql
 \ir ../functions/list_stuck.sql
@@ -36,6 +41,8 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/render_document.sql
 \ir ../functions/render_state.sql
 \ir ../functions/report_conflict.sql
+\ir ../functions/reset_marks.sql
+\ir ../functions/scan_queues.sql
 \ir ../functions/store_transition.sql
 \ir ../functions/take_claims.sql
 INSERT INTO schema_functions (id, checksum) VALUES (1, :'checksum')

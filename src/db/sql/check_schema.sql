@@ -4,7 +4,8 @@ SELECT CASE
         SELECT FROM unnest(ARRAY[
             '0001_orders',
             '0002_inherited_orders',
-            '0003_order_rules'
+            '0003_order_rules',
+            '0008_queue_scans'
         ]) AS needed (version)
         WHERE needed.version NOT IN (SELECT version FROM schema_migrations))
     OR EXISTS (
