@@ -45,12 +45,13 @@ BEGIN
     scan.writer_at := timezone('utc', now());
     horizon := pg_snapshot_xmin(pg_current_snapshot());
     IF last.writer < horizon THEN
-        -- Not after now, where the clock was set back.
-        scan.settled_at := least(last.writer_at, scan.writer_at);
+        scan.settled_at := last.writer_at;
     ELSIF last.writer < scan.writer THEN
         scan.writer := last.writer;
         scan.writer_at := last.writer_at;
     END IF;
+    -- Not after now, where the clock was set back.
+    scan.settled_at := least(scan.settled_at, timezone('utc', now()));
 
     scan := fold_counts(scan, horizon);
     -- The clock was set back; or a full scan is cheap, or is due again.

@@ -44,6 +44,7 @@ mod notification_down;
 mod paid_without_seats;
 mod peers_misbehaving;
 mod prices;
+mod queues;
 mod many_late_calls;
 mod recovery;
 mod slow_clients;
