@@ -11,6 +11,8 @@
 \ir table.sql
 \set step 0007_message_order
 \ir table.sql
+\set step 0008_queue_scans
+\ir table.sql
 
 \set step functions
 BEGIN;
@@ -25,12 +27,15 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/claim_due_orders.sql
 \ir ../functions/claim_due_payment_refunds.sql
 \ir ../functions/count_milliseconds.sql
+\ir ../functions/count_visited_entries.sql
 \ir ../functions/delete_message.sql
 \ir ../functions/drop_claims.sql
+\ir ../functions/find_due.sql
 \ir ../functions/find_order.sql
 \ir ../functions/find_seat_holder.sql
 \ir ../functions/find_second_payment.sql
 \ir ../functions/flush_work.sql
+\ir ../functions/fold_counts.sql
 \ir ../functions/follow_refund.sql
 \ir ../functions/format_time.sql
 \ir ../functions/list_stuck.sql
@@ -46,6 +51,7 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/render_state.sql
 \ir ../functions/report_conflict.sql
 \ir ../functions/require_writable_server.sql
+\ir ../functions/scan_queues.sql
 \ir ../functions/store_payment_refund.sql
 \ir ../functions/store_transition.sql
 \ir ../functions/take_claims.sql

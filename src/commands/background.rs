@@ -1,8 +1,9 @@
-//! Background tasks of an instance, after its responses: it flushes its counters to the database and sweeps a small batch, so that
-//! a deployment with nothing but health probes drives itself. At most once a second, and when the instance is used up.
+//! Background tasks of an instance, after its responses: it flushes its counters to the database, at most once a second and when the
+//! instance is used up, and sweeps when that statement tells that work is due, so that a deployment with nothing but health probes
+//! drives itself. The database tells it to one instance a second.
 
 use super::Context;
-use super::sweep::sweep_batch;
+use super::sweep::sweep_in_background;
 use crate::db;
 use crate::telemetry::counters;
 use serde_json::json;
@@ -48,7 +49,7 @@ fn is_used_up() -> bool {
     REQUESTS_IN_FLIGHT.get() == 0 && REQUESTS_BEGUN.get().is_multiple_of(REQUESTS_PER_INSTANCE)
 }
 
-/// Flushes the counters to the database, and sweeps a small batch if work is due, which the same statement tells. Waits for a
+/// Flushes the counters to the database, and sweeps if work is due, which the same statement tells. Waits for a
 /// second before, so that many requests share one flush, unless the instance is used up.
 pub async fn flush_and_sweep(context: &Context) {
     if is_used_up() {
@@ -79,7 +80,7 @@ async fn flush(context: &Context) {
     match db::metrics::flush_counters(&context.config, &counters::take_all()).await {
         Ok(due) => {
             let context = Context::new(context.config.clone(), context.log.clone(), "sweep");
-            sweep_batch(&context, due).await;
+            sweep_in_background(&context, due).await;
         }
         Err(error) => context.log.debug("counts were lost", json!({ "cause": error.to_string() })),
     }

@@ -15,7 +15,8 @@ pub struct Due {
     pub messages: bool,
 }
 
-/// Flushes the counters of this instance, updates the heartbeat, and looks whether anything is due.
+/// Flushes the counters of this instance, and scans the queues if no instance has within the last second. Nothing is due where this
+/// call was not the one that scanned.
 ///
 /// # Errors
 /// [`DbError`].

@@ -58,6 +58,7 @@ mod older_hold;
 mod paid_without_seats;
 mod peers_misbehaving;
 mod prices;
+mod queues;
 mod many_late_calls;
 mod odd_payments;
 mod overlapping_reserves;

@@ -6,7 +6,8 @@ SELECT CASE
             '0002_inherited_orders',
             '0003_order_rules',
             '0005_second_payments',
-            '0007_message_order'
+            '0007_message_order',
+            '0008_queue_scans'
         ]) AS needed (version)
         WHERE needed.version NOT IN (SELECT version FROM schema_migrations))
     OR EXISTS (
