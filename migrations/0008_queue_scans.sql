@@ -5,7 +5,7 @@ SET LOCAL lock_timeout = '2s';
 
 -- What transitions add to order_counts and failure_counts. scan_queues folds it into them once a second.
 CREATE TABLE order_changes (
-    xid          xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    at           TIMESTAMP NOT NULL DEFAULT timezone('utc', clock_timestamp()),
     was_status   TEXT, -- NULL in a new order
     status       TEXT, -- NULL where no order changed
     was_phase    TEXT,
@@ -15,11 +15,11 @@ CREATE TABLE order_changes (
     dead_letters INT  NOT NULL DEFAULT 0,
     failure_code TEXT
 );
-CREATE INDEX order_changes_xid ON order_changes (xid);
+CREATE INDEX order_changes_at ON order_changes (at);
 
 -- What each of them adds to which count. DELETE works on it.
 CREATE VIEW order_change_counts AS
-SELECT c.ctid AS location, c.xid, c.failure_code, c.tickets, c.outbox, c.dead_letters,
+SELECT c.ctid AS location, c.at, c.failure_code, c.tickets, c.outbox, c.dead_letters,
        (c.was_status IS NULL AND c.status IS NOT NULL)::int AS created,
        (c.status IS NOT DISTINCT FROM 'PENDING')::int - (c.was_status IS NOT DISTINCT FROM 'PENDING')::int AS pending,
        (c.status IS NOT DISTINCT FROM 'CONFIRMED')::int - (c.was_status IS NOT DISTINCT FROM 'CONFIRMED')::int AS confirmed,
@@ -36,10 +36,17 @@ FROM order_changes c;
 
 -- What the instances flush. Merged into one row once a second, and folded into work_counts once a minute.
 CREATE TABLE work_changes (
-    xid    xid8  NOT NULL DEFAULT pg_current_xact_id(),
-    counts JSONB NOT NULL -- [{"name", "label", "value"}, …]
+    at     TIMESTAMP NOT NULL DEFAULT timezone('utc', clock_timestamp()),
+    counts JSONB     NOT NULL -- [{"name", "label", "value"}, …]
 );
-CREATE INDEX work_changes_xid ON work_changes (xid);
+CREATE INDEX work_changes_at ON work_changes (at);
+
+-- The flushes of the last minutes, so that one that is repeated, because its outcome is not known, is not counted twice.
+CREATE TABLE work_flushes (
+    id UUID      PRIMARY KEY,
+    at TIMESTAMP NOT NULL
+);
+CREATE INDEX work_flushes_at ON work_flushes (at);
 
 -- The latest scan of the queues: the row with the highest id. Each scan inserts a row and deletes the one before. The table
 -- heartbeat, whose row was updated, is not used any more.
@@ -47,30 +54,29 @@ CREATE TABLE queue_scans (
     id            BIGINT    PRIMARY KEY,
     scanned_at    TIMESTAMP NOT NULL,
     working_since TIMESTAMP NOT NULL, -- since when some instance has been at work without a pause
-    -- Low-water marks: nothing in the queue is due before them.
+    -- Low-water marks: there is nothing before them.
     orders_from   TIMESTAMP NOT NULL, -- due_at and watch_at of orders
     refunds_from  TIMESTAMP NOT NULL, -- due_at of payment_refunds
     messages_from TIMESTAMP NOT NULL, -- due_at of the outbox
     waiting_from  TIMESTAMP NOT NULL, -- created_at of the outbox
-    -- Transactions that began before settled_at have ended; those that began before writer_at have when `writer` and all before it
-    -- have ended.
+    counts_from   TIMESTAMP NOT NULL, -- at of order_changes and work_changes
+    -- Writing transactions whose number is older than settled_at have ended; those whose number is older than writer_at have when
+    -- `writer` and all before it have ended.
     settled_at    TIMESTAMP NOT NULL,
     writer        xid8      NOT NULL,
     writer_at     TIMESTAMP NOT NULL,
     -- The last scan that began at the beginning of the queues, and how many index entries it visited.
     full_at       TIMESTAMP NOT NULL,
     full_entries  BIGINT    NOT NULL,
-    -- Changes of transactions before this one are in the totals.
-    counts_from   xid8      NOT NULL,
     folded_at     TIMESTAMP NOT NULL, -- when work_changes were last folded into work_counts
     has_orders    BOOLEAN   NOT NULL, -- what was due: orders or second payments,
     has_messages  BOOLEAN   NOT NULL  -- messages
 );
-INSERT INTO queue_scans (id, scanned_at, working_since, orders_from, refunds_from, messages_from, waiting_from, settled_at, writer, writer_at, full_at,
-                         full_entries, counts_from, folded_at, has_orders, has_messages)
+INSERT INTO queue_scans (id, scanned_at, working_since, orders_from, refunds_from, messages_from, waiting_from, counts_from, settled_at, writer, writer_at,
+                         full_at, full_entries, folded_at, has_orders, has_messages)
 SELECT 1, '-infinity', coalesce((SELECT started_at FROM heartbeat WHERE seen_at > timezone('utc', now()) - interval '1 minute'),
                              timezone('utc', now())),
-       '-infinity', '-infinity', '-infinity', '-infinity', '-infinity', '0', '-infinity', '-infinity', 0, '0', '-infinity', false, false;
+       '-infinity', '-infinity', '-infinity', '-infinity', '-infinity', '-infinity', '0', '-infinity', '-infinity', 0, '-infinity', false, false;
 
 -- Transactions that wrote a due time in the past, below the marks: by hand, or when single rows were restored. A row here makes the
 -- next scan a full one. No function does that, so this is nearly always empty. Triggers and not indexes: they are made at once,
@@ -87,21 +93,21 @@ BEGIN
 END
 $$;
 
--- now() is when the transaction began: functions write clock_timestamp() and later, or leave a due time as it was.
+-- Functions write clock_timestamp() and later, or leave a due time as it was.
 CREATE TRIGGER orders_inserted_in_past AFTER INSERT ON orders FOR EACH ROW
-    WHEN (least(NEW.due_at, NEW.watch_at) < timezone('utc', now())) EXECUTE FUNCTION reset_marks();
+    WHEN (least(NEW.due_at, NEW.watch_at) < timezone('utc', statement_timestamp())) EXECUTE FUNCTION reset_marks();
 CREATE TRIGGER orders_due_in_past AFTER UPDATE OF due_at, watch_at ON orders FOR EACH ROW
-    WHEN (least(NEW.due_at, NEW.watch_at) < timezone('utc', now())
+    WHEN (least(NEW.due_at, NEW.watch_at) < timezone('utc', statement_timestamp())
           AND least(NEW.due_at, NEW.watch_at) IS DISTINCT FROM least(OLD.due_at, OLD.watch_at)) EXECUTE FUNCTION reset_marks();
 CREATE TRIGGER payment_refunds_inserted_in_past AFTER INSERT ON payment_refunds FOR EACH ROW
-    WHEN (NEW.due_at < timezone('utc', now())) EXECUTE FUNCTION reset_marks();
+    WHEN (NEW.due_at < timezone('utc', statement_timestamp())) EXECUTE FUNCTION reset_marks();
 CREATE TRIGGER payment_refunds_due_in_past AFTER UPDATE OF due_at ON payment_refunds FOR EACH ROW
-    WHEN (NEW.due_at < timezone('utc', now()) AND NEW.due_at IS DISTINCT FROM OLD.due_at) EXECUTE FUNCTION reset_marks();
+    WHEN (NEW.due_at < timezone('utc', statement_timestamp()) AND NEW.due_at IS DISTINCT FROM OLD.due_at) EXECUTE FUNCTION reset_marks();
 CREATE TRIGGER outbox_inserted_in_past AFTER INSERT ON outbox FOR EACH ROW
-    WHEN (NEW.dead_at IS NULL AND least(NEW.due_at, NEW.created_at) < timezone('utc', now())) EXECUTE FUNCTION reset_marks();
+    WHEN (NEW.dead_at IS NULL AND least(NEW.due_at, NEW.created_at) < timezone('utc', statement_timestamp())) EXECUTE FUNCTION reset_marks();
 -- A dead letter that is sent again waits since long ago.
 CREATE TRIGGER outbox_due_in_past AFTER UPDATE OF due_at, dead_at ON outbox FOR EACH ROW
-    WHEN (NEW.dead_at IS NULL AND (OLD.dead_at IS NOT NULL OR NEW.due_at < timezone('utc', now()) AND NEW.due_at <> OLD.due_at))
+    WHEN (NEW.dead_at IS NULL AND (OLD.dead_at IS NOT NULL OR NEW.due_at < timezone('utc', statement_timestamp()) AND NEW.due_at <> OLD.due_at))
     EXECUTE FUNCTION reset_marks();
 
 INSERT INTO schema_migrations (version) VALUES ('0008_queue_scans');

@@ -3,14 +3,13 @@
 -- Returns what the scan found due, a list of 'orders' and 'messages'; empty when nothing is due, or when it was not this call that
 -- scanned: who scanned sweeps.
 -- Locks: nothing that it waits for: see scan_queues.
--- Commit: may be asynchronous, and is. Losing it loses the counts of a moment.
+-- Commit: durable. What an instance has flushed it forgets.
 CREATE OR REPLACE FUNCTION flush_work(p_counts JSONB) RETURNS TEXT[] LANGUAGE plpgsql AS
 $$
 DECLARE
     at TIMESTAMP := timezone('utc', clock_timestamp());
     scan queue_scans;
 BEGIN
-    PERFORM set_config('synchronous_commit', 'off', true);
     -- Without those that could not be folded.
     INSERT INTO work_changes (counts)
     SELECT jsonb_agg(c) FROM jsonb_to_recordset(p_counts) AS c (name TEXT, label TEXT, value DOUBLE PRECISION)

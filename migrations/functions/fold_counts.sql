@@ -2,29 +2,28 @@
 -- Called by scan_queues, at which only one transaction at a time is.
 --
 -- What is folded is deleted by the same statement: nothing is counted twice or lost, whoever else folds, and a reader sees a change
--- either in the totals or beside them. counts_from only tells where to begin: transactions before p_horizon have ended, so what
--- they wrote is seen now, and is folded. A batch is bounded, because a statement's time is.
+-- either in the totals or beside them. counts_from only tells where to begin: what is not seen now is not before p_settled. A batch
+-- is bounded, because a statement's time is.
 --
 -- Returns the scan with counts_from and folded_at.
 -- Locks: the changes, then rows of the totals, which nobody else updates.
 -- Commit: the caller's.
-CREATE OR REPLACE FUNCTION fold_counts(scan queue_scans, p_horizon xid8) RETURNS queue_scans LANGUAGE plpgsql AS
+CREATE OR REPLACE FUNCTION fold_counts(scan queue_scans, p_settled TIMESTAMP) RETURNS queue_scans LANGUAGE plpgsql AS
 $$
 DECLARE
     batch_limit CONSTANT INT := 20000;
-    -- Numbers of transactions begin anew where a dump was restored.
-    begin_at xid8 := CASE WHEN scan.counts_from <= p_horizon THEN scan.counts_from ELSE '0' END;
+    begin_at TIMESTAMP := scan.counts_from;
     is_minute BOOLEAN := scan.scanned_at < scan.folded_at OR scan.scanned_at >= scan.folded_at + interval '1 minute';
     -- Each row of order_counts is updated once in 64 scans, so that its versions do not pile up under an old snapshot.
     this_shard INT := scan.id % 64;
     batch TID[];
-    batch_end xid8;
+    batch_end TIMESTAMP;
     merged JSONB;
 BEGIN
-    scan.counts_from := p_horizon;
+    scan.counts_from := greatest(begin_at, p_settled);
 
-    SELECT array_agg(c.ctid), (array_agg(c.xid ORDER BY c.xid DESC))[1] INTO batch, batch_end
-    FROM (SELECT ctid, xid FROM order_changes WHERE xid >= begin_at ORDER BY xid LIMIT batch_limit) c;
+    SELECT array_agg(c.ctid), max(c.at) INTO batch, batch_end
+    FROM (SELECT ctid, at FROM order_changes WHERE at >= begin_at ORDER BY at LIMIT batch_limit) c;
     IF batch IS NOT NULL THEN
         IF cardinality(batch) = batch_limit AND batch_end < scan.counts_from THEN
             scan.counts_from := batch_end;
@@ -63,8 +62,8 @@ BEGIN
         FROM sums s WHERE c.shard = this_shard;
     END IF;
 
-    SELECT array_agg(c.ctid), (array_agg(c.xid ORDER BY c.xid DESC))[1] INTO batch, batch_end
-    FROM (SELECT ctid, xid FROM work_changes WHERE xid >= begin_at ORDER BY xid LIMIT batch_limit / 10) c;
+    SELECT array_agg(c.ctid), max(c.at) INTO batch, batch_end
+    FROM (SELECT ctid, at FROM work_changes WHERE at >= begin_at ORDER BY at LIMIT batch_limit / 10) c;
     IF cardinality(batch) = batch_limit / 10 AND batch_end < scan.counts_from THEN
         scan.counts_from := batch_end;
     END IF;
@@ -87,7 +86,7 @@ BEGIN
             GROUP BY c.name, c.label
         )
         SELECT jsonb_agg(s) INTO merged FROM sums s;
-        -- Its transaction is this one, which is not before p_horizon: the next scan finds it.
+        -- It is of now, which is not before p_settled: the next scan finds it.
         INSERT INTO work_changes (counts) SELECT merged WHERE merged IS NOT NULL;
     END IF;
     RETURN scan;

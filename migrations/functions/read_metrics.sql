@@ -10,14 +10,11 @@ CREATE OR REPLACE FUNCTION read_metrics() RETURNS TEXT LANGUAGE sql STABLE SET e
 $$
     WITH scan AS MATERIALIZED (
         SELECT * FROM queue_scans ORDER BY id DESC LIMIT 1
-    ), unfolded AS MATERIALIZED (
-        -- Where to begin: see fold_counts.
-        SELECT CASE WHEN counts_from <= pg_snapshot_xmin(pg_current_snapshot()) THEN counts_from ELSE '0' END AS begin_at FROM scan
     ), changes AS (
-        SELECT * FROM order_change_counts WHERE xid >= (SELECT begin_at FROM unfolded)
+        SELECT * FROM order_change_counts WHERE at >= (SELECT counts_from FROM scan)
     ), flushed AS (
         SELECT c.* FROM work_changes w, jsonb_to_recordset(w.counts) AS c (name TEXT, label TEXT, value DOUBLE PRECISION)
-        WHERE w.xid >= (SELECT begin_at FROM unfolded)
+        WHERE w.at >= (SELECT counts_from FROM scan)
     )
     SELECT json_build_object(
         'orders', (SELECT row_to_json(s) FROM (

@@ -31,9 +31,11 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/delete_message.sql
 \ir ../functions/drop_claims.sql
 \ir ../functions/find_due.sql
+\ir ../functions/find_oldest_writer.sql
 \ir ../functions/find_order.sql
 \ir ../functions/find_seat_holder.sql
 \ir ../functions/find_second_payment.sql
+\ir ../functions/flush_counters.sql
 \ir ../functions/flush_work.sql
 \ir ../functions/fold_counts.sql
 \ir ../functions/follow_refund.sql
@@ -43,6 +45,7 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/make_next_message_due.sql
 \ir ../functions/place_order.sql
 \ir ../functions/postpone_message.sql
+\ir ../functions/read_durable_metrics.sql
 \ir ../functions/read_journal.sql
 \ir ../functions/read_metrics.sql
 \ir ../functions/read_order.sql

@@ -50,6 +50,7 @@ mod failover;
 mod gateway;
 mod gateways;
 mod in_flight;
+mod kept_counts;
 mod late_peers;
 mod locked_rows;
 mod neighbouring_seats;

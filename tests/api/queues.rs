@@ -78,8 +78,10 @@ async fn move_mark(store: &Store, client: &Client) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn looking_for_due_work_costs_the_same_under_an_old_snapshot() {
     let store = migrated().await;
-    let (snapshot, client) = (session(&store).await, session(&store).await);
-    snapshot.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1").await.unwrap();
+    let (report, client) = (session(&store).await, session(&store).await);
+    // It has written something, too, and is no reason to wait for it.
+    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ; CREATE TEMPORARY TABLE report AS SELECT timezone('utc', now()) AS begun_at";
+    report.batch_execute(begin).await.unwrap();
     store.run(&filled_queues(5_000)).await;
     // One scan finds out that the beginning of the queues is expensive, and the next ones begin at the marks.
     let full = visited(&client, SCAN).await;
@@ -109,7 +111,34 @@ async fn looking_for_due_work_costs_the_same_under_an_old_snapshot() {
             assert_eq!(client.query(claim, &[]).await.unwrap().len(), 1, "{queue}, {due}");
         }
     }
-    snapshot.batch_execute("COMMIT").await.unwrap();
+    report.batch_execute("COMMIT").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_old_transaction_makes_due_is_found_although_the_mark_has_passed_its_beginning() {
+    let store = migrated().await;
+    let (old, client) = (session(&store).await, session(&store).await);
+    old.batch_execute("BEGIN; CREATE TEMPORARY TABLE t (n INT)").await.unwrap();
+    store.run("CREATE TABLE begun AS SELECT timezone('utc', clock_timestamp()) AS at").await;
+    store.run(&filled_queues(1_000)).await;
+    let passed = "SELECT least(orders_from, refunds_from, messages_from) > (SELECT at FROM begun) FROM queue_scans ORDER BY id DESC LIMIT 1";
+    eventually("the marks pass the beginning of the old transaction", async || {
+        client.simple_query(SCAN).await.unwrap();
+        (store.value(passed).await == true).then_some(())
+    })
+    .await;
+    for (queue, claim, _) in QUEUES {
+        // now() is when the transaction began.
+        let due = format!(
+            "UPDATE {queue} SET due_at = timezone('utc', now()) WHERE ctid = (SELECT ctid FROM {queue} WHERE attempts = 0 LIMIT 1)"
+        );
+        old.batch_execute(&due).await.unwrap();
+        assert_eq!(client.query(claim, &[]).await.unwrap().len(), 0, "{queue}");
+    }
+    old.batch_execute("COMMIT").await.unwrap();
+    for (queue, claim, _) in QUEUES {
+        assert_eq!(client.query(claim, &[]).await.unwrap().len(), 1, "{queue}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -148,7 +177,7 @@ async fn a_database_is_scanned_once_a_second_however_many_instances_flush() {
     let store = migrated().await;
     store.run(&filled_queues(1)).await;
     store.run("UPDATE orders SET due_at = timezone('utc', now())").await;
-    let flush = r#"SELECT to_jsonb(flush_work('[{"name": "requests", "label": "", "value": 1}]'))"#;
+    let flush = r#"SELECT to_jsonb(flush_counters(gen_random_uuid(), '[{"name": "requests", "label": "", "value": 1}]'))"#;
     let begun = std::time::Instant::now();
     let mut told = Vec::new();
     for _ in 0..20 {
@@ -162,6 +191,32 @@ async fn a_database_is_scanned_once_a_second_however_many_instances_flush() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flush_that_is_repeated_is_counted_once() {
+    let store = migrated().await;
+    let (first, second) = (session(&store).await, session(&store).await);
+    let flush = |n: u8| {
+        format!(
+            "SELECT flush_counters('00000000-0000-7000-8000-00000000000{n}',
+                                   '[{{\"name\": \"requests\", \"label\": \"\", \"value\": 1}}]')"
+        )
+    };
+    // The first attempt has not ended when it is repeated.
+    first.batch_execute(&format!("BEGIN; {}", flush(1))).await.unwrap();
+    let again = flush(1);
+    let (repeated, ended) = futures::join!(second.batch_execute(&again), first.batch_execute("COMMIT"));
+    repeated.unwrap();
+    ended.unwrap();
+    second.batch_execute(&flush(1)).await.unwrap();
+    second.batch_execute(&flush(2)).await.unwrap();
+    let counted = "SELECT (read_metrics()::jsonb)->'work'->0->'value'";
+    assert_eq!(store.value(counted).await, 2);
+    // What was flushed long ago is forgotten.
+    store.run("UPDATE work_flushes SET at = at - interval '121 seconds'; UPDATE queue_scans SET scanned_at = scanned_at - interval '1 minute'").await;
+    second.batch_execute(&flush(3)).await.unwrap();
+    assert_eq!(store.count("SELECT count(*) FROM work_flushes").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn counts_are_neither_lost_nor_doubled_by_concurrent_folds() {
     const ROUNDS: i64 = 150;
     let store = migrated().await;
@@ -171,7 +226,7 @@ async fn counts_are_neither_lost_nor_doubled_by_concurrent_folds() {
             client
                 .batch_execute(
                     "INSERT INTO order_changes (status, phase, failure_code) VALUES ('PENDING', 'reserving', 'expired');
-                     SELECT flush_work('[{\"name\": \"requests\", \"label\": \"\", \"value\": 1}]')",
+                     SELECT flush_counters(gen_random_uuid(), '[{\"name\": \"requests\", \"label\": \"\", \"value\": 1}]')",
                 )
                 .await
                 .unwrap();

@@ -26,7 +26,10 @@ const LOADS: [Scenario; 2] = [Scenario::Read, Scenario::Place];
 const CLIENTS: usize = 16;
 /// Each is timed alone, when the second has passed after which a scan is due again.
 const STATEMENTS: [(&str, &str); 3] = [
-    ("flush and scan", "SELECT flush_work('[{\"name\": \"requests\", \"label\": \"\", \"value\": 1}]')"),
+    (
+        "flush and scan",
+        "SELECT flush_counters(gen_random_uuid(), '[{\"name\": \"requests\", \"label\": \"\", \"value\": 1}]')",
+    ),
     ("claim", "SELECT claim_due_orders(4, '{\"reserving\": 10000}')"),
     ("metrics", "SELECT read_metrics()"),
 ];
