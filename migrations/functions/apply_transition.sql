@@ -10,8 +10,7 @@
 -- The document is NULL unless p_document asks for it. Raises serialization_failure when a seat was claimed concurrently,
 -- and unique_violation when another order took the payment concurrently: the repeated statement returns {foreign}.
 --
--- Locks: the order's row first; its claims in ascending order; then, as the last, a row of order_counts and one of
--- failure_counts, always in this order, so that transitions cannot deadlock.
+-- Locks: the order's row first; then its claims in ascending order, so that transitions cannot deadlock.
 -- Commit: durable. But what the charge answered may be lost while the payment is pending, so that one is asynchronous: a crash
 -- of PostgreSQL leaves the order in phase 'charging', whose charge is repeated under the same key and gives the same payment.
 --
@@ -181,27 +180,10 @@ BEGIN
         END IF;
     END IF;
 
-    -- As the last, and in this order: see above.
-    IF p_status <> p_was_status OR p_phase <> p_was_phase OR issued > 0 OR p_more ? 'message' THEN
-        UPDATE order_counts SET
-            tickets          = tickets + issued,
-            outbox           = outbox           + coalesce(p_more ? 'message', false)::int,
-            pending          = pending          + (p_status = 'PENDING')::int         - (p_was_status = 'PENDING')::int,
-            confirmed        = confirmed        + (p_status = 'CONFIRMED')::int       - (p_was_status = 'CONFIRMED')::int,
-            cancelled        = cancelled        + (p_status = 'CANCELLED')::int       - (p_was_status = 'CANCELLED')::int,
-            failed           = failed           + (p_status = 'FAILED')::int          - (p_was_status = 'FAILED')::int,
-            refunded         = refunded         + (p_status = 'REFUNDED')::int        - (p_was_status = 'REFUNDED')::int,
-            reserving        = reserving        + (p_phase = 'reserving')::int        - (p_was_phase = 'reserving')::int,
-            charging         = charging         + (p_phase = 'charging')::int         - (p_was_phase = 'charging')::int,
-            awaiting_payment = awaiting_payment + (p_phase = 'awaiting_payment')::int - (p_was_phase = 'awaiting_payment')::int,
-            allocating       = allocating       + (p_phase = 'allocating')::int       - (p_was_phase = 'allocating')::int,
-            refunding        = refunding        + (p_phase = 'refunding')::int        - (p_was_phase = 'refunding')::int,
-            releasing        = releasing        + (p_phase = 'releasing')::int        - (p_was_phase = 'releasing')::int
-        WHERE shard = pg_backend_pid() % 64;
-    END IF;
-    IF p_more ? 'failure_is_new' THEN
-        INSERT INTO failure_counts AS f (shard, code, value) VALUES (pg_backend_pid() % 64, o.failure_code, 1)
-        ON CONFLICT (shard, code) DO UPDATE SET value = f.value + 1;
+    IF p_status <> p_was_status OR p_phase <> p_was_phase OR issued > 0 OR p_more ?| ARRAY['message', 'failure_is_new'] THEN
+        INSERT INTO order_changes (was_status, status, was_phase, phase, tickets, outbox, failure_code)
+        VALUES (p_was_status, p_status, p_was_phase, p_phase, issued, coalesce(p_more ? 'message', false)::int,
+                CASE WHEN p_more ? 'failure_is_new' THEN o.failure_code END);
     END IF;
 
     RETURN ARRAY['applied', o.version::text, o.lease::text, count_milliseconds(o.expires_at - at)::text,

@@ -2,6 +2,8 @@
 -- an earlier holder of the lease may have begun its action. A quarter of p_limit goes to orders at rest whose payment is watched,
 -- however many others are due. When a lease ended without an outcome, what its holder may have sent to Seating counts as in flight.
 --
+-- The queue is read from its low-water mark on: see scan_queues.
+--
 -- p_leases has milliseconds by phase, and 'in_flight'.
 -- Returns the state of each order; no row when none is due.
 -- Locks: the orders. SKIP LOCKED: rows that another transaction has locked are left out.
@@ -10,13 +12,16 @@ CREATE OR REPLACE FUNCTION claim_due_orders(p_limit INT, p_leases JSONB) RETURNS
 $$
 DECLARE
     at TIMESTAMP := timezone('utc', clock_timestamp());
+    mark TIMESTAMP;
     due UUID[];
 BEGIN
+    SELECT CASE WHEN EXISTS (SELECT FROM queue_resets) THEN '-infinity' ELSE s.orders_from END INTO mark
+    FROM queue_scans s ORDER BY s.id DESC LIMIT 1;
     SELECT array_agg(id) INTO due FROM (
-        SELECT id FROM (SELECT id FROM orders WHERE watch_at <= at AND (p_leases->>'done')::int > 0
+        SELECT id FROM (SELECT id FROM orders WHERE watch_at <= at AND watch_at >= mark AND (p_leases->>'done')::int > 0
                         ORDER BY watch_at LIMIT greatest(1, p_limit / 4) FOR UPDATE SKIP LOCKED) watched
         UNION ALL
-        SELECT id FROM (SELECT id FROM orders WHERE due_at <= at
+        SELECT id FROM (SELECT id FROM orders WHERE due_at <= at AND due_at >= mark
                         ORDER BY due_at LIMIT p_limit FOR UPDATE SKIP LOCKED) unfinished
         LIMIT p_limit) x;
     IF due IS NULL THEN

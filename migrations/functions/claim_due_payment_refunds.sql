@@ -1,5 +1,6 @@
 -- Claims second payments whose refund is due, the longest due first: each is leased to the caller, and its attempts are counted up.
 -- Checks are not among them: see claim_due_second_payments.
+-- The queue is read from its low-water mark on: see scan_queues.
 --
 -- Returns JSON text for each: {payment_id, attempts, again_in_ms, age_ms, undecided, parked, foreign, order}; no row when none is due.
 -- foreign: an order has taken the payment for its own.
@@ -9,11 +10,14 @@ CREATE OR REPLACE FUNCTION claim_due_payment_refunds(p_limit INT, p_lease_ms INT
 $$
 DECLARE
     at TIMESTAMP := timezone('utc', clock_timestamp());
+    mark TIMESTAMP;
 BEGIN
+    SELECT CASE WHEN EXISTS (SELECT FROM queue_resets) THEN '-infinity' ELSE s.refunds_from END INTO mark
+    FROM queue_scans s ORDER BY s.id DESC LIMIT 1;
     RETURN QUERY UPDATE payment_refunds r SET
         attempts = r.attempts + 1,
         due_at = at + p_lease_ms * interval '1 millisecond'
-    FROM (SELECT d.payment_id FROM payment_refunds d WHERE d.due_at <= at AND d.payment_id IS NOT NULL
+    FROM (SELECT d.payment_id FROM payment_refunds d WHERE d.due_at <= at AND d.due_at >= mark AND d.payment_id IS NOT NULL
           ORDER BY d.due_at LIMIT p_limit FOR UPDATE SKIP LOCKED) picked, orders o
     WHERE r.payment_id = picked.payment_id AND o.id = r.order_id
     RETURNING json_build_object(

@@ -1,5 +1,5 @@
 -- Claims second payments that are due, the longest due first, at most p_limit whose refund is due and as many checks: each is leased
--- to the caller, and its attempts are counted up.
+-- to the caller, and its attempts are counted up. The queue is read from its low-water mark on: see scan_queues.
 --
 -- Returns JSON text for each: what claim_due_payment_refunds returns, and for a check {check_id, told_payment_id, attempts, age_ms,
 -- parked, order}; no row when none is due.
@@ -9,12 +9,15 @@ CREATE OR REPLACE FUNCTION claim_due_second_payments(p_limit INT, p_lease_ms INT
 $$
 DECLARE
     at TIMESTAMP := timezone('utc', clock_timestamp());
+    mark TIMESTAMP;
 BEGIN
     RETURN QUERY SELECT claim_due_payment_refunds(p_limit, p_lease_ms);
+    SELECT CASE WHEN EXISTS (SELECT FROM queue_resets) THEN '-infinity' ELSE s.refunds_from END INTO mark
+    FROM queue_scans s ORDER BY s.id DESC LIMIT 1;
     RETURN QUERY UPDATE payment_refunds r SET
         attempts = r.attempts + 1,
         due_at = at + p_lease_ms * interval '1 millisecond'
-    FROM (SELECT d.id FROM payment_refunds d WHERE d.due_at <= at AND d.payment_id IS NULL
+    FROM (SELECT d.id FROM payment_refunds d WHERE d.due_at <= at AND d.due_at >= mark AND d.payment_id IS NULL
           ORDER BY d.due_at LIMIT p_limit FOR UPDATE SKIP LOCKED) picked, orders o
     WHERE r.id = picked.id AND o.id = r.order_id
     RETURNING json_build_object(

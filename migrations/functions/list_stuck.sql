@@ -12,7 +12,8 @@ $$
          FROM orders WHERE parked_at IS NOT NULL ORDER BY parked_at LIMIT p_limit + 1)
         UNION ALL
         (SELECT id, 'overdue', due_at, 'nobody has swept it'
-         FROM orders WHERE due_at < timezone('utc', now()) - interval '10 minutes' ORDER BY due_at LIMIT p_limit + 1)
+         FROM orders WHERE due_at < timezone('utc', now()) - interval '10 minutes'
+             AND due_at >= (SELECT orders_from FROM queue_scans ORDER BY id DESC LIMIT 1) ORDER BY due_at LIMIT p_limit + 1)
         UNION ALL
         (SELECT id, invariant, since, reason FROM order_violations ORDER BY since LIMIT p_limit + 1)
         UNION ALL
@@ -20,7 +21,8 @@ $$
          FROM payment_refunds WHERE parked_at IS NOT NULL ORDER BY parked_at LIMIT p_limit + 1)
         UNION ALL
         (SELECT order_id, 'overdue', due_at, 'nobody has refunded its second payment'
-         FROM payment_refunds WHERE due_at < timezone('utc', now()) - interval '10 minutes' ORDER BY due_at LIMIT p_limit + 1)
+         FROM payment_refunds WHERE due_at < timezone('utc', now()) - interval '10 minutes'
+             AND due_at >= (SELECT refunds_from FROM queue_scans ORDER BY id DESC LIMIT 1) ORDER BY due_at LIMIT p_limit + 1)
     ), dead AS (
         SELECT * FROM outbox WHERE dead_at IS NOT NULL ORDER BY dead_at LIMIT p_limit + 1
     )

@@ -2,7 +2,7 @@
 --
 -- Returns {placed}; {taken, seats} when other live orders have seats of it (separated by commas); or as find_order when the
 -- idempotency key is in use. Raises serialization_failure when a seat was claimed concurrently: repeated, it says which.
--- Locks: the new rows; the seats' claims in ascending order; a row of order_counts as the last.
+-- Locks: the new rows; the seats' claims in ascending order.
 -- Commit: may be asynchronous, and is. Losing it in a crash of PostgreSQL loses a hold that expires by itself, and no money was
 -- asked for yet. The next transition, before the charge, is durable and everything before it with it.
 CREATE OR REPLACE FUNCTION place_order(
@@ -60,8 +60,7 @@ BEGIN
 
     INSERT INTO order_events (order_id, seq, type, at, actor, data)
     VALUES (p_id, 1, 'order_placed', at, 'client', jsonb_build_object('seats', p_seats));
-    UPDATE order_counts SET created = created + 1, pending = pending + 1, reserving = reserving + 1
-    WHERE shard = pg_backend_pid() % 64;
+    INSERT INTO order_changes (status, phase) VALUES ('PENDING', 'reserving');
     RETURN ARRAY['placed'];
 END
 $$;

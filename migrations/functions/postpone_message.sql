@@ -2,7 +2,7 @@
 -- letter, which is written to its order's journal, and the next one of its order is due at once.
 --
 -- Returns nothing; a message that is not there is no error.
--- Locks: the message; for a dead letter then its order, the next message of the order, then a row of order_counts.
+-- Locks: the message; for a dead letter then its order, and the next message of the order.
 -- Commit: durable. A dead letter must not be lost.
 CREATE OR REPLACE FUNCTION postpone_message(p_id UUID, p_error TEXT, p_delay_ms INT) RETURNS VOID LANGUAGE plpgsql AS
 $$
@@ -23,7 +23,7 @@ BEGIN
         VALUES (m.order_id, seq, 'message_dead', 'sweep',
                 jsonb_build_object('message_id', m.id, 'kind', m.kind, 'attempts', m.attempts, 'reason', p_error));
         PERFORM make_next_message_due(m.order_id);
-        UPDATE order_counts SET outbox = outbox - 1, dead_letters = dead_letters + 1 WHERE shard = pg_backend_pid() % 64;
+        INSERT INTO order_changes (outbox, dead_letters) VALUES (-1, 1);
     END IF;
 END
 $$;

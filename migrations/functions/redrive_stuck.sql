@@ -1,7 +1,7 @@
 -- Makes parked orders and dead letters due at once: those that are listed, or all when a list is NULL; at most p_limit of each.
 --
 -- Returns how many orders (with second payments of theirs) and how many messages.
--- Locks: the orders, then their second payments, then the messages, then a row of order_counts. SKIP LOCKED: rows that another transaction has locked are left
+-- Locks: the orders, then their second payments, then the messages. SKIP LOCKED: rows that another transaction has locked are left
 -- out.
 -- Commit: durable. What an operator was told must be on disk.
 CREATE OR REPLACE FUNCTION redrive_stuck(p_orders UUID[], p_messages UUID[], p_limit INT, OUT orders INT, OUT messages INT)
@@ -46,8 +46,7 @@ BEGIN
     WHERE m.id = picked.id;
     GET DIAGNOSTICS messages = ROW_COUNT;
     IF messages > 0 THEN
-        UPDATE order_counts SET outbox = outbox + messages, dead_letters = dead_letters - messages
-        WHERE shard = pg_backend_pid() % 64;
+        INSERT INTO order_changes (outbox, dead_letters) VALUES (messages, -messages);
     END IF;
 END
 $$;

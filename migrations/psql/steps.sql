@@ -11,6 +11,8 @@
 \ir table.sql
 \set step 0007_message_order
 \ir table.sql
+\set step 0008_queue_scans
+\ir table.sql
 \set step 0009_payment_checks
 \ir table.sql
 
@@ -29,12 +31,17 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/claim_due_payment_refunds.sql
 \ir ../functions/claim_due_second_payments.sql
 \ir ../functions/count_milliseconds.sql
+\ir ../functions/count_visited_entries.sql
 \ir ../functions/delete_message.sql
 \ir ../functions/drop_claims.sql
+\ir ../functions/find_due.sql
+\ir ../functions/find_oldest_writer.sql
 \ir ../functions/find_order.sql
 \ir ../functions/find_seat_holder.sql
 \ir ../functions/find_second_payment.sql
+\ir ../functions/flush_counters.sql
 \ir ../functions/flush_work.sql
+\ir ../functions/fold_counts.sql
 \ir ../functions/follow_refund.sql
 \ir ../functions/format_time.sql
 \ir ../functions/list_stuck.sql
@@ -42,6 +49,7 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/make_next_message_due.sql
 \ir ../functions/place_order.sql
 \ir ../functions/postpone_message.sql
+\ir ../functions/read_durable_metrics.sql
 \ir ../functions/read_journal.sql
 \ir ../functions/read_metrics.sql
 \ir ../functions/read_order.sql
@@ -50,6 +58,7 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/render_state.sql
 \ir ../functions/report_conflict.sql
 \ir ../functions/require_writable_server.sql
+\ir ../functions/scan_queues.sql
 \ir ../functions/store_payment_check.sql
 \ir ../functions/store_payment_refund.sql
 \ir ../functions/store_transition.sql

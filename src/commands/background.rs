@@ -1,9 +1,11 @@
-//! Background tasks of an instance, after its responses: it flushes its counters to the database and sweeps a small batch, so that
-//! a deployment with nothing but health probes drives itself. At most once a second, and when the instance is used up.
+//! Background tasks of an instance, after its responses: it flushes its counters to the database, at most once a second and when the
+//! instance is used up, and sweeps when that statement tells that work is due, so that a deployment with nothing but health probes
+//! drives itself. The database tells it to one instance a second.
 
 use super::Context;
-use super::sweep::sweep_batch;
-use crate::db;
+use super::sweep::sweep_in_background;
+use crate::db::metrics::Due;
+use crate::db::{self, DbError};
 use crate::telemetry::counters;
 use serde_json::json;
 use std::cell::Cell;
@@ -12,6 +14,16 @@ use std::time::Duration;
 /// Spin's default for the requests that it gives to one instance. After the last one the instance's connection would be held idle,
 /// so the last request is guessed; a wrong guess costs one statement in so many requests.
 const REQUESTS_PER_INSTANCE: u32 = 128;
+
+/// Between two flushes of an instance.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+/// The same at most while they fail; each interval is twice as long as the one before.
+const RETRY_INTERVAL: Duration = Duration::from_secs(4);
+/// For how long counts that cannot be flushed are kept at most. Meanwhile the instance goes on serving requests.
+const KEEP_LIMIT: Duration = Duration::from_secs(30);
+/// The same of an instance that is used up: it is kept for its counts alone, and while every request is answered with 503 there may
+/// be many of those.
+const KEEP_LIMIT_USED_UP: Duration = Duration::from_secs(5);
 
 thread_local! {
     static FLUSH_SCHEDULED: Cell<bool> = const { Cell::new(false) };
@@ -48,17 +60,31 @@ fn is_used_up() -> bool {
     REQUESTS_IN_FLIGHT.get() == 0 && REQUESTS_BEGUN.get().is_multiple_of(REQUESTS_PER_INSTANCE)
 }
 
-/// Flushes the counters to the database, and sweeps a small batch if work is due, which the same statement tells. Waits for a
-/// second before, so that many requests share one flush, unless the instance is used up.
+/// Flushes the counters to the database, and sweeps if work is due, which the same statement tells. Waits for a
+/// second before, so that many requests share one flush, unless the instance is used up. A flush that fails is repeated, as long as
+/// the counts are kept.
 pub async fn flush_and_sweep(context: &Context) {
     if is_used_up() {
-        flush(context).await;
+        let flushed = flush(context).await;
         db::release_connection();
-    } else if !FLUSH_SCHEDULED.replace(true) {
+        if flushed.is_ok() {
+            return;
+        }
+    }
+    let mut interval = FLUSH_INTERVAL;
+    // While another task waits, that one flushes what there is.
+    while !FLUSH_SCHEDULED.replace(true) {
         let scheduled = ScheduledFlush;
-        spin_sdk::time::sleep(Duration::from_secs(1)).await;
+        spin_sdk::time::sleep(interval).await;
         drop(scheduled);
-        flush(context).await;
+        let Err(error) = flush(context).await else { return };
+        let limit = if is_used_up() { KEEP_LIMIT_USED_UP } else { KEEP_LIMIT };
+        if counters::failing_since().is_some_and(|since| since.elapsed() >= limit) {
+            let fields = json!({ "requests": counters::discard(), "cause": error.to_string() });
+            context.log.warn("counts were lost", fields);
+            return;
+        }
+        interval = RETRY_INTERVAL.min(2 * interval);
     }
 }
 
@@ -71,16 +97,27 @@ impl Drop for ScheduledFlush {
     }
 }
 
-async fn flush(context: &Context) {
+async fn flush(context: &Context) -> Result<(), DbError> {
     context.log.refusals_left_out();
-    if !counters::has_unflushed() {
-        return;
-    }
-    match db::metrics::flush_counters(&context.config, &counters::take_all()).await {
-        Ok(due) => {
-            let context = Context::new(context.config.clone(), context.log.clone(), "sweep");
-            sweep_batch(&context, due).await;
+    let mut due = Due::default();
+    // What failed before, and then what was counted since, once.
+    while let Some(batch) = counters::take_batch() {
+        match db::metrics::flush_counters(&context.config, &batch).await {
+            Ok(found) => {
+                due = Due { orders: due.orders || found.orders, messages: due.messages || found.messages };
+            }
+            Err(error) => {
+                counters::keep(batch);
+                context.log.debug("counts could not be flushed", json!({ "cause": error.to_string() }));
+                return Err(error);
+            }
         }
-        Err(error) => context.log.debug("counts were lost", json!({ "cause": error.to_string() })),
+        if !batch.is_repeated() {
+            break;
+        }
+        context.log.debug("kept counts were flushed", json!({}));
     }
+    let context = Context::new(context.config.clone(), context.log.clone(), "sweep");
+    sweep_in_background(&context, due).await;
+    Ok(())
 }

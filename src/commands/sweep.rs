@@ -28,6 +28,10 @@ pub struct SweepCounts {
 const BATCH: i32 = 16;
 /// Time budget: no new batch is begun after it.
 const BUDGET: Duration = Duration::from_secs(10);
+/// Batch size and time budget in the background of other requests. One instance at a time finds out that work is due, so it goes on
+/// while there is some; when more is due after a second, another one joins it.
+const BACKGROUND_BATCH: i32 = 4;
+const BACKGROUND_BUDGET: Duration = Duration::from_secs(5);
 
 /// Processes due work until there is none or the time budget is used. Orders do not wait for messages.
 ///
@@ -35,21 +39,24 @@ const BUDGET: Duration = Duration::from_secs(10);
 /// [`DbError`] when due work cannot be claimed.
 pub async fn sweep(context: &Context) -> Result<SweepCounts, DbError> {
     let (orders, messages) = join(
-        until_none_is_due(async || sweep_orders(context, BATCH).await),
-        until_none_is_due(async || sweep_messages(context, BATCH).await),
+        until_none_is_due(BUDGET, async || sweep_orders(context, BATCH).await),
+        until_none_is_due(BUDGET, async || sweep_messages(context, BATCH).await),
     )
     .await;
     Ok(SweepCounts { orders: orders?, messages: messages? })
 }
 
 /// Repeats a batch until it finds nothing or the time budget is used; returns how much it processed.
-async fn until_none_is_due(batch: impl AsyncFn() -> Result<usize, DbError>) -> Result<usize, DbError> {
+async fn until_none_is_due(
+    budget: Duration,
+    batch: impl AsyncFn() -> Result<usize, DbError>,
+) -> Result<usize, DbError> {
     let begun = Instant::now();
     let mut total = 0;
     loop {
         let count = batch().await?;
         total += count;
-        if count == 0 || begun.elapsed() > BUDGET {
+        if count == 0 || begun.elapsed() > budget {
             return Ok(total);
         }
     }
@@ -106,10 +113,24 @@ async fn sweep_messages(context: &Context, limit: i32) -> Result<usize, DbError>
     Ok(messages.len())
 }
 
-/// Sweeps one small batch, in the background of other requests. Errors are logged.
-pub async fn sweep_batch(context: &Context, due: Due) {
-    let orders = async { if due.orders { sweep_orders(context, 4).await } else { Ok(0) } };
-    let messages = async { if due.messages { sweep_messages(context, 4).await } else { Ok(0) } };
+/// Sweeps small batches in the background of other requests. Errors are logged.
+pub async fn sweep_in_background(context: &Context, due: Due) {
+    let orders = async {
+        if due.orders {
+            let batch = async || sweep_orders(context, BACKGROUND_BATCH).await;
+            until_none_is_due(BACKGROUND_BUDGET, batch).await
+        } else {
+            Ok(0)
+        }
+    };
+    let messages = async {
+        if due.messages {
+            let batch = async || sweep_messages(context, BACKGROUND_BATCH).await;
+            until_none_is_due(BACKGROUND_BUDGET, batch).await
+        } else {
+            Ok(0)
+        }
+    };
     let (orders, messages) = join(orders, messages).await;
     if let Err(error) = orders.and(messages) {
         context

@@ -1,13 +1,14 @@
 //! The statements behind `/metrics`: flushing the counters of an instance, and reading the summary of all.
 
 use super::answer::named;
-use super::{DbError, Session, json, query, require_row};
+use super::{DbError, Session, json, query, require_row, uuid};
 use crate::config::Config;
+use crate::telemetry::counters::Batch;
 use anyhow::Error;
 use serde_json::Value;
 
 /// Which work is due now.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 pub struct Due {
     /// An order, or the payment of an order at rest that is watched.
     pub orders: bool,
@@ -15,14 +16,16 @@ pub struct Due {
     pub messages: bool,
 }
 
-/// Flushes the counters of this instance, updates the heartbeat, and looks whether anything is due.
+/// Flushes counters of this instance, and scans the queues if no instance has within the last second. Nothing is due where this
+/// call was not the one that scanned. A batch that is flushed again is counted once.
 ///
 /// # Errors
-/// [`DbError`].
-pub async fn flush_counters(config: &Config, counters: &Value) -> Result<Due, DbError> {
-    let parameters = || named!("sql/flush_work.sql": p_counts = json(counters));
+/// [`DbError`]; then it may have been counted, and may be flushed again.
+pub async fn flush_counters(config: &Config, batch: &Batch) -> Result<Due, DbError> {
+    let parameters =
+        || named!("sql/flush_counters.sql": p_flush = uuid(batch.id), p_counts = json(&batch.counts));
     let mut row =
-        require_row(query(config, Session::Own, include_str!("sql/flush_work.sql"), parameters).await?)?;
+        require_row(query(config, Session::Own, include_str!("sql/flush_counters.sql"), parameters).await?)?;
     let due = row.optional_texts()?.unwrap_or_default();
     let has = |name: &str| due.iter().any(|due| due.as_deref() == Some(name));
     Ok(Due { orders: has("orders"), messages: has("messages") })
@@ -33,9 +36,10 @@ pub async fn flush_counters(config: &Config, counters: &Value) -> Result<Due, Db
 /// # Errors
 /// [`DbError`].
 pub async fn read_summary(config: &Config) -> Result<Value, DbError> {
-    let summary =
-        require_row(query(config, Session::Own, include_str!("sql/read_metrics.sql"), Vec::new).await?)?
-            .text()?;
+    let summary = require_row(
+        query(config, Session::Own, include_str!("sql/read_durable_metrics.sql"), Vec::new).await?,
+    )?
+    .text()?;
     serde_json::from_str(&summary)
-        .map_err(|error| DbError::Broken(Error::new(error).context("the JSON of read_metrics")))
+        .map_err(|error| DbError::Broken(Error::new(error).context("the JSON of read_durable_metrics")))
 }

@@ -29,6 +29,7 @@ fn render(summary: &Value) -> String {
     orders(&mut page, summary);
     messages(&mut page, summary);
     all_instances(&mut page, summary);
+    database(&mut page, summary);
     this_instance(&mut page);
     page.0
 }
@@ -159,6 +160,30 @@ fn all_instances(page: &mut Page, summary: &Value) {
         "Seconds for which some instance has been at work without a pause of a minute.",
     );
     page.sample("order_service_uptime_seconds", "", number(&summary["uptime_seconds"]));
+}
+
+fn database(page: &mut Page, summary: &Value) {
+    page.metric(
+        "order_service_database_oldest_snapshot_seconds",
+        "gauge",
+        "Age in seconds of the oldest transaction that keeps a snapshot of the database, which keeps dead rows from being removed; \
+         without pg_read_all_stats those of the service's own role only.",
+    );
+    page.sample(
+        "order_service_database_oldest_snapshot_seconds",
+        "",
+        number(&summary["oldest_snapshot_seconds"]),
+    );
+    page.metric(
+        "order_service_database_oldest_snapshot_transactions",
+        "gauge",
+        "Age in transactions of the oldest snapshot: of all roles' sessions, standbys, replication slots and prepared transactions.",
+    );
+    page.sample(
+        "order_service_database_oldest_snapshot_transactions",
+        "",
+        number(&summary["oldest_snapshot_transactions"]),
+    );
 }
 
 fn this_instance(page: &mut Page) {

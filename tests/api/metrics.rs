@@ -257,3 +257,24 @@ async fn how_much_of_the_numbers_for_items_is_used_is_told() {
     assert!((scrape(&app).await[USED] - 2.0e9 / 2147483647.0).abs() < 1e-6);
     app.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_age_of_the_oldest_snapshot_is_told() {
+    const SECONDS: &str = "order_service_database_oldest_snapshot_seconds";
+    const TRANSACTIONS: &str = "order_service_database_oldest_snapshot_transactions";
+    let app = spawn().await;
+    let report = app.store.database().connect().await.unwrap();
+    report.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1").await.unwrap();
+    for seat in 1..=3 {
+        app.place(&order(&[seat])).await.created();
+    }
+    eventually("the snapshot is a second old", async || {
+        let series = scrape(&app).await;
+        (series[SECONDS] >= 1.0 && series[TRANSACTIONS] >= 9.0).then_some(())
+    })
+    .await;
+    report.batch_execute("COMMIT").await.unwrap();
+    eventually("no snapshot is a second old", async || (scrape(&app).await[SECONDS] < 1.0).then_some(()))
+        .await;
+    app.finish().await;
+}

@@ -14,7 +14,7 @@ fn every_database_function_stands_in_a_file_of_its_own_that_tells_what_it_does()
 }
 
 #[test]
-fn only_a_function_that_a_constraint_calls_stands_beside_the_tables() {
+fn only_a_function_that_a_constraint_or_a_trigger_calls_stands_beside_the_tables() {
     files::assert_none(misplaced(&files::read(product_sql)));
 }
 
@@ -64,7 +64,9 @@ fn misplaced(files: &[File]) -> Vec<Finding> {
         for at in sql::created(&words) {
             let name = sql::bare(&words[at].text);
             if !is_tables(file) || !tables.iter().any(|words| a_table_calls(words, name)) {
-                let what = format!("move {name} to {FOLDER}{name}.sql: no constraint of a table calls it");
+                let what = format!(
+                    "move {name} to {FOLDER}{name}.sql: no constraint or trigger of a table calls it"
+                );
                 findings.push(Finding::new(&file.path, words[at].line, what));
             }
         }
@@ -72,12 +74,14 @@ fn misplaced(files: &[File]) -> Vec<Finding> {
     findings
 }
 
-/// Whether a `CREATE TABLE` or an `ALTER TABLE` of `words` calls the function: in a check, a default, a generated column.
+/// Whether a `CREATE TABLE` or an `ALTER TABLE` of `words` calls the function, in a check, a default, a generated column; or a
+/// `CREATE TRIGGER`.
 fn a_table_calls(words: &[Word], name: &str) -> bool {
     let outside: Vec<Word> = words.iter().filter(|word| !word.in_body).cloned().collect();
     outside.split(|word| word.text == ";").any(|statement| {
         let is = |at: usize, text: &str| statement.get(at).is_some_and(|word| word.text == text);
-        (is(0, "create") || is(0, "alter")) && is(1, "table") && sql::calls(statement, name)
+        let is_table = (is(0, "create") || is(0, "alter")) && is(1, "table");
+        (is_table || is(0, "create") && is(1, "trigger")) && sql::calls(statement, name)
     })
 }
 
@@ -123,6 +127,8 @@ mod tests {
         assert_eq!(misplaced_in("migrations/0001_t.sql", function), 1);
         assert_eq!(misplaced_in("migrations/0001_t.sql", &format!("{function} SELECT a(1);")), 1);
         assert_eq!(misplaced_in("migrations/0001_t.sql", &format!("{function} {table}")), 0);
+        let trigger = "CREATE TRIGGER c AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION a();";
+        assert_eq!(misplaced_in("migrations/0001_t.sql", &format!("{function} {trigger}")), 0);
         assert_eq!(misplaced_in("src/db/sql/a.sql", &format!("{function} {table}")), 1);
         assert_eq!(misplaced_in("migrations/functions/a.sql", function), 0);
     }

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use super::run::Plan;
 use super::scenario::Scenario;
 use super::target::Kind;
-use super::{against, growth, hosts};
+use super::{against, growth, hosts, snapshot};
 
 /// What to measure, and how.
 #[derive(Clone, Debug, clap::Args)]
@@ -51,6 +51,8 @@ pub struct Options {
 pub enum What {
     /// How the service does when there are many orders, and many seats at an event
     Growth(growth::Options),
+    /// How the service does while an old snapshot of the database is open
+    Snapshot(snapshot::Options),
     /// How the service does under several runtime configurations of the host
     Hosts(hosts::Options),
     /// Whether the memory of an instance grows in the second half of many requests

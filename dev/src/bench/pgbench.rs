@@ -1,7 +1,7 @@
 //! Runs `pgbench` with the bare row changes of a placed order, as a baseline for PostgreSQL's cost.
 
 use std::io::Write;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use tokio_postgres::Client;
@@ -12,6 +12,9 @@ use crate::postgres::{Database, Server};
 
 /// The row changes of one order, as a script of `pgbench`. Where they change in `migrations/`, they change here.
 const PLACE: &str = include_str!("pgbench_place.sql");
+
+/// The start-up options of the service's sessions.
+pub const SESSION_OPTIONS: &str = include_str!("../../../src/config/session_options.txt");
 
 /// How `pgbench` runs.
 #[derive(Clone, Copy, Debug)]
@@ -80,13 +83,40 @@ impl ResourceUsage {
 }
 
 async fn run(server: &Server, database: &Database, options: Options) -> Result<String> {
+    let script = if options.pipelined { pipelined(PLACE) } else { PLACE.to_owned() };
+    let seconds = ["-T".to_owned(), options.seconds.to_string()];
+    run_pgbench(server.program("pgbench"), database, script, options.clients, seconds).await
+}
+
+/// Runs a script so many times for each client, in sessions like the service's.
+///
+/// # Errors
+/// When `pgbench` fails.
+pub async fn run_script(
+    server: &Server,
+    database: &Database,
+    script: &str,
+    clients: u32,
+    transactions: u64,
+) -> Result<()> {
     let mut command = server.program("pgbench");
+    command.env("PGOPTIONS", SESSION_OPTIONS);
+    let limit = ["-t".to_owned(), transactions.to_string()];
+    run_pgbench(command, database, script.to_owned(), clients, limit).await.map(drop)
+}
+
+async fn run_pgbench(
+    mut command: Command,
+    database: &Database,
+    script: String,
+    clients: u32,
+    limit: [String; 2],
+) -> Result<String> {
     command.args(["-n", "-M", "prepared", "-D", "k=0", "-j", "1", "-f", "-"]);
-    command.arg("-c").arg(options.clients.to_string()).arg("-T").arg(options.seconds.to_string());
+    command.arg("-c").arg(clients.to_string()).args(limit);
     command.args(["-h", &database.host, "-p", &database.port.to_string(), "-U", &database.user]);
     command.arg(&database.name).env("PGPASSWORD", &database.password);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let script = if options.pipelined { pipelined(PLACE) } else { PLACE.to_owned() };
     let output = tokio::task::spawn_blocking(move || -> Result<_> {
         let mut child = command.spawn().context("starting pgbench")?;
         child.stdin.take().context("no standard input")?.write_all(script.as_bytes())?;
@@ -120,7 +150,7 @@ async fn check(database: &Database, orders: u64) -> Result<()> {
         .query_one(
             "SELECT (SELECT count(*) FROM orders WHERE phase = 'awaiting_payment' AND version = 3 AND claimed = 3),
                     (SELECT count(*) / 3 FROM order_items), (SELECT count(*) / 3 FROM seat_claims),
-                    (SELECT count(*) / 3 FROM order_events), (SELECT sum(awaiting_payment)::bigint FROM order_counts)",
+                    (SELECT count(*) / 3 FROM order_events), (SELECT sum(awaiting_payment) FROM order_change_counts)",
             &[],
         )
         .await?;

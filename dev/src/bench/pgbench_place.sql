@@ -10,7 +10,6 @@
 \set user_id 1 + :n % 100000
 \set event_id 1 + :client_id * 100000 + :k / 1600
 \set seat 1 + :k % 1600 * 3
-\set shard :client_id % 64
 
 -- Seats claimed: place_order.
 BEGIN;
@@ -27,7 +26,7 @@ INSERT INTO seat_claims (event_id, seat_id, order_id) VALUES
     (:event_id, :seat::int + 2, lpad(:n, 32, '0')::uuid);
 INSERT INTO order_events (order_id, seq, type, at, actor, data)
 VALUES (lpad(:n, 32, '0')::uuid, 1, 'order_placed', timezone('utc', now()), 'client', '{"seats": [1, 2, 3]}');
-UPDATE order_counts SET created = created + 1, pending = pending + 1, reserving = reserving + 1 WHERE shard = :shard;
+INSERT INTO order_changes (status, phase) VALUES ('PENDING', 'reserving');
 COMMIT;
 
 -- Seats held, prices known: apply_transition to 'charging'. Durable, and the order with it, before the money is asked for.
@@ -42,7 +41,7 @@ INSERT INTO order_items (order_id, seat_id, seat_code, seat_price_cents) VALUES
     (lpad(:n, 32, '0')::uuid, :seat::int + 2, 'A3', 25000);
 INSERT INTO order_events (order_id, seq, type, at, actor, data)
 VALUES (lpad(:n, 32, '0')::uuid, 2, 'seats_reserved', timezone('utc', now()), 'client', '{}');
-UPDATE order_counts SET reserving = reserving - 1, charging = charging + 1 WHERE shard = :shard;
+INSERT INTO order_changes (was_status, status, was_phase, phase) VALUES ('PENDING', 'PENDING', 'reserving', 'charging');
 COMMIT;
 
 -- Charged, and the payment is pending: apply_transition to 'awaiting_payment'.
@@ -54,5 +53,5 @@ UPDATE orders SET version = 3, updated_at = timezone('utc', now()), phase = 'awa
 WHERE id = lpad(:n, 32, '0')::uuid;
 INSERT INTO order_events (order_id, seq, type, at, actor, data)
 VALUES (lpad(:n, 32, '0')::uuid, 3, 'payment_pending', timezone('utc', now()), 'client', '{}');
-UPDATE order_counts SET charging = charging - 1, awaiting_payment = awaiting_payment + 1 WHERE shard = :shard;
+INSERT INTO order_changes (was_status, status, was_phase, phase) VALUES ('PENDING', 'PENDING', 'charging', 'awaiting_payment');
 COMMIT;

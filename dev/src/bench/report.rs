@@ -11,6 +11,7 @@ use super::hosts;
 use super::latency_histogram::LatencyHistogram;
 use super::memory::Memory;
 use super::pgbench_baseline::PgbenchBaseline;
+use super::snapshot::Snapshot;
 use super::summary::{Ratio, Row};
 use super::table;
 
@@ -36,6 +37,8 @@ pub struct Report {
     pub memory: Option<Memory>,
     /// The same loads on larger and larger databases.
     pub growth: Option<Growth>,
+    /// The same loads with and without an old snapshot.
+    pub snapshot: Option<Snapshot>,
     /// The same loads on hosts that are configured differently.
     pub hosts: Vec<hosts::Row>,
     /// This tree beside another commit.
@@ -79,6 +82,7 @@ impl Report {
         parts.extend(self.latency_histograms.iter().map(LatencyHistogram::bars));
         parts.extend(self.memory.as_ref().map(Memory::shown));
         parts.extend(self.growth.as_ref().map(Growth::shown));
+        parts.extend(self.snapshot.as_ref().map(Snapshot::shown));
         if !self.hosts.is_empty() {
             parts.push(hosts::shown(&self.hosts));
         }

@@ -7,6 +7,7 @@ SELECT CASE
             '0003_order_rules',
             '0005_second_payments',
             '0007_message_order',
+            '0008_queue_scans',
             '0009_payment_checks'
         ]) AS needed (version)
         WHERE needed.version NOT IN (SELECT version FROM schema_migrations))
@@ -21,13 +22,13 @@ SELECT CASE
             'delete_message',
             'find_order',
             'find_second_payment',
-            'flush_work',
+            'flush_counters',
             'list_stuck',
             'load_order',
             'place_order',
             'postpone_message',
+            'read_durable_metrics',
             'read_journal',
-            'read_metrics',
             'read_order',
             'redrive_stuck',
             'store_payment_check',

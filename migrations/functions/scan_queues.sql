@@ -1,0 +1,102 @@
+-- Scans the queues for due work, if nobody has within the last second, and folds what was counted into the totals. Called by
+-- flush_work: a database is scanned once a second, however many instances there are.
+--
+-- A scan begins at low-water marks, so that its cost does not grow with the index entries that died since the oldest snapshot was
+-- taken. A mark never passes a live entry:
+--   - an entry that a scan sees bounds it;
+--   - one that it does not see is of a transaction whose number is younger than settled_at, because all earlier ones that write here
+--     have ended. Functions write no due time before their own beginning, or one that was there before; a statement lasts for 3 s at
+--     most (statement_timeout), and 4 s are allowed for. The same holds of what is counted;
+--   - what is written by hand with a due time in the past makes the next scan a full one, which begins at the beginning of the
+--     queues (triggers, queue_resets), and until then the claims begin there.
+-- While a full scan is cheap the queues have no marks and every scan is full. Then it is repeated so seldom that it visits a hundred
+-- entries a second on average, or after 15 minutes.
+--
+-- Returns the scan's row; NULL when another scan is so recent, or at work.
+-- Locks: the advisory lock of the scans until the transaction ends, which it does not wait for. Who has it writes rows that nobody
+-- else writes.
+-- Commit: the caller's.
+CREATE OR REPLACE FUNCTION scan_queues(p_at TIMESTAMP) RETURNS queue_scans LANGUAGE plpgsql AS
+$$
+DECLARE
+    cheap CONSTANT BIGINT := 256;
+    last queue_scans;
+    scan queue_scans;
+    full_scan queue_scans;
+    settled TIMESTAMP;
+    visited BIGINT;
+    is_full BOOLEAN;
+BEGIN
+    SELECT * INTO last FROM queue_scans ORDER BY id DESC LIMIT 1;
+    IF last.scanned_at > p_at - interval '1 second' AND last.scanned_at < p_at + interval '1 second'
+        OR NOT pg_try_advisory_xact_lock(122537101324916) THEN
+        RETURN NULL;
+    END IF;
+    -- Another scan may have ended meanwhile.
+    SELECT * INTO last FROM queue_scans ORDER BY id DESC LIMIT 1;
+    IF last.scanned_at > p_at - interval '1 second' AND last.scanned_at < p_at + interval '1 second' THEN
+        RETURN NULL;
+    END IF;
+
+    scan := last;
+    scan.id := last.id + 1;
+    scan.scanned_at := p_at;
+    IF last.scanned_at < p_at - interval '1 minute' THEN
+        scan.working_since := p_at;
+    END IF;
+    -- The transaction began before its number was assigned, and so before all that have higher ones have theirs.
+    scan.writer := pg_current_xact_id();
+    scan.writer_at := timezone('utc', now());
+    IF last.writer < find_oldest_writer() THEN
+        scan.settled_at := last.writer_at;
+    ELSIF last.writer < scan.writer THEN
+        scan.writer := last.writer;
+        scan.writer_at := last.writer_at;
+    END IF;
+    -- Not after now, where the clock was set back.
+    scan.settled_at := least(scan.settled_at, timezone('utc', now()));
+    settled := scan.settled_at - interval '4 seconds';
+
+    IF p_at < last.scanned_at THEN
+        -- The clock was set back.
+        scan.counts_from := '-infinity';
+    END IF;
+    scan := fold_counts(scan, settled);
+    -- From where the last scan ended, and a little before, for those that were committed late.
+    DELETE FROM work_flushes f WHERE f.at >= last.scanned_at - interval '3 minutes' AND f.at < p_at - interval '2 minutes';
+
+    -- Before the queues are read: what is deleted here has been committed, and will be seen.
+    DELETE FROM queue_resets;
+    is_full := FOUND;
+    -- Something was written in the past; or the clock was set back; or a full scan is cheap, or is due again.
+    IF is_full OR p_at < last.scanned_at OR last.full_entries < cheap
+        OR p_at >= last.full_at + least(last.full_entries * interval '10 milliseconds', interval '15 minutes') THEN
+        scan.full_at := p_at;
+        full_scan := scan;
+        full_scan.orders_from := '-infinity';
+        full_scan.refunds_from := '-infinity';
+        full_scan.messages_from := '-infinity';
+        full_scan.waiting_from := '-infinity';
+        BEGIN
+            visited := count_visited_entries();
+            scan := find_due(full_scan, settled);
+            scan.full_entries := count_visited_entries() - visited;
+            IF scan.full_entries < cheap THEN
+                scan.orders_from := '-infinity';
+                scan.refunds_from := '-infinity';
+                scan.messages_from := '-infinity';
+                scan.waiting_from := '-infinity';
+            END IF;
+        EXCEPTION WHEN query_canceled THEN
+            -- It takes longer than statement_timeout.
+            scan.full_entries := greatest(last.full_entries, 1000000);
+            scan := find_due(scan, settled);
+        END;
+    ELSE
+        scan := find_due(scan, settled);
+    END IF;
+    INSERT INTO queue_scans VALUES (scan.*);
+    DELETE FROM queue_scans WHERE id = last.id;
+    RETURN scan;
+END
+$$;

@@ -1,0 +1,1 @@
+SELECT flush_counters(p_flush => $1, p_counts => $2)

@@ -1,1 +1,0 @@
-SELECT flush_work(p_counts => $1)

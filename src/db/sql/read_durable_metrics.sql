@@ -1,0 +1,1 @@
+SELECT read_durable_metrics()

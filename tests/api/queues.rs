@@ -1,0 +1,264 @@
+//! Queues and counters while an old snapshot keeps everything that died: the statements, asked of PostgreSQL directly.
+
+use futures::future::join_all;
+use order_dev::migrations;
+use tokio_postgres::Client;
+
+use crate::support::*;
+
+/// A session as the service opens them.
+async fn session(store: &Store) -> Client {
+    let client = store.database().connect().await.unwrap();
+    client
+        .batch_execute(
+            "SET timezone = 'UTC'; SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;
+             SET enable_bitmapscan = off; SET jit = off",
+        )
+        .await
+        .unwrap();
+    client
+}
+
+/// A migrated database without a service.
+async fn migrated() -> Store {
+    let database = empty_database().await;
+    migrations::apply(&database).await.unwrap();
+    Store::new(database)
+}
+
+/// In each queue so many rows that are due in an hour, and as many dead index entries from an hour ago.
+fn filled_queues(count: u32) -> String {
+    format!(
+        "INSERT INTO orders (idempotency_key, request_hash, user_id, event_id, seats, phase, due_at)
+         SELECT 'key-' || n, 'hash', 1, 1, ARRAY[n], 'reserving', timezone('utc', now()) - interval '1 hour'
+         FROM generate_series(1, {count}) n;
+         INSERT INTO payment_refunds (payment_id, order_id, created_at, due_at) SELECT id, id, created_at, due_at FROM orders;
+         INSERT INTO outbox (id, order_id, kind, payload, due_at) SELECT id, id, 'ORDER_FAILED', '{{}}', due_at FROM orders;
+         UPDATE orders SET due_at = due_at + interval '2 hours';
+         UPDATE payment_refunds SET due_at = due_at + interval '2 hours';
+         UPDATE outbox SET due_at = due_at + interval '2 hours'"
+    )
+}
+
+/// The entries, dead ones included, that a statement visits in the indexes of the queues.
+async fn visited(client: &Client, statement: &str) -> i64 {
+    let count =
+        async || client.query_one("SELECT count_visited_entries()", &[]).await.unwrap().get::<_, i64>(0);
+    client.batch_execute("BEGIN").await.unwrap();
+    let before = count().await;
+    client.simple_query(statement).await.unwrap();
+    let visited = count().await - before;
+    client.batch_execute("COMMIT").await.unwrap();
+    visited
+}
+
+/// A scan that is not the second one within a second.
+const SCAN: &str = "SELECT scan_queues(timezone('utc', clock_timestamp()))";
+const AGE_LAST_SCAN: &str = "UPDATE queue_scans SET scanned_at = scanned_at - interval '2 seconds'";
+const CLAIM: &str = r#"SELECT claim_due_orders(4, '{"reserving": 10000}')"#;
+/// Each queue, what claims from it, and what the scan says when something is due.
+const QUEUES: [(&str, &str, &str); 3] = [
+    ("orders", CLAIM, "has_orders"),
+    ("payment_refunds", "SELECT claim_due_payment_refunds(4, 10000)", "has_orders"),
+    ("outbox", "SELECT claim_due_messages(4, 10000)", "has_messages"),
+];
+
+/// Scans until there are marks: every transaction of the server that was open at a scan has ended at a later one.
+async fn move_mark(store: &Store, client: &Client) {
+    eventually("there is a mark", async || {
+        store.run(AGE_LAST_SCAN).await;
+        client.simple_query(SCAN).await.unwrap();
+        let has_mark = "SELECT least(orders_from, refunds_from, messages_from, waiting_from) > '-infinity'
+                        FROM queue_scans ORDER BY id DESC LIMIT 1";
+        (store.value(has_mark).await == true).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn looking_for_due_work_costs_the_same_under_an_old_snapshot() {
+    let store = migrated().await;
+    let (report, client) = (session(&store).await, session(&store).await);
+    // It has written something, too, and is no reason to wait for it.
+    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ; CREATE TEMPORARY TABLE report AS SELECT timezone('utc', now()) AS begun_at";
+    report.batch_execute(begin).await.unwrap();
+    store.run(&filled_queues(5_000)).await;
+    // One scan finds out that the beginning of the queues is expensive, and the next ones begin at the marks.
+    let full = visited(&client, SCAN).await;
+    assert!(full >= 15_000, "the dead entries are there: {full}");
+    move_mark(&store, &client).await;
+    let claims = QUEUES.iter().map(|(_, claim, _)| *claim);
+    for statement in [SCAN, "SELECT read_metrics()", "SELECT list_stuck(100)"].into_iter().chain(claims) {
+        store.run(AGE_LAST_SCAN).await;
+        let visited = visited(&client, statement).await;
+        assert!(visited < 100, "{statement} visits {visited} entries");
+    }
+
+    // What becomes due is found, written in the past or not: by a claim at once, and by the next scan.
+    for (queue, claim, told) in QUEUES {
+        for due in ["now()", "now() - interval '20 minutes'"] {
+            let one = format!(
+                "UPDATE {queue} SET due_at = timezone('utc', {due})
+                 WHERE ctid = (SELECT ctid FROM {queue} WHERE attempts = 0 LIMIT 1)"
+            );
+            store.run(&one).await;
+            assert_eq!(client.query(claim, &[]).await.unwrap().len(), 1, "{queue}, {due}");
+            assert_eq!(client.query(claim, &[]).await.unwrap().len(), 0, "{queue}, {due}");
+            store.run(&one).await;
+            store.run(AGE_LAST_SCAN).await;
+            let due_now = format!("SELECT (scan_queues(timezone('utc', clock_timestamp()))).{told}");
+            assert_eq!(store.value(&due_now).await, true, "{queue}, {due}");
+            assert_eq!(client.query(claim, &[]).await.unwrap().len(), 1, "{queue}, {due}");
+        }
+    }
+    report.batch_execute("COMMIT").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_old_transaction_makes_due_is_found_although_the_mark_has_passed_its_beginning() {
+    let store = migrated().await;
+    let (old, client) = (session(&store).await, session(&store).await);
+    old.batch_execute("BEGIN; CREATE TEMPORARY TABLE t (n INT)").await.unwrap();
+    store.run("CREATE TABLE begun AS SELECT timezone('utc', clock_timestamp()) AS at").await;
+    store.run(&filled_queues(1_000)).await;
+    let passed = "SELECT least(orders_from, refunds_from, messages_from) > (SELECT at FROM begun) FROM queue_scans ORDER BY id DESC LIMIT 1";
+    eventually("the marks pass the beginning of the old transaction", async || {
+        client.simple_query(SCAN).await.unwrap();
+        (store.value(passed).await == true).then_some(())
+    })
+    .await;
+    for (queue, claim, _) in QUEUES {
+        // now() is when the transaction began.
+        let due = format!(
+            "UPDATE {queue} SET due_at = timezone('utc', now()) WHERE ctid = (SELECT ctid FROM {queue} WHERE attempts = 0 LIMIT 1)"
+        );
+        old.batch_execute(&due).await.unwrap();
+        assert_eq!(client.query(claim, &[]).await.unwrap().len(), 0, "{queue}");
+    }
+    old.batch_execute("COMMIT").await.unwrap();
+    for (queue, claim, _) in QUEUES {
+        assert_eq!(client.query(claim, &[]).await.unwrap().len(), 1, "{queue}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_commits_late_is_not_passed_by_the_mark() {
+    let store = migrated().await;
+    let (snapshot, client, late) = (session(&store).await, session(&store).await, session(&store).await);
+    snapshot.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1").await.unwrap();
+    store.run(&filled_queues(1_000)).await;
+    move_mark(&store, &client).await;
+    let due_now = "UPDATE orders SET due_at = timezone('utc', now()), updated_at = timezone('utc', now())
+                   WHERE idempotency_key = 'key-7'";
+    late.batch_execute(&format!("BEGIN; {due_now}")).await.unwrap();
+    store.run("CREATE TABLE begun AS SELECT timezone('utc', clock_timestamp()) AS at").await;
+    let passed = "SELECT orders_from > (SELECT at FROM begun) FROM queue_scans ORDER BY id DESC LIMIT 1";
+    let long_ago = "SELECT timezone('utc', clock_timestamp()) > at + interval '7 seconds' FROM begun";
+    eventually("the scans go on for a while", async || {
+        client.simple_query(SCAN).await.unwrap();
+        assert_eq!(store.value(passed).await, false);
+        (store.value(long_ago).await == true).then_some(())
+    })
+    .await;
+    assert!(client.query(CLAIM, &[]).await.unwrap().is_empty());
+    late.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(client.query(CLAIM, &[]).await.unwrap().len(), 1);
+    // Now that it has ended, the mark goes on.
+    eventually("the mark goes on", async || {
+        client.simple_query(SCAN).await.unwrap();
+        (store.value(passed).await == true).then_some(())
+    })
+    .await;
+    snapshot.batch_execute("COMMIT").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_is_scanned_once_a_second_however_many_instances_flush() {
+    let store = migrated().await;
+    store.run(&filled_queues(1)).await;
+    store.run("UPDATE orders SET due_at = timezone('utc', now())").await;
+    let flush = r#"SELECT to_jsonb(flush_counters(gen_random_uuid(), '[{"name": "requests", "label": "", "value": 1}]'))"#;
+    let begun = std::time::Instant::now();
+    let mut told = Vec::new();
+    for _ in 0..20 {
+        told.push(store.value(flush).await);
+    }
+    let scans = told.iter().filter(|due| **due == json!(["orders"])).count() as u64;
+    assert!(scans >= 1 && scans <= begun.elapsed().as_secs() + 1, "{told:?}");
+    assert!(told.iter().all(|due| *due == json!(["orders"]) || *due == json!([])), "{told:?}");
+    let counted = "SELECT (read_metrics()::jsonb)->'work'->0->'value'";
+    assert_eq!(store.value(counted).await, 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flush_that_is_repeated_is_counted_once() {
+    let store = migrated().await;
+    let (first, second) = (session(&store).await, session(&store).await);
+    let flush = |n: u8| {
+        format!(
+            "SELECT flush_counters('00000000-0000-7000-8000-00000000000{n}',
+                                   '[{{\"name\": \"requests\", \"label\": \"\", \"value\": 1}}]')"
+        )
+    };
+    // The first attempt has not ended when it is repeated.
+    first.batch_execute(&format!("BEGIN; {}", flush(1))).await.unwrap();
+    let again = flush(1);
+    let (repeated, ended) = futures::join!(second.batch_execute(&again), first.batch_execute("COMMIT"));
+    repeated.unwrap();
+    ended.unwrap();
+    second.batch_execute(&flush(1)).await.unwrap();
+    second.batch_execute(&flush(2)).await.unwrap();
+    let counted = "SELECT (read_metrics()::jsonb)->'work'->0->'value'";
+    assert_eq!(store.value(counted).await, 2);
+    // What was flushed long ago is forgotten.
+    store.run("UPDATE work_flushes SET at = at - interval '121 seconds'; UPDATE queue_scans SET scanned_at = scanned_at - interval '1 minute'").await;
+    second.batch_execute(&flush(3)).await.unwrap();
+    assert_eq!(store.count("SELECT count(*) FROM work_flushes").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counts_are_neither_lost_nor_doubled_by_concurrent_folds() {
+    const ROUNDS: i64 = 150;
+    let store = migrated().await;
+    let writes = (0..2).map(async |_| {
+        let client = session(&store).await;
+        for _ in 0..ROUNDS {
+            client
+                .batch_execute(
+                    "INSERT INTO order_changes (status, phase, failure_code) VALUES ('PENDING', 'reserving', 'expired');
+                     SELECT flush_counters(gen_random_uuid(), '[{\"name\": \"requests\", \"label\": \"\", \"value\": 1}]')",
+                )
+                .await
+                .unwrap();
+        }
+    });
+    let folds = (0..2).map(async |_| {
+        let client = session(&store).await;
+        for round in 0..ROUNDS {
+            // Each is more than a second, and some are more than a minute, after the one before.
+            let at = format!("timezone('utc', clock_timestamp()) + {round} * interval '20 seconds'");
+            client.batch_execute(&format!("SELECT scan_queues({at})")).await.unwrap();
+        }
+    });
+    let read = async {
+        let client = session(&store).await;
+        let sql = "SELECT (m->'orders'->>'created')::int8, coalesce((m->'failures'->>'expired')::int8, 0),
+                          coalesce((m->'work'->0->>'value')::float8::int8, 0)
+                   FROM (SELECT read_metrics()::jsonb AS m) x";
+        let mut last = [0; 3];
+        while last != [2 * ROUNDS; 3] {
+            let row = client.query_one(sql, &[]).await.unwrap();
+            let now: [i64; 3] = std::array::from_fn(|column| row.get(column));
+            assert!(
+                last.iter().zip(&now).all(|(last, now)| last <= now && *now <= 2 * ROUNDS),
+                "{last:?} {now:?}"
+            );
+            last = now;
+        }
+    };
+    let read = tokio::time::timeout(std::time::Duration::from_secs(60), read);
+    let (_, _, read) = futures::join!(join_all(writes), join_all(folds), read);
+    read.expect("everything is counted in the end");
+    let folded = "SELECT sum(created) > 0 FROM order_counts";
+    assert_eq!(store.value(folded).await, true);
+}
