@@ -1,4 +1,8 @@
--- As apply_transition, for copies of the service that do not know its answer {foreign, state}: raises unique_violation instead.
+-- Stores a transition, for copies of the version before, which do not know the answer {foreign, state}.
+--
+-- Returns what apply_transition returns. Raises unique_violation when another order has the payment.
+-- Locks: as apply_transition.
+-- Commit: as apply_transition.
 CREATE OR REPLACE FUNCTION store_transition(
     p_id UUID,
     p_version INT,

@@ -1,3 +1,3 @@
 -- Generated: see steps.sql.
 \set files '0001_orders 0002_inherited_orders 0003_order_rules 0005_second_payments 0007_message_order 0008_queue_scans 0009_payment_checks'
-\set checksum e7f9e9da3e8e125375821c907ac8f83928e49cc2a1747bfc6e83a903e8eaaea2
+\set checksum 362e985c8209e7ab9addb12094011db5c2b8462e92294b608dd2ec399917bda0
