@@ -18,8 +18,9 @@
 -- p_more has what is rare: failure_code, failure_detail, failure_is_new, in_flight_ms, renew_seconds, renew_hold_seconds,
 -- watch_cap_ms, void_tickets, claims ('take', 'drop'), message {id, kind, payload, lease_ms}, refund_was (the status of the
 -- payment before, where the order's refund is to be followed), refund_again_ms (Payment has just accepted the refund), replaced
--- (a payment without money, which goes back if it succeeds), replaced_failed (it has failed), repeats (only an attempt more: if
--- the newest entry of the journal is of the same type, it is counted up).
+-- (a payment without money, which goes back if it succeeds), replaced_failed (it has failed), charge_open_ms (a charge may
+-- stay without an answer, and is repeated after so long, as a check), repeats (only an attempt more: if the newest entry of the
+-- journal is of the same type, it is counted up).
 CREATE OR REPLACE FUNCTION apply_transition(
     p_id UUID,
     p_version INT,
@@ -169,6 +170,10 @@ BEGIN
             VALUES ((p_more->>'replaced')::uuid, p_id, at, CASE WHEN NOT p_more ? 'replaced_failed' THEN at END, true,
                     CASE WHEN p_more ? 'replaced_failed' THEN at END, CASE WHEN p_more ? 'replaced_failed' THEN 'FAILED' END)
             ON CONFLICT DO NOTHING;
+        END IF;
+        IF p_more ? 'charge_open_ms' THEN
+            INSERT INTO payment_refunds (order_id, created_at, due_at, undecided)
+            VALUES (p_id, at, at + (p_more->>'charge_open_ms')::bigint * interval '1 millisecond', true) ON CONFLICT DO NOTHING;
         END IF;
         IF p_more ? 'refund_was' THEN
             PERFORM follow_refund(o, p_was_phase, p_more->>'refund_was', p_event, at);

@@ -30,6 +30,8 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/claim_due_orders.sql
 \ir ../functions/claim_due_payment_refunds.sql
 \ir ../functions/claim_due_second_payments.sql
+\ir ../functions/close_charge_check.sql
+\ir ../functions/close_payment_checks.sql
 \ir ../functions/count_milliseconds.sql
 \ir ../functions/count_visited_entries.sql
 \ir ../functions/delete_message.sql
@@ -37,6 +39,7 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/find_due.sql
 \ir ../functions/find_oldest_writer.sql
 \ir ../functions/find_order.sql
+\ir ../functions/find_payment_check.sql
 \ir ../functions/find_seat_holder.sql
 \ir ../functions/find_second_payment.sql
 \ir ../functions/flush_counters.sql
@@ -54,6 +57,7 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/read_metrics.sql
 \ir ../functions/read_order.sql
 \ir ../functions/redrive_stuck.sql
+\ir ../functions/remember_payment.sql
 \ir ../functions/render_document.sql
 \ir ../functions/render_state.sql
 \ir ../functions/report_conflict.sql

@@ -6,23 +6,28 @@ use super::Context;
 use super::perform::{ActionOutcome, perform};
 use crate::db::DbError;
 use crate::db::orders::Document;
+use crate::db::payment_checks;
 use crate::db::payment_refunds::{self, AddOutcome};
 use crate::db::transition::{self, Generated, JournalEntry, StoreOutcome};
 use crate::domain::message::Message;
-use crate::domain::order::{MessageKind, Order, Payment, PaymentStatus, Phase, Status};
-use crate::domain::saga::{self, Due, Event, Rejected, Tickets, Transition, Verdict};
+use crate::domain::order::{MessageKind, OWN_CALLBACK_MS, Order, Payment, PaymentStatus, Phase, Status};
+use crate::domain::saga::{self, Action, ChargeCheck, Due, Event, Rejected, Tickets, Transition, Verdict};
 use crate::domain::ticket::ticket_code;
 use crate::runtime::random::random;
+use crate::runtime::task;
 use crate::telemetry::log::{Level, Log, rfc3339};
 use anyhow::anyhow;
 use serde_json::{Value, json};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 use uuid::Uuid;
 
 /// The journal's type for the missing answer at which the order is parked.
 const PARKED: &str = "parked";
 /// The journal's type for a payment beside the order's own.
 const SECOND_PAYMENT: &str = "second_payment";
+
+/// See [`OWN_CALLBACK_MS`].
+const OWN_CALLBACK: Duration = Duration::from_millis(OWN_CALLBACK_MS as u64);
 
 /// The outcome of applying an event to an order.
 pub struct TransitionOutcome {
@@ -131,11 +136,12 @@ async fn apply_under_lease(
                 return Ok(TransitionOutcome { order: *now, document: None, has_lease: false, rejected });
             }
             StoreOutcome::SeatsClaimed(now) => {
-                let Event::PaymentIs(payment) = said(event) else {
+                order = if matches!(event, Event::Charged(_)) { now.with_answered_charge() } else { *now };
+                let (Event::PaymentIs(payment) | Event::Charged(payment)) = said(event) else {
                     return Err(DbError::Broken(anyhow!("claims were refused to an order without money")));
                 };
                 event = Event::PaidWithoutSeats(payment);
-                (order, document) = (*now, None);
+                document = None;
             }
             StoreOutcome::Gone => {
                 return Err(DbError::Unavailable(anyhow!("the order was lost in a crash of the database")));
@@ -154,10 +160,17 @@ pub async fn drive(context: &Context, order: Order) -> Result<TransitionOutcome,
         let Some(action) = saga::action(&stored.order) else {
             break;
         };
+        let begun = task::now();
         let ActionOutcome { event, detail, retry_after_ms } = perform(context, action, &stored.order).await;
+        let charge = (action == Action::Charge).then(|| (stored.order.attempts, event.clone()));
         let (before, name) = ((stored.order.version, stored.order.lease), event.name());
         let lease = Some(stored.order.lease);
         stored = apply_under_lease(context, &stored.order, event, detail, lease, retry_after_ms).await?;
+        if let (Some((attempts, outcome)), Some(rejected)) = (charge, stored.rejected)
+            && stored.order.payment.is_some()
+        {
+            follow_overtaken_charge(context, &stored.order, attempts, begun, &outcome, rejected).await?;
+        }
         if stored.rejected.is_some() && (stored.order.version, stored.order.lease) == before {
             // An answer that does not fit the order's state, such as a payment that is pending again after it was paid: retried
             // with back-off, and parked in the end.
@@ -167,6 +180,32 @@ pub async fn drive(context: &Context, order: Order) -> Result<TransitionOutcome,
         }
     }
     Ok(stored)
+}
+
+/// A callback about some payment has overtaken the charge: keeps the check of the charge, which may have made another one. `attempts`,
+/// `begun`: of the charge.
+async fn follow_overtaken_charge(
+    context: &Context,
+    order: &Order,
+    attempts: u32,
+    begun: Instant,
+    outcome: &Event,
+    rejected: Rejected,
+) -> Result<(), DbError> {
+    if let (Event::Charged(payment), Rejected::OtherPayment) = (outcome, rejected)
+        && payment.is_without_money()
+    {
+        payment_refunds::remember(&context.config, order.id, *payment).await?;
+    }
+    // A callback that came sooner has left none.
+    let has_check = || attempts > 0 || task::now() - begun >= OWN_CALLBACK;
+    match saga::overtaken_charge(attempts, outcome, rejected) {
+        Some(ChargeCheck::Open) => payment_checks::add_charge(&context.config, order.id).await,
+        Some(ChargeCheck::Closed) if has_check() => {
+            payment_checks::close_charge(&context.config, order.id).await
+        }
+        Some(ChargeCheck::Closed) | None => Ok(()),
+    }
 }
 
 /// Whether the event reports a payment other than the one that the order has.

@@ -1,14 +1,16 @@
-//! Checks whether there is a payment beside an order's own, of which a callback told when Payment could not be asked.
+//! Checks whether there are payments beside an order's own: one that a callback told of when Payment could not be asked, or one that a
+//! charge without an answer has made.
 
 use super::Context;
 use super::drive::{apply_event, drive};
 use crate::db::DbError;
 use crate::db::payment_checks::{self, Progress};
+use crate::db::payment_refunds;
 use crate::domain::order::{Order, Payment};
 use crate::domain::payment_check::{self, Answer, Next, PaymentCheck};
 use crate::domain::retry;
-use crate::domain::saga::Event;
-use crate::peers::payment;
+use crate::domain::saga::{Event, Rejected};
+use crate::peers::payment::{self, Charge};
 use crate::peers::{CallFailure, Outcome};
 use crate::runtime::random::random;
 use serde_json::json;
@@ -51,6 +53,9 @@ async fn report(
 ) -> Result<(), DbError> {
     let detail = json!({ "payment_id": payment.id });
     let stored = apply_event(context, &order, Event::PaymentIs(payment), detail).await?;
+    if stored.rejected == Some(Rejected::OtherPayment) && payment.is_without_money() {
+        payment_refunds::remember(&context.config, order.id, payment).await?;
+    }
     payment_checks::store(&context.config, claimed, Progress::Closed).await?;
     if stored.has_lease {
         drive(context, stored.order).await?;
@@ -58,10 +63,10 @@ async fn report(
     Ok(())
 }
 
-/// Asks about the payment that a callback told of.
+/// Asks about the payment that a callback told of, or repeats the charge under its key.
 async fn ask(context: &Context, order: &Order, claimed: &PaymentCheck) -> Told {
     let Some(told) = claimed.told else {
-        return silent("there is nothing to ask about".to_owned().into());
+        return charge(context, order).await;
     };
     match payment::ask(&context.config, told, retry::PAYMENT_DEADLINE_MS).await {
         Outcome::Answered(record) => {
@@ -72,6 +77,16 @@ async fn ask(context: &Context, order: &Order, claimed: &PaymentCheck) -> Told {
                 reason: reason.unwrap_or_default(),
             }
         }
+        Outcome::NoAnswer(failure) => silent(failure),
+    }
+}
+
+async fn charge(context: &Context, order: &Order) -> Told {
+    match payment::charge(&context.config, order).await {
+        Outcome::Answered(Charge::Payment { payment, shown: status }) => {
+            Told { answer: Answer::Is(payment), reason: shown(status.as_str()) }
+        }
+        Outcome::Answered(Charge::Invalid) => silent("Payment finds the charge invalid".to_owned().into()),
         Outcome::NoAnswer(failure) => silent(failure),
     }
 }

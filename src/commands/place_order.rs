@@ -131,6 +131,7 @@ fn new_order(context: &Context, id: OrderId, request: &PlacingRequest) -> Order 
         given_up: false,
         payment_unsure: false,
         refund_again_in_ms: None,
+        phase_ms: 0,
         parked: false,
     }
 }

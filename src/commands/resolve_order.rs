@@ -2,12 +2,17 @@
 
 use super::Context;
 use super::buyer_request::{self, RequestOutcome};
+use super::drive::{apply_event, drive};
 use crate::db::orders::{self, Document};
-use crate::db::{DbError, payment_refunds};
+use crate::db::transition::JournalEntry;
+use crate::db::{DbError, payment_checks, payment_refunds};
 use crate::domain::ids::{OrderId, PaymentId};
-use crate::domain::order::{Order, PaymentStatus};
+use crate::domain::order::{Order, Payment, PaymentStatus};
 use crate::domain::saga::{Event, Rejected, Verdict};
 use serde_json::json;
+
+/// The journal's type for an operator's word.
+const RESOLVED: &str = "resolved";
 
 /// What an operator says of a payment.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -53,6 +58,9 @@ pub async fn resolve(
     {
         return resolve_second(context, order, payment, resolution).await;
     }
+    if !order.is_resolvable() && payment_checks::is_open(config, id, resolution.payment).await? {
+        return resolve_check(context, order, resolution).await;
+    }
     if !order.is_resolvable() {
         return Ok(ResolveOutcome::NotResolvable(Box::new(order)));
     }
@@ -92,6 +100,37 @@ async fn resolve_second(
     if !is_settled {
         return Ok(ResolveOutcome::NotResolvable(Box::new(order)));
     }
+    Ok(match orders::load(config, order.id).await? {
+        Some((_, document)) => ResolveOutcome::Resolved(document),
+        None => ResolveOutcome::OrderNotFound,
+    })
+}
+
+/// Whether there is a payment beside the order's own that nobody could tell: one that was taken goes back, and nothing is left to
+/// check.
+async fn resolve_check(
+    context: &Context,
+    order: Order,
+    resolution: &Resolution,
+) -> Result<ResolveOutcome, DbError> {
+    let config = &context.config;
+    let (status, payment) = (resolution.status, resolution.payment);
+    let detail = json!({ "payment": status, "payment_id": payment, "reason": resolution.reason });
+    if status == PaymentStatus::Success {
+        let Some(id) = payment else {
+            return Ok(ResolveOutcome::PaymentRequired);
+        };
+        let taken = Event::PaymentIs(Payment { id, status });
+        let stored = apply_event(context, &order, taken, detail.clone()).await?;
+        if stored.rejected == Some(Rejected::ForeignPayment) {
+            return Ok(ResolveOutcome::OtherPayment);
+        }
+        if stored.has_lease {
+            drive(context, stored.order).await?;
+        }
+    }
+    let entry = JournalEntry { event: RESOLVED, actor: context.actor, data: &detail };
+    payment_checks::close(config, order.id, payment, entry).await?;
     Ok(match orders::load(config, order.id).await? {
         Some((_, document)) => ResolveOutcome::Resolved(document),
         None => ResolveOutcome::OrderNotFound,

@@ -213,6 +213,7 @@ struct State {
     given_up: bool,
     payment_unsure: bool,
     refund_again_in_ms: Option<i64>,
+    phase_ms: i64,
     parked: bool,
 }
 
@@ -246,6 +247,7 @@ pub(super) fn order(json: &str) -> Result<Order, DbError> {
         given_up: state.given_up,
         payment_unsure: state.payment_unsure,
         refund_again_in_ms: state.refund_again_in_ms,
+        phase_ms: state.phase_ms,
         parked: state.parked,
     })
 }

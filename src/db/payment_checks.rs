@@ -2,7 +2,8 @@
 //! payments.
 
 use super::answer::named;
-use super::{DbError, Session, query, require_row, text, uuid};
+use super::transition::JournalEntry;
+use super::{DbError, Session, json, query, require_row, text, uuid};
 use crate::config::Config;
 use crate::domain::ids::{OrderId, PaymentId};
 use crate::domain::payment_check::{self, PaymentCheck};
@@ -17,16 +18,76 @@ pub async fn add_told(config: &Config, id: OrderId, payment: PaymentId) -> Resul
     add(config, id, Some(payment)).await
 }
 
+/// Stores that a charge has had no answer, and that the order has another payment: the charge must be repeated. Idempotent.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn add_charge(config: &Config, id: OrderId) -> Result<(), DbError> {
+    add(config, id, None).await.map(drop)
+}
+
+/// Stores that the payment of an order's charge is known: nothing is left to check. Idempotent.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn close_charge(config: &Config, id: OrderId) -> Result<(), DbError> {
+    let parameters = || named! { "sql/close_charge_check.sql": p_order = uuid(id.0) };
+    query(config, Session::Shared, include_str!("sql/close_charge_check.sql"), parameters).await.map(drop)
+}
+
 async fn add(config: &Config, id: OrderId, told: Option<PaymentId>) -> Result<bool, DbError> {
     let parameters = || {
         named! { "sql/add_payment_check.sql":
             p_order = uuid(id.0),
-            p_payment = told.map_or(ParameterValue::DbNull, |told| uuid(told.0)),
+            p_payment = optional_uuid(told),
             p_limit = ParameterValue::Int32(payment_check::MOST),
         }
     };
     require_row(query(config, Session::Shared, include_str!("sql/add_payment_check.sql"), parameters).await?)?
         .bool()
+}
+
+/// Whether an order has a check that an operator's word may close: of its charge or, with a `payment`, also of that.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn is_open(config: &Config, id: OrderId, payment: Option<PaymentId>) -> Result<bool, DbError> {
+    let parameters = || {
+        named! { "sql/find_payment_check.sql": p_order = uuid(id.0), p_payment = optional_uuid(payment) }
+    };
+    require_row(
+        query(config, Session::Shared, include_str!("sql/find_payment_check.sql"), parameters).await?,
+    )?
+    .bool()
+}
+
+/// Closes what [`is_open`] finds, by an operator's word, with an entry in the journal; `false` when there is nothing to close.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn close(
+    config: &Config,
+    id: OrderId,
+    payment: Option<PaymentId>,
+    entry: JournalEntry<'_>,
+) -> Result<bool, DbError> {
+    let parameters = || {
+        named! { "sql/close_payment_checks.sql":
+            p_order = uuid(id.0),
+            p_payment = optional_uuid(payment),
+            p_event = text(entry.event),
+            p_actor = text(entry.actor),
+            p_data = json(entry.data),
+        }
+    };
+    require_row(
+        query(config, Session::Shared, include_str!("sql/close_payment_checks.sql"), parameters).await?,
+    )?
+    .bool()
+}
+
+fn optional_uuid(payment: Option<PaymentId>) -> ParameterValue {
+    payment.map_or(ParameterValue::DbNull, |payment| uuid(payment.0))
 }
 
 /// What came of a claimed check.

@@ -6,7 +6,7 @@ use super::transition::JournalEntry;
 use super::{Columns, DbError, Session, json, query, query_all, require_row, text, uuid};
 use crate::config::Config;
 use crate::domain::ids::{OrderId, PaymentId};
-use crate::domain::order::{Order, PaymentStatus};
+use crate::domain::order::{Order, Payment, PaymentStatus};
 use crate::domain::payment_check::PaymentCheck;
 use crate::domain::payment_refund::PaymentRefund;
 use crate::domain::retry;
@@ -62,6 +62,21 @@ pub async fn add(
         "gone" => AddOutcome::Gone,
         unknown => return Err(DbError::Broken(anyhow!("add_second_payment: unknown outcome {unknown}"))),
     })
+}
+
+/// Remembers a payment beside the order's own that has taken no money, or whose money went back. Idempotent.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn remember(config: &Config, id: OrderId, payment: Payment) -> Result<(), DbError> {
+    let parameters = || {
+        named! { "sql/remember_payment.sql":
+            p_order = uuid(id.0),
+            p_payment = uuid(payment.id.0),
+            p_outcome = text(payment.status.as_str()),
+        }
+    };
+    query(config, Session::Shared, include_str!("sql/remember_payment.sql"), parameters).await.map(drop)
 }
 
 /// What is known of a payment beside the order's own.

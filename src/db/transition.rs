@@ -232,6 +232,10 @@ fn more(config: &Config, before: &Order, transition: &Transition, generated: &Ge
             put("replaced_failed", json!(true));
         }
     }
+    if transition.charge_open {
+        // Until then the attempt that is under way may have its answer.
+        put("charge_open_ms", json!(retry::lease_ms(Phase::Charging)));
+    }
     if repeats(before, transition) {
         put("repeats", json!(true));
     }

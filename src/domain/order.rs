@@ -4,6 +4,10 @@ use super::ids::{OrderId, PaymentId};
 use super::money::Amounts;
 use serde::{Deserialize, Serialize};
 
+/// Milliseconds within which a callback is about the charge that is under way: Payment calls back before it answers. For a later one
+/// it is not known whether the charge has an answer.
+pub const OWN_CALLBACK_MS: i64 = 1_000;
+
 /// Declares an enum whose variants have one text form, the same in the database, in JSON and in logs.
 macro_rules! text_enum {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
@@ -142,6 +146,13 @@ pub struct Payment {
     pub status: PaymentStatus,
 }
 
+impl Payment {
+    /// Whether it has taken no money, or its money went back.
+    pub fn is_without_money(&self) -> bool {
+        matches!(self.status, PaymentStatus::Failed | PaymentStatus::Refunded)
+    }
+}
+
 /// An order as one statement read it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Order {
@@ -189,6 +200,8 @@ pub struct Order {
     pub payment_unsure: bool,
     /// Payment has accepted the refund, and makes it later. Milliseconds until it is asked for again.
     pub refund_again_in_ms: Option<i64>,
+    /// Milliseconds for which it had been in its phase when the row was read.
+    pub phase_ms: i64,
     /// Parked: the phase's action has had no answer for long, and the operator was alerted. Attempts go on.
     pub parked: bool,
 }
@@ -226,6 +239,20 @@ impl Order {
     /// Whether a charge has had no answer: there may be a payment that is not known.
     pub fn charge_is_open(&self) -> bool {
         self.payment.is_none() && self.payment_unsure
+    }
+
+    /// Whether an attempt at the charge may end, or have ended, without an answer, when somebody else tells of a payment. Payment
+    /// calls back about the charge's own within a moment; nobody pays once more in so short a time.
+    pub fn charge_may_be_open(&self) -> bool {
+        let is_doubtful = self.attempts > 0 || self.phase_ms >= OWN_CALLBACK_MS;
+        self.charge_is_open() || self.phase == Phase::Charging && self.payment.is_none() && is_doubtful
+    }
+
+    /// The order as it is once its charge has had an answer.
+    pub fn with_answered_charge(self) -> Self {
+        let is_charging = self.phase == Phase::Charging;
+        let (attempts, phase_ms) = if is_charging { (0, 0) } else { (self.attempts, self.phase_ms) };
+        Self { payment_unsure: self.payment_unsure && self.payment.is_some(), attempts, phase_ms, ..self }
     }
 
     /// Whether Payment has accepted the refund, and has time left to make it.

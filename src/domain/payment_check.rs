@@ -127,6 +127,7 @@ mod tests {
             given_up: false,
             payment_unsure: false,
             refund_again_in_ms: None,
+            phase_ms: 0,
             parked: false,
         }
     }

@@ -20,7 +20,9 @@ pub enum Event {
     ReserveRefused(Refusal),
     /// Catalog shows the event as cancelled: nothing is reserved for a late payment.
     EventCancelled,
-    /// The payment's status, from any trusted source: the charge's answer, a verified callback, or Payment when asked.
+    /// The charge's answer: its payment.
+    Charged(Payment),
+    /// The payment's status, from any other trusted source: a verified callback, or Payment when asked.
     PaymentIs(Payment),
     /// Payment shows a status that means "undecided" at best: the payment is pending, and an operator hears of it if that lasts.
     PaymentUnfamiliar(PaymentId),
@@ -100,7 +102,7 @@ impl Event {
             Self::ReservedBeyondRange => "amount_out_of_range",
             Self::ReserveRefused(_) => "seats_refused",
             Self::EventCancelled => "event_cancelled",
-            Self::PaymentIs(payment) => match payment.status {
+            Self::Charged(payment) | Self::PaymentIs(payment) => match payment.status {
                 PaymentStatus::Pending => "payment_pending",
                 PaymentStatus::Success => "payment_succeeded",
                 PaymentStatus::Failed => "payment_failed",
@@ -127,7 +129,9 @@ impl Event {
     /// The payment that it reports, if it does.
     pub const fn reported(&self) -> Option<Payment> {
         match self {
-            Self::PaymentIs(payment) | Self::PaidWithoutSeats(payment) => Some(*payment),
+            Self::Charged(payment) | Self::PaymentIs(payment) | Self::PaidWithoutSeats(payment) => {
+                Some(*payment)
+            }
             Self::PaymentUnfamiliar(id) => Some(Payment { id: *id, status: PaymentStatus::Pending }),
             _ => None,
         }
@@ -219,6 +223,18 @@ pub struct Transition {
     pub message: Option<MessageKind>,
     /// A payment without money that another one has replaced: it is refunded if it succeeds after all.
     pub replaced: Option<Payment>,
+    /// The order learns of a payment, and a charge without an answer may have made another one: it is repeated beside the order, as a
+    /// check, until Payment tells.
+    pub charge_open: bool,
+}
+
+/// The check of a charge: see [`super::payment_check`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ChargeCheck {
+    /// The charge must be repeated.
+    Open,
+    /// Its payment is known.
+    Closed,
 }
 
 /// The next action of a phase, performed at a peer.
@@ -275,9 +291,20 @@ pub fn action(order: &Order) -> Option<Action> {
 /// A [`Rejected`] when the event changes nothing.
 pub fn next(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, Rejected> {
     let replaced = replaces(order, event)?;
-    let mut transition = decide(order, event, tax)?;
+    let mut transition = match event {
+        Event::Charged(payment) => decide(order, &Event::PaymentIs(*payment), tax)?,
+        told => decide(order, told, tax)?,
+    };
     transition.replaced = replaced;
+    transition.charge_open = leaves_charge_open(order, event, &transition.order);
     Ok(transition.at_rest())
+}
+
+/// Whether somebody else than the charge tells of the order's payment, and an attempt at the charge may stay without an answer. An
+/// operator's word ends the doubt.
+fn leaves_charge_open(before: &Order, event: &Event, after: &Order) -> bool {
+    let is_told = matches!(event, Event::PaymentIs(_) | Event::PaidWithoutSeats(_));
+    is_told && before.charge_may_be_open() && after.payment.is_some()
 }
 
 /// Whether a reported payment may be the order's, when another one is known: the first that succeeds is. Returns the known one when
@@ -299,6 +326,21 @@ fn replaces(order: &Order, event: &Event) -> Result<Option<Payment>, Rejected> {
         (Pending | Failed, Pending | Failed | Refunded) | (Success | Refunded, Failed | Refunded) => {
             Err(Rejected::OtherPayment)
         }
+    }
+}
+
+/// What becomes of the check of a charge that a report of another payment has overtaken, once the charge's action has its outcome;
+/// `None` when nothing does. `attempts`: those before this one; `rejected`: why the outcome changed nothing.
+pub fn overtaken_charge(attempts: u32, outcome: &Event, rejected: Rejected) -> Option<ChargeCheck> {
+    match (outcome, outcome.reported()) {
+        (Event::NoAnswer { .. }, _) => Some(ChargeCheck::Open),
+        // It may succeed yet, and nothing else remembers it.
+        (_, Some(Payment { status: PaymentStatus::Pending, .. })) if rejected == Rejected::OtherPayment => {
+            Some(ChargeCheck::Open)
+        }
+        (_, Some(_)) => Some(ChargeCheck::Closed),
+        (Event::ChargeRefused, _) if attempts == 0 => Some(ChargeCheck::Closed),
+        _ => None,
     }
 }
 
@@ -379,6 +421,7 @@ fn reserving(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, R
         | Event::Released { .. }
         | Event::CancelRequested
         | Event::EventCancelled
+        | Event::Charged(_)
         | Event::PaymentUnfamiliar(_)
         | Event::PaymentUnknown
         | Event::RefundAccepted
@@ -408,6 +451,7 @@ fn charging(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         | Event::HoldExpired
         | Event::Released { .. }
         | Event::CancelRequested
+        | Event::Charged(_)
         | Event::PaymentUnfamiliar(_)
         | Event::PaymentUnknown
         | Event::RefundAccepted
@@ -448,6 +492,7 @@ fn awaiting_payment(order: &Order, event: &Event) -> Result<Transition, Rejected
         | Event::HoldExpired
         | Event::Released { .. }
         | Event::CancelRequested
+        | Event::Charged(_)
         | Event::PaymentUnfamiliar(_)
         | Event::RefundAccepted
         | Event::RefundPending
@@ -482,6 +527,7 @@ fn allocating(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         | Event::ChargeRefused
         | Event::Released { .. }
         | Event::CancelRequested
+        | Event::Charged(_)
         | Event::PaymentUnfamiliar(_)
         | Event::PaymentUnknown
         | Event::RefundAccepted
@@ -531,6 +577,7 @@ fn refunding(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         | Event::HoldExpired
         | Event::Released { .. }
         | Event::CancelRequested
+        | Event::Charged(_)
         | Event::PaymentUnfamiliar(_)
         | Event::Resolved(_)
         | Event::RefundRequested => Err(Rejected::Stale),
@@ -566,6 +613,7 @@ fn releasing(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         | Event::SeatsLost
         | Event::HoldExpired
         | Event::CancelRequested
+        | Event::Charged(_)
         | Event::PaymentUnfamiliar(_)
         | Event::PaymentUnknown
         | Event::RefundAccepted
@@ -633,6 +681,7 @@ fn done(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         | Event::NoAnswer { .. }
         | Event::PaymentUnknown
         | Event::CancelRequested
+        | Event::Charged(_)
         | Event::PaymentUnfamiliar(_)
         | Event::RefundAccepted
         | Event::RefundPending
@@ -885,6 +934,7 @@ fn unchanged(order: &Order) -> Transition {
         claims: Claims::Keep,
         message: None,
         replaced: None,
+        charge_open: false,
     }
 }
 
@@ -907,6 +957,7 @@ impl Transition {
         self.order.attempts = 0;
         self.order.parked = false;
         self.order.refund_again_in_ms = None;
+        self.order.phase_ms = 0;
         self.due = match phase {
             Phase::Done => Due::Never,
             Phase::AwaitingPayment => Due::AtExpiry,

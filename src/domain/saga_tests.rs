@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::ids::{OrderId, PaymentId};
+use crate::domain::order::OWN_CALLBACK_MS;
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -51,6 +52,7 @@ fn order_in(phase: Phase) -> Order {
         given_up: false,
         payment_unsure: false,
         refund_again_in_ms: None,
+        phase_ms: 0,
         parked: false,
     };
     match phase {
@@ -139,6 +141,7 @@ fn every_event() -> Vec<Event> {
         Event::RefundRequested,
     ];
     events.extend(PaymentStatus::ALL.iter().map(|status| Event::PaymentIs(payment(*status))));
+    events.extend(PaymentStatus::ALL.iter().map(|status| Event::Charged(payment(*status))));
     events
 }
 
@@ -717,6 +720,56 @@ fn the_first_successful_payment_is_the_orders() {
         for status in [Failed, Refunded] {
             assert_eq!(outcome(&order_in(phase), &other(status)), "OtherPayment", "{phase:?}");
         }
+    }
+}
+
+#[test]
+fn a_charge_that_may_have_no_answer_stays_open_when_somebody_else_tells_of_a_payment() {
+    use PaymentStatus::{Failed, Success};
+    let first = order_in(Phase::Charging);
+    let tried = Order { attempts: 1, ..first.clone() };
+    let slow = Order { phase_ms: OWN_CALLBACK_MS, ..first.clone() };
+    let released = Order {
+        phase: Phase::Releasing,
+        status: Status::Cancelled,
+        payment_unsure: true,
+        attempts: 0,
+        ..first.clone()
+    };
+    let leaves_open = |order: &Order, event: Event| next(order, &event, tax()).unwrap().charge_open;
+    for status in [Success, Failed] {
+        for order in [&tried, &slow, &released] {
+            assert!(leaves_open(order, other(status)), "{order:?}");
+        }
+        assert!(!leaves_open(&first, other(status)), "it is the charge's own");
+        for order in [&first, &tried, &slow] {
+            assert!(!leaves_open(order, Event::Charged(payment(status))), "{order:?}");
+        }
+    }
+    assert!(leaves_open(&tried, Event::PaidWithoutSeats(payment(Success))));
+    let answered = tried.with_answered_charge();
+    assert!(!leaves_open(&answered, Event::PaidWithoutSeats(payment(Success))));
+    assert!(!leaves_open(&slow, Event::Resolved(Verdict::Taken(PAYMENT))), "an operator's word");
+    assert!(!leaves_open(&order_in(Phase::AwaitingPayment), other(Success)), "it had an answer");
+}
+
+#[test]
+fn an_overtaken_charge_is_open_until_its_payment_is_known() {
+    use PaymentStatus::{Pending, Success};
+    let [open, closed] = [Some(ChargeCheck::Open), Some(ChargeCheck::Closed)];
+    let charged = |status| Event::Charged(payment(status));
+    for (attempts, outcome, rejected, expected) in [
+        (0, SILENCE, Rejected::Stale, open),
+        (0, charged(Success), Rejected::Stale, closed),
+        (0, charged(Success), Rejected::SecondPayment, closed),
+        (0, charged(Pending), Rejected::SecondPayment, closed),
+        (0, charged(Pending), Rejected::OtherPayment, open),
+        (0, Event::PaymentUnfamiliar(PAYMENT), Rejected::OtherPayment, open),
+        (0, Event::PaymentUnfamiliar(PAYMENT), Rejected::SecondPayment, closed),
+        (0, Event::ChargeRefused, Rejected::Stale, closed),
+        (1, Event::ChargeRefused, Rejected::Stale, None),
+    ] {
+        assert_eq!(overtaken_charge(attempts, &outcome, rejected), expected, "{outcome:?} {rejected:?}");
     }
 }
 

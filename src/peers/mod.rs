@@ -167,6 +167,7 @@ mod tests {
             hold_in_ms: 60_000,
             in_flight_ms: 0,
             refund_again_in_ms: None,
+            phase_ms: 0,
             given_up: false,
             payment_unsure: false,
             parked: false,

@@ -25,6 +25,7 @@ mod charge_unanswered;
 mod expiry;
 mod free_orders;
 mod payment_odd;
+mod overtaken_charge;
 mod second_payment;
 
 mod cancel;

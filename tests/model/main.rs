@@ -162,6 +162,9 @@ fn one_order_that_is_paid_twice() {
     let budget = Budget { seconds: 1, callbacks: 2, refunds: 1, cancels: 1, ..QUIET };
     holds("paid twice", &one_order(budget), 500_000);
     let budget = Budget { seconds: 1, callbacks: 1, ..QUIET };
+    let alone = |budget| Model { next_buyer: false, ..one_order(budget) };
+    holds("paid twice and lost", &alone(Budget { faults: 1, ..budget }), 100_000);
+    holds("paid twice and crashed", &alone(Budget { crashes: 1, ..budget }), 100_000);
     let strangers = Model { older_hold: true, stranger: true, ..one_order(budget) };
     holds("paid twice with an older hold", &strangers, 100_000);
 }

@@ -129,6 +129,18 @@ fn without_a_row_of_its_own_a_second_payment_is_kept() {
 }
 
 #[test]
+fn without_repeating_it_a_charge_that_another_payment_overtook_keeps_money() {
+    let twice = one_order(Budget { seconds: 1, faults: 1, callbacks: 1, ..QUIET });
+    breaks(liveness::MONEY, Guard::OvertakenChargeGoesOn, twice);
+}
+
+#[test]
+fn without_asking_later_a_second_payment_that_could_not_be_checked_is_kept() {
+    let twice = one_order(Budget { seconds: 1, faults: 1, callbacks: 1, ..QUIET });
+    breaks(liveness::MONEY, Guard::ToldIsAskedAbout, twice);
+}
+
+#[test]
 fn without_asking_about_it_an_accepted_refund_is_paid_twice() {
     let later =
         Model { async_refunds: true, careless_refunds: true, ..one_order(Budget { refunds: 1, ..QUIET }) };

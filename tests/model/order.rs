@@ -62,7 +62,7 @@ pub enum Which {
 impl Which {
     pub const ALL: [Self; 2] = [Self::Charged, Self::Second];
 
-    fn id(self) -> PaymentId {
+    pub fn id(self) -> PaymentId {
         PaymentId(Uuid::from_u128(7 + self as u128))
     }
 
@@ -106,6 +106,10 @@ pub enum ModelEvent {
     ReserveRefused {
         may_land: bool,
     },
+    /// The charge's answer.
+    Charged(PaymentStatus),
+    /// The charge has no answer.
+    ChargeUnanswered,
     Paid(Which, PaymentStatus),
     PaidWithoutSeats(Which, PaymentStatus),
     ChargeRefused,
@@ -142,6 +146,8 @@ impl ModelEvent {
                 let failure = Failure::new(FailureCode::SeatsUnavailable, String::new());
                 Event::ReserveRefused(Refusal { failure, may_land })
             }
+            Self::Charged(status) => Event::Charged(payment(Which::Charged, status)),
+            Self::ChargeUnanswered => Event::NoAnswer { may_land: false },
             Self::Paid(which, status) => Event::PaymentIs(payment(which, status)),
             Self::PaidWithoutSeats(which, status) => Event::PaidWithoutSeats(payment(which, status)),
             Self::ChargeRefused => Event::ChargeRefused,
@@ -161,6 +167,17 @@ impl ModelEvent {
             Self::Silence { may_land } => Event::NoAnswer { may_land },
             Self::Cancel => Event::CancelRequested,
             Self::Refund => Event::RefundRequested,
+        }
+    }
+}
+
+impl ModelEvent {
+    /// The payment that it reports, if it does.
+    pub fn reported(self) -> Option<(Which, PaymentStatus)> {
+        match self {
+            Self::Charged(status) => Some((Which::Charged, status)),
+            Self::Paid(which, status) => Some((which, status)),
+            _ => None,
         }
     }
 }
@@ -226,6 +243,7 @@ impl Row {
             in_flight_ms: ms(!self.in_flight),
             given_up: self.given_up,
             payment_unsure: self.unsure,
+            phase_ms: 0,
             refund_again_in_ms: match self.again {
                 Again::Never => None,
                 Again::Waits => Some(1),

@@ -1,8 +1,8 @@
 //! What is explored, and the rules that hold: the saga's, and without one of them in a negative control.
 
-use super::order::{ModelEvent, Row, tax};
+use super::order::{ModelEvent, Row, Which, tax};
 use super::state::Budget;
-use order_service::domain::order::Phase;
+use order_service::domain::order::{OWN_CALLBACK_MS, Phase};
 use order_service::domain::saga::{self, Action, Rejected, Transition};
 
 /// A rule that a negative control leaves out.
@@ -46,6 +46,10 @@ pub enum Guard {
     EveryAttemptRefused,
     /// A payment that succeeds after the order's own goes back.
     SecondGoesBack,
+    /// A charge that a callback about another payment has overtaken is repeated until its payment is known.
+    OvertakenChargeGoesOn,
+    /// A payment that a callback told of when Payment could not be asked is asked about later.
+    ToldIsAskedAbout,
     /// A refund that Payment has accepted is asked about, and not asked for again.
     AcceptedIsAskedAbout,
     /// Money that comes after an operator said that none was taken goes back.
@@ -74,6 +78,8 @@ impl Guard {
         Self::ChargeGoesOn,
         Self::EveryAttemptRefused,
         Self::SecondGoesBack,
+        Self::OvertakenChargeGoesOn,
+        Self::ToldIsAskedAbout,
         Self::AcceptedIsAskedAbout,
         Self::DeniedIsGivenUp,
     ];
@@ -123,7 +129,7 @@ impl Model {
                 (row.tried, row.unsure) = (false, false);
             }
         }
-        let silent = matches!(ev, ModelEvent::Silence { .. });
+        let silent = matches!(ev, ModelEvent::Silence { .. } | ModelEvent::ChargeUnanswered);
         let refused = silent && row.phase == Phase::Charging && self.lacks(Guard::SilenceSaysNothing);
         let ev = match ev {
             _ if refused => ModelEvent::ChargeRefused,
@@ -145,7 +151,13 @@ impl Model {
             }
             ev => ev,
         };
-        let mut transition = saga::next(&row.order(), &ev.event(), tax())?;
+        let mut order = row.order();
+        if matches!(ev, ModelEvent::Paid(Which::Second, _)) {
+            // Nobody pays a second time so soon; about the charge's own payment there is a callback at once.
+            order.phase_ms = OWN_CALLBACK_MS;
+        }
+        let mut transition = saga::next(&order, &ev.event(), tax())?;
+        transition.charge_open &= !self.lacks(Guard::OvertakenChargeGoesOn);
         if ev == ModelEvent::Cancel && self.lacks(Guard::GivenUp) {
             transition.order.given_up = false;
         }

@@ -5,11 +5,13 @@ use super::order::{Issued, ModelEvent, OrderIndex, Row, When, Which};
 use super::peers::{self, Owner};
 use super::rules::{Guard, Model};
 use super::state::{Beside, Holder, ModelState, PaymentState, PeerRequest, ProgramCounter, Seat, SeatOwner};
+use super::steps;
 use order_service::domain::ids::PaymentId;
-use order_service::domain::order::{Hold, PaymentStatus, Phase, Status};
+use order_service::domain::order::{Hold, Payment, PaymentStatus, Phase, Status};
+use order_service::domain::payment_check::{self, PaymentCheck};
 use order_service::domain::payment_refund::{self, Answer, Next, PaymentRefund};
 use order_service::domain::retry;
-use order_service::domain::saga::{self, Action, Claims, Rejected, Transition};
+use order_service::domain::saga::{self, Action, ChargeCheck, Claims, Rejected, Transition};
 
 impl Model {
     /// `claim_due_orders` gives a due order to a sweep.
@@ -82,7 +84,7 @@ impl Model {
         };
         let refused = |may_land| ProgramCounter::Store(ModelEvent::ReserveRefused { may_land });
         let silence = |may_land| ProgramCounter::Store(ModelEvent::Silence { may_land });
-        let which = if pc == ProgramCounter::AskSecond { Which::Second } else { seen.which };
+        let which = asked(&seen, drives, pc);
         let PaymentState { status: truth, forgotten, .. } = state.payments[order][which as usize];
         let told = if forgotten {
             ModelEvent::Unknown
@@ -113,7 +115,7 @@ impl Model {
             },
             ProgramCounter::Charge if ask(PeerRequest::Charge) => {
                 let made = state.payments[order][Which::Charged as usize].status;
-                ProgramCounter::Store(made.map_or(UNKNOWN, |status| ModelEvent::Paid(Which::Charged, status)))
+                ProgramCounter::Store(made.map_or(ModelEvent::ChargeUnanswered, ModelEvent::Charged))
             }
             ProgramCounter::Charge => ProgramCounter::Store(ModelEvent::ChargeRefused),
             // A callback's question.
@@ -179,6 +181,17 @@ impl Model {
     /// The holder stores what it knows, deciding again when somebody was faster, and goes on if it then has the order.
     /// Whether anything was stored.
     pub fn store(&self, state: &mut ModelState, h: usize) -> bool {
+        let Some(Holder { order, seen, drives, pc: ProgramCounter::Store(ev), .. }) = state.holders[h] else {
+            return false;
+        };
+        let stored = self.store_event(state, h);
+        if let (true, Err(rejected)) = (drives, stored) {
+            self.follow_overtaken_charge(state, order, seen.tried, ev, rejected);
+        }
+        matches!(stored, Ok(()) | Err(Rejected::SecondPayment))
+    }
+
+    fn store_event(&self, state: &mut ModelState, h: usize) -> Result<(), Rejected> {
         let Some(Holder {
             order,
             mut seen,
@@ -189,7 +202,7 @@ impl Model {
             ..
         }) = state.holders[h].take()
         else {
-            return false;
+            return Err(Rejected::Stale);
         };
         if !drives {
             self.tell(state, order, ev);
@@ -209,30 +222,38 @@ impl Model {
                 continue;
             }
             if conflict {
-                return false;
+                return Err(Rejected::Stale);
             }
             let decided = self.next(&seen, ev);
-            if decided == Err(Rejected::SecondPayment) {
-                return self.add_second(state, order, ev);
-            }
-            let Ok(transition) = decided else {
-                if !unmoved {
-                    return false;
+            let transition = match decided {
+                Err(Rejected::SecondPayment) => {
+                    self.add_second(state, order, ev);
+                    return Err(Rejected::SecondPayment);
                 }
-                (ev, unmoved) = (UNKNOWN, false);
-                continue;
+                Err(rejected) if !unmoved => return Err(rejected),
+                Err(_) => {
+                    (ev, unmoved) = (UNKNOWN, false);
+                    continue;
+                }
+                Ok(transition) => transition,
             };
             if drives && !leases && !self.lacks(Guard::Lease) {
-                return false;
+                return Err(Rejected::Stale);
             }
             if transition.claims == Claims::Take
                 && state.claim.is_some_and(|owner| owner != SeatOwner::Order(order))
             {
                 let Some((which, status)) = taken(ev) else {
                     state.wrong = Some("claims were refused to an order without money");
-                    return false;
+                    return Err(Rejected::Stale);
                 };
-                (ev, seen) = (ModelEvent::PaidWithoutSeats(which, status), state.rows[order]);
+                seen = state.rows[order];
+                if matches!(ev, ModelEvent::Charged(_)) {
+                    // As `Order::with_answered_charge`.
+                    seen.tried &= seen.phase != Phase::Charging;
+                    seen.unsure &= seen.payment.is_some();
+                }
+                ev = ModelEvent::PaidWithoutSeats(which, status);
                 continue;
             }
             self.apply(state, order, ev, &transition);
@@ -240,7 +261,7 @@ impl Model {
                 state.holders[h] = Some(Holder::of_lease(order, state.rows[order]));
                 self.begin(state, h);
             }
-            return true;
+            return Ok(());
         }
     }
 
@@ -252,10 +273,16 @@ impl Model {
             if holder.fresh || self.lacks(Guard::Version) || !holder.seen.placed {
                 continue;
             }
-            let ProgramCounter::Store(ev) = holder.pc else {
+            let ProgramCounter::Store(mut ev) = holder.pc else {
                 holder.seen = holder.still_looks_at();
                 continue;
             };
+            // When an earlier attempt has left the charge open, a refusal says no more than silence.
+            let lacks = self.lacks(Guard::EveryAttemptRefused) || self.lacks(Guard::Lease);
+            if ev == ModelEvent::ChargeRefused && holder.seen.tried && !lacks {
+                ev = ModelEvent::ChargeUnanswered;
+                holder.pc = ProgramCounter::Store(ev);
+            }
             // It decides on the order as it was read first: only if that hears of it, it is told the order as it is.
             if self.next(&holder.seen, ev).is_err_and(|rejected| rejected != Rejected::SecondPayment) {
                 if !holder.drives {
@@ -273,20 +300,105 @@ impl Model {
 
     /// What is true of the payment now is not forgotten from here on.
     fn tell(&self, state: &mut ModelState, order: OrderIndex, ev: ModelEvent) {
-        if let ModelEvent::Paid(which, status) = ev {
+        if let Some((which, status)) = ev.reported() {
             let pay = &mut state.payments[order][which as usize];
             pay.acknowledged |= Some(status) == pay.status;
         }
     }
 
     /// `add_second_payment`.
-    fn add_second(&self, state: &mut ModelState, order: OrderIndex, ev: ModelEvent) -> bool {
-        let ModelEvent::Paid(which, _) = ev else { return false };
+    fn add_second(&self, state: &mut ModelState, order: OrderIndex, ev: ModelEvent) {
+        let Some((which, _)) = ev.reported() else { return };
         let pay = &mut state.payments[order][which as usize];
         if matches!(pay.beside, Beside::None | Beside::Failed) && !self.lacks(Guard::SecondGoesBack) {
             pay.beside = Beside::Open;
         }
-        true
+    }
+
+    /// As `drive::follow_overtaken_charge`. `tried`: there were attempts before.
+    fn follow_overtaken_charge(
+        &self,
+        state: &mut ModelState,
+        order: OrderIndex,
+        tried: bool,
+        ev: ModelEvent,
+        rejected: Rejected,
+    ) {
+        use ModelEvent::{ChargeRefused, ChargeUnanswered, Charged};
+        let of_charge = matches!(ev, Charged(_) | ChargeUnanswered | ChargeRefused);
+        if !of_charge || state.rows[order].payment.is_none() {
+            return;
+        }
+        match saga::overtaken_charge(tried.into(), &ev.event(), rejected) {
+            Some(ChargeCheck::Open) => state.open_charge[order] = !self.lacks(Guard::OvertakenChargeGoesOn),
+            Some(ChargeCheck::Closed) => state.open_charge[order] = false,
+            None => {}
+        }
+    }
+
+    /// As `mark_payment_unsure` about a payment other than the order's own, which Payment has told of and will not tell of again.
+    pub fn remember(&self, state: &mut ModelState, order: OrderIndex, about: Which) {
+        let pay = &mut state.payments[order][about as usize];
+        let Some(status) = pay.status else { return };
+        pay.acknowledged |= about == Which::Second;
+        let could_change = match self.next(&state.rows[order], ModelEvent::Paid(about, status)) {
+            Ok(_) | Err(Rejected::SecondPayment) => status != PaymentStatus::Pending,
+            Err(_) => false,
+        };
+        state.told[order][about as usize] |= could_change && !self.lacks(Guard::ToldIsAskedAbout);
+    }
+
+    /// A sweep repeats a charge that was overtaken. `charged`: what a new payment becomes; `heard`: the answer arrives.
+    pub fn check_charge(
+        &self,
+        state: &mut ModelState,
+        order: OrderIndex,
+        charged: Option<PaymentStatus>,
+        heard: bool,
+    ) {
+        let answered = peers::perform(self, state, order, PeerRequest::Charge, charged) && heard;
+        let Some(status) = state.payments[order][Which::Charged as usize].status.filter(|_| answered) else {
+            return;
+        };
+        if self.report_check(state, order, Which::Charged, status) {
+            state.open_charge[order] = false;
+        }
+    }
+
+    /// A sweep asks about a payment that a callback told of.
+    pub fn check_told(&self, state: &mut ModelState, order: OrderIndex, which: Which) {
+        let pay = state.payments[order][which as usize];
+        let known = pay.status.filter(|_| !pay.forgotten);
+        if known.is_none_or(|status| self.report_check(state, order, which, status)) {
+            state.told[order][which as usize] = false;
+        }
+    }
+
+    /// Payment shows the payment of a check; whether the check is closed.
+    fn report_check(
+        &self,
+        state: &mut ModelState,
+        order: OrderIndex,
+        which: Which,
+        status: PaymentStatus,
+    ) -> bool {
+        let check = PaymentCheck { id: 0, told: None, attempts: 1, age_ms: 0, parked: false };
+        let shown = payment_check::Answer::Is(Payment { id: which.id(), status });
+        match payment_check::next(&check, &state.rows[order].order(), shown) {
+            payment_check::Next::Report(_) => {
+                self.store_news(state, order, ModelEvent::Paid(which, status));
+                true
+            }
+            payment_check::Next::Close => true,
+            payment_check::Next::Later { .. } => false,
+        }
+    }
+
+    /// Somebody reads the order and stores news of it, in one step.
+    pub fn store_news(&self, state: &mut ModelState, order: OrderIndex, ev: ModelEvent) -> bool {
+        state.add_holder(steps::news(state, order, ev, false));
+        let last = state.holders.iter().rposition(Option::is_some).expect("the holder just hired");
+        self.store(state, last)
     }
 
     /// A sweep deals with a payment of `payment_refunds`: it asks, refunds, and stores what came of it. `heard`: Payment's answer
@@ -338,6 +450,7 @@ impl Model {
                     if replaced.status == PaymentStatus::Failed { Beside::Failed } else { Beside::Open };
             }
         }
+        state.open_charge[order] |= transition.charge_open;
         if transition.in_flight {
             let after_the_lease = (retry::lease_ms(phase) + retry::IN_FLIGHT_MS) as i64;
             let long = transition.order.in_flight_ms >= after_the_lease;
@@ -361,15 +474,23 @@ impl Model {
 
 /// As `drive::is_another_payment`.
 fn is_another_payment(row: &Row, ev: ModelEvent) -> bool {
-    matches!(ev, ModelEvent::Paid(which, _) if row.payment.is_some() && row.which != which)
+    ev.reported().is_some_and(|(which, _)| row.payment.is_some() && row.which != which)
 }
 
 /// The payment that was made, as it is reported or as an operator says.
 fn taken(ev: ModelEvent) -> Option<(Which, PaymentStatus)> {
     match ev {
-        ModelEvent::Paid(which, status) => Some((which, status)),
         ModelEvent::Resolved(Some(PaymentStatus::Success)) => Some((Which::Charged, PaymentStatus::Success)),
-        _ => None,
+        ev => ev.reported(),
+    }
+}
+
+/// Which payment a holder asks about. A callback is about the charge's, or about the second one.
+pub fn asked(seen: &Row, drives: bool, pc: ProgramCounter) -> Which {
+    match pc {
+        ProgramCounter::AskSecond => Which::Second,
+        _ if !drives => Which::Charged,
+        _ => seen.which,
     }
 }
 

@@ -261,6 +261,10 @@ pub struct ModelState {
     pub next: NextBuyer,
     pub stranger: Stranger,
     pub left: Budget,
+    /// The check of the charge: it may have made a payment of which nobody knows.
+    pub open_charge: [bool; 2],
+    /// The checks of payments that a callback told of when Payment could not be asked.
+    pub told: [[bool; 2]; 2],
     /// The buyer's cancel was accepted.
     pub cancelled: [bool; 2],
     /// An operator said that no money was taken.
@@ -282,6 +286,8 @@ impl ModelState {
             next: NextBuyer::Waits,
             stranger: Stranger::Waits,
             left,
+            open_charge: [false; 2],
+            told: [[false; 2]; 2],
             cancelled: [false; 2],
             denied: [false; 2],
             wrong: None,

@@ -80,6 +80,8 @@ fn ev(ev: ModelEvent) -> u64 {
         ModelEvent::RefundAccepted => (15, 0),
         ModelEvent::RefundPending => (16, 0),
         ModelEvent::Resolved(said) => (17, payment(said)),
+        ModelEvent::Charged(status) => (18, status as u64),
+        ModelEvent::ChargeUnanswered => (19, 0),
     };
     Word(kind).with(3, more).0
 }
@@ -201,6 +203,8 @@ pub fn state_encoding(state: &ModelState) -> Packed {
         next,
         stranger,
         left,
+        open_charge,
+        told,
         cancelled,
         denied,
         wrong,
@@ -217,7 +221,10 @@ pub fn state_encoding(state: &ModelState) -> Packed {
     let rest = Word(budget(left))
         .with(2, claim)
         .with(3, *next as u64)
-        .with(5, flags([cancelled[0], cancelled[1], denied[0], denied[1], wrong.is_some()]));
+        .with(5, flags([cancelled[0], cancelled[1], denied[0], denied[1], wrong.is_some()]))
+        .with(2, flags(*open_charge))
+        .with(2, flags(told[0]))
+        .with(2, flags(told[1]));
     let mut money = Word(0);
     for one in payments.iter().flatten() {
         money = money.with(16, pay(one));

@@ -13,7 +13,12 @@ use serde_json::json;
 /// Charges the order's total, under the order's id as key.
 pub async fn charge(context: &Context, order: &Order) -> ActionOutcome {
     match payment::charge(&context.config, order).await {
-        Outcome::Answered(Charge::Payment { payment, shown }) => reported(payment, &shown),
+        Outcome::Answered(Charge::Payment { payment, shown }) => match reported(payment, &shown) {
+            ActionOutcome { event: Event::PaymentIs(payment), detail, retry_after_ms } => {
+                ActionOutcome { event: Event::Charged(payment), detail, retry_after_ms }
+            }
+            unfamiliar => unfamiliar,
+        },
         Outcome::Answered(Charge::Invalid) => {
             because(Event::ChargeRefused, "Payment finds the charge invalid")
         }

@@ -19,8 +19,11 @@ SELECT CASE
             'claim_due_messages',
             'claim_due_orders',
             'claim_due_second_payments',
+            'close_charge_check',
+            'close_payment_checks',
             'delete_message',
             'find_order',
+            'find_payment_check',
             'find_second_payment',
             'flush_counters',
             'list_stuck',
@@ -31,6 +34,7 @@ SELECT CASE
             'read_journal',
             'read_order',
             'redrive_stuck',
+            'remember_payment',
             'store_payment_check',
             'store_payment_refund'
         ]) AS needed (function)

@@ -125,7 +125,8 @@ fn fair(model: &Model, state: &ModelState, Fate { decided, lands }: Fate) -> Opt
             {
                 2
             }
-            Step::Resolve(_) => 2,
+            Step::Resolve(_) | Step::ResolveCharge(_) | Step::CheckTold(..) => 2,
+            Step::CheckCharge(_, None | Some(PaymentStatus::Pending), true) => 2,
             Step::Sweep(order) if !steps::at_rest(state, *order) => 3,
             Step::FlightOver(_) if !resting => 4,
             Step::SeatingFrees => 5,

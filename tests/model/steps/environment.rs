@@ -104,11 +104,47 @@ pub fn beside_steps(model: &Model, state: &ModelState, order: OrderIndex, steps:
             && (row.payment == Some(PaymentStatus::Pending) || row.unsure);
     if waits && asked && said != Some(PaymentStatus::Pending) && state.has_room(model.holders) {
         push(steps, state, Step::Resolve(order), |w| {
-            let ev = ModelEvent::Resolved(said);
-            w.add_holder(news(w, order, ev, false));
-            let last = w.holders.iter().rposition(Option::is_some).expect("the holder just hired");
-            model.store(w, last);
+            model.store_news(w, order, ModelEvent::Resolved(said));
         });
+    }
+}
+
+/// Checks: what Payment is asked about payments of which nobody knows.
+pub fn check_steps(model: &Model, state: &ModelState, order: OrderIndex, steps: &mut Steps) {
+    if !state.has_room(model.holders) {
+        return;
+    }
+    let mut changes = |step, change: &dyn Fn(&mut ModelState)| {
+        let mut after = *state;
+        change(&mut after);
+        if after != *state {
+            steps.push((step, after));
+        }
+    };
+    let pay = &state.payments[order][CHARGED];
+    if state.open_charge[order] {
+        for heard in [true, false].into_iter().take(1 + usize::from(state.left.faults > 0)) {
+            for &charged in peers::charges(pay) {
+                changes(Step::CheckCharge(order, charged, heard), &|w| {
+                    w.left.faults -= u8::from(!heard);
+                    model.check_charge(w, order, charged, heard);
+                });
+            }
+        }
+        // Where Payment finds the charge invalid, an operator knows.
+        if pay.refuses && pay.status != Some(PaymentStatus::Pending) {
+            changes(Step::ResolveCharge(order), &|w| {
+                w.open_charge[order] = false;
+                if let Some(status) = pay.status {
+                    model.store_news(w, order, ModelEvent::Paid(Which::Charged, status));
+                }
+            });
+        }
+    }
+    for which in Which::ALL {
+        if state.told[order][which as usize] {
+            changes(Step::CheckTold(order, which), &|w| model.check_told(w, order, which));
+        }
     }
 }
 

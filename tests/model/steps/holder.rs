@@ -45,7 +45,10 @@ pub fn holder_steps(model: &Model, state: &ModelState, h: usize, steps: &mut Ste
 
 /// A request without an answer, or with one that says nothing.
 fn silence_steps(model: &Model, state: &ModelState, h: usize, steps: &mut Steps) {
-    let Some(Holder { order, pc, seen: Row { which, .. }, .. }) = state.holders[h] else { return };
+    let Some(Holder { order, pc, seen, drives, .. }) = state.holders[h] else { return };
+    let which = seen.which;
+    let about = service::asked(&seen, drives, pc);
+    let is_own = seen.payment.is_some() && which == about;
     let earlier = matches!(
         pc,
         ProgramCounter::Reserve { flies: true, .. }
@@ -56,13 +59,17 @@ fn silence_steps(model: &Model, state: &ModelState, h: usize, steps: &mut Steps)
         let may_land = may_land || earlier;
         w.left.faults -= 1;
         match &mut w.holders[h] {
+            Some(holder) if pc == ProgramCounter::Charge => {
+                holder.pc = ProgramCounter::Store(ModelEvent::ChargeUnanswered)
+            }
             Some(holder) if holder.drives => {
                 holder.pc = ProgramCounter::Store(ModelEvent::Silence { may_land })
             }
-            Some(callback) if callback.seen.payment.is_some() => {
-                callback.pc = ProgramCounter::Store(ModelEvent::Unsure)
+            Some(callback) if is_own => callback.pc = ProgramCounter::Store(ModelEvent::Unsure),
+            nobody => {
+                *nobody = None;
+                model.remember(w, order, about);
             }
-            nobody => *nobody = None,
         }
     };
     let request = request(pc, which);

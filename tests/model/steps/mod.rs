@@ -8,8 +8,9 @@ mod environment;
 use super::order::{ModelEvent, OrderIndex, When, Which};
 use super::rules::Model;
 use super::state::{Beside, ModelState, NextBuyer, PaymentState, PeerRequest, ProgramCounter, Stranger};
-use environment::{beside_steps, payment_steps, seat_steps};
+use environment::{beside_steps, check_steps, payment_steps, seat_steps};
 use holder::{flying_steps, holder_steps};
+pub use order::news;
 use order::order_steps;
 use order_service::domain::order::{PaymentStatus, Phase};
 
@@ -75,6 +76,12 @@ pub enum Step {
     SecondPays(OrderIndex),
     /// A sweep deals with a payment beside the order's own; whether it hears Payment's answer.
     SweepBeside(OrderIndex, Which, bool),
+    /// A sweep repeats a charge that was overtaken, with what a new payment becomes; whether it hears Payment's answer.
+    CheckCharge(OrderIndex, Option<PaymentStatus>, bool),
+    /// A sweep asks about a payment that a callback told of.
+    CheckTold(OrderIndex, Which),
+    /// An operator tells what became of a charge that was overtaken.
+    ResolveCharge(OrderIndex),
     /// Payment makes the refund that it has accepted.
     RefundMade(OrderIndex, Which),
     /// Payment forgets a payment, or finds its charge invalid from now on.
@@ -115,6 +122,7 @@ pub fn all(model: &Model, state: &ModelState) -> Steps {
         order_steps(model, state, order, &mut steps);
         payment_steps(model, state, order, &mut steps);
         beside_steps(model, state, order, &mut steps);
+        check_steps(model, state, order, &mut steps);
     }
     for h in 0..state.holders.len() {
         holder_steps(model, state, h, &mut steps);
@@ -160,5 +168,10 @@ pub fn at_rest(state: &ModelState, order: OrderIndex) -> bool {
     let watching = row.when == When::Watch && acknowledged && !row.unsure;
     let open = |pay: &PaymentState| pay.beside == Beside::Open && pay.status != Some(PaymentStatus::Pending);
     let beside = state.payments[order].iter().any(open);
-    !row.placed || row.phase == Phase::Done && !beside && (row.when == When::Never || watching)
+    let checks = Which::ALL.into_iter().any(|which| {
+        let charge = which == Which::Charged && state.open_charge[order];
+        (charge || state.told[order][which as usize])
+            && state.payments[order][which as usize].status != Some(PaymentStatus::Pending)
+    });
+    !row.placed || row.phase == Phase::Done && !beside && !checks && (row.when == When::Never || watching)
 }

@@ -90,9 +90,7 @@ fn wish(model: &Model, state: &ModelState, order: OrderIndex, ev: ModelEvent, st
         ModelEvent::Cancel => after.left.cancels -= 1,
         _ => after.left.refunds -= 1,
     }
-    after.add_holder(news(state, order, ev, false));
-    let last = after.holders.iter().rposition(Option::is_some).expect("the holder just hired");
-    if model.store(&mut after, last) {
+    if model.store_news(&mut after, order, ev) {
         steps.push((step, after));
     }
 }
