@@ -615,6 +615,26 @@ fn seats_are_never_released_without_a_look() {
 }
 
 #[test]
+fn a_wait_that_a_peer_asks_for_ends_with_the_time_to_pay_and_then_with_the_hold() {
+    let waits = |order: &Order, asked| {
+        let both = [retry::asked_wait_ms(order, asked), retry::order_wait_ms(order, asked, 0)];
+        assert_eq!(both[0], both[1]);
+        both[0]
+    };
+    let asked = Some(300_000);
+    for phase in [Phase::Reserving, Phase::Charging, Phase::AwaitingPayment, Phase::Allocating] {
+        let in_time = Order { expires_in_ms: 60_000, hold_in_ms: 90_000, ..order_in(phase) };
+        assert_eq!(waits(&in_time, asked), 60_000, "{phase:?}");
+        assert_eq!(waits(&Order { expires_in_ms: 0, ..in_time.clone() }, asked), 90_000, "{phase:?}");
+        assert_eq!(waits(&lapsed(in_time.clone()), asked), 300_000, "{phase:?}");
+        // Nobody waits for its seats any more.
+        assert_eq!(waits(&Order { status: Status::Cancelled, ..in_time }, asked), 300_000, "{phase:?}");
+    }
+    assert_eq!(waits(&order_in(Phase::Refunding), Some(u64::MAX)), retry::RETRY_AFTER_CAP_MS);
+    assert_eq!(retry::asked_wait_ms(&order_in(Phase::AwaitingPayment), None), 0);
+}
+
+#[test]
 fn seats_lost_to_a_request_in_flight_are_not_tried_again() {
     let held_again = Order {
         phase: Phase::Reserving,

@@ -155,7 +155,7 @@ pub(super) fn start_neighbours_together(random: &mut StdRng, scenarios: &mut [Sc
         let [first, second] = [&scenarios[n - 1], &scenarios[n]];
         let are_neighbours = first.user_id != second.user_id
             && [first, second].iter().all(|one| one.seats.iter().all(|seat| *seat >= FIRST_OWN_SEAT));
-        if are_neighbours && percent(random, 25) {
+        if are_neighbours && percent(random, 35) {
             scenarios[n].start = (scenarios[n - 1].start + between(random, 0, 20)).min(duration);
         }
     }
