@@ -37,7 +37,7 @@ FROM order_changes c;
 -- What the instances flush. Merged into one row once a second, and folded into work_counts once a minute.
 CREATE TABLE work_changes (
     at     TIMESTAMP NOT NULL DEFAULT timezone('utc', clock_timestamp()),
-    counts JSONB     NOT NULL -- [{"name", "label", "value"}, …]
+    counts JSONB     NOT NULL -- [{"name", "label", "value"}, ...]
 );
 CREATE INDEX work_changes_at ON work_changes (at);
 

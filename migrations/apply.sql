@@ -2,7 +2,7 @@
 --
 --     psql -X -f migrations/apply.sql "$DATABASE"
 --
--- It applies the table files (NNNN_….sql) that are missing, in order, each in one transaction with its record in
+-- It applies the table files (NNNN_....sql) that are missing, in order, each in one transaction with its record in
 -- schema_migrations, and replaces the functions of functions/ as a set, in one transaction, when their checksum differs from
 -- the recorded one. Run twice at once it takes turns. It ends with one line that tells what was done; or with one that tells
 -- what is in the way, and status 3. Run it as the owner of the database, from any folder.

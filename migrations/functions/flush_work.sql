@@ -1,4 +1,4 @@
--- Flushes the counters of an instance ([{"name", "label", "value"}, …]), and scans the queues if nobody has within the last second.
+-- Flushes the counters of an instance ([{"name", "label", "value"}, ...]), and scans the queues if nobody has within the last second.
 --
 -- Returns what the scan found due, a list of 'orders' and 'messages'; empty when nothing is due, or when it was not this call that
 -- scanned: who scanned sweeps.

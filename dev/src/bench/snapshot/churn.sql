@@ -10,18 +10,18 @@
 
 SELECT place_order(lpad(:n, 32, '0')::uuid, lpad(:n, 36, 'churn-'), lpad(:n, 64, '0123456789abcdef'), 7, :event_id::int,
     ARRAY[:seat::int, :seat::int + 1, :seat::int + 2], 'INR', 840, 870, 10000);
-SELECT store_transition(lpad(:n, 32, '0')::uuid, 1, 1, 'PENDING', 'reserving', 'PENDING', 'charging', 'reserved', 0, NULL, NULL,
+SELECT apply_transition(lpad(:n, 32, '0')::uuid, 1, 1, 'PENDING', 'reserving', 'PENDING', 'charging', 'reserved', 0, NULL, NULL,
     false, false, false, 'in', 12000, true, 75000, 3750, 78750, ARRAY['A1', 'A2', 'A3'], ARRAY[25000, 25000, 25000], NULL, NULL,
     'seats_reserved', 'client', '{}', NULL, false);
-SELECT store_transition(lpad(:n, 32, '0')::uuid, 2, 2, 'PENDING', 'charging', 'PENDING', 'awaiting_payment', 'reserved', 0,
+SELECT apply_transition(lpad(:n, 32, '0')::uuid, 2, 2, 'PENDING', 'charging', 'PENDING', 'awaiting_payment', 'reserved', 0,
     lpad(:n, 32, 'f')::uuid, 'PENDING', false, false, false, 'in', 2000, false, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
     'payment_pending', 'client', '{}', NULL, true);
-SELECT store_transition(lpad(:n, 32, '0')::uuid, 3, 3, 'PENDING', 'awaiting_payment', 'FAILED', 'releasing', 'reserved', 0,
+SELECT apply_transition(lpad(:n, 32, '0')::uuid, 3, 3, 'PENDING', 'awaiting_payment', 'FAILED', 'releasing', 'reserved', 0,
     lpad(:n, 32, 'f')::uuid, 'FAILED', false, true, false, 'in', 13000, true, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
     'payment_failed', 'payment', '{}', jsonb_build_object('failure_code', 'payment_declined', 'failure_is_new', true,
         'message', jsonb_build_object('id', lpad(:n, 32, 'e')::uuid, 'kind', 'ORDER_FAILED', 'payload', '{}', 'lease_ms', 6000)),
     false);
-SELECT store_transition(lpad(:n, 32, '0')::uuid, 4, 4, 'FAILED', 'releasing', 'FAILED', 'done', 'none', 0,
+SELECT apply_transition(lpad(:n, 32, '0')::uuid, 4, 4, 'FAILED', 'releasing', 'FAILED', 'done', 'none', 0,
     lpad(:n, 32, 'f')::uuid, 'FAILED', false, true, false, 'never', 0, false, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
     'seats_released', 'payment', '{}', '{"failure_code": "payment_declined", "claims": "drop"}', false);
 SELECT delete_message(lpad(:n, 32, 'e')::uuid);
