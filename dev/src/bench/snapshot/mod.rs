@@ -127,7 +127,8 @@ pub async fn measure(testbed: &Testbed, options: &Options, plan: Plan, quick: bo
 async fn fold(database: &Database) -> Result<()> {
     let client = database.connect().await?;
     for option in SESSION_OPTIONS.split("-c ").filter(|option| !option.is_empty()) {
-        client.batch_execute(&format!("SET {option}")).await?;
+        let (name, value) = option.trim().split_once('=').context("a start-up option")?;
+        client.execute("SELECT set_config($1, $2, false)", &[&name, &value]).await?;
     }
     let scan = "UPDATE queue_scans SET scanned_at = scanned_at - interval '2 seconds';
                 SELECT scan_queues(timezone('utc', clock_timestamp()))";
