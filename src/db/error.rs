@@ -76,9 +76,7 @@ const CLASSES: &[(&str, Class)] = &[
     ("20", Class::Fault), // case not found
     ("21", Class::Fault), // cardinality violation
     ("22", Class::Fault), // data exception
-    ("23", Class::Fault), // integrity constraint violation, but:
-    // Unique violation: functions look before they write, and a concurrent statement wrote in between. Repeated, they see it.
-    ("23505", Class::Unexpected),
+    ("23", Class::Fault), // integrity constraint violation; see also PAYMENT_INDEXES
     // Invalid cursor state: the session's, because the service declares no cursor.
     ("24", Class::SessionLost),
     // Invalid transaction state: the session has an open or a failed transaction, or was ended because of one.
@@ -134,6 +132,18 @@ const CLASSES: &[(&str, Class)] = &[
     ("XX002", Class::Fault), // index corrupted
 ];
 
+/// The unique indexes of payments. Functions look whether another order has a payment before they take it; where a concurrent
+/// statement took it in between, the index refuses, and the repeated statement sees it.
+const PAYMENT_INDEXES: [&str; 2] = ["\"orders_payment\"", "\"payment_refunds_payment\""];
+
+/// The class of what the server said. The message of a unique violation (23505) has the index's name, in every language.
+fn classify_message(sqlstate: &str, message: &str) -> Class {
+    if sqlstate == "23505" && PAYMENT_INDEXES.iter().any(|index| message.contains(index)) {
+        return Class::Unexpected;
+    }
+    classify(sqlstate)
+}
+
 /// The class of an SQLSTATE. One that PostgreSQL does not have is a fault.
 pub fn classify(sqlstate: &str) -> Class {
     let matching = CLASSES.iter().filter(|(prefix, _)| sqlstate.starts_with(prefix));
@@ -188,7 +198,8 @@ impl From<SpinError> for StatementFailure {
                 }
             }
             SpinError::PgError(PgError::QueryFailed(QueryError::DbError(error))) => {
-                Self::Refused(classify(&error.code), format!("{} ({})", error.message, error.code))
+                let class = classify_message(&error.code, &error.message);
+                Self::Refused(class, format!("{} ({})", error.message, error.code))
             }
             SpinError::PgError(other) => Self::Other(other.to_string()),
             SpinError::Decode(message) => Self::Other(message),
@@ -245,17 +256,31 @@ mod tests {
                 Class::Unavailable,
                 "25P04 53000 53100 53200 53300 53400 55000 55006 57000 57014 58000 58030 58P01 F0000 F0001",
             ),
-            (Class::Unexpected, "0A000 23505 XX000"),
+            (Class::Unexpected, "0A000 XX000"),
             (
                 Class::Fault,
-                "00000 01000 02000 03000 09000 0F000 0L000 0P000 0Z002 20000 21000 22001 22003 22P02 22P05 23502 23503 23514 \
-                 2200G 27000 2B000 2D000 2F005 38000 39000 3F000 40002 42501 42601 42703 42883 42P01 44000 54001 55P04 \
-                 HV000 P0001 P0002 XX001 XX002 99999",
+                "00000 01000 02000 03000 09000 0F000 0L000 0P000 0Z002 20000 21000 22001 22003 22P02 22P05 23502 \
+                 23503 23505 23514 2200G 27000 2B000 2D000 2F005 38000 39000 3F000 40002 42501 42601 42703 42883 \
+                 42P01 44000 54001 55P04 HV000 P0001 P0002 XX001 XX002 99999",
             ),
         ] {
             for sqlstate in sqlstates.split_whitespace() {
                 assert_eq!(classify(sqlstate), class, "{sqlstate}");
             }
+        }
+    }
+
+    #[test]
+    fn a_payment_that_another_order_has_just_taken_is_looked_for_again() {
+        for (sqlstate, index, class) in [
+            ("23505", "orders_payment", Class::Unexpected),
+            ("23505", "payment_refunds_payment", Class::Unexpected),
+            ("23505", "order_items_pkey", Class::Fault),
+            ("23505", "orders_payment_2", Class::Fault),
+            ("23514", "orders_payment", Class::Fault),
+        ] {
+            let message = format!("duplicate key value violates unique constraint \"{index}\"");
+            assert_eq!(classify_message(sqlstate, &message), class, "{sqlstate} {index}");
         }
     }
 
