@@ -24,8 +24,8 @@ BEGIN
     INSERT INTO payment_refunds (payment_id, order_id, created_at, due_at, undecided)
     VALUES (p_payment, p_order, at, at, p_undecided) ON CONFLICT (payment_id) DO NOTHING;
     IF NOT FOUND THEN
-        -- It was undecided, or had failed, and has taken money since.
-        UPDATE payment_refunds SET undecided = false, created_at = at, due_at = at, settled_at = NULL, outcome = NULL
+        -- It was undecided, or had failed, and has taken money since. Whoever has claimed it knows less: what comes of that is not stored.
+        UPDATE payment_refunds SET undecided = false, attempts = attempts + 1, created_at = at, due_at = at, settled_at = NULL, outcome = NULL
         WHERE payment_id = p_payment AND order_id = p_order AND NOT p_undecided
             AND (undecided AND settled_at IS NULL OR outcome = 'FAILED');
         IF NOT FOUND THEN

@@ -1,4 +1,5 @@
--- Closes the checks that find_payment_check finds, by an operator's word, with an entry in the journal.
+-- Closes the check that find_payment_check finds, by an operator's word, with an entry in the journal: that of p_payment, or else that
+-- of the charge. A word about one payment says nothing about another.
 --
 -- Returns whether there was one.
 -- Locks: the order; then the checks.
@@ -12,7 +13,8 @@ DECLARE
 BEGIN
     PERFORM FROM orders WHERE id = p_order FOR UPDATE;
     DELETE FROM payment_refunds WHERE order_id = p_order AND payment_id IS NULL
-        AND (told_payment_id IS NULL OR told_payment_id = p_payment);
+        AND told_payment_id IS NOT DISTINCT FROM (
+            SELECT t.told_payment_id FROM payment_refunds t WHERE t.order_id = p_order AND t.told_payment_id = p_payment);
     IF NOT FOUND THEN
         RETURN false;
     END IF;

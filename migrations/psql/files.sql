@@ -1,3 +1,3 @@
 -- Generated: see steps.sql.
 \set files '0001_orders 0002_inherited_orders 0003_order_rules 0005_second_payments 0007_message_order 0008_queue_scans 0009_payment_checks'
-\set checksum 9dd42211d5b3910a1a20183d9b8c886659a119443c6b74104db1c49bde2fe705
+\set checksum 6f9bef39616b910e996da7dcb0827d2927f47d36f55e65a4dc26e6ae12489828

@@ -169,7 +169,8 @@ pub async fn drive(context: &Context, order: Order) -> Result<TransitionOutcome,
         if let (Some((attempts, outcome)), Some(rejected)) = (charge, stored.rejected)
             && stored.order.payment.is_some()
         {
-            follow_overtaken_charge(context, &stored.order, attempts, begun, &outcome, rejected).await?;
+            let charge = OvertakenCharge { attempts, begun, outcome, retry_after_ms };
+            follow_overtaken_charge(context, &stored.order, &charge, rejected).await?;
         }
         if stored.rejected.is_some() && (stored.order.version, stored.order.lease) == before {
             // An answer that does not fit the order's state, such as a payment that is pending again after it was paid: retried
@@ -182,25 +183,34 @@ pub async fn drive(context: &Context, order: Order) -> Result<TransitionOutcome,
     Ok(stored)
 }
 
-/// A callback about some payment has overtaken the charge: keeps the check of the charge, which may have made another one. `attempts`,
-/// `begun`: of the charge.
+/// A charge whose order has got a payment meanwhile.
+struct OvertakenCharge {
+    /// How many attempts there were before.
+    attempts: u32,
+    begun: Instant,
+    outcome: Event,
+    /// How long Payment asks to wait, in milliseconds.
+    retry_after_ms: Option<u64>,
+}
+
+/// A callback about some payment has overtaken the charge: keeps the check of the charge, which may have made another one.
 async fn follow_overtaken_charge(
     context: &Context,
     order: &Order,
-    attempts: u32,
-    begun: Instant,
-    outcome: &Event,
+    charge: &OvertakenCharge,
     rejected: Rejected,
 ) -> Result<(), DbError> {
-    if let (Event::Charged(payment), Rejected::OtherPayment) = (outcome, rejected)
+    if let (Event::Charged(payment), Rejected::OtherPayment) = (&charge.outcome, rejected)
         && payment.is_without_money()
     {
         payment_refunds::remember(&context.config, order.id, *payment).await?;
     }
     // A callback that came sooner has left none.
-    let has_check = || attempts > 0 || task::now() - begun >= OWN_CALLBACK;
-    match saga::overtaken_charge(attempts, outcome, rejected) {
-        Some(ChargeCheck::Open) => payment_checks::add_charge(&context.config, order.id).await,
+    let has_check = || charge.attempts > 0 || task::now() - charge.begun >= OWN_CALLBACK;
+    match saga::overtaken_charge(charge.attempts, &charge.outcome, rejected) {
+        Some(ChargeCheck::Open) => {
+            payment_checks::add_charge(&context.config, order.id, charge.retry_after_ms).await
+        }
         Some(ChargeCheck::Closed) if has_check() => {
             payment_checks::close_charge(&context.config, order.id).await
         }

@@ -202,13 +202,13 @@ async fn mark_payment_unsure(
     failure: CallFailure,
 ) -> Result<CallbackOutcome, DbError> {
     let CallFailure { reason, retry_after, .. } = failure;
+    let wait = retry_after.and_then(|wait| u64::try_from(wait.as_millis()).ok());
     if order.payment.is_some_and(|known| known.id == payment) {
-        let wait = retry_after.and_then(|wait| u64::try_from(wait.as_millis()).ok());
         let detail = json!({ "reason": reason });
         apply_event_after(context, order, Event::PaymentUnsure, detail, wait).await?;
-    } else if !payment_checks::add_told(&context.config, order.id, payment).await? {
+    } else if !payment_checks::add_told(&context.config, order.id, payment, wait).await? {
         let fields = json!({ "payment": payment });
-        context.log.order(order.id).warn("a callback that cannot be checked is not remembered", fields);
+        context.log.order(order.id).refusal("a callback that cannot be checked is not remembered", fields);
     }
     Ok(CallbackOutcome::PaymentUnavailable(reason))
 }

@@ -76,7 +76,13 @@ pub async fn place(context: &Context, request: &PlacingRequest) -> Result<PlaceO
     };
     let shown = match driven.document {
         Some(document) => Some((driven.order, document)),
-        None => orders::load(config, id).await?,
+        None => match orders::load(config, id).await {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                context.log_left_to_sweep(id, &error);
+                return interrupted(context, request).await;
+            }
+        },
     };
     let (order, document) = shown.ok_or_else(lost)?;
     Ok(PlaceOutcome::Order { order: Box::new(order), document, replayed: false, interrupted: false })

@@ -134,11 +134,13 @@ const CLASSES: &[(&str, Class)] = &[
 
 /// The unique indexes of payments. Functions look whether another order has a payment before they take it; where a concurrent
 /// statement took it in between, the index refuses, and the repeated statement sees it.
-const PAYMENT_INDEXES: [&str; 2] = ["\"orders_payment\"", "\"payment_refunds_payment\""];
+const PAYMENT_INDEXES: [&str; 2] = ["orders_payment", "payment_refunds_payment"];
 
-/// The class of what the server said. The message of a unique violation (23505) has the index's name, in every language.
+/// The class of what the server said. The message of a unique violation (23505) has the index's name, in every language and
+/// between whatever quotes.
 fn classify_message(sqlstate: &str, message: &str) -> Class {
-    if sqlstate == "23505" && PAYMENT_INDEXES.iter().any(|index| message.contains(index)) {
+    let mut names = message.split(|c: char| !c.is_alphanumeric() && c != '_');
+    if sqlstate == "23505" && names.any(|name| PAYMENT_INDEXES.contains(&name)) {
         return Class::Unexpected;
     }
     classify(sqlstate)
@@ -281,6 +283,9 @@ mod tests {
         ] {
             let message = format!("duplicate key value violates unique constraint \"{index}\"");
             assert_eq!(classify_message(sqlstate, &message), class, "{sqlstate} {index}");
+            let german =
+                format!("doppelter Schl\u{fc}sselwert verletzt Unique-Constraint \u{bb}{index}\u{ab}");
+            assert_eq!(classify_message(sqlstate, &german), class, "{sqlstate} {index}");
         }
     }
 

@@ -7,23 +7,30 @@ use super::{DbError, Session, json, query, require_row, text, uuid};
 use crate::config::Config;
 use crate::domain::ids::{OrderId, PaymentId};
 use crate::domain::payment_check::{self, PaymentCheck};
+use crate::domain::retry;
 use spin_sdk::pg::ParameterValue;
 
 /// Stores that Payment must be asked about a payment of which a callback told; `false` when the order has too many such checks.
-/// Idempotent.
+/// Idempotent. `retry_after_ms`: how long Payment asks to wait, in milliseconds.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn add_told(config: &Config, id: OrderId, payment: PaymentId) -> Result<bool, DbError> {
-    add(config, id, Some(payment)).await
+pub async fn add_told(
+    config: &Config,
+    id: OrderId,
+    payment: PaymentId,
+    retry_after_ms: Option<u64>,
+) -> Result<bool, DbError> {
+    add(config, id, Some(payment), retry_after_ms).await
 }
 
 /// Stores that a charge has had no answer, and that the order has another payment: the charge must be repeated. Idempotent.
+/// `retry_after_ms`: how long Payment asks to wait, in milliseconds.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn add_charge(config: &Config, id: OrderId) -> Result<(), DbError> {
-    add(config, id, None).await.map(drop)
+pub async fn add_charge(config: &Config, id: OrderId, retry_after_ms: Option<u64>) -> Result<(), DbError> {
+    add(config, id, None, retry_after_ms).await.map(drop)
 }
 
 /// Stores that the payment of an order's charge is known: nothing is left to check. Idempotent.
@@ -35,12 +42,19 @@ pub async fn close_charge(config: &Config, id: OrderId) -> Result<(), DbError> {
     query(config, Session::Shared, include_str!("sql/close_charge_check.sql"), parameters).await.map(drop)
 }
 
-async fn add(config: &Config, id: OrderId, told: Option<PaymentId>) -> Result<bool, DbError> {
+async fn add(
+    config: &Config,
+    id: OrderId,
+    told: Option<PaymentId>,
+    retry_after_ms: Option<u64>,
+) -> Result<bool, DbError> {
+    let wait_ms = i64::try_from(retry::capped(retry_after_ms)).unwrap_or(i64::MAX);
     let parameters = || {
         named! { "sql/add_payment_check.sql":
             p_order = uuid(id.0),
             p_payment = optional_uuid(told),
             p_limit = ParameterValue::Int32(payment_check::MOST),
+            p_wait_ms = ParameterValue::Int64(wait_ms),
         }
     };
     require_row(query(config, Session::Shared, include_str!("sql/add_payment_check.sql"), parameters).await?)?

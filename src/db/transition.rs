@@ -152,7 +152,9 @@ fn due(transition: &Transition, generated: &Generated) -> (&'static str, u64) {
         Due::Unchanged => ("unchanged", 0),
         Due::AtExpiry => ("expiry", 0),
         Due::Settled => ("settled", 0),
-        Due::Watch => ("watch", retry::WATCH_FIRST_MS),
+        Due::Watch => {
+            ("watch", retry::WATCH_FIRST_MS.max(retry::asked_wait_ms(order, generated.retry_after_ms)))
+        }
         Due::Now => ("in", retry::asked_wait_ms(order, generated.retry_after_ms)),
         Due::Held => ("in", retry::lease_ms(order.phase)),
         Due::Backoff => ("in", retry::order_wait_ms(order, generated.retry_after_ms, generated.jitter)),
@@ -228,7 +230,8 @@ fn more(config: &Config, before: &Order, transition: &Transition, generated: &Ge
     }
     if let Some(replaced) = transition.replaced {
         put("replaced", json!(replaced.id));
-        if replaced.status == PaymentStatus::Failed {
+        // A doubted one is asked about.
+        if replaced.status == PaymentStatus::Failed && !before.payment_unsure {
             put("replaced_failed", json!(true));
         }
     }

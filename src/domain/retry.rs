@@ -122,7 +122,8 @@ pub fn asked_wait_ms(order: &Order, retry_after_ms: Option<u64>) -> u64 {
     within_its_time(order, capped(retry_after_ms))
 }
 
-fn capped(retry_after_ms: Option<u64>) -> u64 {
+/// How long a peer is left alone that asks for it, whatever is asked next: at most [`RETRY_AFTER_CAP_MS`].
+pub fn capped(retry_after_ms: Option<u64>) -> u64 {
     retry_after_ms.unwrap_or(0).min(RETRY_AFTER_CAP_MS)
 }
 

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::domain::message::Message;
 use crate::domain::retry;
 use http::StatusCode;
-use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 /// Why a message was not delivered.
 pub struct NotDelivered {
@@ -46,12 +46,12 @@ pub async fn notify(config: &Config, message: &Message) -> Result<(), NotDeliver
 /// Whether an answer is about the message itself: 400, 413 or 422 with a JSON document. A gateway's page is not, nor is any other
 /// client error, such as 401, 404 or 429: those end when somebody mends Notification's address, key or limits.
 fn refuses_message(status: StatusCode, body: &str) -> bool {
-    #[derive(Deserialize)]
-    struct Document {}
+    let is_document = body.trim_start().starts_with(['{', '[', '"']);
     matches!(
         status,
         StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY
-    ) && serde_json::from_str::<Document>(body).is_ok()
+    ) && is_document
+        && serde_json::from_str::<IgnoredAny>(body).is_ok()
 }
 
 #[cfg(test)]
@@ -63,8 +63,11 @@ mod tests {
         let check = |status: u16, body: &str| refuses_message(StatusCode::from_u16(status).unwrap(), body);
         for status in [400, 413, 422] {
             assert!(check(status, r#"{"message":["seats must not be empty"]}"#), "{status}");
-            assert!(check(status, "[]") && check(status, "{}"), "{status}");
-            for body in ["", "<html>Bad Request</html>", "Bad Request", "400", "{\"message\":"] {
+            for body in ["[]", "{}", r#"["seats must not be empty"]"#, r#""seats""#, " {\"a\":1e999}\n"] {
+                assert!(check(status, body), "{status} {body}");
+            }
+            for body in ["", "<html>Bad Request</html>", "Bad Request", "400", "{\"message\":", "[1", "{} {}"]
+            {
                 assert!(!check(status, body), "{status} {body}");
             }
         }

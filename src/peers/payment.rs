@@ -234,7 +234,7 @@ fn refunded(answer: &Answer, id: PaymentId) -> Result<Refund, CallFailure> {
         }
         return match status {
             ShownStatus::Known(PaymentStatus::Refunded) => Ok(Refund::Done),
-            ShownStatus::Known(PaymentStatus::Pending) | ShownStatus::Processing => Ok(Refund::Accepted),
+            status if status.meaning() == PaymentStatus::Pending => Ok(Refund::Accepted),
             other => Err(answer.does_not_count(format!("the payment is {}", other.as_str()))),
         };
     }

@@ -139,7 +139,7 @@ fn all_instances(page: &mut Page, summary: &Value) {
         (
             counters::PEER_CALLS,
             "order_service_peer_calls_total",
-            "Calls of other services by all instances, by call and status (none: no answer).",
+            "Calls of other services by all instances, by call and class of status (none: no answer).",
         ),
         (
             counters::BUSY_SECONDS,

@@ -77,6 +77,30 @@ async fn another_payment_that_cannot_be_checked_confirms_an_order_whose_own_is_u
     app.finish().await;
 }
 
+/// The failed one may have succeeded: Payment told so, could not be asked, and does not tell again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_payment_in_doubt_is_asked_about_when_another_one_has_replaced_it() {
+    let app = Spawn::new().payment_mode(Mode::Decline).start().await;
+    let id = app.place(&order(&[1])).await.problem_of_order(402, "payment_declined");
+    app.quiesce().await;
+    let declined = app.read(&id).await;
+    let fault = app.fault(FaultRule::on(CallName::Payment, fail(503)).always()).await;
+    let taken = app.peers.settle(&id, PaymentStatus::Success).await.unwrap();
+    assert_eq!(taken.callback.expect("a callback is sent").status, Some(503));
+    app.store.run("UPDATE orders SET watch_at = watch_at + interval '10 minutes'").await;
+    app.remove_fault(fault).await;
+
+    let second = app.peers.second_payment(&id, PaymentStatus::Success, true).await.unwrap();
+    app.expire_waits().await;
+    app.quiesce().await;
+    for payment in [declined.payment_id(), &second.payment.id] {
+        let payment = at_payment(&app, payment).await;
+        assert_eq!((payment.status, payment.taken, payment.returned), (PaymentStatus::Refunded, 1, 1));
+    }
+    app.read(&id).await.assert_is("FAILED", "done");
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_anybody_may_send_is_bounded_and_forgotten_when_payment_does_not_know_it() {
     let app = spawn().await;
@@ -88,6 +112,9 @@ async fn what_anybody_may_send_is_bounded_and_forgotten_when_payment_does_not_kn
     };
     // One that there is, but of another order.
     call_back(other.payment_id()).await;
+    // No payment's id: it would take the place of the charge's check.
+    call_back(document.id()).await;
+    assert_eq!(remembered(&app, document.id()).await.len(), 1);
     for n in 0..30 {
         call_back(&format!("01980000-0000-7000-8000-{n:012}")).await;
     }

@@ -85,6 +85,60 @@ async fn payment_is_left_alone_when_it_cannot_be_asked_about_a_callback() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn payment_is_left_alone_when_it_cannot_be_asked_about_another_payment() {
+    let app = spawn().await;
+    for (seat, (asked, expected)) in (1..).zip(ASKED) {
+        let document = confirmed(&app, &[seat]).await;
+        let fault = FaultRule::on(CallName::Payment, gateway(503, Page::Html)).retry_after(asked);
+        app.fault(fault).await;
+        let told = format!("01980000-0000-7000-8000-{seat:012}");
+        let answer = app.call_back(document.id(), &told, "SUCCESS").await;
+        answer.problem_of_order(503, "peer_unavailable");
+        let sql = format!(
+            "SELECT ceil(extract(epoch FROM due_at - timezone('utc', clock_timestamp()))) FROM payment_refunds
+             WHERE told_payment_id = '{told}'"
+        );
+        let wait = app.store.count(&sql).await;
+        assert!(expected.contains(&wait), "{wait} seconds after {asked:?}");
+    }
+    app.quiesce().await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn payment_is_left_alone_when_an_order_at_rest_is_looked_after() {
+    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    for (seat, (asked, expected)) in (1..).zip(ASKED) {
+        let document = pending(&app, &[seat]).await;
+        app.store.expire(document.id()).await;
+        eventually("the order expires", async || {
+            app.sweep().await;
+            (app.read(document.id()).await.phase() == "done").then_some(())
+        })
+        .await;
+        busy(&app, CallName::Payment, seat, asked).await;
+        let watch = format!(
+            "orders SET watch_at = timezone('utc', clock_timestamp()) WHERE id = '{}'",
+            document.id()
+        );
+        app.store.run(&format!("UPDATE {watch}")).await;
+        let sql = format!(
+            "SELECT ceil(extract(epoch FROM watch_at - timezone('utc', clock_timestamp()))) FROM orders
+             WHERE id = '{}'",
+            document.id()
+        );
+        let wait = eventually("Payment is asked", async || {
+            app.sweep().await;
+            Some(app.store.count(&sql).await).filter(|wait| *wait > 60)
+        })
+        .await;
+        assert!(expected.contains(&wait), "{wait} seconds after {asked:?}");
+    }
+    app.quiesce().await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn notification_is_left_alone_for_as_long_as_it_asks() {
     let app = spawn().await;
     for (seat, (asked, expected)) in (1..).zip(ASKED) {

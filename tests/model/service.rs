@@ -438,7 +438,7 @@ impl Model {
         if transition.tickets == saga::Tickets::Issue && row.tickets != Issued::None {
             state.wrong = Some("tickets were issued twice");
         }
-        let phase = row.phase;
+        let (phase, unsure) = (row.phase, row.unsure);
         row.write(transition);
         self.tell(state, order, ev);
         state.cancelled[order] |= ev == ModelEvent::Cancel;
@@ -446,8 +446,8 @@ impl Model {
         if let Some(replaced) = transition.replaced {
             let beside = &mut state.payments[order][Which::of(replaced.id) as usize].beside;
             if *beside == Beside::None {
-                *beside =
-                    if replaced.status == PaymentStatus::Failed { Beside::Failed } else { Beside::Open };
+                let failed = replaced.status == PaymentStatus::Failed && !unsure;
+                *beside = if failed { Beside::Failed } else { Beside::Open };
             }
         }
         state.open_charge[order] |= transition.charge_open;
