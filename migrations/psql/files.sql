@@ -1,3 +1,3 @@
 -- Generated: see steps.sql.
 \set files '0001_orders 0002_inherited_orders 0003_order_rules 0005_second_payments 0007_message_order 0008_queue_scans 0009_payment_checks'
-\set checksum 6f9bef39616b910e996da7dcb0827d2927f47d36f55e65a4dc26e6ae12489828
+\set checksum 14ea1eb680a3e8aec70cbe62391cc4755686fcb8608c459e27617ae9c67a6b56

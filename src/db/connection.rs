@@ -108,6 +108,8 @@ thread_local! {
     static SLOT: RefCell<Slot> = RefCell::default();
     /// Notified when an attempt to open a connection has ended.
     static OPENED: Rc<Notify> = Rc::default();
+    /// When a new session was found read-only.
+    static READ_ONLY_SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
     /// When the last statement that succeeded began.
     static LAST_SUCCESS: Cell<Option<Instant>> = const { Cell::new(None) };
 }
@@ -120,6 +122,19 @@ pub fn note_success(begun: Instant) {
 /// Whether a statement of this instance has succeeded within the last second.
 pub fn has_just_succeeded() -> bool {
     LAST_SUCCESS.get().is_some_and(|at| task::now().saturating_duration_since(at) < RECENTLY)
+}
+
+/// For how long it is remembered that no server takes writes.
+const READ_ONLY_REMEMBERED: Duration = Duration::from_secs(1);
+
+/// Notes that a new session, too, is read-only.
+pub fn note_read_only() {
+    READ_ONLY_SINCE.set(Some(task::now()));
+}
+
+/// Whether every server was read-only a moment ago.
+pub fn is_read_only() -> bool {
+    READ_ONLY_SINCE.get().is_some_and(|at| task::now().saturating_duration_since(at) < READ_ONLY_REMEMBERED)
 }
 
 /// Guard: the use of the connection for one statement.

@@ -65,6 +65,34 @@ async fn query(
     Ok(values.map(|values| Row { statement, values }))
 }
 
+/// Runs a statement of one row whose last column tells whether the server is read-only, which is left out of the answer.
+///
+/// After a failover the host's pool still has sessions to the old primary, which is read-only and behind. So what such a session
+/// answers counts only when there is no other server: the session is ended, and the statement repeated. While all servers are
+/// read-only, that is found out once a second, and reads go on.
+async fn query_current(
+    config: &Config,
+    statement: &'static str,
+    parameters: impl Fn() -> Vec<ParameterValue>,
+) -> Result<Option<Row>, DbError> {
+    let begun = task::now();
+    loop {
+        let mut row = query(config, Session::Shared, statement, &parameters).await?;
+        let last = row.as_mut().and_then(|row| row.values.pop());
+        if !matches!(last, Some(DbValue::Boolean(true)))
+            || connection::is_read_only()
+            || begun.elapsed() >= ATTEMPTS_LIMIT
+        {
+            return Ok(row);
+        }
+        let require = include_str!("sql/require_writable_server.sql");
+        if query(config, Session::Shared, require, Vec::new).await.is_err() {
+            connection::note_read_only();
+            return Ok(row);
+        }
+    }
+}
+
 /// Runs a statement that returns any number of rows.
 async fn query_all(
     config: &Config,

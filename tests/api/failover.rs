@@ -56,6 +56,28 @@ async fn after_a_failover_writes_go_to_the_new_primary_within_seconds() {
     app.finish().await;
 }
 
+/// The old primary answers reads, and does not know what was written since.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_failover_no_session_shows_what_the_old_primary_still_has() {
+    let mut app = Spawn::new().standby().start().await;
+    let before = place_many(&app, 1..41).await;
+    app.quiesce().await;
+    app.fail_over().await;
+    place_when_possible(&app, 41).await;
+    for document in &before[..3] {
+        let refunded = app.refund(document.id()).await;
+        assert!(matches!(refunded.status, 200 | 202), "{refunded:?}");
+    }
+    for _ in 0..2 {
+        let reads = (0..60).map(|read| app.read(before[read % 3].id()));
+        for read in join_all(reads).await {
+            assert!(read.status() == "REFUNDED" || read.phase() != "done", "{read:?}");
+        }
+    }
+    app.quiesce().await;
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fenced_server_is_no_health_and_reads_go_on_until_writes_are_back() {
     let mut app = Spawn::new().own_postgres().start().await;

@@ -35,6 +35,7 @@ SELECT CASE
             'read_order',
             'redrive_stuck',
             'remember_payment',
+            'require_writable_server',
             'store_payment_check',
             'store_payment_refund'
         ]) AS needed (function)
