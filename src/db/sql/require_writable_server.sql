@@ -1,0 +1,1 @@
+SELECT require_writable_server()
