@@ -26,8 +26,7 @@ pub async fn deliver(context: &Context, message: &Message) {
             let is_tried_again = attempts < retry::MESSAGE_MAX_ATTEMPTS && !not_delivered.is_final;
             let delay = is_tried_again.then(|| {
                 let backoff = retry::backoff_ms(attempts, retry::MESSAGE_BACKOFF_CAP_MS, random::<1>()[0]);
-                let retry_after = not_delivered.failure.retry_after.unwrap_or_default();
-                backoff.max(u64::try_from(retry_after.as_millis()).unwrap_or_default())
+                backoff.max(not_delivered.failure.retry_after_ms().unwrap_or(0))
             });
             let fields = json!({ "message_id": message.id, "kind": message.kind, "attempts": attempts, "cause": not_delivered.failure.reason, "delay_ms": delay });
             match delay {

@@ -201,8 +201,8 @@ async fn mark_payment_unsure(
     payment: PaymentId,
     failure: CallFailure,
 ) -> Result<CallbackOutcome, DbError> {
-    let CallFailure { reason, retry_after, .. } = failure;
-    let wait = retry_after.and_then(|wait| u64::try_from(wait.as_millis()).ok());
+    let wait = failure.retry_after_ms();
+    let reason = failure.reason;
     if order.payment.is_some_and(|known| known.id == payment) {
         let detail = json!({ "reason": reason });
         apply_event_after(context, order, Event::PaymentUnsure, detail, wait).await?;

@@ -96,6 +96,5 @@ fn shown(status: &str) -> String {
 }
 
 fn silent(failure: CallFailure) -> Told {
-    let wait = failure.retry_after.and_then(|wait| u64::try_from(wait.as_millis()).ok());
-    Told { answer: Answer::None(wait), reason: failure.reason }
+    Told { answer: Answer::None(failure.retry_after_ms()), reason: failure.reason }
 }

@@ -87,6 +87,13 @@ impl From<String> for CallFailure {
     }
 }
 
+impl CallFailure {
+    /// `Retry-After` of the answer, in milliseconds.
+    pub fn retry_after_ms(&self) -> Option<u64> {
+        self.retry_after.and_then(|wait| u64::try_from(wait.as_millis()).ok())
+    }
+}
+
 impl Answer {
     /// The body as a JSON object.
     ///

@@ -5,7 +5,7 @@ use crate::support::*;
 use order_dev::peers::RetryAfter;
 
 /// Moves the end of the order's time to pay, and sweeps until it is over.
-async fn expired(app: &App, document: &Document) -> Document {
+pub async fn expired(app: &App, document: &Document) -> Document {
     app.store.expire(document.id()).await;
     eventually("the order expires", async || {
         app.sweep().await;

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use crate::callback::pending;
+use crate::payment_odd::expired;
 use crate::refund::confirmed;
 use crate::support::*;
 
@@ -22,10 +23,13 @@ async fn busy(app: &App, call: CallName, seat: i64, asked: RetryAfter) {
 
 /// Seconds until the order's next attempt.
 async fn left(app: &App, id: &str) -> i64 {
-    let sql = format!(
-        "SELECT ceil(extract(epoch FROM due_at - timezone('utc', clock_timestamp()))) FROM orders WHERE id = '{id}'"
-    );
-    app.store.count(&sql).await
+    left_until(app, "due_at", &format!("orders WHERE id = '{id}'")).await
+}
+
+/// Seconds until the time in a column of a row.
+async fn left_until(app: &App, column: &str, row: &str) -> i64 {
+    let seconds = format!("ceil(extract(epoch FROM {column} - timezone('utc', clock_timestamp())))");
+    app.store.count(&format!("SELECT {seconds} FROM {row}")).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -94,11 +98,8 @@ async fn payment_is_left_alone_when_it_cannot_be_asked_about_another_payment() {
         let told = format!("01980000-0000-7000-8000-{seat:012}");
         let answer = app.call_back(document.id(), &told, "SUCCESS").await;
         answer.problem_of_order(503, "peer_unavailable");
-        let sql = format!(
-            "SELECT ceil(extract(epoch FROM due_at - timezone('utc', clock_timestamp()))) FROM payment_refunds
-             WHERE told_payment_id = '{told}'"
-        );
-        let wait = app.store.count(&sql).await;
+        let row = format!("payment_refunds WHERE told_payment_id = '{told}'");
+        let wait = left_until(&app, "due_at", &row).await;
         assert!(expected.contains(&wait), "{wait} seconds after {asked:?}");
     }
     app.quiesce().await;
@@ -110,26 +111,17 @@ async fn payment_is_left_alone_when_an_order_at_rest_is_looked_after() {
     let app = Spawn::new().payment_mode(Mode::Pending).start().await;
     for (seat, (asked, expected)) in (1..).zip(ASKED) {
         let document = pending(&app, &[seat]).await;
-        app.store.expire(document.id()).await;
-        eventually("the order expires", async || {
-            app.sweep().await;
-            (app.read(document.id()).await.phase() == "done").then_some(())
-        })
-        .await;
+        expired(&app, &document).await;
         busy(&app, CallName::Payment, seat, asked).await;
         let watch = format!(
             "orders SET watch_at = timezone('utc', clock_timestamp()) WHERE id = '{}'",
             document.id()
         );
         app.store.run(&format!("UPDATE {watch}")).await;
-        let sql = format!(
-            "SELECT ceil(extract(epoch FROM watch_at - timezone('utc', clock_timestamp()))) FROM orders
-             WHERE id = '{}'",
-            document.id()
-        );
+        let row = format!("orders WHERE id = '{}'", document.id());
         let wait = eventually("Payment is asked", async || {
             app.sweep().await;
-            Some(app.store.count(&sql).await).filter(|wait| *wait > 60)
+            Some(left_until(&app, "watch_at", &row).await).filter(|wait| *wait > 60)
         })
         .await;
         assert!(expected.contains(&wait), "{wait} seconds after {asked:?}");
@@ -162,12 +154,7 @@ async fn catalog_is_left_alone_when_it_is_asked_about_late_money() {
     let app = Spawn::new().payment_mode(Mode::Pending).start().await;
     for (seat, (asked, expected)) in (1..).zip(ASKED) {
         let document = pending(&app, &[seat]).await;
-        app.store.expire(document.id()).await;
-        eventually("the order expires", async || {
-            app.sweep().await;
-            (app.read(document.id()).await.phase() == "done").then_some(())
-        })
-        .await;
+        expired(&app, &document).await;
         busy(&app, CallName::Event, seat, asked).await;
         app.settle(&document, PaymentStatus::Success).await;
         app.read(document.id()).await.assert_is("CANCELLED", "reserving");

@@ -114,6 +114,5 @@ fn because(event: Event, reason: impl Into<String>) -> ActionOutcome {
 
 /// No answer, and nothing at Seating is in flight.
 fn silent(failure: CallFailure) -> ActionOutcome {
-    let retry_after_ms = failure.retry_after.and_then(|wait| u64::try_from(wait.as_millis()).ok());
-    ActionOutcome { retry_after_ms, ..no_answer(failure.reason) }
+    ActionOutcome { retry_after_ms: failure.retry_after_ms(), ..no_answer(failure.reason) }
 }

@@ -27,7 +27,7 @@ pub fn no_answer(reason: impl Into<String>) -> ActionOutcome {
 
 /// No answer to a request that changes something at Seating, which may be in flight.
 pub fn unanswered(failure: CallFailure) -> ActionOutcome {
-    let CallFailure { reason, may_land, retry_after, .. } = failure;
-    let retry_after_ms = retry_after.and_then(|wait| u64::try_from(wait.as_millis()).ok());
+    let retry_after_ms = failure.retry_after_ms();
+    let CallFailure { reason, may_land, .. } = failure;
     ActionOutcome { event: Event::NoAnswer { may_land }, detail: json!({ "reason": reason }), retry_after_ms }
 }

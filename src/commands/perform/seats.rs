@@ -44,9 +44,8 @@ pub async fn reserve(context: &Context, order: &Order, look_first: bool) -> Acti
             Outcome::NoAnswer(failure) => failure,
         };
         may_land |= failure.may_land;
-        let retry_after_ms =
-            failure.retry_after.map_or(0, |wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-        let pause_ms = retry::reserve_pause_ms(attempt, random::<1>()[0]).max(retry_after_ms);
+        let retry_after_ms = failure.retry_after_ms();
+        let pause_ms = retry::reserve_pause_ms(attempt, random::<1>()[0]).max(retry_after_ms.unwrap_or(0));
         if attempt == retry::RESERVE_ATTEMPTS || !has_time(pause_ms) {
             return in_flight(unanswered(failure), may_land);
         }
