@@ -67,25 +67,24 @@ pub async fn place(context: &Context, request: &PlacingRequest) -> Result<PlaceO
                 .ok_or_else(|| DbError::Unavailable(anyhow!("the key's order is not visible yet")));
         }
     }
-    let driven = match drive(context, new_order(context, id, request)).await {
-        Ok(driven) => driven,
+    let shown = match drive_new(context, new_order(context, id, request)).await {
+        Ok(shown) => shown,
         Err(error) => {
             context.log_left_to_sweep(id, &error);
             return interrupted(context, request).await;
         }
     };
-    let shown = match driven.document {
-        Some(document) => Some((driven.order, document)),
-        None => match orders::load(config, id).await {
-            Ok(loaded) => loaded,
-            Err(error) => {
-                context.log_left_to_sweep(id, &error);
-                return interrupted(context, request).await;
-            }
-        },
-    };
     let (order, document) = shown.ok_or_else(lost)?;
     Ok(PlaceOutcome::Order { order: Box::new(order), document, replayed: false, interrupted: false })
+}
+
+/// Drives a new order on, and loads it when the last statement has not returned its document.
+async fn drive_new(context: &Context, order: Order) -> Result<Option<(Order, Document)>, DbError> {
+    let driven = drive(context, order).await?;
+    match driven.document {
+        Some(document) => Ok(Some((driven.order, document))),
+        None => orders::load(&context.config, driven.order.id).await,
+    }
 }
 
 /// The outcome of a request that a database error interrupted after the order was stored: the order, once that is durable. The
