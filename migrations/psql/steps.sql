@@ -15,6 +15,8 @@
 \ir table.sql
 \set step 0009_payment_checks
 \ir table.sql
+\set step 0012_cheaper_rules
+\ir table.sql
 
 \set step functions
 BEGIN;
@@ -61,6 +63,7 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/render_document.sql
 \ir ../functions/render_state.sql
 \ir ../functions/report_conflict.sql
+\ir ../functions/request_full_scan.sql
 \ir ../functions/require_writable_server.sql
 \ir ../functions/scan_queues.sql
 \ir ../functions/store_payment_check.sql

@@ -8,7 +8,7 @@ use super::drive::drive;
 use super::{payment_check, second_payment};
 use crate::db::metrics::Due;
 use crate::db::payment_refunds::Claim;
-use crate::db::{DbError, orders, outbox, payment_refunds};
+use crate::db::{DbError, operator, orders, outbox, payment_refunds};
 use crate::runtime::task;
 use futures::future::{join, join_all};
 use serde_json::json;
@@ -33,11 +33,13 @@ const BUDGET: Duration = Duration::from_secs(10);
 const BACKGROUND_BATCH: i32 = 4;
 const BACKGROUND_BUDGET: Duration = Duration::from_secs(5);
 
-/// Processes due work until there is none or the time budget is used. Orders do not wait for messages.
+/// Processes due work until there is none or the time budget is used. Orders do not wait for messages. Somebody asks for it, so that
+/// also that is found at once which was written by hand with a due time in the past.
 ///
 /// # Errors
 /// [`DbError`] when due work cannot be claimed.
 pub async fn sweep(context: &Context) -> Result<SweepCounts, DbError> {
+    operator::request_full_scan(&context.config).await?;
     let (orders, messages) = join(
         until_none_is_due(BUDGET, async || sweep_orders(context, BATCH).await),
         until_none_is_due(BUDGET, async || sweep_messages(context, BATCH).await),

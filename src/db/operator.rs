@@ -46,6 +46,14 @@ pub async fn check_schema(config: &Config) -> Result<Option<String>, DbError> {
     }
 }
 
+/// Makes the next claims and the next scan read the queues from their beginning.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn request_full_scan(config: &Config) -> Result<(), DbError> {
+    query(config, Session::Own, include_str!("sql/request_full_scan.sql"), Vec::new).await.map(drop)
+}
+
 /// Redrives: makes parked orders and dead letters due at once, those listed, or all where a list is `None`; at most `limit` of
 /// each. Returns how many orders and how many messages.
 ///

@@ -14,7 +14,7 @@ fn every_database_function_stands_in_a_file_of_its_own_that_tells_what_it_does()
 }
 
 #[test]
-fn only_a_function_that_a_constraint_or_a_trigger_calls_stands_beside_the_tables() {
+fn only_a_function_that_a_table_an_index_or_a_trigger_calls_stands_beside_the_tables() {
     files::assert_none(misplaced(&files::read(product_sql)));
 }
 
@@ -65,7 +65,7 @@ fn misplaced(files: &[File]) -> Vec<Finding> {
             let name = sql::bare(&words[at].text);
             if !is_tables(file) || !tables.iter().any(|words| a_table_calls(words, name)) {
                 let what = format!(
-                    "move {name} to {FOLDER}{name}.sql: no constraint or trigger of a table calls it"
+                    "move {name} to {FOLDER}{name}.sql: no constraint, index or trigger of a table calls it"
                 );
                 findings.push(Finding::new(&file.path, words[at].line, what));
             }
@@ -75,13 +75,13 @@ fn misplaced(files: &[File]) -> Vec<Finding> {
 }
 
 /// Whether a `CREATE TABLE` or an `ALTER TABLE` of `words` calls the function, in a check, a default, a generated column; or a
-/// `CREATE TRIGGER`.
+/// `CREATE INDEX`, or a `CREATE TRIGGER`.
 fn a_table_calls(words: &[Word], name: &str) -> bool {
     let outside: Vec<Word> = words.iter().filter(|word| !word.in_body).cloned().collect();
     outside.split(|word| word.text == ";").any(|statement| {
         let is = |at: usize, text: &str| statement.get(at).is_some_and(|word| word.text == text);
         let is_table = (is(0, "create") || is(0, "alter")) && is(1, "table");
-        (is_table || is(0, "create") && is(1, "trigger")) && sql::calls(statement, name)
+        (is_table || is(0, "create") && (is(1, "index") || is(1, "trigger"))) && sql::calls(statement, name)
     })
 }
 
@@ -129,6 +129,8 @@ mod tests {
         assert_eq!(misplaced_in("migrations/0001_t.sql", &format!("{function} {table}")), 0);
         let trigger = "CREATE TRIGGER c AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION a();";
         assert_eq!(misplaced_in("migrations/0001_t.sql", &format!("{function} {trigger}")), 0);
+        let index = "CREATE INDEX c ON t (b) WHERE a(b) > 0;";
+        assert_eq!(misplaced_in("migrations/0001_t.sql", &format!("{function} {index}")), 0);
         assert_eq!(misplaced_in("src/db/sql/a.sql", &format!("{function} {table}")), 1);
         assert_eq!(misplaced_in("migrations/functions/a.sql", function), 0);
     }

@@ -8,7 +8,8 @@ SELECT CASE
             '0005_second_payments',
             '0007_message_order',
             '0008_queue_scans',
-            '0009_payment_checks'
+            '0009_payment_checks',
+            '0012_cheaper_rules'
         ]) AS needed (version)
         WHERE needed.version NOT IN (SELECT version FROM schema_migrations))
     OR EXISTS (
@@ -35,6 +36,7 @@ SELECT CASE
             'read_order',
             'redrive_stuck',
             'remember_payment',
+            'request_full_scan',
             'require_writable_server',
             'store_payment_check',
             'store_payment_refund'

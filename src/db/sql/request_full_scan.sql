@@ -1,0 +1,1 @@
+SELECT request_full_scan()
