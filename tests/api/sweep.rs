@@ -110,3 +110,17 @@ async fn a_backlog_is_worked_off() {
     assert_eq!(app.store.count(confirmed).await, 60);
     app.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sweep_that_is_asked_for_finds_what_was_written_with_a_due_time_in_the_past() {
+    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    let document = app.place(&order(&[1])).await.created();
+    // As after a scan that found the beginning of the queues expensive.
+    let mark = "UPDATE queue_scans SET orders_from = timezone('utc', clock_timestamp()), full_at = timezone('utc', clock_timestamp()),
+                full_entries = 1000000";
+    app.store.run(mark).await;
+    app.store.expire(document.id()).await;
+    app.sweep().await;
+    app.read(document.id()).await.assert_is("CANCELLED", "done");
+    app.finish().await;
+}
