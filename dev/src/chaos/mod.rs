@@ -5,7 +5,8 @@
 //! and [`payment_provider`] generate the load while [`fault_injector`] injects faults, among them [`failover`] and
 //! [`long_snapshot`], counted by [`injection`]; [`quiesce`]
 //! sweeps until no work is pending; [`snapshot`] collects all state, with what [`transition_recorder`] and [`request_log`]
-//! recorded; [`checker`] checks the invariants; [`report`] prints the result, with the [`order_history`] of violations.
+//! recorded; [`checker`] checks the invariants; [`report`] prints the result, with the [`order_history`] of violations;
+//! [`summary`] sums the campaigns of several seeds.
 
 pub mod checker;
 pub mod failover;
@@ -20,6 +21,7 @@ pub mod report;
 pub mod request_log;
 pub mod slow_body;
 pub mod snapshot;
+pub mod summary;
 pub mod testbed;
 pub mod transition_recorder;
 pub mod virtual_users;
