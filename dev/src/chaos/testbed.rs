@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex, watch};
 
 use super::injection::InjectionCounts;
-use super::plan::{CLOSED_EVENT, EVENT, ORDER_TTL_SECONDS, Plan};
+use super::plan::{CLOSED_EVENT, ORDER_TTL_SECONDS, Plan};
 use super::request_log::RequestLog;
 use crate::host::Host;
 use crate::migrations;
@@ -211,10 +211,13 @@ pub(super) async fn rows<T: DeserializeOwned>(database: &Database, sql: &str) ->
 /// Sets up seats, payment modes and faults at the sandbox; returns the ids of the call faults.
 async fn set_up_peers(control: &Control, plan: &Plan) -> Result<Vec<u64>> {
     control.set_reserve_time(RESERVE_TIME).await?;
-    control.put_event(EVENT, "ON_SALE").await?;
     control.put_event(CLOSED_EVENT, "SOLD_OUT").await?;
-    let seats: Vec<SeatSpec> = plan.seats.iter().map(|(id, price)| SeatSpec::priced(*id, price)).collect();
-    control.put_seats(EVENT, &seats).await?;
+    for event_id in plan.events() {
+        control.put_event(event_id, "ON_SALE").await?;
+        let seats = plan.seats.iter().filter(|seat| seat.event_id == event_id);
+        let seats: Vec<SeatSpec> = seats.map(|seat| SeatSpec::priced(seat.id, seat.price)).collect();
+        control.put_seats(event_id, &seats).await?;
+    }
     for buyer in &plan.buyers {
         let only = Matching { user_id: Some(buyer.user_id), ..Matching::default() };
         control.payment_mode_for(only, buyer.mode).await?;

@@ -12,7 +12,9 @@ use super::{Snapshot, check};
 use crate::chaos::request_log::{Answer, Exchange, Operation};
 use crate::chaos::transition_recorder;
 use crate::migrations;
-use crate::peers::{CallbackRecord, Control, Mode, Payment, PaymentStatus, Peers, SeatSpec, SeatStatus};
+use crate::peers::{
+    CallbackRecord, Control, Mode, NewPayment, Payment, PaymentStatus, Peers, SeatSpec, SeatStatus,
+};
 use crate::postgres::{Options, Server, remove};
 
 /// A confirmed order.
@@ -23,6 +25,13 @@ const CANCELLED: &str = "01980000-0000-7000-8000-00000000000b";
 const REFUNDED: &str = "01980000-0000-7000-8000-00000000000c";
 /// An order whose payment was declined.
 const DECLINED: &str = "01980000-0000-7000-8000-00000000000d";
+
+/// An order that expired, and was paid after its event was cancelled.
+const LATE: &str = "01980000-0000-7000-8000-00000000000e";
+/// An event that the sandbox has as cancelled.
+const CANCELLED_EVENT: i64 = 103;
+/// A confirmed order that costs nothing.
+const FREE: &str = "01980000-0000-7000-8000-00000000000f";
 
 /// A mutation of the valid state.
 enum Mutation {
@@ -104,6 +113,41 @@ const CASES: &[(&str, Mutation)] = &[
         OfSnapshot(|e| e.payments.iter_mut().for_each(|payment| payment.returned += 1)),
     ),
     (
+        "an order that costs nothing is never charged",
+        OfSnapshot(|e| {
+            let first = e.payments[0].clone();
+            e.payments.push(Payment { order_id: FREE.into(), taken: 0, status: PaymentStatus::Failed, ..first });
+        }),
+    ),
+    (
+        "an order that costs nothing is never charged",
+        OfSnapshot(|e| e.calls.iter_mut().for_each(|call| call.order_id = Some(FREE.into()))),
+    ),
+    (
+        "an order that costs nothing is never charged",
+        Sql("UPDATE orders SET payment_id = id, payment_status = 'SUCCESS' WHERE total_cents = 0"),
+    ),
+    (
+        "money that came late for a cancelled event went back",
+        OfSnapshot(|e| payment_of(e, LATE).returned = 0),
+    ),
+    (
+        "money that came late for a cancelled event went back",
+        OfSnapshot(|e| payment_of(e, LATE).status = PaymentStatus::Success),
+    ),
+    (
+        "money that came late for a cancelled event went back",
+        Sql("UPDATE recorder.transitions SET status = 'CONFIRMED' WHERE order_id::text LIKE '%0e' AND version = 7"),
+    ),
+    (
+        "no seat of a cancelled event is sold",
+        OfSnapshot(|e| drop(e.seats.insert(6, e.seats[&1].clone()))),
+    ),
+    (
+        "no seat of a cancelled event is sold",
+        Sql("INSERT INTO tickets (order_id, seat_id, ticket_code) SELECT id, 6, 'TKT-6' FROM orders WHERE event_id = 103"),
+    ),
+    (
         "no seat is sold twice",
         Sql("UPDATE tickets SET voided_at = NULL, seat_id = (SELECT min(seat_id) FROM tickets WHERE voided_at IS NULL)
              WHERE voided_at IS NOT NULL"),
@@ -137,6 +181,7 @@ const CASES: &[(&str, Mutation)] = &[
     ),
     ("a message that comes again is the same", OfSnapshot(|e| e.notifications[0]["id"] = json!("made-up"))),
     ("every change of status is told", Sql("DELETE FROM recorder.messages WHERE kind = 'ORDER_REFUNDED'")),
+    ("the messages of one order arrive in its order", OfSnapshot(|e| e.notifications.reverse())),
     ("every answer is one that the contract has", OfSnapshot(|e| add_exchange(e, Operation::Place, "errand-a", 500, CONFIRMED, None))),
     (
         "every order that was acknowledged exists",
@@ -193,6 +238,7 @@ async fn a_valid_state_passes_and_every_invariant_can_be_violated() -> Result<()
     let control = sandbox.control();
     template.connect().await?.batch_execute(&orders()).await?;
     set_up_peers(&sandbox.url(), &control).await?;
+    // One that costs nothing has none.
     let payments = control.payments_from(0).await?;
     for payment in payments.iter().map(|new| &new.payment) {
         let known = format!(
@@ -210,7 +256,8 @@ async fn a_valid_state_passes_and_every_invariant_can_be_violated() -> Result<()
         let mut snapshot = Snapshot::of_database_and_peers(&database, &control).await?;
         // The first is of the order that was sold.
         snapshot.payments.sort_by(|a, b| a.order_id.cmp(&b.order_id));
-        snapshot.prices = BTreeMap::from([(1, 15_000), (2, 9_999), (3, 1), (4, 7_525), (5, 2_000)]);
+        snapshot.prices =
+            BTreeMap::from([(1, 15_000), (2, 9_999), (3, 1), (4, 7_525), (5, 2_000), (6, 4_000), (7, 0)]);
         snapshot.stuck = Some(json!({ "orders": [], "messages": [] }));
         snapshot.gauges.insert("invariant=\"refund_unknown\"".into(), 0.0);
         add_exchange(&mut snapshot, Operation::Place, "errand-a", 201, CONFIRMED, Some("PENDING"));
@@ -273,7 +320,13 @@ fn add_half_sent(snapshot: &mut Snapshot, took_ms: u64) {
     }
 }
 
-/// Four orders, transition by transition, so that the triggers record each.
+/// The payment of an order.
+fn payment_of<'a>(snapshot: &'a mut Snapshot, order_id: &str) -> &'a mut Payment {
+    let payment = snapshot.payments.iter_mut().find(|payment| payment.order_id == order_id);
+    payment.expect("it has a payment")
+}
+
+/// Six orders, transition by transition, so that the triggers record each.
 fn orders() -> String {
     let mut sql = String::from(
         "CREATE FUNCTION step(o UUID, event TEXT, new_status TEXT, new_phase TEXT) RETURNS VOID LANGUAGE sql AS $$
@@ -287,21 +340,29 @@ fn orders() -> String {
                    AND NOT EXISTS (SELECT FROM recorder.messages m WHERE m.order_id = o AND m.kind = 'ORDER_' || new_status);
          $$;",
     );
-    let mut order = |id: &str, key: &str, seats: &[(i64, i64)], transitions: &[(&str, &str, &str)]| {
+    let mut order = |id: &str,
+                     event_id: i64,
+                     key: &str,
+                     seats: &[(i64, i64)],
+                     transitions: &[(&str, &str, &str)]| {
         let ids: Vec<String> = seats.iter().map(|(seat, _)| seat.to_string()).collect();
         sql += &format!(
             "INSERT INTO orders (id, idempotency_key, request_hash, user_id, event_id, seats, phase, due_at)
-             VALUES ('{id}', '{key}', 'hash', 7, 101, '{{{}}}', 'reserving', now());
+             VALUES ('{id}', '{key}', 'hash', 7, {event_id}, '{{{}}}', 'reserving', now());
              INSERT INTO order_events (order_id, seq, type, actor) VALUES ('{id}', 1, 'order_placed', 'client');",
             ids.join(",")
         );
         let subtotal: i64 = seats.iter().map(|(_, cents)| cents).sum();
         let tax = (subtotal * 75 + 999) / 1_000;
         sql += &format!(
-            "UPDATE orders SET subtotal_cents = {subtotal}, tax_cents = {tax}, total_cents = {}, payment_id = id,
-                 payment_status = 'PENDING', failure_code = 'payment_declined' WHERE id = '{id}';",
+            "UPDATE orders SET subtotal_cents = {subtotal}, tax_cents = {tax}, total_cents = {},
+                 failure_code = 'payment_declined' WHERE id = '{id}';",
             subtotal + tax
         );
+        if subtotal > 0 {
+            sql +=
+                &format!("UPDATE orders SET payment_id = id, payment_status = 'PENDING' WHERE id = '{id}';");
+        }
         for (seat, cents) in seats {
             sql += &format!(
                 "INSERT INTO order_items (order_id, seat_id, seat_price_cents) VALUES ('{id}', {seat}, {cents});"
@@ -321,7 +382,7 @@ fn orders() -> String {
         ("payment_succeeded", "PENDING", "allocating"),
         ("seats_allocated", "CONFIRMED", "done"),
     ];
-    order(CONFIRMED, "errand-a", &[(1, 15_000), (2, 9_999)], &paid);
+    order(CONFIRMED, 101, "errand-a", &[(1, 15_000), (2, 9_999)], &paid);
     let cancelled = [
         ("seats_reserved", "PENDING", "charging"),
         ("payment_pending", "PENDING", "awaiting_payment"),
@@ -329,22 +390,34 @@ fn orders() -> String {
         ("payment_failed", "CANCELLED", "releasing"),
         ("seats_released", "CANCELLED", "done"),
     ];
-    order(CANCELLED, "errand-b", &[(3, 1)], &cancelled);
+    order(CANCELLED, 101, "errand-b", &[(3, 1)], &cancelled);
     let back = [
         ("refund_requested", "CONFIRMED", "refunding"),
         ("payment_refunded", "REFUNDED", "releasing"),
         ("seats_released", "REFUNDED", "done"),
     ];
-    order(REFUNDED, "errand-c", &[(4, 7_525)], &[&paid[..], &back].concat());
+    order(REFUNDED, 101, "errand-c", &[(4, 7_525)], &[&paid[..], &back].concat());
     let declined = [
         ("seats_reserved", "PENDING", "charging"),
         ("payment_failed", "FAILED", "releasing"),
         ("seats_released", "FAILED", "done"),
     ];
-    order(DECLINED, "errand-d", &[(5, 2_000)], &declined);
+    order(DECLINED, 101, "errand-d", &[(5, 2_000)], &declined);
+    let late = [
+        ("seats_reserved", "PENDING", "charging"),
+        ("payment_pending", "PENDING", "awaiting_payment"),
+        ("payment_pending", "CANCELLED", "releasing"),
+        ("seats_released", "CANCELLED", "done"),
+        ("payment_succeeded", "CANCELLED", "reserving"),
+        ("event_cancelled", "CANCELLED", "refunding"),
+        ("payment_refunded", "CANCELLED", "done"),
+    ];
+    order(LATE, CANCELLED_EVENT, "errand-e", &[(6, 4_000)], &late);
+    let free = [("seats_reserved", "PENDING", "allocating"), ("seats_allocated", "CONFIRMED", "done")];
+    order(FREE, 101, "errand-f", &[(7, 0)], &free);
     sql += &format!(
         "UPDATE tickets SET voided_at = now() WHERE order_id = '{REFUNDED}';
-         INSERT INTO seat_claims SELECT event_id, unnest(seats), id FROM orders WHERE id = '{CONFIRMED}';
+         INSERT INTO seat_claims SELECT event_id, unnest(seats), id FROM orders WHERE status = 'CONFIRMED';
          DELETE FROM outbox;"
     );
     sql
@@ -355,7 +428,7 @@ fn message_id(order_id: &str, status: &str) -> String {
     format!("{}{:9>12}", &order_id[..24], format!("{}{}", status.len(), &order_id[35..]))
 }
 
-/// Puts the state of the four orders into the sandbox peers.
+/// Puts the state of the six orders into the sandbox peers.
 async fn set_up_peers(url: &str, control: &Control) -> Result<()> {
     let client = reqwest::Client::new();
     let charges = [
@@ -363,6 +436,7 @@ async fn set_up_peers(url: &str, control: &Control) -> Result<()> {
         (CANCELLED, Mode::Decline, 2),
         (REFUNDED, Mode::Silent, 8_090),
         (DECLINED, Mode::Decline, 2_150),
+        (LATE, Mode::Silent, 4_300),
     ];
     for (id, mode, cents) in charges {
         control.payment_mode(mode).await?;
@@ -370,27 +444,32 @@ async fn set_up_peers(url: &str, control: &Control) -> Result<()> {
         let request = client.post(format!("{url}/payment/v1/charge")).header("idempotency-key", id);
         request.json(&body).send().await?.error_for_status()?;
     }
-    for new in control.payments_from(0).await?.iter().filter(|new| new.payment.order_id == REFUNDED) {
+    let goes_back = |new: &&NewPayment| [REFUNDED, LATE].contains(&&*new.payment.order_id);
+    for new in control.payments_from(0).await?.iter().filter(goes_back) {
         let body = json!({ "payment_id": new.payment.id });
         client.post(format!("{url}/payment/v1/refund")).json(&body).send().await?.error_for_status()?;
     }
-    let sold = |id| SeatSpec {
+    let sold = |id, order_id: &str| SeatSpec {
         id,
         status: Some(SeatStatus::Allocated),
-        order_id: Some(CONFIRMED.into()),
+        order_id: Some(order_id.into()),
         reserved_by: Some(7),
         ..SeatSpec::default()
     };
-    control.put_seats(101, &[sold(1), sold(2)]).await?;
+    control.put_seats(101, &[sold(1, CONFIRMED), sold(2, CONFIRMED), sold(7, FREE)]).await?;
     let messages = [
-        (CONFIRMED, "CONFIRMED"),
-        (CANCELLED, "CANCELLED"),
-        (REFUNDED, "CONFIRMED"),
-        (REFUNDED, "REFUNDED"),
-        (DECLINED, "FAILED"),
+        (CONFIRMED, "CONFIRMED", 4),
+        (CANCELLED, "CANCELLED", 4),
+        (REFUNDED, "CONFIRMED", 4),
+        (REFUNDED, "REFUNDED", 6),
+        (DECLINED, "FAILED", 3),
+        (LATE, "CANCELLED", 4),
+        (FREE, "CONFIRMED", 3),
     ];
-    for (id, status) in messages {
-        let body = json!({ "id": message_id(id, status), "type": format!("ORDER_{status}"), "order_id": id });
+    for (id, status, sequence) in messages {
+        let kind = format!("ORDER_{status}");
+        let body =
+            json!({ "id": message_id(id, status), "type": kind, "order_id": id, "sequence": sequence });
         client.post(format!("{url}/notification/v1/notify")).json(&body).send().await?.error_for_status()?;
     }
     Ok(())
