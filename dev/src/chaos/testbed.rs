@@ -10,6 +10,7 @@ use rand::RngExt;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex, watch};
 
+use super::failover;
 use super::injection::InjectionCounts;
 use super::plan::{CLOSED_EVENT, ORDER_TTL_SECONDS, Plan};
 use super::request_log::RequestLog;
@@ -53,6 +54,8 @@ pub struct Testbed {
     pub hosts: [Mutex<Host>; 3],
     /// PostgreSQL: the primary.
     pub server: Mutex<Server>,
+    /// Its synchronous standby, until the failover.
+    pub standby: Mutex<Option<Server>>,
     /// Where the service and everybody else finds the primary.
     pub address: MovableAddress,
     /// Primaries from before a failover: alive and read-only.
@@ -74,14 +77,13 @@ impl Testbed {
     /// # Errors
     /// When something does not start.
     pub async fn start(plan: Plan) -> Result<Testbed> {
-        let options =
-            postgres::Options { port: Some(non_ephemeral_port()?), ..postgres::Options::for_tests()? };
-        let server = Server::start(options).await?;
+        let server = Server::start(failover::primary()?).await?;
         let address = MovableAddress::of(server.port()).await?;
         let database = server.create_database("orders", None).await?;
         let database = Database { port: address.port(), ..database };
         migrations::apply(&database).await?;
         super::transition_recorder::install(&database).await?;
+        let standby = failover::add_standby(&server).await?;
 
         let options = crate::peers::Options { remember: usize::MAX, ..crate::peers::Options::default() };
         let sandbox = Peers::start(options).await?;
@@ -121,6 +123,7 @@ impl Testbed {
             call_fault_ids,
             hosts: hosts.map(Mutex::new),
             server: Mutex::new(server),
+            standby: Mutex::new(Some(standby)),
             address,
             retired: Mutex::default(),
             start: Instant::now(),
@@ -185,9 +188,10 @@ impl Testbed {
 
     /// Stops all processes. Keeps the logs, with PostgreSQL's, or deletes them.
     pub fn shut_down(self, keep_logs: bool) {
-        let Testbed { hosts, server, retired, log_dir, .. } = self;
+        let Testbed { hosts, server, standby, retired, log_dir, .. } = self;
         drop(hosts);
-        for (n, server) in [server.into_inner()].into_iter().chain(retired.into_inner()).enumerate() {
+        let servers = [server.into_inner()].into_iter().chain(retired.into_inner());
+        for (n, server) in servers.chain(standby.into_inner()).enumerate() {
             let place = server.data_dir().to_path_buf();
             if keep_logs {
                 let _ = std::fs::copy(server.log_file(), log_dir.join(format!("postgres-{n}.log")));
