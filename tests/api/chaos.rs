@@ -19,6 +19,8 @@ async fn no_order_comes_to_harm_whatever_fails() {
         Injection::FailedOver,
         Injection::AnswerLost,
         Injection::CallbackDropped,
+        Injection::PaidAfterCancelledEvent,
+        Injection::OrderFree,
         Injection::Cancelled,
         Injection::RefundAsked,
     ] {

@@ -32,6 +32,7 @@ pub enum Injection {
     CallbackReordered,
     CallbackEchoed,
     PaidLate,
+    PaidAfterCancelledEvent,
     PaidTwice,
     NeverSettled,
     ChargedBack,
@@ -45,6 +46,7 @@ pub enum Injection {
     RequestRepeated,
     SentTwice,
     CallerHungUp,
+    OrderFree,
     BodySlow,
     BodyHalf,
     Cancelled,
@@ -56,7 +58,7 @@ pub enum Injection {
 
 impl Injection {
     /// All kinds with their names, in the order of the report.
-    pub const ALL: [(Injection, &'static str); 45] = [
+    pub const ALL: [(Injection, &'static str); 47] = [
         (Injection::RequestLost, "peer: connection closed before the effect"),
         (Injection::AnswerLost, "peer: connection closed after the effect"),
         (Injection::FailedBefore, "peer: 500 without effect"),
@@ -82,6 +84,10 @@ impl Injection {
         (Injection::CallbackReordered, "callbacks in the wrong order"),
         (Injection::CallbackEchoed, "callback answered by a gateway, and the charge with its status"),
         (Injection::PaidLate, "paid after the order's time"),
+        (
+            Injection::PaidAfterCancelledEvent,
+            "paid after the order's time, and after its event was cancelled",
+        ),
         (Injection::PaidTwice, "second payment of an order"),
         (Injection::NeverSettled, "payment pending for good"),
         (Injection::ChargedBack, "charge-back"),
@@ -95,6 +101,7 @@ impl Injection {
         (Injection::RequestRepeated, "user: asked again after no answer"),
         (Injection::SentTwice, "user: sent the order to both copies"),
         (Injection::CallerHungUp, "user: hung up"),
+        (Injection::OrderFree, "user: ordered seats that cost nothing"),
         (Injection::BodySlow, "user: sent the body slowly"),
         (Injection::BodyHalf, "user: sent half of the body, and waited"),
         (Injection::Cancelled, "user: cancelled"),

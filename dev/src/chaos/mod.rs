@@ -2,11 +2,12 @@
 //! invariant check that compares the order database with the peers' records.
 //!
 //! In reading order: [`plan`] generates workload and faults from a seed; [`testbed`] starts the processes; [`virtual_users`]
-//! and [`payment_provider`] generate the load while [`fault_injector`] injects faults, among them [`failover`] and
-//! [`long_snapshot`], counted by [`injection`]; [`quiesce`]
-//! sweeps until no work is pending; [`snapshot`] collects all state, with what [`transition_recorder`] and [`request_log`]
-//! recorded; [`checker`] checks the invariants; [`report`] prints the result, with the [`order_history`] of violations.
+//! and [`payment_provider`] generate the load, with money for a [`cancelled_event`], while [`fault_injector`] injects faults, among
+//! them [`failover`] and [`long_snapshot`], counted by [`injection`]; [`quiesce`] sweeps until no work is pending; [`snapshot`] collects all state, with what [`transition_recorder`] and [`request_log`]
+//! recorded; [`checker`] checks the invariants; [`report`] prints the result, with the [`order_history`] of violations;
+//! [`summary`] sums the campaigns of several seeds.
 
+pub mod cancelled_event;
 pub mod checker;
 pub mod failover;
 pub mod fault_injector;
@@ -20,6 +21,7 @@ pub mod report;
 pub mod request_log;
 pub mod slow_body;
 pub mod snapshot;
+pub mod summary;
 pub mod testbed;
 pub mod transition_recorder;
 pub mod virtual_users;
@@ -101,6 +103,8 @@ async fn campaign(testbed: &Arc<Testbed>, options: Options) -> Result<Report> {
 
     let mut snapshot = Snapshot::take(testbed).await?;
     snapshot.prices = testbed.plan.prices_in_cents();
+    let free = snapshot.orders.iter().filter(|order| order.is_free()).count();
+    testbed.injections.add_many(Injection::OrderFree, free as u64);
     let checks = checker::check(&snapshot);
     let mut report = Report::new(options.orders, options.seed, &testbed.injections, &snapshot, checks);
     (report.faults_took, report.quiesce_took, report.faulted_calls) =

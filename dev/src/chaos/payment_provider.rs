@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::task::JoinSet;
 
+use super::cancelled_event;
 use super::injection::Injection;
 use super::plan::{Buyer, CallbackDelivery, ORDER_TTL_SECONDS, Settlement};
 use super::testbed::Testbed;
@@ -88,8 +89,10 @@ impl PaymentProvider {
     }
 
     async fn process(&self, payment: &Payment, buyer: &Buyer, made: Instant) -> Result<()> {
-        if let Some(settlement) = buyer.settlement {
-            self.settle(payment, settlement, made).await?;
+        match (buyer.settlement, buyer.cancelled_event) {
+            (Some(settlement), Some(event_id)) => self.settle_late(payment, settlement, event_id).await?,
+            (Some(settlement), None) => self.settle(payment, settlement, made).await?,
+            (None, _) => {}
         }
         if let Some(after) = buyer.charge_back {
             self.testbed.wait(after).await;
@@ -113,13 +116,7 @@ impl PaymentProvider {
     async fn settle(&self, payment: &Payment, settlement: Settlement, made: Instant) -> Result<()> {
         use PaymentStatus::{Failed, Pending, Refunded, Success};
         let injections = &self.testbed.injections;
-        if settlement.lapse {
-            self.testbed.wait(settlement.after.min(Duration::from_secs(2)) / 2).await;
-            // While the database is down the hold stays.
-            if self.lapse(&payment.order_id).await.unwrap_or(false) {
-                injections.add(Injection::HoldLapsed);
-            }
-        }
+        self.lapse_if_planned(payment, settlement).await;
         self.testbed.wait(settlement.after).await;
         let Some(result) = settlement.result else {
             injections.add(Injection::NeverSettled);
@@ -164,6 +161,33 @@ impl PaymentProvider {
             }
         }
         Ok(())
+    }
+
+    /// A payment that succeeds after its order has expired and its event is cancelled. What does not come to that before the faults
+    /// are over, does so when the service quiesces.
+    async fn settle_late(&self, payment: &Payment, settlement: Settlement, event_id: i64) -> Result<()> {
+        self.lapse_if_planned(payment, settlement).await;
+        self.testbed.wait(settlement.after).await;
+        if !cancelled_event::wait_until_expired(&self.testbed, &payment.order_id).await
+            || !cancelled_event::cancel_and_pay(&self.testbed, event_id, payment).await?
+        {
+            return Ok(());
+        }
+        match settlement.delivery {
+            CallbackDelivery::Plain => drop(self.send_callback(payment, PaymentStatus::Success).await?),
+            _ => self.testbed.injections.add(Injection::CallbackDropped),
+        }
+        Ok(())
+    }
+
+    async fn lapse_if_planned(&self, payment: &Payment, settlement: Settlement) {
+        if settlement.lapse {
+            self.testbed.wait(settlement.after.min(Duration::from_secs(2)) / 2).await;
+            // While the database is down the hold stays.
+            if self.lapse(&payment.order_id).await.unwrap_or(false) {
+                self.testbed.injections.add(Injection::HoldLapsed);
+            }
+        }
     }
 
     /// Compare and set: changes the payment's status if it still is `from`.

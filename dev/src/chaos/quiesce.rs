@@ -1,5 +1,6 @@
 //! Quiesces the service after the faults: sweeps until no work is pending.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 
+use super::cancelled_event;
 use super::injection::Injection;
 use super::payment_provider::PaymentProvider;
 use super::testbed::{TOKEN, Testbed};
@@ -130,11 +132,22 @@ async fn expire_waits(testbed: &Testbed) -> Result<()> {
     testbed.run(&sql).await
 }
 
-/// Late payments: settles half of the pending payments as `SUCCESS` after their orders have expired, without callbacks.
+/// Late payments: settles half of the pending payments as `SUCCESS` after their orders have expired, without callbacks; all of
+/// those whose event is to be cancelled before.
 async fn pay_expired_orders(testbed: &Testbed) -> Result<()> {
     let mut random = StdRng::seed_from_u64(testbed.plan.seed);
+    let cancelled_event: HashMap<i64, i64> = testbed
+        .plan
+        .buyers
+        .iter()
+        .filter_map(|buyer| Some((buyer.user_id, buyer.cancelled_event?)))
+        .collect();
     for new in testbed.control.payments_from(0).await? {
         let payment = new.payment;
+        if let Some(event_id) = new.user_id.and_then(|user_id| cancelled_event.get(&user_id)) {
+            cancelled_event::cancel_and_pay(testbed, *event_id, &payment).await?;
+            continue;
+        }
         if payment.status != PaymentStatus::Pending || !random.random_bool(0.5) {
             continue;
         }

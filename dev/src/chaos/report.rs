@@ -12,25 +12,8 @@ use super::request_log::Operation;
 use super::snapshot::Snapshot;
 use crate::peers::SeatStatus;
 
-/// Minimum count of each injection in a whole campaign.
-const MIN_INJECTIONS: u64 = 50;
-/// The same of a failover: there is one standby in a campaign.
-const MIN_FAILOVERS: u64 = 1;
-/// The same of a long snapshot: each takes a sixth of a campaign. Ten campaigns have fifty.
-const MIN_SNAPSHOTS: u64 = 5;
-/// Minimum number of orders of a whole campaign.
-const WHOLE_CAMPAIGN: usize = 2_000;
 /// Maximum number of printed order histories.
 const MAX_HISTORIES: usize = 3;
-
-/// The minimum of one kind in a whole campaign.
-fn minimum(kind: Injection) -> u64 {
-    match kind {
-        Injection::FailedOver => MIN_FAILOVERS,
-        Injection::LongSnapshot => MIN_SNAPSHOTS,
-        _ => MIN_INJECTIONS,
-    }
-}
 
 /// Injections, invariants and statistics of a campaign.
 #[derive(Debug)]
@@ -122,22 +105,6 @@ impl Report {
     pub fn violations(&self) -> usize {
         self.checks.iter().map(|check| check.violations.len()).sum()
     }
-
-    /// Injections below their minimum in a whole campaign.
-    pub fn too_few(&self) -> impl Iterator<Item = &'static str> {
-        self.below(minimum)
-    }
-
-    /// Injections that did not happen at all in a whole campaign, which so says nothing about them.
-    pub fn missing(&self) -> impl Iterator<Item = &'static str> {
-        self.below(|_| 1)
-    }
-
-    fn below(&self, minimum: fn(Injection) -> u64) -> impl Iterator<Item = &'static str> {
-        let whole = self.orders >= WHOLE_CAMPAIGN;
-        let few = self.injected.iter().filter(move |(kind, _, count)| whole && *count < minimum(*kind));
-        few.map(|(_, name, _)| *name)
-    }
 }
 
 impl Display for Report {
@@ -178,9 +145,6 @@ impl Display for Report {
         }
         if self.violations() > 0 {
             writeln!(f, "The logs of the hosts are in {}.", self.log_dir.display())?;
-        }
-        for name in self.too_few() {
-            writeln!(f, "Warning: injected too few times: {name}")?;
         }
         let result = match self.violations() {
             0 => "every invariant holds".to_owned(),

@@ -1,6 +1,6 @@
 //! A snapshot of all state for the invariant checker: the order database, the peers' records, and the clients' request log.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -125,6 +125,8 @@ pub struct Seat {
 pub struct Snapshot {
     /// All orders.
     pub orders: Vec<Order>,
+    /// The events that Catalog shows as cancelled.
+    pub cancelled_events: BTreeSet<i64>,
     /// All payments at Payment.
     pub payments: Vec<Payment>,
     /// Seats at Seating by id, without the available ones.
@@ -191,7 +193,9 @@ impl Snapshot {
             let known = Seat { status: seat.status, order_id: seat.order_id, reserved_by: seat.reserved_by };
             (seat.id, known)
         });
+        let cancelled = state.events.iter().filter(|event| event.status == "CANCELLED");
         Ok(Snapshot {
+            cancelled_events: cancelled.map(|event| event.id).collect(),
             orders: testbed::rows(database, ORDERS).await.context("reading the orders")?,
             payments: state.payments,
             seats: seats.collect(),
@@ -216,6 +220,11 @@ impl Order {
     /// The seats of the tickets that are not void.
     pub fn valid_seats(&self) -> Vec<i64> {
         self.tickets.iter().filter(|ticket| !ticket.void).map(|ticket| ticket.seat_id).collect()
+    }
+
+    /// Whether it is known to cost nothing.
+    pub fn is_free(&self) -> bool {
+        self.total_cents == Some(0)
     }
 
     /// Whether the journal has an entry of this type.

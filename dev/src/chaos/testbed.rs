@@ -10,8 +10,9 @@ use rand::RngExt;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex, watch};
 
+use super::failover;
 use super::injection::InjectionCounts;
-use super::plan::{CLOSED_EVENT, EVENT, ORDER_TTL_SECONDS, Plan};
+use super::plan::{CLOSED_EVENT, ORDER_TTL_SECONDS, Plan};
 use super::request_log::RequestLog;
 use crate::host::Host;
 use crate::migrations;
@@ -53,6 +54,8 @@ pub struct Testbed {
     pub hosts: [Mutex<Host>; 3],
     /// PostgreSQL: the primary.
     pub server: Mutex<Server>,
+    /// Its synchronous standby, until the failover.
+    pub standby: Mutex<Option<Server>>,
     /// Where the service and everybody else finds the primary.
     pub address: MovableAddress,
     /// Primaries from before a failover: alive and read-only.
@@ -74,14 +77,13 @@ impl Testbed {
     /// # Errors
     /// When something does not start.
     pub async fn start(plan: Plan) -> Result<Testbed> {
-        let options =
-            postgres::Options { port: Some(non_ephemeral_port()?), ..postgres::Options::for_tests()? };
-        let server = Server::start(options).await?;
+        let server = Server::start(failover::primary()?).await?;
         let address = MovableAddress::of(server.port()).await?;
         let database = server.create_database("orders", None).await?;
         let database = Database { port: address.port(), ..database };
         migrations::apply(&database).await?;
         super::transition_recorder::install(&database).await?;
+        let standby = failover::add_standby(&server).await?;
 
         let options = crate::peers::Options { remember: usize::MAX, ..crate::peers::Options::default() };
         let sandbox = Peers::start(options).await?;
@@ -121,6 +123,7 @@ impl Testbed {
             call_fault_ids,
             hosts: hosts.map(Mutex::new),
             server: Mutex::new(server),
+            standby: Mutex::new(Some(standby)),
             address,
             retired: Mutex::default(),
             start: Instant::now(),
@@ -185,9 +188,10 @@ impl Testbed {
 
     /// Stops all processes. Keeps the logs, with PostgreSQL's, or deletes them.
     pub fn shut_down(self, keep_logs: bool) {
-        let Testbed { hosts, server, retired, log_dir, .. } = self;
+        let Testbed { hosts, server, standby, retired, log_dir, .. } = self;
         drop(hosts);
-        for (n, server) in [server.into_inner()].into_iter().chain(retired.into_inner()).enumerate() {
+        let servers = [server.into_inner()].into_iter().chain(retired.into_inner());
+        for (n, server) in servers.chain(standby.into_inner()).enumerate() {
             let place = server.data_dir().to_path_buf();
             if keep_logs {
                 let _ = std::fs::copy(server.log_file(), log_dir.join(format!("postgres-{n}.log")));
@@ -211,10 +215,13 @@ pub(super) async fn rows<T: DeserializeOwned>(database: &Database, sql: &str) ->
 /// Sets up seats, payment modes and faults at the sandbox; returns the ids of the call faults.
 async fn set_up_peers(control: &Control, plan: &Plan) -> Result<Vec<u64>> {
     control.set_reserve_time(RESERVE_TIME).await?;
-    control.put_event(EVENT, "ON_SALE").await?;
     control.put_event(CLOSED_EVENT, "SOLD_OUT").await?;
-    let seats: Vec<SeatSpec> = plan.seats.iter().map(|(id, price)| SeatSpec::priced(*id, price)).collect();
-    control.put_seats(EVENT, &seats).await?;
+    for event_id in plan.events() {
+        control.put_event(event_id, "ON_SALE").await?;
+        let seats = plan.seats.iter().filter(|seat| seat.event_id == event_id);
+        let seats: Vec<SeatSpec> = seats.map(|seat| SeatSpec::priced(seat.id, seat.price)).collect();
+        control.put_seats(event_id, &seats).await?;
+    }
     for buyer in &plan.buyers {
         let only = Matching { user_id: Some(buyer.user_id), ..Matching::default() };
         control.payment_mode_for(only, buyer.mode).await?;

@@ -66,9 +66,19 @@ pub struct SeatView {
     pub price: Value,
 }
 
+/// An event as Catalog shows it.
+#[derive(Clone, Debug, Deserialize)]
+#[allow(missing_docs)]
+pub struct EventView {
+    pub id: i64,
+    pub status: String,
+}
+
 /// What the sandbox has.
 #[derive(Clone, Debug, Deserialize)]
 pub struct SandboxState {
+    /// All events.
+    pub events: Vec<EventView>,
     /// How many seats there are of each status.
     pub seat_counts: BTreeMap<SeatStatus, usize>,
     /// The seats that are not free, by id.

@@ -31,7 +31,7 @@ use tokio::task::JoinHandle;
 
 pub use call::Matching;
 pub use callbacks::{CallbackFault, CallbackRecord, CallbackRule};
-pub use client::{Calls, Control, NewPayment, RuleHits, SandboxState, SeatView, Settled};
+pub use client::{Calls, Control, EventView, NewPayment, RuleHits, SandboxState, SeatView, Settled};
 pub use contract::{CallName, Peer};
 pub use control::{EventSpec, SeatSpec};
 pub use faults::{Action, FaultRule, Moment, Page, RetryAfter};

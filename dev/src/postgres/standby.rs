@@ -37,12 +37,15 @@ impl Server {
         Server::start(options).await
     }
 
-    /// From now on a commit waits until the standby has it on disk, as far as `synchronous_commit` asks for that.
+    /// From now on a commit waits until the standby has it on disk, as far as `synchronous_commit` asks for that. Ends when the
+    /// standby takes part.
     ///
     /// # Errors
-    /// When this server does not answer.
+    /// When this server does not answer, or the standby does not come.
     pub async fn replicate_synchronously(&self) -> Result<()> {
-        self.set("synchronous_standby_names", NAME).await
+        self.set("synchronous_standby_names", NAME).await?;
+        let synchronous = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
+        until("the standby is synchronous", self, synchronous, |count: i64| count == 1).await
     }
 
     /// Fences this server: it goes on with reads and refuses every write, also on sessions that are open. Ends when no write is

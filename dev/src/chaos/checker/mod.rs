@@ -1,6 +1,7 @@
 //! The invariant checker. It is black box: it knows what must be true of the final state, not how the service gets there.
 
 mod answers;
+mod cancelled_events;
 mod messages;
 mod money;
 mod operators;
@@ -37,6 +38,7 @@ pub fn check(snapshot: &Snapshot) -> Vec<Check> {
     all.extend(orders::checks(snapshot));
     all.extend(money::checks(snapshot));
     all.extend(seats::checks(snapshot));
+    all.extend(cancelled_events::checks(snapshot));
     all.extend(messages::checks(snapshot));
     all.extend(answers::checks(snapshot));
     all.extend(operators::checks(snapshot));

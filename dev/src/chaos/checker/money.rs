@@ -1,8 +1,10 @@
 //! Invariants of money: orders reconcile with Payment's ledger.
 
+use std::collections::HashSet;
+
 use super::{Check, Violation, check_each, check_orders, violated_unless};
 use crate::chaos::snapshot::{Order, Snapshot};
-use crate::peers::{Payment, PaymentStatus};
+use crate::peers::{CallName, Payment, PaymentStatus};
 
 /// The tax in thousandths: 7.5 %.
 const TAX_PER_MILLE: i64 = 75;
@@ -13,6 +15,13 @@ pub(super) fn checks(snapshot: &Snapshot) -> Vec<Check> {
     let all_of = |order: &Order| payments.get(&*order.id).map_or(&[][..], Vec::as_slice);
     let priced = || snapshot.orders.iter().filter(|order| order.total_cents.is_some());
     let charged = || snapshot.orders.iter().filter(|order| payments.contains_key(&*order.id));
+    let asked_to_charge: HashSet<&str> = snapshot
+        .calls
+        .iter()
+        .filter(|call| call.call == CallName::Charge)
+        .filter_map(|call| call.order_id.as_deref())
+        .collect();
+    let free = snapshot.orders.iter().filter(|order| order.is_free());
     let known = |payment: &Payment| snapshot.orders.iter().any(|order| order.id == payment.order_id);
     vec![
         check_each(
@@ -49,6 +58,12 @@ pub(super) fn checks(snapshot: &Snapshot) -> Vec<Check> {
             charged(),
             |order| back(order, all_of(order)),
         ),
+        check_orders("an order that costs nothing is never charged", free, |order| {
+            let is_charged = asked_to_charge.contains(&*order.id) || !all_of(order).is_empty();
+            violated_unless(!is_charged && order.payment_id.is_none(), || {
+                format!("{}, its payment is {:?}", order.status, order.payment_id)
+            })
+        }),
     ]
 }
 
@@ -96,7 +111,7 @@ fn paid(order: &Order, payments: &[&Payment]) -> Option<String> {
     let paid = payments.iter().any(|payment| payment.status == PaymentStatus::Success);
     let valid = order.valid_seats();
     let whole = if order.status == "CONFIRMED" { valid == order.sorted_seats() } else { valid.is_empty() };
-    let must_pay = order.status == "CONFIRMED" && order.total_cents != Some(0);
+    let must_pay = order.status == "CONFIRMED" && !order.is_free();
     violated_unless(whole && paid == must_pay, || {
         let statuses: Vec<_> = payments.iter().map(|payment| payment.status).collect();
         format!(

@@ -3,6 +3,8 @@
 //!
 //! The state is a migrated database and a sandbox. Each case mutates a copy.
 
+mod valid_state;
+
 use std::collections::BTreeMap;
 
 use anyhow::Result;
@@ -12,17 +14,9 @@ use super::{Snapshot, check};
 use crate::chaos::request_log::{Answer, Exchange, Operation};
 use crate::chaos::transition_recorder;
 use crate::migrations;
-use crate::peers::{CallbackRecord, Control, Mode, Payment, PaymentStatus, Peers, SeatSpec, SeatStatus};
+use crate::peers::{CallbackRecord, Payment, PaymentStatus, Peers};
 use crate::postgres::{Options, Server, remove};
-
-/// A confirmed order.
-const CONFIRMED: &str = "01980000-0000-7000-8000-00000000000a";
-/// An order that the buyer cancelled while the payment was pending.
-const CANCELLED: &str = "01980000-0000-7000-8000-00000000000b";
-/// An order that was confirmed and then refunded.
-const REFUNDED: &str = "01980000-0000-7000-8000-00000000000c";
-/// An order whose payment was declined.
-const DECLINED: &str = "01980000-0000-7000-8000-00000000000d";
+use valid_state::{CANCELLED, CONFIRMED, DECLINED, FREE, LATE, orders, set_up_peers};
 
 /// A mutation of the valid state.
 enum Mutation {
@@ -104,6 +98,41 @@ const CASES: &[(&str, Mutation)] = &[
         OfSnapshot(|e| e.payments.iter_mut().for_each(|payment| payment.returned += 1)),
     ),
     (
+        "an order that costs nothing is never charged",
+        OfSnapshot(|e| {
+            let first = e.payments[0].clone();
+            e.payments.push(Payment { order_id: FREE.into(), taken: 0, status: PaymentStatus::Failed, ..first });
+        }),
+    ),
+    (
+        "an order that costs nothing is never charged",
+        OfSnapshot(|e| e.calls.iter_mut().for_each(|call| call.order_id = Some(FREE.into()))),
+    ),
+    (
+        "an order that costs nothing is never charged",
+        Sql("UPDATE orders SET payment_id = id, payment_status = 'SUCCESS' WHERE total_cents = 0"),
+    ),
+    (
+        "money that came late for a cancelled event went back",
+        OfSnapshot(|e| payment_of(e, LATE).returned = 0),
+    ),
+    (
+        "money that came late for a cancelled event went back",
+        OfSnapshot(|e| payment_of(e, LATE).status = PaymentStatus::Success),
+    ),
+    (
+        "money that came late for a cancelled event went back",
+        Sql("UPDATE recorder.transitions SET status = 'CONFIRMED' WHERE order_id::text LIKE '%0e' AND version = 7"),
+    ),
+    (
+        "no seat of a cancelled event is sold",
+        OfSnapshot(|e| drop(e.seats.insert(6, e.seats[&1].clone()))),
+    ),
+    (
+        "no seat of a cancelled event is sold",
+        Sql("INSERT INTO tickets (order_id, seat_id, ticket_code) SELECT id, 6, 'TKT-6' FROM orders WHERE event_id = 103"),
+    ),
+    (
         "no seat is sold twice",
         Sql("UPDATE tickets SET voided_at = NULL, seat_id = (SELECT min(seat_id) FROM tickets WHERE voided_at IS NULL)
              WHERE voided_at IS NOT NULL"),
@@ -137,6 +166,7 @@ const CASES: &[(&str, Mutation)] = &[
     ),
     ("a message that comes again is the same", OfSnapshot(|e| e.notifications[0]["id"] = json!("made-up"))),
     ("every change of status is told", Sql("DELETE FROM recorder.messages WHERE kind = 'ORDER_REFUNDED'")),
+    ("the messages of one order arrive in its order", OfSnapshot(|e| e.notifications.reverse())),
     ("every answer is one that the contract has", OfSnapshot(|e| add_exchange(e, Operation::Place, "errand-a", 500, CONFIRMED, None))),
     (
         "every order that was acknowledged exists",
@@ -210,7 +240,8 @@ async fn a_valid_state_passes_and_every_invariant_can_be_violated() -> Result<()
         let mut snapshot = Snapshot::of_database_and_peers(&database, &control).await?;
         // The first is of the order that was sold.
         snapshot.payments.sort_by(|a, b| a.order_id.cmp(&b.order_id));
-        snapshot.prices = BTreeMap::from([(1, 15_000), (2, 9_999), (3, 1), (4, 7_525), (5, 2_000)]);
+        snapshot.prices =
+            BTreeMap::from([(1, 15_000), (2, 9_999), (3, 1), (4, 7_525), (5, 2_000), (6, 4_000), (7, 0)]);
         snapshot.stuck = Some(json!({ "orders": [], "messages": [] }));
         snapshot.gauges.insert("invariant=\"refund_unknown\"".into(), 0.0);
         add_exchange(&mut snapshot, Operation::Place, "errand-a", 201, CONFIRMED, Some("PENDING"));
@@ -273,125 +304,8 @@ fn add_half_sent(snapshot: &mut Snapshot, took_ms: u64) {
     }
 }
 
-/// Four orders, transition by transition, so that the triggers record each.
-fn orders() -> String {
-    let mut sql = String::from(
-        "CREATE FUNCTION step(o UUID, event TEXT, new_status TEXT, new_phase TEXT) RETURNS VOID LANGUAGE sql AS $$
-             UPDATE orders SET version = version + 1, status = new_status, phase = new_phase,
-                 due_at = CASE WHEN new_phase = 'done' THEN NULL ELSE now() END WHERE id = o;
-             INSERT INTO order_events (order_id, seq, type, actor)
-                 SELECT o, version, event, 'client' FROM orders WHERE id = o;
-             INSERT INTO outbox (id, order_id, kind, payload, due_at)
-                 SELECT (left(o::text, 24) || lpad(length(new_status) || right(o::text, 1), 12, '9'))::uuid, o, 'ORDER_' || new_status, '{}', now()
-                 WHERE new_status <> 'PENDING'
-                   AND NOT EXISTS (SELECT FROM recorder.messages m WHERE m.order_id = o AND m.kind = 'ORDER_' || new_status);
-         $$;",
-    );
-    let mut order = |id: &str, key: &str, seats: &[(i64, i64)], transitions: &[(&str, &str, &str)]| {
-        let ids: Vec<String> = seats.iter().map(|(seat, _)| seat.to_string()).collect();
-        sql += &format!(
-            "INSERT INTO orders (id, idempotency_key, request_hash, user_id, event_id, seats, phase, due_at)
-             VALUES ('{id}', '{key}', 'hash', 7, 101, '{{{}}}', 'reserving', now());
-             INSERT INTO order_events (order_id, seq, type, actor) VALUES ('{id}', 1, 'order_placed', 'client');",
-            ids.join(",")
-        );
-        let subtotal: i64 = seats.iter().map(|(_, cents)| cents).sum();
-        let tax = (subtotal * 75 + 999) / 1_000;
-        sql += &format!(
-            "UPDATE orders SET subtotal_cents = {subtotal}, tax_cents = {tax}, total_cents = {}, payment_id = id,
-                 payment_status = 'PENDING', failure_code = 'payment_declined' WHERE id = '{id}';",
-            subtotal + tax
-        );
-        for (seat, cents) in seats {
-            sql += &format!(
-                "INSERT INTO order_items (order_id, seat_id, seat_price_cents) VALUES ('{id}', {seat}, {cents});"
-            );
-            if transitions.iter().any(|(_, status, _)| *status == "CONFIRMED") {
-                sql += &format!(
-                    "INSERT INTO tickets (order_id, seat_id, ticket_code) VALUES ('{id}', {seat}, 'TKT-{key}-{seat}');"
-                );
-            }
-        }
-        for (event, status, phase) in transitions {
-            sql += &format!("SELECT step('{id}', '{event}', '{status}', '{phase}');");
-        }
-    };
-    let paid = [
-        ("seats_reserved", "PENDING", "charging"),
-        ("payment_succeeded", "PENDING", "allocating"),
-        ("seats_allocated", "CONFIRMED", "done"),
-    ];
-    order(CONFIRMED, "errand-a", &[(1, 15_000), (2, 9_999)], &paid);
-    let cancelled = [
-        ("seats_reserved", "PENDING", "charging"),
-        ("payment_pending", "PENDING", "awaiting_payment"),
-        ("cancel_requested", "CANCELLED", "awaiting_payment"),
-        ("payment_failed", "CANCELLED", "releasing"),
-        ("seats_released", "CANCELLED", "done"),
-    ];
-    order(CANCELLED, "errand-b", &[(3, 1)], &cancelled);
-    let back = [
-        ("refund_requested", "CONFIRMED", "refunding"),
-        ("payment_refunded", "REFUNDED", "releasing"),
-        ("seats_released", "REFUNDED", "done"),
-    ];
-    order(REFUNDED, "errand-c", &[(4, 7_525)], &[&paid[..], &back].concat());
-    let declined = [
-        ("seats_reserved", "PENDING", "charging"),
-        ("payment_failed", "FAILED", "releasing"),
-        ("seats_released", "FAILED", "done"),
-    ];
-    order(DECLINED, "errand-d", &[(5, 2_000)], &declined);
-    sql += &format!(
-        "UPDATE tickets SET voided_at = now() WHERE order_id = '{REFUNDED}';
-         INSERT INTO seat_claims SELECT event_id, unnest(seats), id FROM orders WHERE id = '{CONFIRMED}';
-         DELETE FROM outbox;"
-    );
-    sql
-}
-
-/// The id that the SQL function `step` gives a message: distinct within an order.
-fn message_id(order_id: &str, status: &str) -> String {
-    format!("{}{:9>12}", &order_id[..24], format!("{}{}", status.len(), &order_id[35..]))
-}
-
-/// Puts the state of the four orders into the sandbox peers.
-async fn set_up_peers(url: &str, control: &Control) -> Result<()> {
-    let client = reqwest::Client::new();
-    let charges = [
-        (CONFIRMED, Mode::Silent, 26_874),
-        (CANCELLED, Mode::Decline, 2),
-        (REFUNDED, Mode::Silent, 8_090),
-        (DECLINED, Mode::Decline, 2_150),
-    ];
-    for (id, mode, cents) in charges {
-        control.payment_mode(mode).await?;
-        let body = json!({ "merchant_order_id": id, "amount_cents": cents, "currency": "INR" });
-        let request = client.post(format!("{url}/payment/v1/charge")).header("idempotency-key", id);
-        request.json(&body).send().await?.error_for_status()?;
-    }
-    for new in control.payments_from(0).await?.iter().filter(|new| new.payment.order_id == REFUNDED) {
-        let body = json!({ "payment_id": new.payment.id });
-        client.post(format!("{url}/payment/v1/refund")).json(&body).send().await?.error_for_status()?;
-    }
-    let sold = |id| SeatSpec {
-        id,
-        status: Some(SeatStatus::Allocated),
-        order_id: Some(CONFIRMED.into()),
-        reserved_by: Some(7),
-        ..SeatSpec::default()
-    };
-    control.put_seats(101, &[sold(1), sold(2)]).await?;
-    let messages = [
-        (CONFIRMED, "CONFIRMED"),
-        (CANCELLED, "CANCELLED"),
-        (REFUNDED, "CONFIRMED"),
-        (REFUNDED, "REFUNDED"),
-        (DECLINED, "FAILED"),
-    ];
-    for (id, status) in messages {
-        let body = json!({ "id": message_id(id, status), "type": format!("ORDER_{status}"), "order_id": id });
-        client.post(format!("{url}/notification/v1/notify")).json(&body).send().await?.error_for_status()?;
-    }
-    Ok(())
+/// The payment of an order.
+fn payment_of<'a>(snapshot: &'a mut Snapshot, order_id: &str) -> &'a mut Payment {
+    let payment = snapshot.payments.iter_mut().find(|payment| payment.order_id == order_id);
+    payment.expect("it has a payment")
 }

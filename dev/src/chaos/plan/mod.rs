@@ -3,7 +3,7 @@
 //! The same seed and number of orders give the same plan. Its execution is not deterministic: it also depends on how the
 //! system schedules the processes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -25,10 +25,14 @@ pub use workload::{Buyer, FollowUp, Scenario};
 pub const EVENT: i64 = 501;
 /// An event that is not on sale.
 pub const CLOSED_EVENT: i64 = 502;
+/// The first of the events that are cancelled in mid-run, one for each buyer who pays only after that.
+pub const FIRST_CANCELLED_EVENT: i64 = 601;
 /// The first of the contended seats, which many orders ask for.
 pub const FIRST_HOT_SEAT: i64 = 10_001;
 /// The first of the uncontended seats, which one user's orders ask for.
 pub const FIRST_OWN_SEAT: i64 = 100_001;
+/// The first of the uncontended seats that cost nothing.
+pub const FIRST_FREE_SEAT: i64 = 500_001;
 /// A seat that does not exist.
 pub const NO_SEAT: i64 = 9_999;
 /// Time to pay, in seconds: short, so that many orders expire.
@@ -48,14 +52,34 @@ pub struct Plan {
     pub buyers: Vec<Buyer>,
     /// The scenarios, one for each order, by start.
     pub scenarios: Vec<Scenario>,
-    /// The seats with their prices.
-    pub seats: Vec<(i64, &'static str)>,
+    /// The seats.
+    pub seats: Vec<PlannedSeat>,
     /// Faults of calls to peers. A rule that matches no call does nothing.
     pub call_faults: Vec<(Injection, FaultRule)>,
     /// Faults of the callbacks about charges.
     pub callback_faults: Vec<(Injection, CallbackRule)>,
     /// Faults of processes, by time.
     pub process_faults: Vec<ProcessFault>,
+}
+
+/// A seat at Seating.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PlannedSeat {
+    /// The event.
+    pub event_id: i64,
+    /// The seat's id, which no seat of another event has.
+    pub id: i64,
+    /// In major units, as JSON.
+    pub price: &'static str,
+}
+
+impl PlannedSeat {
+    /// A seat that is ordered for an event. Of an event that is not on sale there is none, and those seats are of the other one.
+    fn new(id: i64, event_id: i64) -> PlannedSeat {
+        let event_id = if event_id == CLOSED_EVENT { EVENT } else { event_id };
+        let price = if id >= FIRST_FREE_SEAT { "0" } else { PRICES[(id % PRICES.len() as i64) as usize] };
+        PlannedSeat { event_id, id, price }
+    }
 }
 
 /// A fault of a process.
@@ -103,9 +127,12 @@ impl Plan {
         let duration = Duration::from_millis(MS_PER_ORDER * orders as u64).max(Duration::from_secs(3));
         let hot_seats = (orders as i64 / 10).max(4);
         let (buyers, mut scenarios) = workload::generate(&mut random, orders, hot_seats, duration);
-        let hot = (0..hot_seats).map(|n| FIRST_HOT_SEAT + n);
-        let own = scenarios.iter().flat_map(|scenario| scenario.seats.iter().copied());
-        let mut seats: Vec<i64> = hot.chain(own.filter(|seat| *seat >= FIRST_OWN_SEAT)).collect();
+        let hot = (0..hot_seats).map(|n| PlannedSeat::new(FIRST_HOT_SEAT + n, EVENT));
+        let own = scenarios.iter().flat_map(|scenario| {
+            let own = scenario.seats.iter().filter(|seat| **seat >= FIRST_OWN_SEAT);
+            own.map(|seat| PlannedSeat::new(*seat, scenario.event_id))
+        });
+        let mut seats: Vec<PlannedSeat> = hot.chain(own).collect();
         seats.sort_unstable();
         seats.dedup();
         let mut call_faults = faults::call_faults_of(&mut random, &buyers, orders);
@@ -117,8 +144,6 @@ impl Plan {
         process_faults.sort_by_key(|fault| fault.at);
         slow_bodies::slow_down(&mut random, &mut scenarios, duration);
         scenarios.sort_by_key(|scenario| scenario.start);
-        let price = |seat: i64| PRICES[(seat % PRICES.len() as i64) as usize];
-        let seats = seats.into_iter().map(|seat| (seat, price(seat))).collect();
         Plan { seed, duration, buyers, scenarios, seats, call_faults, callback_faults, process_faults }
     }
 
@@ -130,9 +155,15 @@ impl Plan {
         })
     }
 
+    /// The events on sale at the start.
+    pub fn events(&self) -> BTreeSet<i64> {
+        let cancelled = self.buyers.iter().filter_map(|buyer| buyer.cancelled_event);
+        cancelled.chain([EVENT]).collect()
+    }
+
     /// Price of each seat in cents.
     pub fn prices_in_cents(&self) -> BTreeMap<i64, i64> {
-        self.seats.iter().map(|(seat, price)| (*seat, cents(price))).collect()
+        self.seats.iter().map(|seat| (seat.id, cents(seat.price))).collect()
     }
 }
 
@@ -197,6 +228,26 @@ mod tests {
             assert!(of(Target::is_of_database).all(|fault| fault.at < snapshot.at || fault.at > end));
         }
         assert_eq!(of(|target| target == Target::Failover).count(), 1);
+    }
+
+    #[test]
+    fn every_campaign_has_free_orders_and_events_that_are_cancelled() {
+        for (orders, wanted) in [(80, 3), (2_000, 70)] {
+            let plan = Plan::generate(orders, 5);
+            let is_free = |scenario: &&Scenario| scenario.seats.iter().all(|seat| *seat >= FIRST_FREE_SEAT);
+            assert!(plan.scenarios.iter().filter(is_free).count() >= wanted);
+            let late = |scenario: &&Scenario| scenario.event_id >= FIRST_CANCELLED_EVENT;
+            assert!(plan.scenarios.iter().filter(late).count() >= wanted);
+            // An event of its own for each, where nobody else orders.
+            for scenario in plan.scenarios.iter().filter(late) {
+                let buyer = plan.buyers.iter().find(|buyer| buyer.user_id == scenario.user_id);
+                assert_eq!(buyer.and_then(|buyer| buyer.cancelled_event), Some(scenario.event_id));
+                assert!(plan.seats.iter().any(|seat| seat.event_id == scenario.event_id));
+            }
+            let mut ids: Vec<i64> = plan.seats.iter().map(|seat| seat.id).collect();
+            ids.sort_unstable();
+            assert!(ids.is_sorted_by(|a, b| a < b), "every seat has one event");
+        }
     }
 
     #[test]

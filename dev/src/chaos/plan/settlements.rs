@@ -46,7 +46,24 @@ pub(super) fn buyer(random: &mut StdRng, user_id: i64) -> Buyer {
     let charge_back = (pays && percent(random, 16)).then(|| between(random, 100, 6_000));
     // A buyer needs more than a second for it, which the service relies on: `OWN_CALLBACK_MS` of `domain/order.rs`.
     let second_payment = percent(random, 7).then(|| between(random, 1_200, 8_000));
-    Buyer { user_id, mode, settlement, charge_back, second_payment }
+    Buyer { user_id, mode, settlement, charge_back, second_payment, cancelled_event: None }
+}
+
+/// A buyer whose payments succeed only after their orders have expired and this event is cancelled.
+pub(super) fn late_buyer(random: &mut StdRng, user_id: i64, event_id: i64) -> Buyer {
+    let ttl = ORDER_TTL_SECONDS * 1_000;
+    let lapse = percent(random, 60);
+    let after = if lapse { between(random, 1_500, 6_000) } else { between(random, ttl + 1_000, ttl + 7_000) };
+    let delivery = weighted(random, &[(1, CallbackDelivery::Plain), (1, CallbackDelivery::Dropped)]);
+    let settlement = Settlement { after, result: Some(PaymentStatus::Success), delivery, lapse };
+    Buyer {
+        user_id,
+        mode: Mode::Pending,
+        settlement: Some(settlement),
+        charge_back: None,
+        second_payment: None,
+        cancelled_event: Some(event_id),
+    }
 }
 
 fn settlement(random: &mut StdRng) -> Settlement {

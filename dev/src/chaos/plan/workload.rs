@@ -7,7 +7,10 @@ use rand::{Rng, RngExt};
 
 use super::settlements::{self, Settlement};
 use super::slow_bodies::SlowBody;
-use super::{CLOSED_EVENT, EVENT, FIRST_HOT_SEAT, FIRST_OWN_SEAT, NO_SEAT, between, percent};
+use super::{
+    CLOSED_EVENT, EVENT, FIRST_CANCELLED_EVENT, FIRST_FREE_SEAT, FIRST_HOT_SEAT, FIRST_OWN_SEAT, NO_SEAT,
+    between, percent,
+};
 use crate::peers::Mode;
 
 /// A user. The outcome of a payment depends on its user.
@@ -23,6 +26,28 @@ pub struct Buyer {
     pub charge_back: Option<Duration>,
     /// Time from the charge to a second payment of the order, if there is one.
     pub second_payment: Option<Duration>,
+    /// The event of their orders, which is cancelled after those have expired and before their payments succeed.
+    pub cancelled_event: Option<i64>,
+}
+
+/// What a user orders.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// Any seats of the event on sale.
+    Any,
+    /// Seats that cost nothing.
+    Free,
+    /// Seats of an event that is cancelled in mid-run.
+    Cancelled(i64),
+}
+
+/// Of so many users one orders seats that cost nothing, and one those of an event that is cancelled.
+const WISHES_EVERY: usize = 20;
+
+/// The ids of the next uncontended seats.
+struct NextSeats {
+    own: i64,
+    free: i64,
 }
 
 /// The scenario of one order: what is ordered, and what its user does about it.
@@ -70,20 +95,32 @@ pub(super) fn generate(
     duration: Duration,
 ) -> (Vec<Buyer>, Vec<Scenario>) {
     let (mut buyers, mut scenarios) = (Vec::new(), Vec::with_capacity(orders));
-    let mut next_own = FIRST_OWN_SEAT;
+    let mut next = NextSeats { own: FIRST_OWN_SEAT, free: FIRST_FREE_SEAT };
     while scenarios.len() < orders {
         let user_id = 1_001 + buyers.len() as i64;
-        buyers.push(settlements::buyer(random, user_id));
+        let wish = match buyers.len() % WISHES_EVERY {
+            5 => Wish::Free,
+            15 => Wish::Cancelled(FIRST_CANCELLED_EVENT + (buyers.len() / WISHES_EVERY) as i64),
+            _ => Wish::Any,
+        };
+        buyers.push(match wish {
+            Wish::Cancelled(event_id) => settlements::late_buyer(random, user_id, event_id),
+            _ => settlements::buyer(random, user_id),
+        });
         // Some users place several orders at the same time, some of them for the same seats.
         let several = if percent(random, 12) { random.random_range(2..=3) } else { 1 };
         let start = between(random, 0, duration.as_millis() as u64);
-        let mut seats = choose_seats(random, hot_seats, &mut next_own);
+        let mut seats = choose_seats(random, wish, hot_seats, &mut next);
         for n in 0..several.min(orders - scenarios.len()) {
             if n > 0 && percent(random, 50) {
-                seats = choose_seats(random, hot_seats, &mut next_own);
+                seats = choose_seats(random, wish, hot_seats, &mut next);
             }
             let mut scenario =
                 scenario(random, format!("errand-{}", scenarios.len()), user_id, seats.clone());
+            if let Wish::Cancelled(event_id) = wish {
+                // Its user does nothing about it: it expires.
+                (scenario.event_id, scenario.cancel, scenario.refund) = (event_id, None, None);
+            }
             scenario.start = (start + between(random, 0, 300) * n as u32).min(duration);
             scenarios.push(scenario);
         }
@@ -92,16 +129,17 @@ pub(super) fn generate(
 }
 
 /// Unsorted seats: contended or uncontended ones.
-fn choose_seats(random: &mut StdRng, hot_seats: i64, next_own: &mut i64) -> Vec<i64> {
+fn choose_seats(random: &mut StdRng, wish: Wish, hot_seats: i64, next: &mut NextSeats) -> Vec<i64> {
     let count = random.random_range(1..=4);
     let mut seats = Vec::new();
-    if percent(random, 40) {
+    if wish == Wish::Any && percent(random, 40) {
         // Adjacent ones, so that orders overlap without being equal.
         let first = random.random_range(0..hot_seats);
         seats.extend((first..hot_seats.min(first + count)).map(|n| FIRST_HOT_SEAT + n));
     } else {
-        seats.extend(*next_own..*next_own + count);
-        *next_own += count;
+        let next = if wish == Wish::Free { &mut next.free } else { &mut next.own };
+        seats.extend(*next..*next + count);
+        *next += count;
     }
     if random.random_bool(0.5) {
         seats.reverse();
