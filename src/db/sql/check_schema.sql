@@ -8,7 +8,8 @@ SELECT CASE
             '0005_second_payments',
             '0007_message_order',
             '0008_queue_scans',
-            '0009_payment_checks'
+            '0009_payment_checks',
+            '0011_open_writers'
         ]) AS needed (version)
         WHERE needed.version NOT IN (SELECT version FROM schema_migrations))
     OR EXISTS (
