@@ -14,7 +14,7 @@ DECLARE
     at TIMESTAMP := timezone('utc', clock_timestamp());
     mark TIMESTAMP;
 BEGIN
-    SELECT CASE WHEN EXISTS (SELECT FROM queue_resets) THEN '-infinity' ELSE s.messages_from END INTO mark
+    SELECT CASE WHEN EXISTS (SELECT FROM queue_resets) AND NOT s.full_failed THEN '-infinity' ELSE s.messages_from END INTO mark
     FROM queue_scans s ORDER BY s.id DESC LIMIT 1;
 
     -- What waits for an older message is due when that is, and not before: else every claim would pass it again.

@@ -15,7 +15,7 @@ DECLARE
     mark TIMESTAMP;
     due UUID[];
 BEGIN
-    SELECT CASE WHEN EXISTS (SELECT FROM queue_resets) THEN '-infinity' ELSE s.orders_from END INTO mark
+    SELECT CASE WHEN EXISTS (SELECT FROM queue_resets) AND NOT s.full_failed THEN '-infinity' ELSE s.orders_from END INTO mark
     FROM queue_scans s ORDER BY s.id DESC LIMIT 1;
     SELECT array_agg(id) INTO due FROM (
         SELECT id FROM (SELECT id FROM orders WHERE watch_at <= at AND watch_at >= mark AND (p_leases->>'done')::int > 0

@@ -12,7 +12,7 @@ DECLARE
     mark TIMESTAMP;
 BEGIN
     RETURN QUERY SELECT claim_due_payment_refunds(p_limit, p_lease_ms);
-    SELECT CASE WHEN EXISTS (SELECT FROM queue_resets) THEN '-infinity' ELSE s.refunds_from END INTO mark
+    SELECT CASE WHEN EXISTS (SELECT FROM queue_resets) AND NOT s.full_failed THEN '-infinity' ELSE s.refunds_from END INTO mark
     FROM queue_scans s ORDER BY s.id DESC LIMIT 1;
     RETURN QUERY UPDATE payment_refunds r SET
         attempts = r.attempts + 1,

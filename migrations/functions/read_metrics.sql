@@ -86,6 +86,9 @@ $$
                   AND (a.datname = current_database() OR a.datname IS NULL)
                 UNION ALL SELECT age(xmin) FROM pg_replication_slots WHERE xmin IS NOT NULL
                 UNION ALL SELECT age(transaction) FROM pg_prepared_xacts WHERE database = current_database()) x),
+        -- At the last scan. Infinite before the first one.
+        'oldest_writer_seconds', coalesce((
+            SELECT extract(epoch FROM scanned_at - settled_at) FROM scan WHERE isfinite(settled_at) AND scanned_at > settled_at), 0)::float8,
         -- Of the sequence, which also counts what was rolled back, or of the rows where no sequence belongs to the column.
         'order_items_id_used', (
             SELECT greatest(pg_sequence_last_value(pg_get_serial_sequence('order_items', 'id')::regclass),

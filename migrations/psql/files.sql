@@ -1,3 +1,3 @@
 -- Generated: see steps.sql.
-\set files '0001_orders 0002_inherited_orders 0003_order_rules 0005_second_payments 0007_message_order 0008_queue_scans 0009_payment_checks 0012_cheaper_rules'
-\set checksum 1dae877cad5dd11f9e9de7d6e2d9643e65f0cabb60fcd05b5d8edffe2bdd84cd
+\set files '0001_orders 0002_inherited_orders 0003_order_rules 0005_second_payments 0007_message_order 0008_queue_scans 0009_payment_checks 0011_open_writers 0012_cheaper_rules'
+\set checksum 5ca4d8b684676ef85499e01a4e8cad93f494536fbd2997603d86b7ac1a3fba6b

@@ -15,6 +15,8 @@
 \ir table.sql
 \set step 0009_payment_checks
 \ir table.sql
+\set step 0011_open_writers
+\ir table.sql
 \set step 0012_cheaper_rules
 \ir table.sql
 

@@ -1,6 +1,7 @@
 //! The sweep, which recovers and retries: claims due orders and messages, and drives them by the same code as the requests.
 //!
 //! It takes no input: what a crash, a lost answer or a silent peer has left behind is due, and its phase says what to do.
+//! It is background work: none of its statements runs on the requests' connection.
 
 use super::Context;
 use super::deliver::{deliver, deliver_all};
@@ -9,7 +10,7 @@ use super::{payment_check, second_payment};
 use crate::db::metrics::Due;
 use crate::db::payment_refunds::Claim;
 use crate::db::{DbError, operator, orders, outbox, payment_refunds};
-use crate::runtime::task;
+use crate::runtime::task::{self, in_background};
 use futures::future::{join, join_all};
 use serde_json::json;
 use std::rc::Rc;
@@ -40,10 +41,10 @@ const BACKGROUND_BUDGET: Duration = Duration::from_secs(5);
 /// [`DbError`] when due work cannot be claimed.
 pub async fn sweep(context: &Context) -> Result<SweepCounts, DbError> {
     operator::request_full_scan(&context.config).await?;
-    let (orders, messages) = join(
+    let (orders, messages) = in_background(join(
         until_none_is_due(BUDGET, async || sweep_orders(context, BATCH).await),
         until_none_is_due(BUDGET, async || sweep_messages(context, BATCH).await),
-    )
+    ))
     .await;
     Ok(SweepCounts { orders: orders?, messages: messages? })
 }
@@ -133,7 +134,7 @@ pub async fn sweep_in_background(context: &Context, due: Due) {
             Ok(0)
         }
     };
-    let (orders, messages) = join(orders, messages).await;
+    let (orders, messages) = in_background(join(orders, messages)).await;
     if let Err(error) = orders.and(messages) {
         context
             .log

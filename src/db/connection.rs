@@ -1,5 +1,5 @@
-//! The instance's connection from the host's pool: shared by its concurrent requests, and released before other instances starve.
-//! Beside it, sessions of their own for single statements that may take long.
+//! The instance's connections from the host's pool: one that its concurrent requests share and one that its background work shares,
+//! both released before other instances starve. Beside them, sessions of their own for single statements that may take long.
 //!
 //! The host's pool has 64 connections for all instances, or fewer when it is configured so, and a burst makes many new instances.
 //! Opening a connection for every statement costs a round trip each time; keeping one leaves none for other instances, and the
@@ -13,6 +13,8 @@
 //! Circuit breaker: while the database does not answer, requests fail at once instead of waiting for it one after the other.
 
 use super::error::StatementFailure;
+use super::recent::has_just_succeeded;
+use super::slots::{Slots, Users};
 use crate::config::Config;
 use crate::runtime::deadline::timeout;
 use crate::runtime::wakeup::Notify;
@@ -45,12 +47,11 @@ const STALL_LIMIT: Duration = Duration::from_millis(100);
 pub const NEW_SESSION: Duration = Duration::from_millis(100);
 /// Timeout for ending a session.
 const END_LIMIT: Duration = Duration::from_secs(1);
-/// While statements succeed, a timed-out open says nothing about the database: the last success counts for so long.
-const RECENTLY: Duration = Duration::from_secs(1);
 
 /// The connection, shared by the statements of concurrent requests, with its statistics.
 pub struct SharedConnection {
     connection: Connection,
+    users: Users,
     /// How long it took to open; `None` once that has been compared with the duration of a statement.
     open_duration: Cell<Option<Duration>>,
     /// Whether it is kept while idle; a background task then releases it in time.
@@ -68,9 +69,10 @@ pub struct SharedConnection {
 }
 
 impl SharedConnection {
-    fn new(connection: Connection, open_duration: Option<Duration>) -> Rc<Self> {
+    fn new(connection: Connection, users: Users, open_duration: Option<Duration>) -> Rc<Self> {
         Rc::new(Self {
             connection,
+            users,
             open_duration: Cell::new(open_duration),
             is_kept: Cell::default(),
             statement_count: Cell::default(),
@@ -93,48 +95,10 @@ impl SharedConnection {
     }
 }
 
-#[derive(Default)]
-struct Slot {
-    current: Option<Rc<SharedConnection>>,
-    /// Whether a request is opening one; the others wait for that.
-    is_opening: bool,
-    /// How many fast opens in a row are needed before a connection is kept.
-    fast_opens_needed: u32,
-    /// The circuit breaker: set when the last open timed out (open), to the time of the next probe; `None`: closed.
-    retry_at: Option<Instant>,
-}
-
 thread_local! {
-    static SLOT: RefCell<Slot> = RefCell::default();
+    static SLOTS: RefCell<Slots<SharedConnection>> = const { RefCell::new(Slots::new()) };
     /// Notified when an attempt to open a connection has ended.
     static OPENED: Rc<Notify> = Rc::default();
-    /// When a new session was found read-only.
-    static READ_ONLY_SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
-    /// When the last statement that succeeded began.
-    static LAST_SUCCESS: Cell<Option<Instant>> = const { Cell::new(None) };
-}
-
-/// Notes that a statement has succeeded, which began at this time.
-pub fn note_success(begun: Instant) {
-    LAST_SUCCESS.set(Some(begun));
-}
-
-/// Whether a statement of this instance has succeeded within the last second.
-pub fn has_just_succeeded() -> bool {
-    LAST_SUCCESS.get().is_some_and(|at| task::now().saturating_duration_since(at) < RECENTLY)
-}
-
-/// For how long it is remembered that no server takes writes.
-const READ_ONLY_REMEMBERED: Duration = Duration::from_secs(1);
-
-/// Notes that a new session, too, is read-only.
-pub fn note_read_only() {
-    READ_ONLY_SINCE.set(Some(task::now()));
-}
-
-/// Whether every server was read-only a moment ago.
-pub fn is_read_only() -> bool {
-    READ_ONLY_SINCE.get().is_some_and(|at| task::now().saturating_duration_since(at) < READ_ONLY_REMEMBERED)
 }
 
 /// Guard: the use of the connection for one statement.
@@ -166,7 +130,8 @@ impl ConnectionGuard {
     fn decide_keeping(&self) {
         if let (Some(begun), Some(open_duration)) = (self.begun, self.shared.open_duration.take()) {
             let is_fast = open_duration <= begun.elapsed();
-            let fast_opens_needed = SLOT.with_borrow_mut(|slot| {
+            let fast_opens_needed = SLOTS.with_borrow_mut(|slots| {
+                let slot = slots.of(self.shared.users);
                 slot.fast_opens_needed =
                     if is_fast { slot.fast_opens_needed.saturating_sub(1) } else { FAST_OPENS };
                 slot.fast_opens_needed
@@ -240,12 +205,20 @@ async fn terminate(shared: &Rc<SharedConnection>, which: Termination) -> bool {
 /// Takes a connection out of the slot, if it is the current one. It goes back to the host's pool when its statements have ended.
 fn release_if_current(shared: &Rc<SharedConnection>) {
     // Dropped outside of the borrow: dropping it is a host call.
-    drop(SLOT.with_borrow_mut(|slot| slot.current.take_if(|kept| Rc::ptr_eq(kept, shared))));
+    drop(
+        SLOTS
+            .with_borrow_mut(|slots| slots.of(shared.users).current.take_if(|kept| Rc::ptr_eq(kept, shared))),
+    );
 }
 
-/// Releases the current connection to the host's pool when its statements have ended.
+/// Releases the current connections to the host's pool when their statements have ended.
 pub fn release() {
-    let shared = SLOT.with_borrow_mut(|slot| slot.current.take());
+    release_of(Users::Requests);
+    release_of(Users::Background);
+}
+
+fn release_of(users: Users) {
+    let shared = SLOTS.with_borrow_mut(|slots| slots.of(users).current.take());
     drop(shared);
 }
 
@@ -257,49 +230,57 @@ enum Acquisition {
     Refuse,
 }
 
-fn next_acquisition() -> Acquisition {
-    if SLOT.with_borrow(|slot| slot.current.as_ref().is_some_and(|shared| shared.is_stalled())) {
-        release();
+fn next_acquisition(users: Users) -> Acquisition {
+    let is_stalled = |slots: &mut Slots<SharedConnection>| {
+        slots.of(users).current.as_ref().is_some_and(|shared| shared.is_stalled())
+    };
+    if SLOTS.with_borrow_mut(is_stalled) {
+        release_of(users);
     }
-    SLOT.with_borrow_mut(|slot| {
-        if let Some(shared) = &slot.current {
+    SLOTS.with_borrow_mut(|slots| {
+        if let Some(shared) = &slots.of(users).current {
             return Acquisition::Use(shared.clone());
         }
-        // Circuit breaker: a single request probes a database that did not answer; the others fail at once.
-        if slot.retry_at.is_some_and(|at| slot.is_opening || task::now() < at) {
+        let is_probing = slots.requests.is_opening || slots.background.is_opening;
+        // Circuit breaker: a single task probes a database that did not answer; the others fail at once.
+        if slots.retry_at.is_some_and(|at| is_probing || task::now() < at) {
             return Acquisition::Refuse;
         }
-        if slot.is_opening {
+        if std::mem::replace(&mut slots.of(users).is_opening, true) {
             return Acquisition::Wait;
         }
-        slot.is_opening = true;
-        Acquisition::Open { is_probe: slot.retry_at.is_some(), _opening: Opening }
+        Acquisition::Open { is_probe: slots.retry_at.is_some(), _opening: Opening(users) }
     })
 }
 
-/// Gets the connection for one statement, opening it if there is none.
+/// Gets the connection for one statement of the task that is being polled, opening it if there is none.
 ///
 /// # Errors
 /// [`StatementFailure`] when it cannot be opened, or the circuit breaker is open.
 pub async fn acquire(config: &Config) -> Result<ConnectionGuard, StatementFailure> {
     let deadline = task::now() + OPEN_LIMIT;
+    let users = Users::current();
     loop {
         // Those that wait try one after the other when attempts fail quickly.
         if task::now() > deadline {
             return Err(StatementFailure::TimedOut);
         }
-        match next_acquisition() {
+        match next_acquisition(users) {
             Acquisition::Use(shared) => return Ok(ConnectionGuard::of(shared)),
             Acquisition::Refuse => {
                 return Err(StatementFailure::Connect("no connection in time, a moment ago".into()));
             }
             Acquisition::Open { is_probe, _opening } => {
                 let limit = if is_probe { PROBE_LIMIT } else { OPEN_LIMIT };
-                let opened = open(config.database.expose().clone(), limit).await;
+                // The instance must not hold one connection while it waits for another.
+                release();
+                let opened = open(config.database.expose().clone(), users, limit).await;
                 let timed_out = matches!(opened, Err(StatementFailure::TimedOut));
-                SLOT.with_borrow_mut(|slot| {
-                    slot.retry_at = timed_out.then(|| task::now() + BREAKER_OPEN);
-                    slot.current = opened.as_ref().ok().cloned();
+                SLOTS.with_borrow_mut(|slots| {
+                    // While requests are served, the pool is full, and not the database gone.
+                    let is_gone = timed_out && (users == Users::Requests || !has_just_succeeded());
+                    slots.retry_at = is_gone.then(|| task::now() + BREAKER_OPEN);
+                    slots.of(users).current = opened.as_ref().ok().cloned();
                 });
                 return opened.map(ConnectionGuard::of);
             }
@@ -316,15 +297,15 @@ pub async fn acquire(config: &Config) -> Result<ConnectionGuard, StatementFailur
 /// # Errors
 /// As [`acquire`].
 pub async fn open_own(config: &Config) -> Result<ConnectionGuard, StatementFailure> {
-    if SLOT.with_borrow(|slot| slot.retry_at.is_some_and(|at| task::now() < at)) {
+    if SLOTS.with_borrow(|slots| slots.retry_at.is_some_and(|at| task::now() < at)) {
         return Err(StatementFailure::Connect("no connection in time, a moment ago".into()));
     }
     // The instance must not hold one connection while it waits for another.
     release();
-    let opened = open(config.database_patient.expose().clone(), OPEN_LIMIT).await;
+    let opened = open(config.database_patient.expose().clone(), Users::current(), OPEN_LIMIT).await;
     // Those who wait for locks may have taken the whole pool, while the database is well.
     if matches!(opened, Err(StatementFailure::TimedOut)) && !has_just_succeeded() {
-        SLOT.with_borrow_mut(|slot| slot.retry_at = Some(task::now() + BREAKER_OPEN));
+        SLOTS.with_borrow_mut(|slots| slots.retry_at = Some(task::now() + BREAKER_OPEN));
     }
     let own = opened?;
     // It is neither kept nor compared with others.
@@ -332,19 +313,23 @@ pub async fn open_own(config: &Config) -> Result<ConnectionGuard, StatementFailu
     Ok(ConnectionGuard::of(own))
 }
 
-/// Guard of an attempt to open a connection: when it is dropped, also by a cancel, the waiting requests go on.
-struct Opening;
+/// Guard of an attempt to open a connection: when it is dropped, also by a cancel, the waiting tasks go on.
+struct Opening(Users);
 
 impl Drop for Opening {
     fn drop(&mut self) {
-        SLOT.with_borrow_mut(|slot| slot.is_opening = false);
+        SLOTS.with_borrow_mut(|slots| slots.of(self.0).is_opening = false);
         OPENED.with(|opened| opened.notify_waiters());
     }
 }
 
-async fn open(address: String, limit: Duration) -> Result<Rc<SharedConnection>, StatementFailure> {
+async fn open(
+    address: String,
+    users: Users,
+    limit: Duration,
+) -> Result<Rc<SharedConnection>, StatementFailure> {
     let begun = Instant::now();
-    let mut opening = Box::pin(connect(address, begun));
+    let mut opening = Box::pin(connect(address, users, begun));
     match timeout(limit, opening.as_mut()).await {
         // A timeout of the host, or a network that drops packets.
         Some(Err(StatementFailure::Connect(_))) if begun.elapsed() >= TIMED_OUT_AFTER => {
@@ -355,7 +340,7 @@ async fn open(address: String, limit: Duration) -> Result<Rc<SharedConnection>, 
             // The attempt goes on in the background. If it succeeds, the circuit breaker closes.
             task::spawn(host_call::finish_or_cancel(Box::pin(async move {
                 if opening.await.is_ok() {
-                    SLOT.with_borrow_mut(|slot| slot.retry_at = None);
+                    SLOTS.with_borrow_mut(|slots| slots.retry_at = None);
                 }
             })));
             Err(StatementFailure::TimedOut)
@@ -363,9 +348,13 @@ async fn open(address: String, limit: Duration) -> Result<Rc<SharedConnection>, 
     }
 }
 
-async fn connect(address: String, begun: Instant) -> Result<Rc<SharedConnection>, StatementFailure> {
+async fn connect(
+    address: String,
+    users: Users,
+    begun: Instant,
+) -> Result<Rc<SharedConnection>, StatementFailure> {
     let connection = Connection::open(address).await?;
-    Ok(SharedConnection::new(connection, Some(begun.elapsed())))
+    Ok(SharedConnection::new(connection, users, Some(begun.elapsed())))
 }
 
 /// Background task: releases a kept connection when it is idle, or at `end`.

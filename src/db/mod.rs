@@ -1,5 +1,5 @@
-//! The only module that talks to PostgreSQL: one connection per instance, shared by its concurrent requests, and sessions of
-//! their own for statements that may take long.
+//! The only module that talks to PostgreSQL: one connection an instance for its concurrent requests, one for its background work,
+//! and sessions of their own for statements that may take long.
 //!
 //! Every statement is one autocommit statement of `sql/`, mostly a call of a function of `migrations/`. No session
 //! state, no transaction and no open result outlives a statement, so that statements of concurrent requests can be
@@ -14,6 +14,8 @@ pub mod orders;
 pub mod outbox;
 pub mod payment_checks;
 pub mod payment_refunds;
+mod recent;
+mod slots;
 pub mod transition;
 
 use crate::config::Config;
@@ -25,8 +27,9 @@ use error::{Class, StatementFailure};
 use spin_sdk::pg::{DbValue, Error as SpinError, ParameterValue};
 use std::time::Duration;
 
-pub use connection::{has_just_succeeded, release as release_connection};
+pub use connection::release as release_connection;
 pub use error::DbError;
+pub use recent::has_just_succeeded;
 
 /// Client-side timeout of a statement, for a server or a network that does not answer. Longer than `statement_timeout` (3
 /// seconds), with which a server that is alive ends the statement itself.
@@ -47,9 +50,10 @@ fn name(statement: &str) -> &str {
 /// On which session a statement runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Session {
-    /// On the one that the instance's requests share. It waits for locks for a moment only, because it holds up the others.
+    /// On the one that the instance's requests share; in a sweep on the one that its background work shares. It waits for locks for a
+    /// moment only, because it holds up the others.
     Shared,
-    /// On one of its own, for statements that may take long, so that they do not hold up the requests' pipeline.
+    /// On one of its own, for statements that may take long, so that they hold up no others.
     Own,
 }
 
@@ -80,14 +84,14 @@ async fn query_current(
         let mut row = query(config, Session::Shared, statement, &parameters).await?;
         let last = row.as_mut().and_then(|row| row.values.pop());
         if !matches!(last, Some(DbValue::Boolean(true)))
-            || connection::is_read_only()
+            || recent::is_read_only()
             || begun.elapsed() >= ATTEMPTS_LIMIT
         {
             return Ok(row);
         }
         let require = include_str!("sql/require_writable_server.sql");
         if query(config, Session::Shared, require, Vec::new).await.is_err() {
-            connection::note_read_only();
+            recent::note_read_only();
             return Ok(row);
         }
     }
@@ -149,7 +153,7 @@ where
         let result = with_timeout(STATEMENT_DEADLINE, statement(guard)).await;
         let failure = match result.unwrap_or(Err(StatementFailure::TimedOut)) {
             Ok(result) => {
-                connection::note_success(attempt_begun);
+                recent::note_success(attempt_begun);
                 return Ok(result);
             }
             Err(failure) => failure,

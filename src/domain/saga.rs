@@ -464,11 +464,7 @@ fn charging(order: &Order, event: &Event) -> Result<Transition, Rejected> {
 fn awaiting_payment(order: &Order, event: &Event) -> Result<Transition, Rejected> {
     match event {
         Event::PaymentIs(reported) => Ok(payment_known(order, *reported)),
-        Event::PaymentUnsure => {
-            let mut after = doubt_payment(order)?;
-            after.due = Due::Now;
-            Ok(after)
-        }
+        Event::PaymentUnsure => ask_soon(order),
         Event::PaidWithoutSeats(reported) => paid_without_seats(order, *reported),
         // Payment will not decide it any more.
         Event::PaymentUnknown if order.expired() || order.status != Status::Pending => {
@@ -661,11 +657,7 @@ fn done(order: &Order, event: &Event) -> Result<Transition, Rejected> {
             ) => record_payment(order, *reported),
         },
         Event::PaidWithoutSeats(reported) => paid_without_seats(order, *reported),
-        Event::PaymentUnsure => {
-            let mut after = doubt_payment(order)?;
-            after.due = Due::Now;
-            Ok(after)
-        }
+        Event::PaymentUnsure => ask_soon(order),
         Event::NoAnswer { may_land } if order.is_watched() => Ok(watch_later(order, *may_land)),
         // Only an operator can say what became of it.
         Event::PaymentUnknown if order.is_watched() => Ok(watch_later(order, false).park()),
@@ -832,6 +824,16 @@ fn doubt_payment(order: &Order) -> Result<Transition, Rejected> {
     let mut after = unchanged(order);
     after.order.payment_unsure = true;
     after.due = Due::Unchanged;
+    Ok(after)
+}
+
+/// As [`doubt_payment`]; Payment is asked at once, unless it has given no answer before: then with the back-off.
+fn ask_soon(order: &Order) -> Result<Transition, Rejected> {
+    let mut after = doubt_payment(order)?;
+    let is_asked_about = order.phase != Phase::Done || order.is_watched();
+    if order.attempts == 0 || !is_asked_about {
+        after.due = Due::Now;
+    }
     Ok(after)
 }
 

@@ -175,6 +175,18 @@ fn database(page: &mut Page, summary: &Value) {
         number(&summary["oldest_snapshot_seconds"]),
     );
     page.metric(
+        "order_service_database_oldest_writer_seconds",
+        "gauge",
+        "Age in seconds, at most, of the oldest transaction that has written to orders, payments or messages and is still open, at the last \
+         look for due work: a few seconds at most while all is well.",
+    );
+    page.sample(
+        "order_service_database_oldest_writer_seconds",
+        "",
+        number(&summary["oldest_writer_seconds"]),
+    );
+
+    page.metric(
         "order_service_database_oldest_snapshot_transactions",
         "gauge",
         "Age in transactions of the oldest snapshot: of all roles' sessions, standbys, replication slots and prepared transactions.",

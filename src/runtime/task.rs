@@ -2,7 +2,8 @@
 
 use super::wakeup::{Wakeup, exchange_unused};
 use std::cell::Cell;
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,8 @@ thread_local! {
     static SPAWNED: Cell<bool> = const { Cell::new(false) };
     /// The time as read in this poll.
     static NOW: Cell<Option<Instant>> = const { Cell::new(None) };
+    /// What is being polled is background work.
+    static IN_BACKGROUND: Cell<bool> = const { Cell::new(false) };
     static POLLS: Cell<u32> = const { Cell::new(0) };
     static BUSY_SECONDS: Cell<f64> = const { Cell::new(0.0) };
 }
@@ -24,12 +27,13 @@ pub struct Task<F> {
     future: Pin<Box<F>>,
     /// The wakeup of its waits, while none of them uses it.
     wakeup: Option<Wakeup>,
+    is_background: bool,
 }
 
 impl<F: Future> Task<F> {
-    /// Makes a task of a future.
+    /// Makes a task of a future: background work where background work makes it.
     pub fn new(future: F) -> Self {
-        Self { future: Box::pin(future), wakeup: None }
+        Self { future: Box::pin(future), wakeup: None, is_background: is_background() }
     }
 }
 
@@ -48,6 +52,24 @@ pub fn now() -> Instant {
 pub fn spawn(future: impl Future<Output = ()> + 'static) {
     wit_bindgen::spawn(Task::new(future));
     SPAWNED.set(true);
+}
+
+/// Whether background work is being polled: see [`in_background`].
+pub fn is_background() -> bool {
+    IN_BACKGROUND.get()
+}
+
+/// Marks work as background work, with all tasks that it spawns: it must not hold up requests, and shares no connection with them.
+pub async fn in_background<T>(work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    poll_fn(|context| poll_as(true, || work.as_mut().poll(context))).await
+}
+
+fn poll_as<T>(is_background: bool, poll: impl FnOnce() -> T) -> T {
+    let outer = IN_BACKGROUND.replace(is_background);
+    let result = poll();
+    IN_BACKGROUND.set(outer);
+    result
 }
 
 /// CPU time of this instance's tasks in seconds since the last call, sampled. A guest has one thread and never sleeps inside a
@@ -76,7 +98,7 @@ impl<F: Future> Future for Task<F> {
         let begun = is_sampled().then(now);
         // A task may be polled inside another one: the outer task's wakeup is restored after the poll.
         let outer = exchange_unused(self.wakeup.take());
-        let result = self.future.as_mut().poll(context);
+        let result = poll_as(self.is_background, || self.future.as_mut().poll(context));
         self.wakeup = exchange_unused(outer);
         if SPAWNED.take() {
             // The executor takes a new task in after this poll, and polls it for the first time when it is woken again.
@@ -92,6 +114,17 @@ impl<F: Future> Future for Task<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_background_work_spawns_is_background_work() {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let spawned = Cell::new(None);
+        let work = pin!(in_background(async { spawned.set(Some(Task::new(async { is_background() }))) }));
+        assert!(!is_background() && work.poll(&mut context).is_ready() && !is_background());
+        let spawned = pin!(spawned.take().unwrap());
+        assert_eq!(spawned.poll(&mut context), Poll::Ready(true));
+        assert_eq!(pin!(Task::new(async { is_background() })).poll(&mut context), Poll::Ready(false));
+    }
 
     #[test]
     fn one_poll_in_seventeen_is_timed() {

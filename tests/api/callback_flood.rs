@@ -77,3 +77,23 @@ async fn attempts_that_repeat_are_one_entry_of_the_journal() {
     app.read(document.id()).await.assert_is("CONFIRMED", "done");
     app.finish().await;
 }
+
+/// A callback that cannot be checked makes Payment be asked at once, but only while nobody waits with the back-off.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_callback_that_cannot_be_checked_does_not_skip_the_back_off() {
+    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    let document = pending(&app, &[1]).await;
+    app.fault(FaultRule::on(CallName::Payment, fail(503)).always()).await;
+    app.store
+        .run("UPDATE orders SET attempts = 3, due_at = timezone('utc', now()) + interval '4 minutes'")
+        .await;
+    let due_at = app.store.value("SELECT due_at::text FROM orders").await;
+    let answer = app.call_back(document.id(), document.payment_id(), "SUCCESS").await;
+    answer.problem_of_order(503, "peer_unavailable");
+    assert_eq!(app.store.value("SELECT due_at::text FROM orders WHERE payment_unsure").await, due_at);
+    app.peers.clear_faults().await.unwrap();
+    app.settle_silently(&document, PaymentStatus::Success).await;
+    app.quiesce().await;
+    app.read(document.id()).await.assert_is("CONFIRMED", "done");
+    app.finish().await;
+}

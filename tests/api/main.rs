@@ -68,6 +68,7 @@ mod odd_payments;
 mod overlapping_reserves;
 mod recovery;
 mod retry_after;
+mod slow_background;
 mod slow_clients;
 mod stored_then_failed;
 mod unknown_outcomes;

@@ -119,7 +119,8 @@ async fn looking_for_due_work_costs_the_same_under_an_old_snapshot() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_an_old_transaction_makes_due_is_found_by_a_full_scan_although_the_mark_has_passed_its_beginning() {
+async fn what_an_old_transaction_makes_due_is_found_by_a_full_scan_although_the_mark_has_passed_its_beginning()
+ {
     let store = migrated().await;
     let (old, client) = (session(&store).await, session(&store).await);
     old.batch_execute("BEGIN; CREATE TEMPORARY TABLE t (n INT)").await.unwrap();
@@ -175,6 +176,129 @@ async fn a_transaction_that_commits_late_is_not_passed_by_the_mark() {
     })
     .await;
     snapshot.batch_execute("COMMIT").await.unwrap();
+}
+
+/// An open snapshot, filled queues with dead entries that it keeps, and low-water marks.
+async fn marked_queues() -> (Store, Client, Client) {
+    let store = migrated().await;
+    let (snapshot, client) = (session(&store).await, session(&store).await);
+    snapshot.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1").await.unwrap();
+    store.run(&filled_queues(1_000)).await;
+    move_mark(&store, &client).await;
+    (store, snapshot, client)
+}
+
+const DUE_NOW: &str = "UPDATE orders SET due_at = timezone('utc', now()) WHERE idempotency_key = 'key-7'";
+const BEGUN: &str = "CREATE TABLE begun AS SELECT timezone('utc', clock_timestamp()) AS at";
+const PASSED: &str = "SELECT orders_from > (SELECT at FROM begun) FROM queue_scans ORDER BY id DESC LIMIT 1";
+
+async fn scan_until_the_mark_has_passed(store: &Store, client: &Client) {
+    eventually("the mark passes the beginning", async || {
+        client.simple_query(SCAN).await.unwrap();
+        (store.value(PASSED).await == true).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_scan_that_is_not_finished_in_time_is_due_again() {
+    let (store, _snapshot, client) = marked_queues().await;
+    // Only a full scan counts what it visits.
+    let slow = "ALTER FUNCTION count_visited_entries RENAME TO count_at_once;
+                CREATE FUNCTION count_visited_entries() RETURNS BIGINT LANGUAGE plpgsql AS
+                    $$ BEGIN PERFORM pg_sleep(60); RETURN 0; END $$";
+    store.run(slow).await;
+    store.run(DUE_NOW).await;
+    store
+        .run("UPDATE orders SET due_at = timezone('utc', now()) - interval '1 day' WHERE idempotency_key = 'key-8'")
+        .await;
+    store.run(AGE_LAST_SCAN).await;
+    client.batch_execute("SET statement_timeout = '500ms'").await.unwrap();
+    let found = "SELECT (scan_queues(timezone('utc', clock_timestamp()))).has_orders";
+    assert!(client.query_one(found, &[]).await.unwrap().get::<_, bool>(0));
+    assert_eq!(store.count("SELECT count(*) FROM queue_resets").await, 1);
+    // Until it is repeated, what is not below the mark is found, and at no greater cost.
+    assert_eq!(client.query(CLAIM, &[]).await.unwrap().len(), 1);
+    assert_eq!(client.query(CLAIM, &[]).await.unwrap().len(), 0);
+    store.run(AGE_LAST_SCAN).await;
+    client.query_one(found, &[]).await.expect("the next scan is not a full one");
+
+    store
+        .run(
+            "DROP FUNCTION count_visited_entries; ALTER FUNCTION count_at_once RENAME TO count_visited_entries;
+             UPDATE queue_scans SET full_at = full_at - interval '61 seconds'",
+        )
+        .await;
+    store.run(AGE_LAST_SCAN).await;
+    assert!(client.query_one(found, &[]).await.unwrap().get::<_, bool>(0));
+    assert_eq!(store.count("SELECT count(*) FROM queue_resets").await, 0);
+    assert_eq!(client.query(CLAIM, &[]).await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_writes_and_stays_open_does_not_hold_the_marks() {
+    let (store, _snapshot, client) = marked_queues().await;
+    let late = session(&store).await;
+    late.batch_execute(&format!("BEGIN; {DUE_NOW}")).await.unwrap();
+    store.run(BEGUN).await;
+    let count = "INSERT INTO order_changes (status, phase) VALUES ('PENDING', 'reserving')";
+    late.batch_execute(count).await.unwrap();
+    store.run(count).await;
+    scan_until_the_mark_has_passed(&store, &client).await;
+    let folded = "SELECT counts_from > (SELECT at FROM begun) FROM queue_scans ORDER BY id DESC LIMIT 1";
+    assert_eq!(store.value(folded).await, true);
+    let created = "SELECT (read_metrics()::jsonb)->'orders'->'created'";
+    assert_eq!(store.value(created).await, 1);
+    let age = store.value("SELECT (read_metrics()::jsonb)->'oldest_writer_seconds'").await;
+    assert!(age.as_f64() > Some(10.0), "{age}");
+    assert!(client.query(CLAIM, &[]).await.unwrap().is_empty());
+
+    late.batch_execute("COMMIT").await.unwrap();
+    let found = "SELECT (scan_queues(timezone('utc', clock_timestamp()))).has_orders";
+    store.run(AGE_LAST_SCAN).await;
+    assert_eq!(store.value(found).await, true, "the scan after its end finds what it has made due");
+    assert_eq!(client.query(CLAIM, &[]).await.unwrap().len(), 1);
+    assert_eq!(store.value(created).await, 2);
+}
+
+/// now() is the beginning of the statement, which does not begin to write before it has the lock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_statement_makes_due_that_has_waited_for_a_lock_is_found() {
+    let (store, _snapshot, client) = marked_queues().await;
+    let (lock, waiting) = (session(&store).await, session(&store).await);
+    lock.batch_execute("BEGIN; LOCK TABLE orders IN SHARE MODE").await.unwrap();
+    let release = async {
+        let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        eventually("the statement waits", async || (store.count(waits).await > 0).then_some(())).await;
+        store.run(BEGUN).await;
+        scan_until_the_mark_has_passed(&store, &client).await;
+        lock.batch_execute("COMMIT").await.unwrap();
+    };
+    let (written, ()) = tokio::join!(waiting.batch_execute(DUE_NOW), release);
+    written.unwrap();
+    assert_eq!(client.query(CLAIM, &[]).await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn due_work_is_found_although_counts_cannot_be_folded() {
+    let store = migrated().await;
+    store.run(&filled_queues(1)).await;
+    store
+        .run(
+            "UPDATE orders SET due_at = timezone('utc', now());
+             INSERT INTO order_changes (status, phase) VALUES ('PENDING', 'reserving');
+             ALTER TABLE order_counts ADD CONSTRAINT none_fits CHECK (created < 1)",
+        )
+        .await;
+    let flush = "SELECT to_jsonb(flush_work('[]'))";
+    assert_eq!(store.value(flush).await, json!(["orders"]));
+    let created = "SELECT (read_metrics()::jsonb)->'orders'->'created'";
+    assert_eq!(store.value(created).await, 1);
+    store.run("ALTER TABLE order_counts DROP CONSTRAINT none_fits").await;
+    store.run(AGE_LAST_SCAN).await;
+    store.value(flush).await;
+    assert_eq!(store.value(created).await, 1);
+    assert_eq!(store.count("SELECT count(*) FROM order_changes").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

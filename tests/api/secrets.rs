@@ -2,6 +2,7 @@
 //! codes that are secrets of the buyers.
 
 use crate::callback::{applied, pending};
+use crate::refund::confirmed;
 use crate::support::webhook::{OTHER_SECRET, SECRET, now, sign};
 use crate::support::*;
 
@@ -64,5 +65,25 @@ async fn ticket_codes_are_of_letters_and_digits_alone() {
         let is_fine = body.bytes().all(|c| c.is_ascii_digit() || c.is_ascii_uppercase());
         assert!(is_fine && body.len() == 27, "{code}");
     }
+    app.finish().await;
+}
+
+/// Codes of a version that took all of Crockford's check symbols.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ticket_codes_that_end_in_other_signs_stay_valid() {
+    let app = spawn().await;
+    let document = confirmed(&app, &[1, 2, 3, 4]).await;
+    let codes = ["0*", "1~", "2$", "3="].map(|end| format!("TKT-{:025}{end}", 1));
+    for (seat, code) in (1..).zip(&codes) {
+        let sql = format!("UPDATE tickets SET ticket_code = '{code}' WHERE seat_id = {seat}");
+        app.store.run(&sql).await;
+    }
+    let read = app.read(document.id()).await;
+    assert_eq!(read.tickets("ticket_code"), codes);
+    assert_eq!(read.tickets("status"), ["VALID"; 4]);
+    let refunded = app.refund(document.id()).await.document(200);
+    refunded.assert_is("REFUNDED", "done");
+    assert_eq!(refunded.tickets("ticket_code"), codes);
+    assert_eq!(app.read(document.id()).await.tickets("ticket_code"), codes);
     app.finish().await;
 }

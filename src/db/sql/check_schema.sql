@@ -9,6 +9,7 @@ SELECT CASE
             '0007_message_order',
             '0008_queue_scans',
             '0009_payment_checks',
+            '0011_open_writers',
             '0012_cheaper_rules'
         ]) AS needed (version)
         WHERE needed.version NOT IN (SELECT version FROM schema_migrations))

@@ -1,0 +1,87 @@
+//! What is slow in the background of an instance (a claim, a sweep's store, a message's outcome) holds up no request of the same
+//! instance.
+
+use std::time::{Duration, Instant};
+
+use crate::support::*;
+
+/// The statement sleeps for so long: less than `statement_timeout`, and far longer than a request takes.
+const SLOW: &str = "2.6 seconds";
+const FAR_LESS: Duration = Duration::from_secs(2);
+
+/// SQL that makes a trigger sleep, when this happens to a table.
+fn slow_trigger(happens: &str) -> String {
+    format!(
+        "CREATE FUNCTION sleep() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN PERFORM pg_sleep_for('{SLOW}'); RETURN coalesce(NEW, OLD); END $$;
+         CREATE TRIGGER slow BEFORE {happens} EXECUTE FUNCTION sleep()"
+    )
+}
+
+/// An app with one instance at a time, and an order that waits for its payment; this SQL has made something slow.
+async fn single_instance(slow: &str) -> (App, Document) {
+    let mut app =
+        Spawn::new().payment_mode(Mode::Pending).environment("SPIN_MAX_INSTANCE_COUNT", "1").start().await;
+    let document = app.place(&order(&[1])).await.created();
+    app.quiesce().await;
+    // A new instance, which takes 128 requests: as long as a slow one goes on, there is no other.
+    app.hosts[0].kill();
+    app.store.run(slow).await;
+    app.hosts[0].start_again().await.unwrap();
+    let document = app.read(document.id()).await;
+    (app, document)
+}
+
+/// Reads an order again and again until the slow statement has begun and ended; no read is slow.
+async fn assert_reads_are_not_held_up(app: &App, order_id: &str) {
+    let sleeps =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    let deadline = PollDeadline::until("the slow statement has begun and ended");
+    let mut has_begun = false;
+    loop {
+        let asked = Instant::now();
+        app.read(order_id).await;
+        assert!(asked.elapsed() < FAR_LESS, "{:?}", asked.elapsed());
+        match app.store.count(sleeps).await {
+            0 if has_begun => return,
+            0 => {}
+            _ => has_begun = true,
+        }
+        // More often than a stalled connection is recognized, and less than 128 times.
+        for _ in 0..2 {
+            deadline.wait().await;
+        }
+    }
+}
+
+async fn assert_slow_sweep_holds_up_nobody(happens: &str) {
+    let due = "UPDATE orders SET expires_at = timezone('utc', now()), due_at = timezone('utc', now())";
+    let (app, document) = single_instance(&format!("{due}; {}", slow_trigger(happens))).await;
+    let sweep = async {
+        let swept = app.request(Method::POST, "/internal/sweep").send().await;
+        assert_eq!(swept.status, 200, "{swept:?}");
+    };
+    tokio::join!(sweep, assert_reads_are_not_held_up(&app, document.id()));
+    app.store.run("DROP FUNCTION sleep CASCADE").await;
+    app.quiesce().await;
+    app.read(document.id()).await.assert_is("CANCELLED", "done");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_claim_holds_up_no_request() {
+    assert_slow_sweep_holds_up_nobody("UPDATE ON orders FOR EACH ROW WHEN (NEW.attempts > OLD.attempts)")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_store_of_a_sweep_holds_up_no_request() {
+    let leaves =
+        "UPDATE ON orders FOR EACH ROW WHEN (OLD.phase = 'awaiting_payment' AND NEW.phase <> OLD.phase)";
+    assert_slow_sweep_holds_up_nobody(leaves).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_outcome_of_a_message_that_a_sweep_delivers_holds_up_no_request() {
+    assert_slow_sweep_holds_up_nobody("DELETE ON outbox FOR EACH ROW").await;
+}
