@@ -1,3 +1,3 @@
 -- Generated: see steps.sql.
-\set files '0001_orders 0002_inherited_orders 0003_order_rules 0005_second_payments 0007_message_order 0008_queue_scans 0009_payment_checks'
-\set checksum 14ea1eb680a3e8aec70cbe62391cc4755686fcb8608c459e27617ae9c67a6b56
+\set files '0001_orders 0002_inherited_orders 0003_order_rules 0005_second_payments 0007_message_order 0008_queue_scans 0009_payment_checks 0010_payment_leases'
+\set checksum b1abb01f4b533c908b264f7f0d98453ec4cc5438cfe6428b9b724fa480e03ea3

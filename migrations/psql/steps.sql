@@ -15,6 +15,8 @@
 \ir table.sql
 \set step 0009_payment_checks
 \ir table.sql
+\set step 0010_payment_leases
+\ir table.sql
 
 \set step functions
 BEGIN;
@@ -63,6 +65,7 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/report_conflict.sql
 \ir ../functions/require_writable_server.sql
 \ir ../functions/scan_queues.sql
+\ir ../functions/store_check_outcome.sql
 \ir ../functions/store_payment_check.sql
 \ir ../functions/store_payment_refund.sql
 \ir ../functions/store_transition.sql

@@ -382,7 +382,15 @@ impl Model {
         which: Which,
         status: PaymentStatus,
     ) -> bool {
-        let check = PaymentCheck { id: 0, told: None, attempts: 1, age_ms: 0, parked: false };
+        let check = PaymentCheck {
+            id: 0,
+            told: None,
+            attempts: 1,
+            age_ms: 0,
+            seen: false,
+            unknown: 0,
+            parked: false,
+        };
         let shown = payment_check::Answer::Is(Payment { id: which.id(), status });
         match payment_check::next(&check, &state.rows[order].order(), shown) {
             payment_check::Next::Report(_) => {
@@ -416,7 +424,7 @@ impl Model {
         };
         let asked = pay.status.map_or(Answer::Unknown, Answer::Is);
         let mut next = payment_refund::next(&claimed, asked, false);
-        if next == Next::Refund {
+        if let Next::Refund(claimed) = next {
             let agrees = peers::perform(self, state, order, PeerRequest::Refund(which), None);
             let answer = match (heard, agrees) {
                 (false, _) | (true, false) => Answer::None(None),

@@ -8,7 +8,8 @@ SELECT CASE
             '0005_second_payments',
             '0007_message_order',
             '0008_queue_scans',
-            '0009_payment_checks'
+            '0009_payment_checks',
+            '0010_payment_leases'
         ]) AS needed (version)
         WHERE needed.version NOT IN (SELECT version FROM schema_migrations))
     OR EXISTS (
@@ -36,7 +37,7 @@ SELECT CASE
             'redrive_stuck',
             'remember_payment',
             'require_writable_server',
-            'store_payment_check',
+            'store_check_outcome',
             'store_payment_refund'
         ]) AS needed (function)
         WHERE to_regproc(needed.function) IS NULL)
