@@ -219,3 +219,21 @@ async fn an_operator_hears_of_money_of_the_order_that_is_not_its_total() {
     app.expect_errors_in_the_log();
     app.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_word_about_a_payment_that_is_to_be_checked_leaves_the_orders_own_open() {
+    let app = with_operator(Mode::Pending).await;
+    let document = pending(&app, &[1]).await;
+    let payment = second(&app, &document, PaymentStatus::Pending).await;
+    told_in_vain(&app, &document, &payment).await;
+    let word = json!({ "payment": "not_taken", "payment_id": payment.id });
+    let path = format!("/internal/orders/{}/resolve", document.id());
+    let resolved = app.operator(Method::POST, &path).json(&word).send().await.document(200);
+    resolved.assert_is("PENDING", "awaiting_payment");
+    assert_eq!(resolved["payment"], document["payment"]);
+    assert_eq!(checks(&app).await, 0);
+    app.settle(&document, PaymentStatus::Success).await;
+    app.quiesce().await;
+    app.read(document.id()).await.assert_is("CONFIRMED", "done");
+    app.finish().await;
+}
