@@ -16,6 +16,10 @@ BEGIN
     FROM queue_scans s ORDER BY s.id DESC LIMIT 1;
     RETURN QUERY UPDATE payment_refunds r SET
         attempts = r.attempts + 1,
+        open_claims = r.open_claims + 1,
+        -- Twenty claims without a stored outcome are a fault of the service or of the database.
+        parked_at = CASE WHEN r.open_claims >= 20 THEN coalesce(r.parked_at, at) ELSE r.parked_at END,
+        parked_reason = CASE WHEN r.open_claims >= 20 THEN coalesce(r.parked_reason, 'no outcome was stored') ELSE r.parked_reason END,
         due_at = at + p_lease_ms * interval '1 millisecond'
     FROM (SELECT d.payment_id FROM payment_refunds d WHERE d.due_at <= at AND d.due_at >= mark AND d.payment_id IS NOT NULL
           ORDER BY d.due_at LIMIT p_limit FOR UPDATE SKIP LOCKED) picked, orders o

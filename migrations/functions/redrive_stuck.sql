@@ -31,8 +31,11 @@ BEGIN
     SELECT d.id, d.version, 'redriven', at, 'operator' FROM driven d;
     GET DIAGNOSTICS orders = ROW_COUNT;
 
-    -- Second payments of the same orders.
-    UPDATE payment_refunds r SET due_at = at, parked_at = NULL, parked_reason = NULL
+    -- Second payments of the same orders. Here, too, a lease that is held goes on: its holder may be asking for the refund.
+    UPDATE payment_refunds r SET
+        due_at = CASE WHEN r.open_claims > 0 THEN r.due_at ELSE at END,
+        parked_at = NULL,
+        parked_reason = NULL
     FROM (SELECT p.id FROM payment_refunds p
           WHERE p.parked_at IS NOT NULL AND (p_orders IS NULL OR p.order_id = ANY (p_orders))
           ORDER BY p.parked_at LIMIT p_limit FOR UPDATE SKIP LOCKED) picked

@@ -1,5 +1,4 @@
--- Stores what came of a claimed check: it is done, and deleted (p_wait_ms is NULL), or Payment is asked again after p_wait_ms. Only if
--- nobody has claimed it since: p_attempts is the number of the claim.
+-- Stores what came of a claimed check, for copies of the version before: see store_check_outcome.
 --
 -- Returns whether it was stored.
 -- Locks: the check.
@@ -7,18 +6,7 @@
 CREATE OR REPLACE FUNCTION store_payment_check(p_id BIGINT, p_attempts INT, p_wait_ms BIGINT, p_parked BOOLEAN, p_reason TEXT)
 RETURNS BOOLEAN LANGUAGE plpgsql AS
 $$
-DECLARE
-    at TIMESTAMP := timezone('utc', clock_timestamp());
 BEGIN
-    IF p_wait_ms IS NULL THEN
-        DELETE FROM payment_refunds WHERE id = p_id AND payment_id IS NULL AND attempts = p_attempts;
-        RETURN FOUND;
-    END IF;
-    UPDATE payment_refunds r SET
-        due_at = at + p_wait_ms * interval '1 millisecond',
-        parked_at = CASE WHEN p_parked THEN coalesce(r.parked_at, at) END,
-        parked_reason = CASE WHEN p_parked THEN coalesce(p_reason, r.parked_reason) END
-    WHERE r.id = p_id AND r.payment_id IS NULL AND r.attempts = p_attempts;
-    RETURN FOUND;
+    RETURN store_check_outcome(p_id, p_attempts, p_wait_ms, false, 0, p_parked, p_reason);
 END
 $$;

@@ -27,6 +27,7 @@ BEGIN
     END IF;
     UPDATE payment_refunds r SET
         due_at = CASE WHEN p_outcome IS NULL THEN at + p_wait_ms * interval '1 millisecond' END,
+        open_claims = 0,
         again_at = coalesce(at + p_again_ms * interval '1 millisecond', r.again_at),
         undecided = p_undecided,
         parked_at = CASE WHEN p_parked AND p_outcome IS NULL THEN coalesce(r.parked_at, at) END,

@@ -15,6 +15,8 @@
 \ir table.sql
 \set step 0009_payment_checks
 \ir table.sql
+\set step 0010_payment_leases
+\ir table.sql
 \set step 0011_open_writers
 \ir table.sql
 \set step 0012_cheaper_rules
@@ -68,6 +70,7 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/request_full_scan.sql
 \ir ../functions/require_writable_server.sql
 \ir ../functions/scan_queues.sql
+\ir ../functions/store_check_outcome.sql
 \ir ../functions/store_payment_check.sql
 \ir ../functions/store_payment_refund.sql
 \ir ../functions/store_transition.sql

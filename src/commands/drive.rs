@@ -70,8 +70,8 @@ pub async fn apply_event_after(
 }
 
 /// As [`apply_event`]. With a `lease` (a fencing token) the event is the outcome of an action: it is rejected as stale when another
-/// request has taken the order over, which learns the same by asking the peer. A payment beside the order's own is stored under
-/// any lease: nobody else learns of it. `retry_after_ms`: how long the peer asks to wait, in milliseconds.
+/// request has taken the order over, which learns the same by asking the peer. A payment of which nobody else learns, such as one
+/// beside the order's own, is stored under any lease. `retry_after_ms`: how long the peer asks to wait, in milliseconds.
 async fn apply_under_lease(
     context: &Context,
     order: &Order,
@@ -117,13 +117,13 @@ async fn apply_under_lease(
                 return Ok(TransitionOutcome { order: *after, document, has_lease, rejected: None });
             }
             StoreOutcome::Conflict(now, fresh)
-                if lease.is_some_and(|lease| lease != now.lease) && !is_another_payment(&now, &event) =>
+                if lease.is_some_and(|lease| lease != now.lease) && !is_unheard_payment(&now, &event) =>
             {
                 let rejected = Some(Rejected::Stale);
                 return Ok(TransitionOutcome { order: *now, document: fresh, has_lease: false, rejected });
             }
             StoreOutcome::Conflict(now, fresh) => {
-                if is_another_payment(&now, &event) {
+                if is_unheard_payment(&now, &event) {
                     lease = None;
                 }
                 (order, document) = (*now, fresh);
@@ -218,10 +218,14 @@ async fn follow_overtaken_charge(
     }
 }
 
-/// Whether the event reports a payment other than the one that the order has.
-fn is_another_payment(order: &Order, event: &Event) -> bool {
-    let other = |reported: Payment| order.payment.is_some_and(|known| known.id != reported.id);
-    event.reported().is_some_and(other)
+/// Whether the event reports a payment that the order has not, and of which nobody else tells: another one than the order's, or that of
+/// a charge which is not repeated, because an operator has said meanwhile that it took nothing.
+fn is_unheard_payment(order: &Order, event: &Event) -> bool {
+    let charge_is_repeated = order.phase == Phase::Charging || order.charge_is_open();
+    event.reported().is_some_and(|reported| match order.payment {
+        Some(known) => known.id != reported.id,
+        None => !charge_is_repeated,
+    })
 }
 
 /// An operator's word that the money was taken is a report of the payment like any other.

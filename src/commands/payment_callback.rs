@@ -12,6 +12,7 @@ use crate::db::payment_checks;
 use crate::db::payment_refunds::{self, Known};
 use crate::domain::ids::{OrderId, PaymentId};
 use crate::domain::order::{Order, Payment, PaymentStatus, Phase};
+use crate::domain::retry;
 use crate::domain::saga::{self, Event, Rejected};
 use crate::peers::payment::{self, PaymentRecord, ShownStatus};
 use crate::peers::{CallFailure, Outcome};
@@ -132,6 +133,10 @@ async fn process(
     let reported = match asked {
         None => told,
         Some(Outcome::Answered(None)) => {
+            // Payment has sent it, and a replica of it may lag behind.
+            if is_signed {
+                remember_told(&context, &order, told.id, retry::UNKNOWN_FIRST_MS).await?;
+            }
             return Ok(CallbackOutcome::Rejected("Payment does not know the payment"));
         }
         // Nobody knows what it means.
@@ -142,6 +147,10 @@ async fn process(
         Some(Outcome::Answered(Some(record))) => match record.matching(&order) {
             Some(payment) => payment,
             None => {
+                // Money of the order for which no rule says what to do: the sweep tells an operator.
+                if record.is_of(&order) && !record.status.is_without_money() {
+                    remember_told(&context, &order, told.id, 0).await?;
+                }
                 return Ok(CallbackOutcome::Rejected("the payment is of another order, amount or currency"));
             }
         },
@@ -150,6 +159,8 @@ async fn process(
         }
     };
     if reported.status == PaymentStatus::Pending {
+        // It may succeed without another callback.
+        remember_told(&context, &order, reported.id, retry::WATCH_FIRST_MS).await?;
         return Ok(CallbackOutcome::StillPending(document));
     }
 
@@ -203,12 +214,32 @@ async fn mark_payment_unsure(
 ) -> Result<CallbackOutcome, DbError> {
     let wait = failure.retry_after_ms();
     let reason = failure.reason;
-    if order.payment.is_some_and(|known| known.id == payment) {
+    if is_own(order, payment) {
         let detail = json!({ "reason": reason });
         apply_event_after(context, order, Event::PaymentUnsure, detail, wait).await?;
-    } else if !payment_checks::add_told(&context.config, order.id, payment, wait).await? {
+    } else {
+        remember_told(context, order, payment, retry::capped(wait)).await?;
+    }
+    Ok(CallbackOutcome::PaymentUnavailable(reason))
+}
+
+/// Stores a check of a payment that is not the order's own, for a sweep in `wait_ms` milliseconds: nobody else asks about it, and Payment
+/// does not call back again. The order's own is asked about anyway.
+async fn remember_told(
+    context: &Context,
+    order: &Order,
+    payment: PaymentId,
+    wait_ms: u64,
+) -> Result<(), DbError> {
+    if !is_own(order, payment)
+        && !payment_checks::add_told(&context.config, order.id, payment, wait_ms).await?
+    {
         let fields = json!({ "payment": payment });
         context.log.order(order.id).refusal("a callback that cannot be checked is not remembered", fields);
     }
-    Ok(CallbackOutcome::PaymentUnavailable(reason))
+    Ok(())
+}
+
+fn is_own(order: &Order, payment: PaymentId) -> bool {
+    order.payment.is_some_and(|own| own.id == payment)
 }

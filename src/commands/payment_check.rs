@@ -10,7 +10,7 @@ use crate::domain::order::{Order, Payment};
 use crate::domain::payment_check::{self, Answer, Next, PaymentCheck};
 use crate::domain::retry;
 use crate::domain::saga::{Event, Rejected};
-use crate::peers::payment::{self, Charge};
+use crate::peers::payment::{self, Charge, ShownStatus};
 use crate::peers::{CallFailure, Outcome};
 use crate::runtime::random::random;
 use serde_json::json;
@@ -30,9 +30,9 @@ pub async fn check(context: &Context, order: Order, claimed: &PaymentCheck) -> R
     match payment_check::next(claimed, &order, told.answer) {
         Next::Report(payment) => report(context, order, claimed, payment).await,
         Next::Close => payment_checks::store(&context.config, claimed, Progress::Closed).await.map(drop),
-        Next::Later { parked } => {
+        Next::Later { seen, unknown, parked } => {
             let wait_ms = payment_check::wait_ms(claimed, told.answer, random::<1>()[0]);
-            let progress = Progress::Later { wait_ms, parked, reason: &told.reason };
+            let progress = Progress::Later { wait_ms, seen, unknown, parked, reason: &told.reason };
             let is_stored = payment_checks::store(&context.config, claimed, progress).await?;
             if is_stored && parked && !claimed.parked {
                 let fields =
@@ -69,13 +69,16 @@ async fn ask(context: &Context, order: &Order, claimed: &PaymentCheck) -> Told {
         return charge(context, order).await;
     };
     match payment::ask(&context.config, told, retry::PAYMENT_DEADLINE_MS).await {
-        Outcome::Answered(record) => {
-            let payment = record.as_ref().and_then(|record| record.matching(order));
-            let reason = record.map(|record| shown(record.status.as_str()));
-            Told {
-                answer: payment.map_or(Answer::NotTheOrders, Answer::Is),
-                reason: reason.unwrap_or_default(),
+        Outcome::Answered(Some(record)) => match record.matching(order) {
+            Some(payment) => is(payment, &record.status),
+            None if record.is_of(order) => {
+                let reason = format!("{}, for another amount or currency", shown(record.status.as_str()));
+                Told { answer: Answer::OtherAmount(record.status.meaning()), reason }
             }
+            None => Told { answer: Answer::NotTheOrders, reason: "it is another order's".to_owned() },
+        },
+        Outcome::Answered(None) => {
+            Told { answer: Answer::Unknown, reason: "Payment does not know the payment".to_owned() }
         }
         Outcome::NoAnswer(failure) => silent(failure),
     }
@@ -83,12 +86,15 @@ async fn ask(context: &Context, order: &Order, claimed: &PaymentCheck) -> Told {
 
 async fn charge(context: &Context, order: &Order) -> Told {
     match payment::charge(&context.config, order).await {
-        Outcome::Answered(Charge::Payment { payment, shown: status }) => {
-            Told { answer: Answer::Is(payment), reason: shown(status.as_str()) }
-        }
+        Outcome::Answered(Charge::Payment { payment, shown: status }) => is(payment, &status),
         Outcome::Answered(Charge::Invalid) => silent("Payment finds the charge invalid".to_owned().into()),
         Outcome::NoAnswer(failure) => silent(failure),
     }
+}
+
+fn is(payment: Payment, status: &ShownStatus) -> Told {
+    let answer = if status.is_unfamiliar() { Answer::Unfamiliar(payment.id) } else { Answer::Is(payment) };
+    Told { answer, reason: shown(status.as_str()) }
 }
 
 fn shown(status: &str) -> String {

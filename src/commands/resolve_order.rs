@@ -58,7 +58,12 @@ pub async fn resolve(
     {
         return resolve_second(context, order, payment, resolution).await;
     }
-    if !order.is_resolvable() && payment_checks::is_open(config, id, resolution.payment).await? {
+    // A word about another payment than the order's own says nothing about that, which may be open, too.
+    let names_another =
+        resolution.payment.is_some_and(|named| order.payment.is_some_and(|own| own.id != named));
+    if (names_another || !order.is_resolvable())
+        && payment_checks::is_open(config, id, resolution.payment).await?
+    {
         return resolve_check(context, order, resolution).await;
     }
     if !order.is_resolvable() {

@@ -24,14 +24,14 @@ struct Told {
 pub async fn refund(context: &Context, order: &Order, claimed: &PaymentRefund) -> Result<(), DbError> {
     let mut told = ask(context, order, claimed).await;
     let mut next = payment_refund::next(claimed, told.answer, false);
-    if next == Next::Refund {
+    if let Next::Refund(taken) = next {
         told = ask_for_refund(context, claimed).await;
-        next = payment_refund::next(claimed, told.answer, true);
+        next = payment_refund::next(&taken, told.answer, true);
     }
     let progress = match &next {
         Next::Settled(status) => Progress::Settled(*status),
-        Next::Refund => {
-            Progress::Later { after: claimed, wait_ms: retry::WATCH_FIRST_MS, reason: &told.reason }
+        Next::Refund(taken) => {
+            Progress::Later { after: taken, wait_ms: retry::WATCH_FIRST_MS, reason: &told.reason }
         }
         Next::Later(after) => {
             let wait_ms = payment_refund::wait_ms(after, told.answer, random::<1>()[0]);
@@ -53,7 +53,9 @@ async fn ask(context: &Context, order: &Order, claimed: &PaymentRefund) -> Told 
         Outcome::Answered(Some(record)) => match record.matching(order) {
             Some(payment) => {
                 let reason = format!("Payment shows the payment as {}", record.status.as_str());
-                Told { answer: Answer::Is(payment.status), reason }
+                let is_unfamiliar = record.status.is_unfamiliar();
+                let answer = if is_unfamiliar { Answer::Unfamiliar } else { Answer::Is(payment.status) };
+                Told { answer, reason }
             }
             None => {
                 silent("Payment shows the payment for another order, amount or currency".to_owned().into())

@@ -10,8 +10,8 @@ use crate::domain::payment_check::{self, PaymentCheck};
 use crate::domain::retry;
 use spin_sdk::pg::ParameterValue;
 
-/// Stores that Payment must be asked about a payment of which a callback told; `false` when the order has too many such checks.
-/// Idempotent. `retry_after_ms`: how long Payment asks to wait, in milliseconds.
+/// Stores that Payment must be asked, after `wait_ms` milliseconds, about a payment of which a callback told; `false` when the order has
+/// too many such checks. Idempotent: a check that waits for long because the payment is undecided is due within a minute.
 ///
 /// # Errors
 /// [`DbError`].
@@ -19,9 +19,9 @@ pub async fn add_told(
     config: &Config,
     id: OrderId,
     payment: PaymentId,
-    retry_after_ms: Option<u64>,
+    wait_ms: u64,
 ) -> Result<bool, DbError> {
-    add(config, id, Some(payment), retry_after_ms).await
+    add(config, id, Some(payment), wait_ms).await
 }
 
 /// Stores that a charge has had no answer, and that the order has another payment: the charge must be repeated. Idempotent.
@@ -30,7 +30,7 @@ pub async fn add_told(
 /// # Errors
 /// [`DbError`].
 pub async fn add_charge(config: &Config, id: OrderId, retry_after_ms: Option<u64>) -> Result<(), DbError> {
-    add(config, id, None, retry_after_ms).await.map(drop)
+    add(config, id, None, retry::capped(retry_after_ms)).await.map(drop)
 }
 
 /// Stores that the payment of an order's charge is known: nothing is left to check. Idempotent.
@@ -42,13 +42,8 @@ pub async fn close_charge(config: &Config, id: OrderId) -> Result<(), DbError> {
     query(config, Session::Shared, include_str!("sql/close_charge_check.sql"), parameters).await.map(drop)
 }
 
-async fn add(
-    config: &Config,
-    id: OrderId,
-    told: Option<PaymentId>,
-    retry_after_ms: Option<u64>,
-) -> Result<bool, DbError> {
-    let wait_ms = i64::try_from(retry::capped(retry_after_ms)).unwrap_or(i64::MAX);
+async fn add(config: &Config, id: OrderId, told: Option<PaymentId>, wait_ms: u64) -> Result<bool, DbError> {
+    let wait_ms = i64::try_from(wait_ms).unwrap_or(i64::MAX);
     let parameters = || {
         named! { "sql/add_payment_check.sql":
             p_order = uuid(id.0),
@@ -113,6 +108,10 @@ pub enum Progress<'a> {
     Later {
         /// After so many milliseconds.
         wait_ms: u64,
+        /// Payment has shown the payment now.
+        seen: bool,
+        /// How often in a row it has not known it.
+        unknown: u32,
         /// An operator must hear of it.
         parked: bool,
         /// Why.
@@ -127,22 +126,24 @@ pub enum Progress<'a> {
 pub async fn store(config: &Config, claimed: &PaymentCheck, progress: Progress<'_>) -> Result<bool, DbError> {
     use ParameterValue::{Boolean, DbNull, Int32, Int64};
     let parameters = || {
-        let (wait_ms, parked, reason) = match progress {
-            Progress::Closed => (DbNull, false, DbNull),
-            Progress::Later { wait_ms, parked, reason } => {
-                (Int64(i64::try_from(wait_ms).unwrap_or(i64::MAX)), parked, text(reason))
+        let (wait_ms, seen, unknown, parked, reason) = match progress {
+            Progress::Closed => (DbNull, false, 0, false, DbNull),
+            Progress::Later { wait_ms, seen, unknown, parked, reason } => {
+                (Int64(i64::try_from(wait_ms).unwrap_or(i64::MAX)), seen, unknown, parked, text(reason))
             }
         };
-        named! { "sql/store_payment_check.sql":
+        named! { "sql/store_check_outcome.sql":
             p_id = Int64(claimed.id),
             p_attempts = Int32(i32::try_from(claimed.attempts).unwrap_or(i32::MAX)),
             p_wait_ms = wait_ms,
+            p_seen = Boolean(seen),
+            p_unknown = Int32(i32::try_from(unknown).unwrap_or(i32::MAX)),
             p_parked = Boolean(parked),
             p_reason = reason,
         }
     };
     require_row(
-        query(config, Session::Shared, include_str!("sql/store_payment_check.sql"), parameters).await?,
+        query(config, Session::Shared, include_str!("sql/store_check_outcome.sql"), parameters).await?,
     )?
     .bool()
 }

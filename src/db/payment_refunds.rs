@@ -139,6 +139,10 @@ struct Claimed<'a> {
     again_in_ms: Option<i64>,
     #[serde(default)]
     undecided: bool,
+    #[serde(default)]
+    seen: bool,
+    #[serde(default)]
+    unknown: u32,
     parked: bool,
     #[serde(default)]
     foreign: bool,
@@ -149,7 +153,7 @@ struct Claimed<'a> {
 fn claimed(json: &str) -> Result<(Claim, Order), DbError> {
     let broken = |cause: Error| DbError::Broken(cause.context("the JSON of claim_due_second_payments"));
     let claimed: Claimed<'_> = serde_json::from_str(json).map_err(|error| broken(Error::new(error)))?;
-    let Claimed { attempts, age_ms, parked, again_in_ms, undecided, foreign, .. } = claimed;
+    let Claimed { attempts, age_ms, seen, unknown, parked, again_in_ms, undecided, foreign, .. } = claimed;
     let claim = match (claimed.payment_id, claimed.check_id) {
         (Some(payment), _) => Claim::Refund(PaymentRefund {
             payment,
@@ -161,7 +165,8 @@ fn claimed(json: &str) -> Result<(Claim, Order), DbError> {
             parked,
         }),
         (None, Some(id)) => {
-            Claim::Check(PaymentCheck { id, told: claimed.told_payment_id, attempts, age_ms, parked })
+            let told = claimed.told_payment_id;
+            Claim::Check(PaymentCheck { id, told, attempts, age_ms, seen, unknown, parked })
         }
         (None, None) => return Err(broken(anyhow!("neither a payment nor a check"))),
     };

@@ -28,6 +28,8 @@ pub struct PaymentRefund {
 pub enum Answer {
     /// The payment's status.
     Is(PaymentStatus),
+    /// A status that means "undecided" at best.
+    Unfamiliar,
     /// The refund is accepted, and made later.
     Accepted,
     /// Payment does not know the payment.
@@ -41,8 +43,8 @@ pub enum Answer {
 pub enum Next {
     /// The money went back, or was never taken. The final status.
     Settled(PaymentStatus),
-    /// The money is taken: ask for the refund now.
-    Refund,
+    /// The money is taken: ask for the refund now. The payment as it is from then on.
+    Refund(PaymentRefund),
     /// Ask again later; the payment as it is from then on.
     Later(PaymentRefund),
 }
@@ -60,13 +62,18 @@ pub fn next(refund: &PaymentRefund, answer: Answer, asked_for: bool) -> Next {
                 if refund.foreign {
                     after.parked = true;
                 } else if !asked_for {
-                    return Next::Refund;
+                    return Next::Refund(after);
                 }
                 // Refused, and still taken.
                 after.parked |= refund.attempts >= retry::PARK_AFTER_ATTEMPTS;
             }
         }
-        Answer::Is(PaymentStatus::Pending) => {}
+        // What Payment could not tell before, it tells now. An accepted refund may take long.
+        Answer::Is(PaymentStatus::Pending) => after.parked &= refund.again_in_ms.is_some(),
+        Answer::Unfamiliar => {
+            let is_due = refund.again_in_ms.is_none_or(|left| left <= 0);
+            after.parked |= is_due && retry::lasts(refund.attempts, refund.age_ms);
+        }
         Answer::Accepted => {
             // A day has passed, and it was asked for once more.
             after.parked = refund.again_in_ms.is_some();
@@ -89,10 +96,10 @@ pub fn wait_ms(refund: &PaymentRefund, answer: Answer, jitter: u8) -> u64 {
     let age = u64::try_from(refund.age_ms).unwrap_or(0) / 2;
     match answer {
         Answer::None(asked) => backoff.max(asked.unwrap_or(0).min(retry::RETRY_AFTER_CAP_MS)),
-        Answer::Is(PaymentStatus::Pending) if refund.undecided => {
+        Answer::Is(PaymentStatus::Pending) | Answer::Unfamiliar if refund.undecided => {
             age.clamp(retry::WATCH_FIRST_MS, retry::WATCH_CAP_MS)
         }
-        Answer::Is(_) | Answer::Accepted | Answer::Unknown => {
+        Answer::Is(_) | Answer::Unfamiliar | Answer::Accepted | Answer::Unknown => {
             backoff.max(age.min(retry::order_backoff_cap_ms(u32::MAX)))
         }
     }
@@ -126,7 +133,8 @@ mod tests {
     fn money_that_is_taken_is_asked_back_and_nothing_else_is() {
         use PaymentStatus::{Failed, Pending, Refunded, Success};
         let undecided = PaymentRefund { undecided: true, ..refund() };
-        assert_eq!(next(&undecided, Answer::Is(Success), false), Next::Refund);
+        let taken = PaymentRefund { undecided: false, ..undecided };
+        assert_eq!(next(&undecided, Answer::Is(Success), false), Next::Refund(taken));
         assert_eq!(next(&undecided, Answer::Is(Pending), false), Next::Later(undecided));
         for status in [Failed, Refunded] {
             assert_eq!(next(&undecided, Answer::Is(status), false), Next::Settled(status));
@@ -140,7 +148,7 @@ mod tests {
         let still_taken = Answer::Is(PaymentStatus::Success);
         assert_eq!(next(&accepted, still_taken, false), Next::Later(accepted));
         let a_day_later = PaymentRefund { again_in_ms: Some(-1), ..accepted };
-        assert_eq!(next(&a_day_later, still_taken, false), Next::Refund);
+        assert_eq!(next(&a_day_later, still_taken, false), Next::Refund(a_day_later));
         assert!(later(a_day_later, Answer::Accepted).parked, "an operator hears of it");
     }
 
@@ -158,6 +166,24 @@ mod tests {
         assert!(!later(refund(), Answer::None(None)).parked);
         let worn = PaymentRefund { attempts: retry::PARK_AFTER_ATTEMPTS, ..refund() };
         assert!(later(worn, Answer::None(None)).parked);
+    }
+
+    #[test]
+    fn an_operator_hears_of_an_unfamiliar_status_that_lasts_until_payment_says_something_else() {
+        let undecided = PaymentRefund { undecided: true, ..refund() };
+        assert_eq!(later(undecided, Answer::Unfamiliar), undecided);
+        for lasting in [
+            PaymentRefund { attempts: retry::PARK_AFTER_ATTEMPTS, ..undecided },
+            PaymentRefund { age_ms: 600_000, ..undecided },
+        ] {
+            let parked = later(lasting, Answer::Unfamiliar);
+            assert!(parked.parked);
+            assert_eq!(later(parked, Answer::Is(PaymentStatus::Pending)), lasting);
+        }
+        // An accepted refund has a day, whatever Payment shows meanwhile.
+        let accepted = PaymentRefund { age_ms: 600_000, again_in_ms: Some(1), ..refund() };
+        assert!(!later(accepted, Answer::Unfamiliar).parked);
+        assert!(later(PaymentRefund { again_in_ms: Some(0), ..accepted }, Answer::Unfamiliar).parked);
     }
 
     #[test]

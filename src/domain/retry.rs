@@ -63,6 +63,22 @@ pub const IN_FLIGHT_MS: u64 = 10_000;
 /// Attempts without an answer in one phase after which the order is parked, which alerts the operator: about ten minutes.
 pub const PARK_AFTER_ATTEMPTS: u32 = 15;
 
+/// Milliseconds after which an operator hears of a payment beside an order's own that Payment still shows in an unfamiliar status, if
+/// not after that many attempts before.
+const PARK_AFTER_MS: i64 = 600_000;
+
+/// Whether a status that Payment shows has lasted for so long that an operator should hear of it: after `attempts` to ask, and
+/// `age_ms` milliseconds.
+pub const fn lasts(attempts: u32, age_ms: i64) -> bool {
+    attempts >= PARK_AFTER_ATTEMPTS || age_ms >= PARK_AFTER_MS
+}
+
+/// Milliseconds before Payment is asked again about a payment of which a callback told, and which it does not know: a replica of it
+/// may lag behind. Doubles with each answer.
+pub const UNKNOWN_FIRST_MS: u64 = 15_000;
+/// How often in a row Payment does not know such a payment before that is believed: about four minutes.
+pub const UNKNOWN_ANSWERS: u32 = 5;
+
 /// Watch: the shortest interval, in milliseconds, between two queries about the payment of an order at rest.
 pub const WATCH_FIRST_MS: u64 = 60_000;
 /// Watch: the longest interval, in milliseconds (twenty days). The interval doubles in between (exponential back-off), so that a

@@ -648,6 +648,10 @@ fn done(order: &Order, event: &Event) -> Result<Transition, Rejected> {
             {
                 Ok(unchanged(order).with_payment(*reported).pay_back_or_hold_again())
             }
+            // What a charge made of which an operator said that it took nothing: it is watched.
+            (Status::Cancelled | Status::Failed, PaymentStatus::Pending) if order.payment.is_none() => {
+                Ok(unchanged(order).with_payment(*reported))
+            }
             (
                 Status::Pending | Status::Confirmed | Status::Cancelled | Status::Failed | Status::Refunded,
                 PaymentStatus::Pending

@@ -863,6 +863,11 @@ fn money_that_comes_after_an_operator_said_that_none_was_taken_goes_back() {
         outcome(&resolved, &Event::PaymentIs(payment(PaymentStatus::Success))),
         "CANCELLED refunding Held"
     );
+    // It was under way then, and what it has made may take money yet.
+    let made = next(&resolved, &Event::Charged(payment(PaymentStatus::Pending)), tax()).unwrap();
+    assert_eq!((made.due, made.order.is_watched()), (Due::Watch, true));
+    let success = Event::PaymentIs(payment(PaymentStatus::Success));
+    assert_eq!(outcome(&made.order, &success), "CANCELLED refunding Held");
     let watched = next(&expired_and_done(), &not_taken, tax()).unwrap().order;
     assert_eq!(watched.payment_status(), Some(PaymentStatus::Failed));
     assert_eq!(

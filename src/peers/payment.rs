@@ -56,6 +56,11 @@ impl ShownStatus {
         }
     }
 
+    /// Whether nothing was taken, or the money went back.
+    pub fn is_without_money(&self) -> bool {
+        matches!(self.meaning(), PaymentStatus::Failed | PaymentStatus::Refunded)
+    }
+
     /// Whether it is undecided in a way that no rule covers, so that an operator should hear of it.
     pub fn is_unfamiliar(&self) -> bool {
         matches!(self, Self::Processing | Self::Other(_))
@@ -103,10 +108,13 @@ impl PaymentRecord {
     /// The payment, if order id, amount and currency are the order's.
     pub fn matching(&self, order: &Order) -> Option<Payment> {
         let total = order.amounts?.total_cents;
-        let matches = self.merchant_order_id == order.id.to_string()
-            && self.amount_cents == total
-            && self.currency == order.currency;
+        let matches = self.is_of(order) && self.amount_cents == total && self.currency == order.currency;
         matches.then_some(Payment { id: self.id, status: self.status.meaning() })
+    }
+
+    /// Whether it is of the order, whatever its amount and currency.
+    pub fn is_of(&self, order: &Order) -> bool {
+        self.merchant_order_id == order.id.to_string()
     }
 }
 

@@ -112,11 +112,10 @@ fn name(value: &RawValue) -> Option<String> {
     Some(number_text(value)?.chars().filter(|c| !c.is_control()).take(64).collect())
 }
 
-/// A seat's price in cents of a currency. `price_cents` wins over `price`, which is in major units.
+/// A seat's price in cents of a currency. `price_cents` wins over `price`, which is in major units, if it is a whole number.
 fn price(object: &Object<'_>, currency: &str) -> Result<i64, PriceError> {
     let unusable = |_: Unreadable| PriceError::Unusable;
-    if object.is_set("price_cents") {
-        let cents = object.needed("price_cents", whole).map_err(unusable)?;
+    if let Some(cents) = object.optional("price_cents", whole).map_err(unusable)? {
         return if (0..=MAX_CENTS).contains(&cents) { Ok(cents) } else { Err(PriceError::OutOfRange) };
     }
     let decimals = decimals(currency).ok_or(PriceError::Unusable)?;
@@ -190,8 +189,10 @@ fn held(answer: &Answer, order: &Order) -> Result<Priced, CallFailure> {
     read().map_err(|why| answer.does_not_count(why))
 }
 
+/// A JSON boolean, or one in a string.
 fn boolean(value: &RawValue) -> Option<bool> {
-    value.get().parse().ok()
+    let in_text = || text(value).map(|text| text.to_ascii_lowercase());
+    value.get().parse().ok().or_else(|| in_text()?.parse().ok())
 }
 
 /// The seats' names in Seating's message `Seats are not available: A1, A2`, if it is that message.

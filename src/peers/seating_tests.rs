@@ -59,6 +59,8 @@ fn a_reserve_needs_a_price_of_every_seat_and_nothing_else() {
             15_050,
         ),
         (r#"{"id":1.0,"price":"free","price_cents":15750.0,"priceCents":"15750"}"#, 15_750),
+        (r#"{"id":1,"price":150,"price_cents":"many"}"#, 15_000),
+        (r#"{"id":1,"price":150,"price_cents":{},"priceCents":[]}"#, 15_000),
         (r#"{"id":1,"price":0.29,"price_cents":null,"seatNumber":{},"eventId":"101"}"#, 29),
     ] {
         match reserve(first) {
@@ -72,7 +74,8 @@ fn a_reserve_needs_a_price_of_every_seat_and_nothing_else() {
     for first in [
         r#"{"id":1,"price":150,"price":151}"#,
         r#"{"id":1,"price":150,"price_cents":15000,"priceCents":1}"#,
-        r#"{"id":1,"price":150,"price_cents":"many"}"#,
+        r#"{"id":1,"price":150,"price_cents":"many","priceCents":15000}"#,
+        r#"{"id":1,"price":"free","price_cents":"many"}"#,
         r#"{"id":1,"price":12.345}"#,
         r#"{"id":1,"price":true}"#,
         r#"{"id":1,"id":3,"price":150}"#,
@@ -85,6 +88,21 @@ fn a_reserve_needs_a_price_of_every_seat_and_nothing_else() {
     assert!(matches!(reserve(r#"{"id":1,"price":-5}"#), Ok(Reserve::Held(Priced::OutOfRange))));
     for body in GATEWAY.iter().chain(&["[]", "{}", r#"{"success":false,"reservedSeats":[]}"#]) {
         assert!(reserved(&answer(200, body), &order()).is_err(), "{body}");
+    }
+}
+
+#[test]
+fn a_reserve_that_says_that_it_failed_is_no_success_however_that_is_written() {
+    let said = |success: &str| {
+        let seats = r#"[{"id":1,"price":150},{"id":2,"price":150}]"#;
+        reserved(&answer(200, &format!(r#"{{"success":{success},"reservedSeats":{seats}}}"#)), &order())
+    };
+    for failed in ["false", r#""false""#, r#""False""#, r#""FALSE""#, r#"true,"success":"false""#] {
+        assert!(said(failed).unwrap_err().may_land, "{failed}");
+    }
+    // It is not needed, so that another type does not matter.
+    for other in ["true", r#""true""#, "null", "{}", "7"] {
+        assert!(matches!(said(other), Ok(Reserve::Held(Priced::Items(_)))), "{other}");
     }
 }
 

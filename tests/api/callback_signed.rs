@@ -4,7 +4,7 @@ use crate::callback::{applied, pending};
 use crate::support::webhook::{OTHER_SECRET, SECRET, now, sign};
 use crate::support::*;
 
-fn with_secret() -> Spawn {
+pub fn with_secret() -> Spawn {
     Spawn::new().variable("payment_webhook_secret", SECRET).payment_mode(Mode::Pending)
 }
 
@@ -19,7 +19,7 @@ async fn send(app: &App, id: &str, timestamp: &str, signature: &str, body: &str)
     request.header("webhook-signature", signature).body(body.to_owned()).send().await
 }
 
-async fn signed(app: &App, body: &str) -> Answer {
+pub async fn signed(app: &App, body: &str) -> Answer {
     let timestamp = now().to_string();
     send(app, "msg_1", &timestamp, &sign(SECRET, "msg_1", &timestamp, body), body).await
 }

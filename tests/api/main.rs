@@ -26,6 +26,8 @@ mod expiry;
 mod free_orders;
 mod payment_odd;
 mod overtaken_charge;
+mod payment_checks;
+mod payment_leases;
 mod second_payment;
 
 mod cancel;

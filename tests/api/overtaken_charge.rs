@@ -18,7 +18,7 @@ async fn silent() -> App {
 }
 
 /// The payment that the order's charge has made.
-async fn charged(app: &App, id: &str) -> Payment {
+pub async fn charged(app: &App, id: &str) -> Payment {
     eventually("the charge is made", async || {
         let payments = app.peers.state().await.unwrap().payments;
         payments.into_iter().find(|payment| payment.order_id == id && !payment.charged_elsewhere)
@@ -46,7 +46,7 @@ async fn goes_back(app: &App, id: &str, kept: &Payment) {
 }
 
 /// An order whose charge is under way. With the request that places it.
-async fn under_way(app: &App, seat: i64, ms: u64) -> (String, JoinHandle<()>) {
+pub async fn under_way(app: &App, seat: i64, ms: u64) -> (String, JoinHandle<()>) {
     let fault = app.fault(stall(CallName::Charge, ms, Moment::Before).seat(seat)).await;
     let (client, order_request) = (app.detached_client(0), order(&[seat]));
     let wanted = order_request.clone();

@@ -1,6 +1,7 @@
 //! `POST /internal/orders/{id}/resolve`: an operator's word, where Payment never gives one.
 
 use crate::callback::pending;
+use crate::overtaken_charge::{charged, under_way};
 use crate::refund::confirmed;
 use crate::stuck::with_operator;
 use crate::support::*;
@@ -48,6 +49,30 @@ async fn money_after_not_taken_goes_back() {
     paid_back.assert_is("CANCELLED", "done");
     assert_eq!(paid_back["payment"]["status"], "REFUNDED");
     app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_charge_makes_that_was_under_way_at_not_taken_goes_back() {
+    for mode in [Mode::Silent, Mode::Pending] {
+        let app = with_operator(mode).await;
+        let (id, placed) = under_way(&app, 1, 2_000).await;
+        let failed = resolve(&app, &id, &json!({ "payment": "not_taken" })).await.document(200);
+        assert_eq!((failed.status(), failed.failure()), ("FAILED", Some("payment_declined")));
+        placed.await.unwrap();
+        app.quiesce().await;
+        if mode == Mode::Pending {
+            assert_eq!(app.read(&id).await["payment"]["status"], "PENDING");
+            app.peers.settle_silently(&id, PaymentStatus::Success).await.unwrap();
+            app.watch().await;
+        }
+        let paid_back = app.read(&id).await;
+        paid_back.assert_is("FAILED", "done");
+        assert_eq!(paid_back["payment"]["status"], "REFUNDED", "{mode:?}");
+        let made = charged(&app, &id).await;
+        assert_eq!((made.taken, made.returned), (1, 1));
+        assert_eq!(app.calls("payment.charge").await, 1);
+        app.finish().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -124,6 +124,33 @@ async fn it_goes_back_whatever_happens_to_the_refund() {
     app.finish().await;
 }
 
+/// It waits for its time then, whatever callbacks come.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_was_undecided_counts_as_taken_once_its_refund_was_asked_for() {
+    let app = spawn().await;
+    let document = confirmed(&app, &[1]).await;
+    let second =
+        app.peers.second_payment(document.id(), PaymentStatus::Pending, false).await.unwrap().payment;
+    let (note, _) = applied(&app.call_back(document.id(), &second.id, "SUCCESS").await);
+    assert_eq!(note.as_deref(), Some("payment still pending"));
+    app.watch().await;
+    app.peers.settle_payment(&second.id, &[], PaymentStatus::Success).await.unwrap();
+    let fault = app.fault(FaultRule::on(CallName::Refund, fail(503)).always()).await;
+    app.store.run("UPDATE payment_refunds SET due_at = timezone('utc', clock_timestamp())").await;
+    app.sweep().await;
+    app.store.run("UPDATE payment_refunds SET due_at = due_at + interval '5 minutes'").await;
+    let row = "SELECT row(undecided, due_at, attempts)::text FROM payment_refunds";
+    let waiting = app.store.value(row).await;
+    assert!(waiting.as_str().unwrap().starts_with("(f,"), "{waiting}");
+    let (note, _) = applied(&app.call_back(document.id(), &second.id, "SUCCESS").await);
+    assert_eq!(note.as_deref(), Some("second payment refunded"));
+    assert_eq!(app.store.value(row).await, waiting);
+    app.remove_fault(fault).await;
+    app.quiesce().await;
+    assert_eq!(at_payment(&app, &second.id).await.returned, 1);
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_hears_of_one_that_payment_does_not_know_and_can_settle_it() {
     let mut app = with_operator(Mode::Succeed).await;

@@ -212,7 +212,7 @@ impl Model {
             // What the order as it was read says was decided as soon as it was outdated: see `tidy`.
             let conflict = !fresh && !self.lacks(Guard::Version);
             let row = state.rows[order];
-            if conflict && is_another_payment(&row, ev) {
+            if conflict && is_unheard_payment(&row, ev) {
                 // Nobody else learns of it.
                 (seen, fresh, unmoved, drives) = (row, true, false, false);
                 continue;
@@ -382,7 +382,15 @@ impl Model {
         which: Which,
         status: PaymentStatus,
     ) -> bool {
-        let check = PaymentCheck { id: 0, told: None, attempts: 1, age_ms: 0, parked: false };
+        let check = PaymentCheck {
+            id: 0,
+            told: None,
+            attempts: 1,
+            age_ms: 0,
+            seen: false,
+            unknown: 0,
+            parked: false,
+        };
         let shown = payment_check::Answer::Is(Payment { id: which.id(), status });
         match payment_check::next(&check, &state.rows[order].order(), shown) {
             payment_check::Next::Report(_) => {
@@ -416,7 +424,7 @@ impl Model {
         };
         let asked = pay.status.map_or(Answer::Unknown, Answer::Is);
         let mut next = payment_refund::next(&claimed, asked, false);
-        if next == Next::Refund {
+        if let Next::Refund(claimed) = next {
             let agrees = peers::perform(self, state, order, PeerRequest::Refund(which), None);
             let answer = match (heard, agrees) {
                 (false, _) | (true, false) => Answer::None(None),
@@ -472,9 +480,11 @@ impl Model {
     }
 }
 
-/// As `drive::is_another_payment`.
-fn is_another_payment(row: &Row, ev: ModelEvent) -> bool {
-    ev.reported().is_some_and(|(which, _)| row.payment.is_some() && row.which != which)
+/// As `drive::is_unheard_payment`.
+fn is_unheard_payment(row: &Row, ev: ModelEvent) -> bool {
+    let charge_is_repeated = row.phase == Phase::Charging || row.unsure;
+    let is_unheard = |which| if row.payment.is_some() { row.which != which } else { !charge_is_repeated };
+    ev.reported().is_some_and(|(which, _)| is_unheard(which))
 }
 
 /// The payment that was made, as it is reported or as an operator says.

@@ -107,10 +107,10 @@ async fn pending_work(testbed: &Testbed) -> Result<String> {
     let orders = format!(
         "SELECT format('order %s %s v%s', id, phase, version) AS t FROM orders WHERE ({PENDING}) OR watch_at <= {NOW}"
     );
-    // One that is undecided is only watched, but a check is work.
+    // One that is undecided is only watched, a check as long as Payment shows the payment as such.
     let payments = format!(
         "SELECT format('second payment %s %s', payment_id, attempts) AS t FROM payment_refunds
-         WHERE settled_at IS NULL AND (NOT undecided OR payment_id IS NULL OR due_at <= {NOW})"
+         WHERE settled_at IS NULL AND (NOT undecided OR payment_id IS NULL AND NOT watched OR due_at <= {NOW})"
     );
     let messages =
         "SELECT format('message %s %s: %s', id, attempts, last_error) AS t FROM outbox WHERE dead_at IS NULL";
@@ -126,7 +126,7 @@ async fn expire_waits(testbed: &Testbed) -> Result<()> {
     let sql = format!(
         "UPDATE orders SET in_flight_until = {NOW} WHERE {PENDING} AND in_flight_until > {NOW};
          UPDATE orders SET due_at = {NOW} WHERE {PENDING} AND due_at > {NOW};
-         UPDATE payment_refunds SET due_at = {NOW} WHERE (NOT undecided OR payment_id IS NULL) AND due_at > {NOW};
+         UPDATE payment_refunds SET due_at = {NOW} WHERE (NOT undecided OR payment_id IS NULL AND NOT watched) AND due_at > {NOW};
          UPDATE outbox SET due_at = {NOW} WHERE dead_at IS NULL AND due_at > {NOW};"
     );
     testbed.run(&sql).await

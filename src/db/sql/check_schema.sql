@@ -9,6 +9,7 @@ SELECT CASE
             '0007_message_order',
             '0008_queue_scans',
             '0009_payment_checks',
+            '0010_payment_leases',
             '0011_open_writers',
             '0012_cheaper_rules'
         ]) AS needed (version)
@@ -39,7 +40,7 @@ SELECT CASE
             'remember_payment',
             'request_full_scan',
             'require_writable_server',
-            'store_payment_check',
+            'store_check_outcome',
             'store_payment_refund'
         ]) AS needed (function)
         WHERE to_regproc(needed.function) IS NULL)
