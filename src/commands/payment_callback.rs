@@ -104,7 +104,6 @@ async fn process(
     };
     // Payment is asked only about what could change the order: anybody can send a callback.
     let told = Payment { id: callback.payment_id, status: callback.status };
-    let mut is_known = false;
     match saga::next(&order, &Event::PaymentIs(told), context.config.tax) {
         Ok(_) => {}
         Err(Rejected::SecondPayment) => {
@@ -112,15 +111,16 @@ async fn process(
             if known == Some(Known::Decided) {
                 return Ok(CallbackOutcome::SecondPayment(document));
             }
-            is_known = known.is_some();
         }
         Err(Rejected::OtherPayment) => {
             // One that another payment has replaced is the order's, too.
-            let known = payment_refunds::find(&context.config, order.id, told.id).await?;
-            return Ok(match known {
-                Some(_) => CallbackOutcome::AlreadyProcessed(document),
-                None => CallbackOutcome::Rejected(OTHER_PAYMENT),
-            });
+            if payment_refunds::find(&context.config, order.id, told.id).await?.is_some() {
+                return Ok(CallbackOutcome::AlreadyProcessed(document));
+            }
+            // It may be what the charge has made, whose answer is open.
+            if !payment_checks::is_open(&context.config, order.id, Some(told.id)).await? {
+                return Ok(CallbackOutcome::Rejected(OTHER_PAYMENT));
+            }
         }
         Err(_) => return Ok(CallbackOutcome::AlreadyProcessed(document)),
     }
@@ -168,18 +168,19 @@ async fn process(
     let stored = apply_event(&context, &order, Event::PaymentIs(reported), detail).await?;
     match stored.rejected {
         None => {}
-        Some(Rejected::OtherPayment) if is_known => {
-            return Ok(CallbackOutcome::AlreadyProcessed(stored.document.unwrap_or(document)));
-        }
-        Some(Rejected::OtherPayment) => return Ok(CallbackOutcome::Rejected(OTHER_PAYMENT)),
         Some(Rejected::ForeignPayment) => {
             return Ok(CallbackOutcome::Rejected("the payment is another order's"));
         }
         Some(Rejected::SecondPayment) => {
             return Ok(CallbackOutcome::SecondPayment(stored.document.unwrap_or(document)));
         }
+        // A payment of the order that took no money, beside the one that did: it is not the one that counts.
         Some(
-            Rejected::Stale | Rejected::NotCancellable | Rejected::NotRefundable | Rejected::NotResolvable,
+            Rejected::OtherPayment
+            | Rejected::Stale
+            | Rejected::NotCancellable
+            | Rejected::NotRefundable
+            | Rejected::NotResolvable,
         ) => {
             return Ok(CallbackOutcome::AlreadyProcessed(stored.document.unwrap_or(document)));
         }

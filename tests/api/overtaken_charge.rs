@@ -81,8 +81,17 @@ async fn a_charge_without_an_answer_is_repeated_and_its_payment_goes_back() {
     app.finish().await;
 }
 
+/// A callback about the payment that the charge has made, which took no money, is true, and changes nothing.
+async fn is_known(app: &App, id: &str, made: &Payment, kept: &Payment) {
+    for told in ["FAILED", "REFUNDED"] {
+        let (note, confirmed) = applied(&app.call_back(id, &made.id, told).await);
+        assert_eq!(note.as_deref(), Some("already processed"));
+        assert_eq!((confirmed.status(), confirmed.payment_id()), ("CONFIRMED", &*kept.id));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_it_made_without_money_is_remembered() {
+async fn what_it_made_without_money_is_known_before_its_answer_and_after() {
     let app = silent().await;
     for (seat, status) in (1..).zip([PaymentStatus::Failed, PaymentStatus::Refunded]) {
         app.set_payment_mode(Mode::Ends(status)).await;
@@ -91,13 +100,10 @@ async fn what_it_made_without_money_is_remembered() {
         let document = app.place(&order(&[seat])).await.accepted();
         let made = charged(&app, document.id()).await;
         let kept = paid_elsewhere(&app, document.id()).await;
+        is_known(&app, document.id(), &made, &kept).await;
         app.remove_fault(fault).await;
         app.quiesce().await;
-        for told in ["FAILED", "REFUNDED"] {
-            let (note, confirmed) = applied(&app.call_back(document.id(), &made.id, told).await);
-            assert_eq!(note.as_deref(), Some("already processed"));
-            assert_eq!((confirmed.status(), confirmed.payment_id()), ("CONFIRMED", &*kept.id));
-        }
+        is_known(&app, document.id(), &made, &kept).await;
     }
     app.finish().await;
 }
