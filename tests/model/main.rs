@@ -52,6 +52,7 @@ fn one_order(budget: Budget) -> Model {
         careless_refunds: false,
         async_refunds: false,
         forgets: false,
+        no_operator: false,
         budget,
         without: None,
     }
@@ -180,6 +181,13 @@ fn one_order_whose_payment_is_forgotten() {
 }
 
 #[test]
+fn one_order_whose_charge_is_never_answered() {
+    let nobody = |budget| Model { no_operator: true, ..one_order(budget) };
+    holds("never answered", &nobody(Budget { faults: 1, cancels: 1, ..QUIET }), 10_000);
+    holds("never answered and crashed", &nobody(Budget { crashes: 1, ..QUIET }), 5_000);
+}
+
+#[test]
 fn two_orders_of_two_users_want_the_same_seat() {
     holds("two users", &two_orders(false, Budget { cancels: 1, ..QUIET }), 250_000);
 }
@@ -248,6 +256,7 @@ fn as_the_environment_says() {
             "seconds" => model.budget.seconds = n,
             "async" => model.async_refunds = n > 0,
             "forgets" => model.forgets = n > 0,
+            "no_operator" => model.no_operator = n > 0,
             "orders" => model.orders = n.into(),
             "holders" => model.holders = n.into(),
             "older_hold" => model.older_hold = n > 0,

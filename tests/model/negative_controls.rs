@@ -152,3 +152,27 @@ fn without_giving_it_up_late_money_overrules_an_operators_word() {
     let forgetful = Model { forgets: true, ..one_order(Budget { flips: 2, callbacks: 1, ..QUIET }) };
     breaks(properties::DENIED, Guard::DeniedIsGivenUp, forgetful);
 }
+
+#[test]
+fn without_the_first_success_a_payment_is_kept_beside_one_that_failed() {
+    let twice = one_order(Budget { seconds: 1, callbacks: 1, ..QUIET });
+    breaks(liveness::MONEY, Guard::FirstSuccessIsTheOrders, twice);
+}
+
+#[test]
+fn without_following_it_a_payment_that_was_replaced_is_kept() {
+    let twice = one_order(Budget { seconds: 1, callbacks: 1, ..QUIET });
+    breaks(liveness::MONEY, Guard::ReplacedGoesBack, twice);
+}
+
+#[test]
+fn without_an_end_an_order_whose_charge_is_never_answered_keeps_its_seats() {
+    let nobody = Model { no_operator: true, ..one_order(Budget { faults: 1, ..QUIET }) };
+    breaks(liveness::ENDS, Guard::UnansweredEnds, nobody);
+}
+
+#[test]
+fn without_an_end_an_order_whose_payment_is_forgotten_keeps_its_seats() {
+    let forgetful = Model { forgets: true, ..one_order(Budget { flips: 1, ..QUIET }) };
+    breaks(liveness::RESTS, Guard::UnknownEnds, forgetful);
+}

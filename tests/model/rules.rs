@@ -54,6 +54,14 @@ pub enum Guard {
     AcceptedIsAskedAbout,
     /// Money that comes after an operator said that none was taken goes back.
     DeniedIsGivenUp,
+    /// The first successful payment is the order's, also where an undecided or failed one was known before.
+    FirstSuccessIsTheOrders,
+    /// A payment without money that another one has replaced goes back if it succeeds.
+    ReplacedGoesBack,
+    /// An order whose charge has no answer ends in time, and its seats are released.
+    UnansweredEnds,
+    /// An order whose payment Payment does not know any more ends in time.
+    UnknownEnds,
 }
 
 impl Guard {
@@ -82,6 +90,10 @@ impl Guard {
         Self::ToldIsAskedAbout,
         Self::AcceptedIsAskedAbout,
         Self::DeniedIsGivenUp,
+        Self::FirstSuccessIsTheOrders,
+        Self::ReplacedGoesBack,
+        Self::UnansweredEnds,
+        Self::UnknownEnds,
     ];
 }
 
@@ -109,6 +121,8 @@ pub struct Model {
     pub async_refunds: bool,
     /// Payment may forget payments that are not decided, and find a charge invalid that it has made.
     pub forgets: bool,
+    /// No operator ever speaks.
+    pub no_operator: bool,
     pub budget: Budget,
     pub without: Option<Guard>,
 }
@@ -121,7 +135,32 @@ impl Model {
 
     /// What the saga decides.
     pub fn next(&self, row: &Row, ev: ModelEvent) -> Result<Transition, Rejected> {
-        let mut row = *row;
+        let (row, ev) = self.heard(*row, ev);
+        let mut order = row.order();
+        if matches!(ev, ModelEvent::Paid(Which::Second, _)) {
+            // Nobody pays a second time so soon; about the charge's own payment there is a callback at once.
+            order.phase_ms = OWN_CALLBACK_MS;
+        }
+        let mut transition = saga::next(&order, &ev.event(), tax())?;
+        if transition.replaced.is_some() && self.lacks(Guard::FirstSuccessIsTheOrders) {
+            return Err(Rejected::OtherPayment);
+        }
+        if self.lacks(Guard::ReplacedGoesBack) {
+            transition.replaced = None;
+        }
+        transition.charge_open &= !self.lacks(Guard::OvertakenChargeGoesOn);
+        if ev == ModelEvent::Cancel && self.lacks(Guard::GivenUp) {
+            transition.order.given_up = false;
+        }
+        transition.hold_observed &= !self.lacks(Guard::ObservedIsOver);
+        if matches!(ev, ModelEvent::Resolved(_)) && self.lacks(Guard::DeniedIsGivenUp) {
+            transition.order.given_up = row.given_up;
+        }
+        Ok(transition)
+    }
+
+    /// What the saga is told: the row and the event, where no rule is left out.
+    fn heard(&self, mut row: Row, ev: ModelEvent) -> (Row, ModelEvent) {
         row.in_flight &= !self.lacks(Guard::InFlight);
         if row.payment.is_none() {
             row.unsure &= !(row.phase == Phase::Releasing && self.lacks(Guard::ChargeGoesOn));
@@ -130,6 +169,10 @@ impl Model {
             }
         }
         let silent = matches!(ev, ModelEvent::Silence { .. } | ModelEvent::ChargeUnanswered);
+        let unanswered = silent || ev == ModelEvent::ChargeRefused;
+        let waits = unanswered && row.phase == Phase::Charging && self.lacks(Guard::UnansweredEnds)
+            || ev == ModelEvent::Unknown && self.lacks(Guard::UnknownEnds);
+        row.expired &= !waits;
         let refused = silent && row.phase == Phase::Charging && self.lacks(Guard::SilenceSaysNothing);
         let ev = match ev {
             _ if refused => ModelEvent::ChargeRefused,
@@ -151,21 +194,7 @@ impl Model {
             }
             ev => ev,
         };
-        let mut order = row.order();
-        if matches!(ev, ModelEvent::Paid(Which::Second, _)) {
-            // Nobody pays a second time so soon; about the charge's own payment there is a callback at once.
-            order.phase_ms = OWN_CALLBACK_MS;
-        }
-        let mut transition = saga::next(&order, &ev.event(), tax())?;
-        transition.charge_open &= !self.lacks(Guard::OvertakenChargeGoesOn);
-        if ev == ModelEvent::Cancel && self.lacks(Guard::GivenUp) {
-            transition.order.given_up = false;
-        }
-        transition.hold_observed &= !self.lacks(Guard::ObservedIsOver);
-        if matches!(ev, ModelEvent::Resolved(_)) && self.lacks(Guard::DeniedIsGivenUp) {
-            transition.order.given_up = row.given_up;
-        }
-        Ok(transition)
+        (row, ev)
     }
 
     /// What the saga does next.

@@ -9,7 +9,7 @@ use crate::rules::Model;
 use crate::state::{Budget, ModelState, PaymentState, Seat, SeatOwner};
 use crate::state_encoding::{Fingerprints, fingerprint};
 use crate::steps::{self, Step};
-use order_service::domain::order::PaymentStatus;
+use order_service::domain::order::{PaymentStatus, Phase, Status};
 
 /// More steps than any order needs to come to rest.
 const BOUND: usize = 80;
@@ -18,6 +18,8 @@ const BOUND: usize = 80;
 pub const RESTS: &str = "when the peers answer, every order comes to rest";
 /// Money, by Payment's own account.
 pub const MONEY: &str = "at rest: Payment has kept money if and only if tickets are valid";
+/// Seats of an order whose charge goes on for ever.
+pub const ENDS: &str = "an order whose charge is never answered ends, and its seats are free";
 /// Seats, by Seating's own account.
 pub const SEATS: &str = "at rest: Seating has nothing of a dead order for long";
 
@@ -90,7 +92,7 @@ fn run(
         } else if here.contains(&print) {
             // This very run goes in a circle, of retries: time goes on meanwhile.
             let Some(next) = time_goes_on(model, &state) else {
-                return Some((RESTS, taken));
+                break;
             };
             next
         } else {
@@ -103,7 +105,7 @@ fn run(
         }
         state = after;
     }
-    (0..model.orders).find_map(|order| wrong_rest(&state, order)).map(|property| (property, taken))
+    (0..model.orders).find_map(|order| wrong_rest(model, &state, order)).map(|property| (property, taken))
 }
 
 /// The step that comes next when all is well; none when every order is at rest.
@@ -147,10 +149,18 @@ fn time_goes_on(model: &Model, state: &ModelState) -> Option<(Step, ModelState)>
     steps::all(model, state).into_iter().find(|(step, _)| passes(step))
 }
 
-fn wrong_rest(state: &ModelState, order: OrderIndex) -> Option<&'static str> {
+fn wrong_rest(model: &Model, state: &ModelState, order: OrderIndex) -> Option<&'static str> {
     let row = &state.rows[order];
     let pay = &state.payments[order][Which::Charged as usize];
     let second = &state.payments[order][Which::Second as usize];
+    let ours = match state.seat {
+        Seat::Free => false,
+        Seat::Reserved { owner, .. } | Seat::Allocated(owner) => owner == SeatOwner::Order(order),
+    };
+    if model.no_operator && pay.refuses && row.phase == Phase::Charging {
+        let has_claim = state.claim == Some(SeatOwner::Order(order));
+        return (row.status == Status::Pending || has_claim || ours).then_some(ENDS);
+    }
     if !steps::at_rest(state, order) {
         return Some(RESTS);
     }
@@ -163,10 +173,6 @@ fn wrong_rest(state: &ModelState, order: OrderIndex) -> Option<&'static str> {
     if !hidden && kept(pay) + known != u8::from(row.tickets == Issued::Valid) {
         return Some(MONEY);
     }
-    let ours = match state.seat {
-        Seat::Free => false,
-        Seat::Reserved { owner, .. } | Seat::Allocated(owner) => owner == SeatOwner::Order(order),
-    };
     let frees_itself = matches!(state.seat, Seat::Reserved { .. });
     if row.placed && row.dead() && ours && !frees_itself {
         return Some(SEATS);

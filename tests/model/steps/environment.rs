@@ -91,6 +91,9 @@ pub fn beside_steps(model: &Model, state: &ModelState, order: OrderIndex, steps:
             }
         }
     }
+    if model.no_operator {
+        return;
+    }
     // Where Payment says nothing any more.
     let pay = &state.payments[order][CHARGED];
     let said = match pay.status {
@@ -132,7 +135,7 @@ pub fn check_steps(model: &Model, state: &ModelState, order: OrderIndex, steps: 
             }
         }
         // Where Payment finds the charge invalid, an operator knows.
-        if pay.refuses && pay.status != Some(PaymentStatus::Pending) {
+        if pay.refuses && pay.status != Some(PaymentStatus::Pending) && !model.no_operator {
             changes(Step::ResolveCharge(order), &|w| {
                 w.open_charge[order] = false;
                 if let Some(status) = pay.status {
