@@ -15,6 +15,8 @@ pub type Packed = [u64; 8];
 struct Word(u64);
 
 impl Word {
+    // Inlined also without optimisation.
+    #[inline(always)]
     fn with(self, bits: u32, n: u64) -> Self {
         debug_assert!(n >> bits == 0, "{n} does not fit into {bits} bits");
         Self(self.0 << bits | n)
@@ -28,6 +30,7 @@ fn payment(status: Option<PaymentStatus>) -> u64 {
     }
 }
 
+#[inline(always)]
 fn flags<const N: usize>(flags: [bool; N]) -> u64 {
     // An iterator costs more than what it is for.
     let (mut word, mut n) = (0, 0);
@@ -272,6 +275,7 @@ impl Fingerprints {
     }
 
     /// Where a fingerprint is, or would be.
+    #[inline(always)]
     fn place(&self, key: u64) -> usize {
         let mask = self.keys.len() - 1;
         let mut place = key as usize & mask;
