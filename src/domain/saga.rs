@@ -865,15 +865,14 @@ fn seats_refused(mut after: Transition, failure: Failure) -> Transition {
     after.fail(failure).give_up_seats()
 }
 
-/// The money goes back. A reserve may have taken effect before: its seats are looked at and released first.
+/// The money goes back. A reserve may have taken effect, also one of before the hold lapsed, after the look that showed the seats
+/// free: they are looked at and released first.
 fn event_cancelled(order: &Order, event: &Event) -> Transition {
-    let mut after = if order.attempts > 0 { with_hold(order, event) } else { unchanged(order) };
+    let mut after = with_hold(order, event);
     after.order.given_up = true;
     let mut after = after.fail(Failure::new(FailureCode::SeatsUnavailable, EVENT_CANCELLED)).give_up_seats();
-    if after.order.phase == Phase::Releasing {
-        // Nobody has seen that they are the order's.
-        after.order.attempts = 1;
-    }
+    // Nobody has seen that they are the order's.
+    after.order.attempts = 1;
     after
 }
 

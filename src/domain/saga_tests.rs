@@ -227,7 +227,7 @@ fn a_late_payment_holds_the_same_seats_again_or_is_refunded() {
             ("seats_reserved", "CANCELLED allocating Held"),
             ("amount_out_of_range", "CANCELLED allocating Held"),
             ("seats_refused", "CANCELLED refunding Held"),
-            ("event_cancelled", "CANCELLED refunding Held"),
+            ("event_cancelled", "CANCELLED releasing Held"),
             ("no_answer", "CANCELLED reserving Backoff"),
             ("payment_refunded", "CANCELLED reserving Unchanged"),
             ("payment_unsure", "CANCELLED reserving Unchanged"),
@@ -922,9 +922,12 @@ fn a_late_payment_of_a_cancelled_event_goes_back_after_its_seats_were_looked_at(
         hold_in_ms: 3_700_000,
         ..expired_and_done()
     };
-    let cancelled = next(&held_again, &Event::EventCancelled, tax()).unwrap().order;
-    assert_eq!(action(&cancelled), Some(Action::LookThenRelease));
-    assert_eq!(outcome(&cancelled, &RELEASED), "CANCELLED refunding Held");
+    let lapsed = next(&lapsed(order_in(Phase::Allocating)), &Event::HoldExpired, tax()).unwrap().order;
+    for (paid, status) in [(held_again, "CANCELLED"), (lapsed, "FAILED")] {
+        let cancelled = next(&paid, &Event::EventCancelled, tax()).unwrap().order;
+        assert_eq!(action(&cancelled), Some(Action::LookThenRelease));
+        assert_eq!(outcome(&cancelled, &RELEASED), format!("{status} refunding Held"));
+    }
 }
 
 #[test]

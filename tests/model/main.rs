@@ -1,16 +1,17 @@
 //! Exhaustive model checking of an order: the real saga, a model of the shell around it and of the peers, and every
 //! interleaving of their steps.
 //!
-//! What it shows, and the counts: `docs/MODEL.md`.
+//! What it shows, and the counts: `docs/MODEL.md`. There, too: each rule of the service ([`rules::Guard`]) with the property that it
+//! keeps, and what its negative control finds; that every rule has a row and a control is a test ([`negative_controls`]).
 //!
-//! **Real**: `domain::saga::{next, action}` and the `Order` on which they decide. **Modelled**: what the commands and the
-//! statements `place_order`, `apply_transition`, `claim_due_orders` and `redrive_stuck` do ([`service`]), Seating and Payment by their
-//! contracts ([`peers`]), and everything that may happen next ([`steps`]): answers and their loss, answers that say
+//! **Real**: `domain::saga::{next, action}`, the `next` of `payment_refund` and `payment_check`, and the `Order` on which they
+//! decide. **Modelled**: what the commands and the statements `place_order`, `apply_transition`, `claim_due_orders` and
+//! `redrive_stuck` do ([`service`]), Seating, Payment and Catalog by their contracts ([`peers`]), and everything that may happen next ([`steps`]): answers and their loss, answers that say
 //! nothing, crashes, requests that land late or never, callbacks that are repeated, late or dropped, the buyer's cancel
 //! and refund, charge-backs, an operator's redrive, and time.
 //!
-//! **Left out**, because no decision depends on it: names, amounts, the journal, messages, the number of a version (only
-//! whether it has moved on), the number of attempts beyond the first. One seat stands for all of an order's, because
+//! **Left out**, because no decision depends on it: names, amounts other than nothing, the journal, messages, the number of a version
+//! (only whether it has moved on), the number of attempts beyond the first. One seat stands for all of an order's, because
 //! Seating reserves and allocates them in one step. Times are over or not: an order expires before its hold window is
 //! over, and that before Seating frees the seat.
 //!
@@ -48,10 +49,16 @@ fn one_order(budget: Budget) -> Model {
         next_buyer: true,
         holders: 2,
         signed: false,
+        misdirected: false,
         refusals: true,
         careless_refunds: false,
         async_refunds: false,
+        lost_refunds: false,
         forgets: false,
+        no_operator: false,
+        event_cancels: false,
+        unfamiliar: false,
+        free: false,
         budget,
         without: None,
     }
@@ -158,6 +165,14 @@ fn refunds_that_payment_accepts_and_makes_later() {
 }
 
 #[test]
+fn refunds_that_payment_accepts_and_loses() {
+    let loses = |budget| Model { async_refunds: true, lost_refunds: true, ..one_order(budget) };
+    holds("lost refunds", &loses(Budget { faults: 1, refunds: 1, ..QUIET }), 10_000);
+    let twice = Budget { seconds: 1, callbacks: 1, ..QUIET };
+    holds("lost refunds, paid twice", &Model { next_buyer: false, ..loses(twice) }, 10_000);
+}
+
+#[test]
 fn one_order_that_is_paid_twice() {
     let budget = Budget { seconds: 1, callbacks: 2, refunds: 1, cancels: 1, ..QUIET };
     holds("paid twice", &one_order(budget), 500_000);
@@ -180,8 +195,38 @@ fn one_order_whose_payment_is_forgotten() {
 }
 
 #[test]
+fn one_order_whose_charge_is_never_answered() {
+    let nobody = |budget| Model { no_operator: true, ..one_order(budget) };
+    holds("never answered", &nobody(Budget { faults: 1, cancels: 1, ..QUIET }), 10_000);
+    holds("never answered and crashed", &nobody(Budget { crashes: 1, ..QUIET }), 5_000);
+}
+
+#[test]
+fn one_order_whose_event_is_cancelled() {
+    let event = |budget| Model { event_cancels: true, ..one_order(budget) };
+    holds("event cancelled", &event(Budget { cancels: 1, refunds: 1, ..QUIET }), 1_000);
+    holds("event cancelled and lost", &event(Budget { faults: 1, ..QUIET }), 10_000);
+    holds("event cancelled and crashed", &event(Budget { crashes: 1, ..QUIET }), 10_000);
+}
+
+#[test]
+fn one_order_whose_payment_has_a_status_that_nobody_knows() {
+    let strange = |budget| Model { unfamiliar: true, ..one_order(budget) };
+    holds("unfamiliar", &strange(BUSY), 10_000);
+    holds("unfamiliar and lost", &strange(Budget { faults: 1, cancels: 1, ..QUIET }), 10_000);
+}
+
+#[test]
+fn one_order_that_costs_nothing() {
+    let free = |budget| Model { free: true, refusals: false, ..one_order(budget) };
+    holds("free", &free(Budget { faults: 1, ..BUSY }), 1_000);
+    holds("free and crashed", &free(Budget { crashes: 1, ..BUSY }), 1_000);
+}
+
+#[test]
 fn two_orders_of_two_users_want_the_same_seat() {
-    holds("two users", &two_orders(false, Budget { cancels: 1, ..QUIET }), 250_000);
+    let budget = Budget { callbacks: 1, cancels: 1, ..QUIET };
+    holds("two users", &Model { misdirected: true, ..two_orders(false, budget) }, 250_000);
 }
 
 #[test]
@@ -247,7 +292,12 @@ fn as_the_environment_says() {
             "redrives" => model.budget.redrives = n,
             "seconds" => model.budget.seconds = n,
             "async" => model.async_refunds = n > 0,
+            "lost_refunds" => model.lost_refunds = n > 0,
             "forgets" => model.forgets = n > 0,
+            "no_operator" => model.no_operator = n > 0,
+            "event" => model.event_cancels = n > 0,
+            "unfamiliar" => model.unfamiliar = n > 0,
+            "free" => model.free = n > 0,
             "orders" => model.orders = n.into(),
             "holders" => model.holders = n.into(),
             "older_hold" => model.older_hold = n > 0,
@@ -255,6 +305,7 @@ fn as_the_environment_says() {
             "next" => model.next_buyer = n > 0,
             "same_user" => model.same_user = n > 0,
             "signed" => model.signed = n > 0,
+            "misdirected" => model.misdirected = n > 0,
             "refusals" => model.refusals = n > 0,
             "careless" => model.careless_refunds = n > 0,
             "without" => model.without = Guard::ALL.get(usize::from(n)).copied(),

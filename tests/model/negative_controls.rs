@@ -1,16 +1,51 @@
 //! Negative controls (mutation tests of the model): without one rule, the exploration finds the violation that it prevents.
 
+use super::explore::Violation;
 use super::properties::{self, liveness};
 use super::rules::{Guard, Model};
-use super::state::Budget;
+use super::state::{Budget, ModelState};
+use super::steps;
 use super::{QUIET, one_order, run, two_orders};
 
 /// Without the rule, the exploration finds that the property does not hold.
 fn breaks(property: &str, guard: Guard, model: Model) {
-    let explored = run(&format!("without {guard:?}"), &Model { without: Some(guard), ..model });
-    let violation = explored.violation.expect("a violation");
-    println!("  {}, after {} steps", violation.property, violation.path.len() + violation.then.len());
-    assert_eq!(violation.property, property, "{violation}");
+    let model = Model { without: Some(guard), ..model };
+    let violation = run(&format!("without {guard:?}"), &model).violation.expect("a violation");
+    let Some(steps) = steps_until(property, &model, &violation) else {
+        panic!("not {property}, but {violation}");
+    };
+    println!("  {property}, after {steps} steps");
+    assert!(
+        is_listed(guard, property),
+        "docs/MODEL.md has no row for {guard:?} and what it keeps: {property}"
+    );
+}
+
+/// After how many steps the property does not hold: at the violation, or on the way from there to rest.
+fn steps_until(property: &str, model: &Model, violation: &Violation) -> Option<usize> {
+    let Violation { path, then, .. } = violation;
+    if violation.property == property {
+        return Some(path.len() + then.len());
+    }
+    let mut state = ModelState { left: Budget::default(), ..violation.state };
+    then.iter().zip(path.len() + 1..).find_map(|(step, steps)| {
+        state = steps::all(model, &state).into_iter().find(|(one, _)| one == step)?.1;
+        (properties::broken(model, &state) == Some(property)).then_some(steps)
+    })
+}
+
+/// Whether the model's page has a row for a rule with the property that it keeps.
+fn is_listed(guard: Guard, property: &str) -> bool {
+    let (begins, has) = (format!("| `{guard:?}` |"), format!("| {property} |"));
+    include_str!("../../docs/MODEL.md").lines().any(|line| line.starts_with(&begins) && line.contains(&has))
+}
+
+#[test]
+fn every_rule_has_a_negative_control() {
+    let controls = include_str!("negative_controls.rs");
+    for guard in Guard::ALL {
+        assert!(controls.contains(&format!("Guard::{guard:?},")), "{guard:?} has none");
+    }
 }
 
 #[test]
@@ -48,7 +83,8 @@ fn without_counting_it_a_lost_holders_request_lands_for_a_dead_order() {
 #[test]
 fn without_the_lease_an_overtaken_holder_goes_on_beside_the_next() {
     let overtaken = Budget { overtakes: 1, callbacks: 1, cancels: 1, ..QUIET };
-    breaks(properties::HELD, Guard::Lease, Model { holders: 3, ..one_order(overtaken) });
+    let three = Model { holders: 3, next_buyer: false, ..one_order(overtaken) };
+    breaks(properties::HELD, Guard::Lease, three);
 }
 
 #[test]
@@ -151,4 +187,105 @@ fn without_asking_about_it_an_accepted_refund_is_paid_twice() {
 fn without_giving_it_up_late_money_overrules_an_operators_word() {
     let forgetful = Model { forgets: true, ..one_order(Budget { flips: 2, callbacks: 1, ..QUIET }) };
     breaks(properties::DENIED, Guard::DeniedIsGivenUp, forgetful);
+}
+
+#[test]
+fn without_the_first_success_a_payment_is_kept_beside_one_that_failed() {
+    let twice = one_order(Budget { seconds: 1, callbacks: 1, ..QUIET });
+    breaks(liveness::MONEY, Guard::FirstSuccessIsTheOrders, twice);
+}
+
+#[test]
+fn without_following_it_a_payment_that_was_replaced_is_kept() {
+    let twice = one_order(Budget { seconds: 1, callbacks: 1, ..QUIET });
+    breaks(liveness::MONEY, Guard::ReplacedGoesBack, twice);
+}
+
+#[test]
+fn without_an_end_an_order_whose_charge_is_never_answered_keeps_its_seats() {
+    let nobody = Model { no_operator: true, ..one_order(Budget { faults: 1, ..QUIET }) };
+    breaks(liveness::ENDS, Guard::UnansweredEnds, nobody);
+}
+
+#[test]
+fn without_an_end_an_order_whose_payment_is_forgotten_keeps_its_seats() {
+    let forgetful = Model { forgets: true, ..one_order(Budget { flips: 1, ..QUIET }) };
+    breaks(liveness::RESTS, Guard::UnknownEnds, forgetful);
+}
+
+#[test]
+fn without_asking_catalog_late_money_confirms_an_order_of_a_cancelled_event() {
+    let event = Model { event_cancels: true, ..one_order(QUIET) };
+    breaks(properties::EVENT, Guard::EventIsAsked, event);
+}
+
+#[test]
+fn without_an_answer_of_catalog_late_money_confirms_an_order_of_a_cancelled_event() {
+    let event = Model { event_cancels: true, ..one_order(Budget { faults: 1, ..QUIET }) };
+    breaks(properties::EVENT, Guard::EventSilenceIsNoYes, event);
+}
+
+#[test]
+fn without_a_look_seats_of_a_cancelled_event_are_left_to_a_dead_order() {
+    let event = Model { event_cancels: true, ..one_order(Budget { faults: 1, ..QUIET }) };
+    breaks(properties::HELD, Guard::LookWhenEventCancelled, event);
+}
+
+fn unfamiliar() -> Model {
+    Model { unfamiliar: true, ..one_order(QUIET) }
+}
+
+#[test]
+fn without_taking_it_for_an_answer_an_unfamiliar_status_keeps_an_order_for_ever() {
+    breaks(liveness::RESTS, Guard::UnfamiliarIsAnAnswer, unfamiliar());
+}
+
+#[test]
+fn without_taking_it_for_undecided_an_unfamiliar_status_keeps_money() {
+    breaks(liveness::MONEY, Guard::UnfamiliarIsUndecided, unfamiliar());
+}
+
+#[test]
+fn without_parking_it_nobody_hears_of_an_unfamiliar_status() {
+    breaks(properties::OPERATOR, Guard::OperatorHears, unfamiliar());
+}
+
+fn free(budget: Budget) -> Model {
+    Model { free: true, refusals: false, ..one_order(budget) }
+}
+
+#[test]
+fn without_a_word_on_free_seats_they_are_charged() {
+    breaks(properties::FREE, Guard::FreeIsNotCharged, free(QUIET));
+}
+
+#[test]
+fn without_a_word_on_free_seats_their_refund_never_ends() {
+    breaks(liveness::RESTS, Guard::FreeIsNotRefunded, free(Budget { refunds: 1, ..QUIET }));
+}
+
+fn lost_refunds() -> Model {
+    Model { async_refunds: true, lost_refunds: true, ..one_order(Budget { refunds: 1, ..QUIET }) }
+}
+
+#[test]
+fn without_repeating_it_a_refund_that_payment_has_lost_is_never_made() {
+    breaks(liveness::RESTS, Guard::RefundIsRepeated, lost_refunds());
+}
+
+#[test]
+fn without_its_key_a_refund_that_is_repeated_after_a_day_is_made_twice() {
+    breaks(properties::REFUNDED_ONCE, Guard::RefundUnderOneKey, lost_refunds());
+}
+
+#[test]
+fn without_parking_it_nobody_hears_of_a_refund_that_is_repeated() {
+    breaks(properties::OPERATOR, Guard::OperatorHears, lost_refunds());
+}
+
+#[test]
+fn without_one_order_for_a_payment_a_callback_for_the_wrong_one_gives_it_to_both() {
+    let budget = Budget { callbacks: 1, cancels: 1, ..QUIET };
+    let misdirected = Model { misdirected: true, ..two_orders(false, budget) };
+    breaks(properties::ONE_ORDER, Guard::OnePaymentOneOrder, misdirected);
 }

@@ -52,15 +52,19 @@ pub enum Again {
     Over,
 }
 
-/// Which of an order's payments: the charge's, or another one that the buyer made at the provider.
+/// Which payment, seen from an order: its charge's, another one that the buyer made at the provider, or that of the other order's
+/// charge.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Which {
     Charged,
     Second,
+    Others,
 }
 
 impl Which {
-    pub const ALL: [Self; 2] = [Self::Charged, Self::Second];
+    /// Those that are the order's.
+    pub const OWN: [Self; 2] = [Self::Charged, Self::Second];
+    const ALL: [Self; 3] = [Self::Charged, Self::Second, Self::Others];
 
     pub fn id(self) -> PaymentId {
         PaymentId(Uuid::from_u128(7 + self as u128))
@@ -68,7 +72,7 @@ impl Which {
 
     /// Which of them has this id.
     pub fn of(id: PaymentId) -> Self {
-        if id == Self::Second.id() { Self::Second } else { Self::Charged }
+        Self::ALL.into_iter().find(|which| which.id() == id).expect("a known payment")
     }
 }
 
@@ -81,6 +85,8 @@ pub struct Row {
     pub hold: Hold,
     pub failure: Option<FailureCode>,
     pub priced: bool,
+    /// It costs nothing.
+    pub free: bool,
     pub payment: Option<PaymentStatus>,
     /// Which payment it is.
     pub which: Which,
@@ -101,13 +107,17 @@ pub enum ModelEvent {
     Reserved {
         observed: bool,
         may_land: bool,
+        free: bool,
     },
     ReservedDear,
     ReserveRefused {
         may_land: bool,
     },
+    EventCancelled,
     /// The charge's answer.
     Charged(PaymentStatus),
+    /// The charge's answer, with a status that is not known.
+    ChargedUnfamiliar,
     /// The charge has no answer.
     ChargeUnanswered,
     Paid(Which, PaymentStatus),
@@ -115,6 +125,8 @@ pub enum ModelEvent {
     ChargeRefused,
     Unsure,
     Unknown,
+    /// Payment shows a status that is not known.
+    Unfamiliar(Which),
     RefundAccepted,
     RefundPending,
     /// An operator's word on the charge's payment; none: no money was taken.
@@ -137,8 +149,8 @@ impl ModelEvent {
     pub fn event(self) -> Event {
         let payment = |which: Which, status| Payment { id: which.id(), status };
         match self {
-            Self::Reserved { observed, may_land } => {
-                let items = vec![Item { seat_id: 1, seat_code: None, price_cents: PRICE_CENTS }];
+            Self::Reserved { observed, may_land, free } => {
+                let items = vec![Item { seat_id: 1, seat_code: None, price_cents: price_cents(free) }];
                 Event::Reserved(Reservation { items, observed, may_land })
             }
             Self::ReservedDear => Event::ReservedBeyondRange,
@@ -146,13 +158,16 @@ impl ModelEvent {
                 let failure = Failure::new(FailureCode::SeatsUnavailable, String::new());
                 Event::ReserveRefused(Refusal { failure, may_land })
             }
+            Self::EventCancelled => Event::EventCancelled,
             Self::Charged(status) => Event::Charged(payment(Which::Charged, status)),
+            Self::ChargedUnfamiliar => Event::PaymentUnfamiliar(Which::Charged.id()),
             Self::ChargeUnanswered => Event::NoAnswer { may_land: false },
             Self::Paid(which, status) => Event::PaymentIs(payment(which, status)),
             Self::PaidWithoutSeats(which, status) => Event::PaidWithoutSeats(payment(which, status)),
             Self::ChargeRefused => Event::ChargeRefused,
             Self::Unsure => Event::PaymentUnsure,
             Self::Unknown => Event::PaymentUnknown,
+            Self::Unfamiliar(which) => Event::PaymentUnfamiliar(which.id()),
             Self::RefundAccepted => Event::RefundAccepted,
             Self::RefundPending => Event::RefundPending,
             Self::Resolved(said) => Event::Resolved(match said {
@@ -176,13 +191,18 @@ impl ModelEvent {
     pub fn reported(self) -> Option<(Which, PaymentStatus)> {
         match self {
             Self::Charged(status) => Some((Which::Charged, status)),
+            Self::ChargedUnfamiliar => Some((Which::Charged, PaymentStatus::Pending)),
+            Self::Unfamiliar(which) => Some((which, PaymentStatus::Pending)),
             Self::Paid(which, status) => Some((which, status)),
             _ => None,
         }
     }
 }
 
-const PRICE_CENTS: i64 = 15_000;
+/// The price of the seat.
+fn price_cents(free: bool) -> i64 {
+    if free { 0 } else { 15_000 }
+}
 
 /// The tax that the modelled service adds.
 pub fn tax() -> TaxRate {
@@ -199,6 +219,7 @@ impl Row {
         hold: Hold::Nothing,
         failure: None,
         priced: false,
+        free: false,
         payment: None,
         which: Which::Charged,
         again: Again::Never,
@@ -234,7 +255,7 @@ impl Row {
             hold: self.hold,
             failure: self.failure.map(|code| Failure { code, detail: String::new() }),
             currency: String::new(),
-            amounts: if self.priced { Amounts::of([PRICE_CENTS], tax()) } else { None },
+            amounts: if self.priced { Amounts::of([price_cents(self.free)], tax()) } else { None },
             payment: self.payment.map(|status| Payment { id: self.which.id(), status }),
             attempts: u32::from(self.tried),
             lease: 1,
@@ -262,6 +283,7 @@ impl Row {
         self.hold = order.hold;
         self.failure = order.failure.as_ref().map(|failure| failure.code);
         self.priced |= transition.items.is_some();
+        self.free = order.amounts.is_some_and(|amounts| amounts.total_cents == 0);
         self.payment = order.payment.map(|payment| payment.status);
         self.which = order.payment.map_or(Which::Charged, |payment| Which::of(payment.id));
         self.again = match order.refund_again_in_ms {

@@ -1,7 +1,8 @@
-//! Models of Seating and Payment by their contracts: the effect of a request, and the answer.
+//! Models of Seating and Payment by their contracts: the effect of a request, and the answer. Catalog is asked for one thing, which
+//! is in [`ModelState::event_cancelled`].
 
 use super::order::{OrderIndex, Which};
-use super::rules::Model;
+use super::rules::{Guard, Model};
 use super::state::{ModelState, PaymentState, PeerRequest, Seat, SeatOwner};
 use PaymentStatus::{Failed, Pending, Refunded, Success};
 use order_service::domain::order::PaymentStatus;
@@ -26,6 +27,17 @@ pub fn look(model: &Model, state: &ModelState, order: OrderIndex) -> Owner {
         Seat::Allocated(owner) if owner == SeatOwner::Order(order) => Owner::Allocated,
         Seat::Reserved { .. } | Seat::Allocated(_) => Owner::Other,
     }
+}
+
+/// What an answer says, where several are possible.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Reply {
+    /// What a new payment becomes.
+    pub charged: Option<PaymentStatus>,
+    /// The prices are too high.
+    pub dear: bool,
+    /// Payment shows the payment's status as one that is not known.
+    pub unfamiliar: bool,
 }
 
 /// What a new payment may become at once.
@@ -55,8 +67,9 @@ pub fn perform(
         PeerRequest::Refund(which) => which,
         _ => Which::Charged,
     };
-    let pay = &mut state.payments[order][which as usize];
-    match (request, state.seat) {
+    let seat = state.seat;
+    let pay = state.payment_mut(order, which);
+    match (request, seat) {
         (PeerRequest::Reserve, Seat::Free) => {
             state.seat = Seat::Reserved { owner: SeatOwner::Order(order), aged: false };
             true
@@ -84,7 +97,8 @@ pub fn perform(
         (PeerRequest::Refund(_), _) if model.async_refunds => {
             let agrees = pay.status == Some(Success);
             if agrees {
-                pay.accepted = if model.careless_refunds { pay.accepted + 1 } else { 1 };
+                let adds = model.careless_refunds || model.lacks(Guard::RefundUnderOneKey);
+                pay.accepted = if adds { pay.accepted + 1 } else { 1 };
             }
             agrees
         }

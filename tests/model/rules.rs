@@ -1,13 +1,25 @@
 //! What is explored, and the rules that hold: the saga's, and without one of them in a negative control.
 
-use super::order::{ModelEvent, Row, Which, tax};
+use super::order::{Again, ModelEvent, Row, Which, tax};
 use super::state::Budget;
-use order_service::domain::order::{OWN_CALLBACK_MS, Phase};
-use order_service::domain::saga::{self, Action, Rejected, Transition};
+use order_service::domain::order::{Hold, OWN_CALLBACK_MS, PaymentStatus, Phase};
+use order_service::domain::saga::{self, Action, Claims, Rejected, Transition};
 
-/// A rule that a negative control leaves out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Guard {
+/// Declares the rules, and the list of all of them.
+macro_rules! guards {
+    ($($(#[$doc:meta])* $name:ident,)+) => {
+        /// A rule that a negative control leaves out.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Guard { $($(#[$doc])* $name),+ }
+
+        impl Guard {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+        }
+    };
+}
+
+guards! {
     /// A store is refused when the version has moved on.
     Version,
     /// No answer of the charge is not a refusal.
@@ -54,35 +66,36 @@ pub enum Guard {
     AcceptedIsAskedAbout,
     /// Money that comes after an operator said that none was taken goes back.
     DeniedIsGivenUp,
-}
-
-impl Guard {
-    /// All of them.
-    pub const ALL: &[Self] = &[
-        Self::Version,
-        Self::SilenceSaysNothing,
-        Self::InFlight,
-        Self::AskBeforeRefund,
-        Self::GivenUp,
-        Self::LeaseCountsAsFlight,
-        Self::Lease,
-        Self::LookAfterFlight,
-        Self::OvertakenForTheLease,
-        Self::RedriveSparesHolders,
-        Self::ObservedIsOver,
-        Self::LookBeforeAllocate,
-        Self::LookBeforeRelease,
-        Self::ClaimsUntilALook,
-        Self::OwnAnswers,
-        Self::EarlierMayLand,
-        Self::ChargeGoesOn,
-        Self::EveryAttemptRefused,
-        Self::SecondGoesBack,
-        Self::OvertakenChargeGoesOn,
-        Self::ToldIsAskedAbout,
-        Self::AcceptedIsAskedAbout,
-        Self::DeniedIsGivenUp,
-    ];
+    /// The first successful payment is the order's, also where an undecided or failed one was known before.
+    FirstSuccessIsTheOrders,
+    /// A payment without money that another one has replaced goes back if it succeeds.
+    ReplacedGoesBack,
+    /// An order whose charge has no answer ends in time, and its seats are released.
+    UnansweredEnds,
+    /// An order whose payment Payment does not know any more ends in time.
+    UnknownEnds,
+    /// A payment that another order has is refused.
+    OnePaymentOneOrder,
+    /// A refund that was accepted a day ago, and not made, is asked for once more ...
+    RefundIsRepeated,
+    /// ... under the same key.
+    RefundUnderOneKey,
+    /// Catalog is asked for the event before the seats of a late payment are reserved.
+    EventIsAsked,
+    /// No answer of Catalog is no permission.
+    EventSilenceIsNoYes,
+    /// When the event is cancelled, the seats are looked at before their claims are dropped.
+    LookWhenEventCancelled,
+    /// A status that is not known is undecided, and neither silence ...
+    UnfamiliarIsAnAnswer,
+    /// ... nor a failure.
+    UnfamiliarIsUndecided,
+    /// An operator hears of a payment at rest whose status is not known, and of a refund that is asked for once more.
+    OperatorHears,
+    /// What costs nothing is not charged.
+    FreeIsNotCharged,
+    /// What costs nothing is given back without a refund.
+    FreeIsNotRefunded,
 }
 
 /// What is explored: how many orders, which troubles, and which rule is left out.
@@ -101,14 +114,26 @@ pub struct Model {
     pub holders: usize,
     /// Callbacks are signed, and so believed however old they are.
     pub signed: bool,
+    /// The callbacks that come are signed, and name the wrong order of two, which knows of no payment; the right one has its own.
+    pub misdirected: bool,
     /// Payment may refuse the charge, and Seating's prices may be too high to be charged.
     pub refusals: bool,
     /// Payment pays out again when a refund is repeated; then nothing may be overtaken or come late.
     pub careless_refunds: bool,
     /// Payment accepts refunds and makes them later.
     pub async_refunds: bool,
+    /// More than a day later, or never: it may lose what it has accepted.
+    pub lost_refunds: bool,
     /// Payment may forget payments that are not decided, and find a charge invalid that it has made.
     pub forgets: bool,
+    /// No operator ever speaks.
+    pub no_operator: bool,
+    /// The event may be cancelled at Catalog. Else nobody asks.
+    pub event_cancels: bool,
+    /// Payment may show an undecided payment, or one to refund, with a status that is not known.
+    pub unfamiliar: bool,
+    /// The seat costs nothing.
+    pub free: bool,
     pub budget: Budget,
     pub without: Option<Guard>,
 }
@@ -121,7 +146,51 @@ impl Model {
 
     /// What the saga decides.
     pub fn next(&self, row: &Row, ev: ModelEvent) -> Result<Transition, Rejected> {
-        let mut row = *row;
+        let (row, ev) = self.heard(*row, ev);
+        let mut order = row.order();
+        if matches!(ev, ModelEvent::Paid(Which::Second | Which::Others, _)) {
+            // Nobody pays a second time so soon; about the charge's own payment there is a callback at once.
+            order.phase_ms = OWN_CALLBACK_MS;
+        }
+        let mut transition = saga::next(&order, &ev.event(), tax())?;
+        if transition.replaced.is_some() && self.lacks(Guard::FirstSuccessIsTheOrders) {
+            return Err(Rejected::OtherPayment);
+        }
+        if self.lacks(Guard::ReplacedGoesBack) {
+            transition.replaced = None;
+        }
+        transition.charge_open &= !self.lacks(Guard::OvertakenChargeGoesOn);
+        if ev == ModelEvent::Cancel && self.lacks(Guard::GivenUp) {
+            transition.order.given_up = false;
+        }
+        transition.hold_observed &= !self.lacks(Guard::ObservedIsOver);
+        if matches!(ev, ModelEvent::Resolved(_)) && self.lacks(Guard::DeniedIsGivenUp) {
+            transition.order.given_up = row.given_up;
+        }
+        if ev == ModelEvent::EventCancelled && self.lacks(Guard::LookWhenEventCancelled) {
+            (transition.order.hold, transition.order.phase) = (Hold::Nothing, Phase::Refunding);
+            transition.claims = Claims::Drop;
+        }
+        transition.order.parked &= !self.lacks(Guard::OperatorHears);
+        if transition.order.is_free() {
+            let phase = &mut transition.order.phase;
+            *phase = match (row.phase, *phase) {
+                (Phase::Reserving, Phase::Allocating) if self.lacks(Guard::FreeIsNotCharged) => {
+                    Phase::Charging
+                }
+                (Phase::Allocating | Phase::Done, Phase::Releasing)
+                    if self.lacks(Guard::FreeIsNotRefunded) =>
+                {
+                    Phase::Refunding
+                }
+                (_, phase) => phase,
+            };
+        }
+        Ok(transition)
+    }
+
+    /// What the saga is told: the row and the event, where no rule is left out.
+    fn heard(&self, mut row: Row, ev: ModelEvent) -> (Row, ModelEvent) {
         row.in_flight &= !self.lacks(Guard::InFlight);
         if row.payment.is_none() {
             row.unsure &= !(row.phase == Phase::Releasing && self.lacks(Guard::ChargeGoesOn));
@@ -130,6 +199,10 @@ impl Model {
             }
         }
         let silent = matches!(ev, ModelEvent::Silence { .. } | ModelEvent::ChargeUnanswered);
+        let unanswered = silent || ev == ModelEvent::ChargeRefused;
+        let waits = unanswered && row.phase == Phase::Charging && self.lacks(Guard::UnansweredEnds)
+            || ev == ModelEvent::Unknown && self.lacks(Guard::UnknownEnds);
+        row.expired &= !waits;
         let refused = silent && row.phase == Phase::Charging && self.lacks(Guard::SilenceSaysNothing);
         let ev = match ev {
             _ if refused => ModelEvent::ChargeRefused,
@@ -143,29 +216,27 @@ impl Model {
             {
                 ModelEvent::Released { settled: true }
             }
-            ModelEvent::Reserved { observed, .. } if self.lacks(Guard::EarlierMayLand) => {
-                ModelEvent::Reserved { observed, may_land: false }
+            ModelEvent::Reserved { observed, free, .. } if self.lacks(Guard::EarlierMayLand) => {
+                ModelEvent::Reserved { observed, may_land: false, free }
+            }
+            ModelEvent::ChargedUnfamiliar if self.lacks(Guard::UnfamiliarIsAnAnswer) => {
+                ModelEvent::ChargeUnanswered
+            }
+            ModelEvent::Unfamiliar(_) if self.lacks(Guard::UnfamiliarIsAnAnswer) => {
+                ModelEvent::Silence { may_land: false }
+            }
+            ModelEvent::ChargedUnfamiliar if self.lacks(Guard::UnfamiliarIsUndecided) => {
+                ModelEvent::Charged(PaymentStatus::Failed)
+            }
+            ModelEvent::Unfamiliar(which) if self.lacks(Guard::UnfamiliarIsUndecided) => {
+                ModelEvent::Paid(which, PaymentStatus::Failed)
             }
             ModelEvent::ReserveRefused { .. } if self.lacks(Guard::EarlierMayLand) => {
                 ModelEvent::ReserveRefused { may_land: false }
             }
             ev => ev,
         };
-        let mut order = row.order();
-        if matches!(ev, ModelEvent::Paid(Which::Second, _)) {
-            // Nobody pays a second time so soon; about the charge's own payment there is a callback at once.
-            order.phase_ms = OWN_CALLBACK_MS;
-        }
-        let mut transition = saga::next(&order, &ev.event(), tax())?;
-        transition.charge_open &= !self.lacks(Guard::OvertakenChargeGoesOn);
-        if ev == ModelEvent::Cancel && self.lacks(Guard::GivenUp) {
-            transition.order.given_up = false;
-        }
-        transition.hold_observed &= !self.lacks(Guard::ObservedIsOver);
-        if matches!(ev, ModelEvent::Resolved(_)) && self.lacks(Guard::DeniedIsGivenUp) {
-            transition.order.given_up = row.given_up;
-        }
-        Ok(transition)
+        (row, ev)
     }
 
     /// What the saga does next.
@@ -173,6 +244,9 @@ impl Model {
         Some(match saga::action(&row.order())? {
             Action::AskThenRefund if self.lacks(Guard::AskBeforeRefund) => Action::Refund,
             Action::LookThenAllocate if self.lacks(Guard::LookBeforeAllocate) => Action::Allocate,
+            Action::AskThenRefund if row.again == Again::Over && self.lacks(Guard::RefundIsRepeated) => {
+                Action::AskRefund
+            }
             Action::AskRefund if self.lacks(Guard::AcceptedIsAskedAbout) => Action::Refund,
             action => action,
         })

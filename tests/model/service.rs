@@ -1,17 +1,15 @@
 //! The shell around the saga, as `commands::drive` and `commands::perform` are written: one step is one statement of
 //! the database, or one answer of a peer.
 
-use super::order::{Issued, ModelEvent, OrderIndex, Row, When, Which};
-use super::peers::{self, Owner};
+mod beside;
+
+use super::order::{Again, Issued, ModelEvent, OrderIndex, Row, When, Which};
+use super::peers::{self, Owner, Reply};
 use super::rules::{Guard, Model};
 use super::state::{Beside, Holder, ModelState, PaymentState, PeerRequest, ProgramCounter, Seat, SeatOwner};
-use super::steps;
-use order_service::domain::ids::PaymentId;
 use order_service::domain::order::{Hold, Payment, PaymentStatus, Phase, Status};
-use order_service::domain::payment_check::{self, PaymentCheck};
-use order_service::domain::payment_refund::{self, Answer, Next, PaymentRefund};
 use order_service::domain::retry;
-use order_service::domain::saga::{self, Action, ChargeCheck, Claims, Rejected, Transition};
+use order_service::domain::saga::{self, Action, Claims, Rejected, Transition};
 
 impl Model {
     /// `claim_due_orders` gives a due order to a sweep.
@@ -51,7 +49,13 @@ impl Model {
             state.holders[h] = None;
             return;
         };
+        let late = self.event_cancels
+            && seen.payment == Some(PaymentStatus::Success)
+            && !self.lacks(Guard::EventIsAsked);
         holder.pc = match action {
+            Action::Reserve | Action::LookThenReserve if late => {
+                ProgramCounter::AskEvent { first: action == Action::Reserve, flies: seen.in_flight }
+            }
             Action::Reserve => ProgramCounter::Reserve { first: true, flies: seen.in_flight },
             Action::LookThenReserve => ProgramCounter::LookThenReserve { flies: seen.in_flight },
             Action::Charge => ProgramCounter::Charge,
@@ -74,27 +78,35 @@ impl Model {
         };
     }
 
-    /// The peer answers what the holder asks. `charged`: what a new payment becomes; `dear`: the prices are too high.
-    pub fn answer(&self, state: &mut ModelState, h: usize, charged: Option<PaymentStatus>, dear: bool) {
+    /// The peer answers what the holder asks.
+    pub fn answer(&self, state: &mut ModelState, h: usize, reply: Reply) {
+        let Reply { charged, dear, unfamiliar } = reply;
         let Some(Holder { order, seen, drives, pc, .. }) = state.holders[h] else { return };
         let reserved = |observed, may_land| match dear {
-            false => ModelEvent::Reserved { observed, may_land },
+            false => ModelEvent::Reserved { observed, may_land, free: self.free },
             true if may_land => ModelEvent::Silence { may_land },
             true => ModelEvent::ReservedDear,
         };
         let refused = |may_land| ProgramCounter::Store(ModelEvent::ReserveRefused { may_land });
         let silence = |may_land| ProgramCounter::Store(ModelEvent::Silence { may_land });
         let which = asked(&seen, drives, pc);
-        let PaymentState { status: truth, forgotten, .. } = state.payments[order][which as usize];
+        let PaymentState { status: truth, forgotten, .. } = *state.payment(order, which);
         let told = if forgotten {
             ModelEvent::Unknown
+        } else if unfamiliar {
+            ModelEvent::Unfamiliar(which)
         } else {
             truth.map_or(UNKNOWN, |status| ModelEvent::Paid(which, status))
         };
         let listed = state.seat == Seat::Allocated(SeatOwner::Order(order));
         let paid = seen.payment == Some(PaymentStatus::Success);
+        let event_cancelled = state.event_cancelled;
         let mut ask = |request| peers::perform(self, state, order, request, charged);
         let pc = match pc {
+            ProgramCounter::AskEvent { .. } if event_cancelled => {
+                ProgramCounter::Store(ModelEvent::EventCancelled)
+            }
+            ProgramCounter::AskEvent { first, flies } => on_sale(first, flies),
             ProgramCounter::Reserve { first, flies } => match ask(PeerRequest::Reserve) {
                 true => ProgramCounter::Store(reserved(false, flies)),
                 false => ProgramCounter::LookAtRefusal { first, flies },
@@ -115,10 +127,23 @@ impl Model {
             },
             ProgramCounter::Charge if ask(PeerRequest::Charge) => {
                 let made = state.payments[order][Which::Charged as usize].status;
-                ProgramCounter::Store(made.map_or(ModelEvent::ChargeUnanswered, ModelEvent::Charged))
+                if unfamiliar && made == Some(PaymentStatus::Pending) {
+                    ProgramCounter::Store(ModelEvent::ChargedUnfamiliar)
+                } else {
+                    ProgramCounter::Store(made.map_or(ModelEvent::ChargeUnanswered, ModelEvent::Charged))
+                }
             }
             ProgramCounter::Charge => ProgramCounter::Store(ModelEvent::ChargeRefused),
-            // A callback's question.
+            // A callback's question: it leaves the order in doubt.
+            ProgramCounter::Ask | ProgramCounter::AskSecond if !drives && unfamiliar => {
+                if seen.payment.is_some() && seen.which == which {
+                    ProgramCounter::Store(ModelEvent::Unsure)
+                } else {
+                    state.holders[h] = None;
+                    self.remember(state, order, which);
+                    return;
+                }
+            }
             ProgramCounter::Ask | ProgramCounter::AskSecond
                 if !drives && (forgotten || matches!(truth, None | Some(PaymentStatus::Pending))) =>
             {
@@ -128,7 +153,9 @@ impl Model {
             ProgramCounter::AskRefund if truth == Some(PaymentStatus::Success) && !forgotten => {
                 ProgramCounter::Store(ModelEvent::RefundPending)
             }
-            ProgramCounter::AskThenRefund if truth == Some(PaymentStatus::Success) && !forgotten => {
+            ProgramCounter::AskThenRefund
+                if truth == Some(PaymentStatus::Success) && !forgotten && !unfamiliar =>
+            {
                 ProgramCounter::Refund
             }
             ProgramCounter::Ask
@@ -240,6 +267,10 @@ impl Model {
             if drives && !leases && !self.lacks(Guard::Lease) {
                 return Err(Rejected::Stale);
             }
+            let is_foreign = |paid: Payment| state.is_foreign(order, Which::of(paid.id));
+            if transition.order.payment.is_some_and(is_foreign) && !self.lacks(Guard::OnePaymentOneOrder) {
+                return Err(Rejected::ForeignPayment);
+            }
             if transition.claims == Claims::Take
                 && state.claim.is_some_and(|owner| owner != SeatOwner::Order(order))
             {
@@ -301,142 +332,8 @@ impl Model {
     /// What is true of the payment now is not forgotten from here on.
     fn tell(&self, state: &mut ModelState, order: OrderIndex, ev: ModelEvent) {
         if let Some((which, status)) = ev.reported() {
-            let pay = &mut state.payments[order][which as usize];
+            let pay = state.payment_mut(order, which);
             pay.acknowledged |= Some(status) == pay.status;
-        }
-    }
-
-    /// `add_second_payment`.
-    fn add_second(&self, state: &mut ModelState, order: OrderIndex, ev: ModelEvent) {
-        let Some((which, _)) = ev.reported() else { return };
-        let pay = &mut state.payments[order][which as usize];
-        if matches!(pay.beside, Beside::None | Beside::Failed) && !self.lacks(Guard::SecondGoesBack) {
-            pay.beside = Beside::Open;
-        }
-    }
-
-    /// As `drive::follow_overtaken_charge`. `tried`: there were attempts before.
-    fn follow_overtaken_charge(
-        &self,
-        state: &mut ModelState,
-        order: OrderIndex,
-        tried: bool,
-        ev: ModelEvent,
-        rejected: Rejected,
-    ) {
-        use ModelEvent::{ChargeRefused, ChargeUnanswered, Charged};
-        let of_charge = matches!(ev, Charged(_) | ChargeUnanswered | ChargeRefused);
-        if !of_charge || state.rows[order].payment.is_none() {
-            return;
-        }
-        match saga::overtaken_charge(tried.into(), &ev.event(), rejected) {
-            Some(ChargeCheck::Open) => state.open_charge[order] = !self.lacks(Guard::OvertakenChargeGoesOn),
-            Some(ChargeCheck::Closed) => state.open_charge[order] = false,
-            None => {}
-        }
-    }
-
-    /// As `mark_payment_unsure` about a payment other than the order's own, which Payment has told of and will not tell of again.
-    pub fn remember(&self, state: &mut ModelState, order: OrderIndex, about: Which) {
-        let pay = &mut state.payments[order][about as usize];
-        let Some(status) = pay.status else { return };
-        pay.acknowledged |= about == Which::Second;
-        let could_change = match self.next(&state.rows[order], ModelEvent::Paid(about, status)) {
-            Ok(_) | Err(Rejected::SecondPayment) => status != PaymentStatus::Pending,
-            Err(_) => false,
-        };
-        state.told[order][about as usize] |= could_change && !self.lacks(Guard::ToldIsAskedAbout);
-    }
-
-    /// A sweep repeats a charge that was overtaken. `charged`: what a new payment becomes; `heard`: the answer arrives.
-    pub fn check_charge(
-        &self,
-        state: &mut ModelState,
-        order: OrderIndex,
-        charged: Option<PaymentStatus>,
-        heard: bool,
-    ) {
-        let answered = peers::perform(self, state, order, PeerRequest::Charge, charged) && heard;
-        let Some(status) = state.payments[order][Which::Charged as usize].status.filter(|_| answered) else {
-            return;
-        };
-        if self.report_check(state, order, Which::Charged, status) {
-            state.open_charge[order] = false;
-        }
-    }
-
-    /// A sweep asks about a payment that a callback told of.
-    pub fn check_told(&self, state: &mut ModelState, order: OrderIndex, which: Which) {
-        let pay = state.payments[order][which as usize];
-        let known = pay.status.filter(|_| !pay.forgotten);
-        if known.is_none_or(|status| self.report_check(state, order, which, status)) {
-            state.told[order][which as usize] = false;
-        }
-    }
-
-    /// Payment shows the payment of a check; whether the check is closed.
-    fn report_check(
-        &self,
-        state: &mut ModelState,
-        order: OrderIndex,
-        which: Which,
-        status: PaymentStatus,
-    ) -> bool {
-        let check = PaymentCheck {
-            id: 0,
-            told: None,
-            attempts: 1,
-            age_ms: 0,
-            seen: false,
-            unknown: 0,
-            parked: false,
-        };
-        let shown = payment_check::Answer::Is(Payment { id: which.id(), status });
-        match payment_check::next(&check, &state.rows[order].order(), shown) {
-            payment_check::Next::Report(_) => {
-                self.store_news(state, order, ModelEvent::Paid(which, status));
-                true
-            }
-            payment_check::Next::Close => true,
-            payment_check::Next::Later { .. } => false,
-        }
-    }
-
-    /// Somebody reads the order and stores news of it, in one step.
-    pub fn store_news(&self, state: &mut ModelState, order: OrderIndex, ev: ModelEvent) -> bool {
-        state.add_holder(steps::news(state, order, ev, false));
-        let last = state.holders.iter().rposition(Option::is_some).expect("the holder just hired");
-        self.store(state, last)
-    }
-
-    /// A sweep deals with a payment of `payment_refunds`: it asks, refunds, and stores what came of it. `heard`: Payment's answer
-    /// to the refund arrives.
-    pub fn sweep_beside(&self, state: &mut ModelState, order: OrderIndex, which: Which, heard: bool) {
-        let pay = state.payments[order][which as usize];
-        let claimed = PaymentRefund {
-            payment: PaymentId(uuid::Uuid::nil()),
-            attempts: 1,
-            age_ms: 0,
-            again_in_ms: (pay.accepted > 0).then_some(1),
-            undecided: false,
-            foreign: false,
-            parked: false,
-        };
-        let asked = pay.status.map_or(Answer::Unknown, Answer::Is);
-        let mut next = payment_refund::next(&claimed, asked, false);
-        if let Next::Refund(claimed) = next {
-            let agrees = peers::perform(self, state, order, PeerRequest::Refund(which), None);
-            let answer = match (heard, agrees) {
-                (false, _) | (true, false) => Answer::None(None),
-                (true, true) if self.async_refunds => Answer::Accepted,
-                (true, true) => Answer::Is(PaymentStatus::Refunded),
-            };
-            next = payment_refund::next(&claimed, answer, true);
-        }
-        if let Next::Settled(status) = next {
-            let failed = status == PaymentStatus::Failed;
-            state.payments[order][which as usize].beside =
-                if failed { Beside::Failed } else { Beside::Settled };
         }
     }
 
@@ -447,12 +344,18 @@ impl Model {
             state.wrong = Some("tickets were issued twice");
         }
         let (phase, unsure) = (row.phase, row.unsure);
+        let unfamiliar = matches!(ev, ModelEvent::Unfamiliar(_)) && phase == Phase::Done;
+        let rests = unfamiliar && transition.order.phase == Phase::Done;
+        let again = ev == ModelEvent::RefundAccepted && row.again != Again::Never;
+        state.untold |= (rests || again) && !transition.order.parked;
+        let holds_again = transition.renew_expiry && transition.order.is_paid();
+        state.too_late[order] |= holds_again && state.event_cancelled;
         row.write(transition);
         self.tell(state, order, ev);
         state.cancelled[order] |= ev == ModelEvent::Cancel;
         state.denied[order] |= ev == ModelEvent::Resolved(None);
         if let Some(replaced) = transition.replaced {
-            let beside = &mut state.payments[order][Which::of(replaced.id) as usize].beside;
+            let beside = &mut state.payment_mut(order, Which::of(replaced.id)).beside;
             if *beside == Beside::None {
                 let failed = replaced.status == PaymentStatus::Failed && !unsure;
                 *beside = if failed { Beside::Failed } else { Beside::Open };
@@ -501,6 +404,14 @@ pub fn asked(seen: &Row, drives: bool, pc: ProgramCounter) -> Which {
         ProgramCounter::AskSecond => Which::Second,
         _ if !drives => Which::Charged,
         _ => seen.which,
+    }
+}
+
+/// The event of a late payment is on sale.
+pub fn on_sale(first: bool, flies: bool) -> ProgramCounter {
+    match first {
+        true => ProgramCounter::Reserve { first, flies },
+        false => ProgramCounter::LookThenReserve { flies },
     }
 }
 

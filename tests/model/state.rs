@@ -61,10 +61,21 @@ pub enum Beside {
     #[default]
     None,
     Open,
+    /// Payment has accepted its refund, and has time left.
+    Accepted,
+    /// That time is over.
+    Overdue,
     /// It went back.
     Settled,
     /// It has failed, as far as is known.
     Failed,
+}
+
+impl Beside {
+    /// Whether it may have to go back.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Open | Self::Accepted | Self::Overdue)
+    }
 }
 
 /// A request with an effect at a peer.
@@ -89,6 +100,11 @@ pub struct InFlightRequest {
 /// The program counter of a holder: its next step within an action.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ProgramCounter {
+    /// Asks Catalog whether the event of a late payment is cancelled.
+    AskEvent {
+        first: bool,
+        flies: bool,
+    },
     /// `flies`: an earlier reserve had no answer, and may still land.
     Reserve {
         first: bool,
@@ -163,7 +179,8 @@ impl Holder {
         let seen = &self.seen;
         let phase = Row { placed: true, phase: seen.phase, ..Row::ABSENT };
         match self.pc {
-            ProgramCounter::Reserve { .. }
+            ProgramCounter::AskEvent { .. }
+            | ProgramCounter::Reserve { .. }
             | ProgramCounter::LookAtRefusal { .. }
             | ProgramCounter::LookThenReserve { .. } => Row {
                 status: seen.status,
@@ -269,6 +286,12 @@ pub struct ModelState {
     pub cancelled: [bool; 2],
     /// An operator said that no money was taken.
     pub denied: [bool; 2],
+    /// The event is cancelled at Catalog.
+    pub event_cancelled: bool,
+    /// It was, when the order's seats were to be reserved again for a late payment.
+    pub too_late: [bool; 2],
+    /// What an operator must hear of was not told.
+    pub untold: bool,
     /// The violation by a step, if there is one.
     pub wrong: Option<&'static str>,
 }
@@ -290,8 +313,38 @@ impl ModelState {
             told: [[false; 2]; 2],
             cancelled: [false; 2],
             denied: [false; 2],
+            event_cancelled: false,
+            too_late: [false; 2],
+            untold: false,
             wrong: None,
         }
+    }
+
+    /// A payment, seen from an order.
+    pub fn payment(&self, order: OrderIndex, which: Which) -> &PaymentState {
+        match which {
+            Which::Charged | Which::Second => &self.payments[order][which as usize],
+            Which::Others => &self.payments[1 - order][Which::Charged as usize],
+        }
+    }
+
+    /// As [`Self::payment`].
+    pub fn payment_mut(&mut self, order: OrderIndex, which: Which) -> &mut PaymentState {
+        match which {
+            Which::Charged | Which::Second => &mut self.payments[order][which as usize],
+            Which::Others => &mut self.payments[1 - order][Which::Charged as usize],
+        }
+    }
+
+    /// Whether the other order has the payment.
+    pub fn is_foreign(&self, order: OrderIndex, which: Which) -> bool {
+        let other = &self.rows[1 - order];
+        other.payment.is_some()
+            && match which {
+                Which::Charged => other.which == Which::Others,
+                Which::Second => false,
+                Which::Others => other.which == Which::Charged,
+            }
     }
 
     /// Adds a holder.
@@ -339,6 +392,9 @@ impl ModelState {
 
 /// Sorts by encoding, `None` last.
 fn canonicalize<T>(things: &mut [Option<T>; MAX_CONCURRENT], word: fn(&Option<T>) -> u64) {
+    if things[1..].iter().all(Option::is_none) {
+        return;
+    }
     let mut words = [0; MAX_CONCURRENT];
     for (n, thing) in things.iter().enumerate() {
         words[n] = word(thing);

@@ -15,6 +15,8 @@ pub type Packed = [u64; 8];
 struct Word(u64);
 
 impl Word {
+    // Inlined also without optimisation.
+    #[inline(always)]
     fn with(self, bits: u32, n: u64) -> Self {
         debug_assert!(n >> bits == 0, "{n} does not fit into {bits} bits");
         Self(self.0 << bits | n)
@@ -28,6 +30,7 @@ fn payment(status: Option<PaymentStatus>) -> u64 {
     }
 }
 
+#[inline(always)]
 fn flags<const N: usize>(flags: [bool; N]) -> u64 {
     // An iterator costs more than what it is for.
     let (mut word, mut n) = (0, 0);
@@ -38,16 +41,16 @@ fn flags<const N: usize>(flags: [bool; N]) -> u64 {
     word
 }
 
-const ROW_BITS: u32 = 30;
+const ROW_BITS: u32 = 32;
 
 fn row(row: &Row) -> u64 {
-    let Row { placed, status, phase, hold, failure, priced, payment: paid, tried, .. } = *row;
+    let Row { placed, status, phase, hold, failure, priced, free, payment: paid, tried, .. } = *row;
     let Row { expired, lapsed, in_flight, given_up, unsure, when, tickets, which, again, .. } = *row;
     let failure = match failure {
         None => 0,
         Some(code) => 1 + code as u64,
     };
-    Word(flags([placed, priced, tried, expired, lapsed, in_flight, given_up, unsure]))
+    Word(flags([placed, priced, free, tried, expired, lapsed, in_flight, given_up, unsure]))
         .with(3, status as u64)
         .with(3, phase as u64)
         .with(2, hold as u64)
@@ -55,14 +58,14 @@ fn row(row: &Row) -> u64 {
         .with(3, payment(paid))
         .with(3, when as u64)
         .with(2, tickets as u64)
-        .with(1, which as u64)
+        .with(2, which as u64)
         .with(2, again as u64)
         .0
 }
 
 fn ev(ev: ModelEvent) -> u64 {
     let (kind, more) = match ev {
-        ModelEvent::Reserved { observed, may_land } => (0, flags([observed, may_land])),
+        ModelEvent::Reserved { observed, may_land, free } => (0, flags([observed, may_land, free])),
         ModelEvent::ReservedDear => (1, 0),
         ModelEvent::ReserveRefused { may_land } => (2, may_land as u64),
         ModelEvent::Paid(which, status) => (3, 4 * which as u64 + status as u64),
@@ -82,8 +85,11 @@ fn ev(ev: ModelEvent) -> u64 {
         ModelEvent::Resolved(said) => (17, payment(said)),
         ModelEvent::Charged(status) => (18, status as u64),
         ModelEvent::ChargeUnanswered => (19, 0),
+        ModelEvent::ChargedUnfamiliar => (20, 0),
+        ModelEvent::Unfamiliar(which) => (21, which as u64),
+        ModelEvent::EventCancelled => (22, 0),
     };
-    Word(kind).with(3, more).0
+    Word(kind).with(4, more).0
 }
 
 fn pc(pc: ProgramCounter) -> u64 {
@@ -105,9 +111,10 @@ fn pc(pc: ProgramCounter) -> u64 {
         ProgramCounter::LookThenAllocate => (14, 0),
         ProgramCounter::AskSecond => (15, 0),
         ProgramCounter::AskRefund => (16, 0),
-        ProgramCounter::Store(known) => (17, ev(known)),
+        ProgramCounter::AskEvent { first, flies } => (17, flags([first, flies])),
+        ProgramCounter::Store(known) => (18, ev(known)),
     };
-    Word(kind).with(8, more).0
+    Word(kind).with(9, more).0
 }
 
 /// A holder in one word, which is zero when there is none.
@@ -118,7 +125,7 @@ pub fn holder(one: &Option<Holder>) -> u64 {
     Word(1)
         .with(1, *order as u64)
         .with(5, flags([*fresh, *leases, *within, *sheltered, *drives]))
-        .with(13, pc(*does))
+        .with(14, pc(*does))
         .with(ROW_BITS, row(seen))
         .0
 }
@@ -169,9 +176,9 @@ fn pay(pay: &PaymentState) -> u64 {
     } = *pay;
     Word(payment(status))
         .with(6, flags([refuses, succeeded, failed, charged_back, acknowledged, forgotten]))
-        .with(3, u64::from(refunds))
+        .with(2, u64::from(refunds))
         .with(2, u64::from(accepted))
-        .with(2, beside as u64)
+        .with(3, beside as u64)
         .0
 }
 
@@ -207,6 +214,9 @@ pub fn state_encoding(state: &ModelState) -> Packed {
         told,
         cancelled,
         denied,
+        event_cancelled,
+        too_late,
+        untold,
         wrong,
     } = state;
     let mut aloft = Word(0);
@@ -222,6 +232,7 @@ pub fn state_encoding(state: &ModelState) -> Packed {
         .with(2, claim)
         .with(3, *next as u64)
         .with(5, flags([cancelled[0], cancelled[1], denied[0], denied[1], wrong.is_some()]))
+        .with(4, flags([*event_cancelled, too_late[0], too_late[1], *untold]))
         .with(2, flags(*open_charge))
         .with(2, flags(told[0]))
         .with(2, flags(told[1]));
@@ -264,6 +275,7 @@ impl Fingerprints {
     }
 
     /// Where a fingerprint is, or would be.
+    #[inline(always)]
     fn place(&self, key: u64) -> usize {
         let mask = self.keys.len() - 1;
         let mut place = key as usize & mask;

@@ -5,11 +5,12 @@
 //! callback arrives: what Payment decided is learnt by asking.
 
 use crate::order::{Issued, OrderIndex, Which};
+use crate::peers::Reply;
 use crate::rules::Model;
-use crate::state::{Budget, ModelState, PaymentState, Seat, SeatOwner};
+use crate::state::{Budget, ModelState, PaymentState, ProgramCounter, Seat, SeatOwner};
 use crate::state_encoding::{Fingerprints, fingerprint};
 use crate::steps::{self, Step};
-use order_service::domain::order::PaymentStatus;
+use order_service::domain::order::{PaymentStatus, Phase, Status};
 
 /// More steps than any order needs to come to rest.
 const BOUND: usize = 80;
@@ -18,6 +19,8 @@ const BOUND: usize = 80;
 pub const RESTS: &str = "when the peers answer, every order comes to rest";
 /// Money, by Payment's own account.
 pub const MONEY: &str = "at rest: Payment has kept money if and only if tickets are valid";
+/// Seats of an order whose charge goes on for ever.
+pub const ENDS: &str = "an order whose charge is never answered ends, and its seats are free";
 /// Seats, by Seating's own account.
 pub const SEATS: &str = "at rest: Seating has nothing of a dead order for long";
 
@@ -28,28 +31,36 @@ struct Fate {
     decided: Option<PaymentStatus>,
     /// Abandoned requests take effect.
     lands: bool,
+    /// Payment shows what is undecided with a status that is not known.
+    unfamiliar: bool,
 }
 
-const FATES: [Fate; 4] = [
-    Fate { decided: None, lands: true },
-    Fate { decided: Some(PaymentStatus::Success), lands: true },
-    Fate { decided: Some(PaymentStatus::Failed), lands: true },
-    Fate { decided: Some(PaymentStatus::Success), lands: false },
+const UNDECIDED: Fate = Fate { decided: None, lands: true, unfamiliar: false };
+
+const FATES: [Fate; 5] = [
+    UNDECIDED,
+    Fate { unfamiliar: true, ..UNDECIDED },
+    Fate { decided: Some(PaymentStatus::Success), ..UNDECIDED },
+    Fate { decided: Some(PaymentStatus::Failed), ..UNDECIDED },
+    Fate { decided: Some(PaymentStatus::Success), lands: false, unfamiliar: false },
 ];
 
 impl Fate {
     /// What of it can still make a difference: fates that differ in nothing else are one.
     fn open(self, model: &Model, state: &ModelState) -> Self {
         let undecided = |pay: &PaymentState| matches!(pay.status, None | Some(PaymentStatus::Pending));
+        let is_open = state.payments[..model.orders].iter().flatten().any(undecided);
         Self {
-            decided: self.decided.filter(|_| state.payments[..model.orders].iter().flatten().any(undecided)),
+            decided: self.decided.filter(|_| is_open),
+            unfamiliar: self.unfamiliar && model.unfamiliar && is_open,
             lands: self.lands || state.in_flight_requests[0].is_none(),
         }
     }
 
     fn salt(self) -> u64 {
         let decided = self.decided.map_or(0, |status| 1 + status as u64);
-        (decided * 2 + u64::from(self.lands)).wrapping_mul(0x5851_f42d_4c95_7f2d)
+        (decided * 4 + 2 * u64::from(self.unfamiliar) + u64::from(self.lands))
+            .wrapping_mul(0x5851_f42d_4c95_7f2d)
     }
 }
 
@@ -90,7 +101,7 @@ fn run(
         } else if here.contains(&print) {
             // This very run goes in a circle, of retries: time goes on meanwhile.
             let Some(next) = time_goes_on(model, &state) else {
-                return Some((RESTS, taken));
+                break;
             };
             next
         } else {
@@ -103,11 +114,12 @@ fn run(
         }
         state = after;
     }
-    (0..model.orders).find_map(|order| wrong_rest(&state, order)).map(|property| (property, taken))
+    (0..model.orders).find_map(|order| wrong_rest(model, &state, order)).map(|property| (property, taken))
 }
 
 /// The step that comes next when all is well; none when every order is at rest.
-fn fair(model: &Model, state: &ModelState, Fate { decided, lands }: Fate) -> Option<(Step, ModelState)> {
+fn fair(model: &Model, state: &ModelState, fate: Fate) -> Option<(Step, ModelState)> {
+    let Fate { decided, lands, unfamiliar } = fate;
     let resting = (0..model.orders).all(|order| steps::at_rest(state, order));
     let rank = |step: &Step| {
         Some(match step {
@@ -117,7 +129,15 @@ fn fair(model: &Model, state: &ModelState, Fate { decided, lands }: Fate) -> Opt
             },
             Step::Vanish { .. } if !lands => 0,
             Step::Store { .. } => 1,
-            Step::Answer { charged: None | Some(PaymentStatus::Pending), dear: false, .. } => 1,
+            Step::Answer {
+                pc: ProgramCounter::Charge | ProgramCounter::Ask,
+                reply: Reply { unfamiliar: true, .. },
+                ..
+            } if unfamiliar => 0,
+            Step::Answer {
+                reply: Reply { charged: None | Some(PaymentStatus::Pending), dear: false, unfamiliar: false },
+                ..
+            } => 1,
             Step::PaymentTurns(_, to) if Some(*to) == decided => 2,
             Step::RefundMade(..) => 2,
             Step::SweepBeside(order, which, true)
@@ -143,14 +163,22 @@ fn fair(model: &Model, state: &ModelState, Fate { decided, lands }: Fate) -> Opt
 
 /// Time goes on, whatever else is due.
 fn time_goes_on(model: &Model, state: &ModelState) -> Option<(Step, ModelState)> {
-    let passes = |step: &Step| matches!(step, Step::Expire(_) | Step::Lapse(_));
+    let passes = |step: &Step| matches!(step, Step::Expire(_) | Step::Lapse(_) | Step::DayPasses(_));
     steps::all(model, state).into_iter().find(|(step, _)| passes(step))
 }
 
-fn wrong_rest(state: &ModelState, order: OrderIndex) -> Option<&'static str> {
+fn wrong_rest(model: &Model, state: &ModelState, order: OrderIndex) -> Option<&'static str> {
     let row = &state.rows[order];
     let pay = &state.payments[order][Which::Charged as usize];
     let second = &state.payments[order][Which::Second as usize];
+    let ours = match state.seat {
+        Seat::Free => false,
+        Seat::Reserved { owner, .. } | Seat::Allocated(owner) => owner == SeatOwner::Order(order),
+    };
+    if model.no_operator && pay.refuses && row.phase == Phase::Charging {
+        let has_claim = state.claim == Some(SeatOwner::Order(order));
+        return (row.status == Status::Pending || has_claim || ours).then_some(ENDS);
+    }
     if !steps::at_rest(state, order) {
         return Some(RESTS);
     }
@@ -160,13 +188,9 @@ fn wrong_rest(state: &ModelState, order: OrderIndex) -> Option<&'static str> {
     let hidden = !acknowledged && (pay.charged_back || pay.failed || state.denied[order]);
     // Nobody tells of a second payment but its callback.
     let known = if second.acknowledged { kept(second) } else { 0 };
-    if !hidden && kept(pay) + known != u8::from(row.tickets == Issued::Valid) {
+    if !hidden && kept(pay) + known != u8::from(row.tickets == Issued::Valid && !row.free) {
         return Some(MONEY);
     }
-    let ours = match state.seat {
-        Seat::Free => false,
-        Seat::Reserved { owner, .. } | Seat::Allocated(owner) => owner == SeatOwner::Order(order),
-    };
     let frees_itself = matches!(state.seat, Seat::Reserved { .. });
     if row.placed && row.dead() && ours && !frees_itself {
         return Some(SEATS);

@@ -4,7 +4,9 @@ pub mod liveness;
 
 use super::order::{Issued, OrderIndex, When};
 use super::rules::Model;
-use super::state::{InFlightRequest, ModelState, NextBuyer, PaymentState, Seat, SeatOwner, Stranger};
+use super::state::{
+    InFlightRequest, ModelState, NextBuyer, PaymentState, ProgramCounter, Seat, SeatOwner, Stranger,
+};
 use order_service::domain::order::{PaymentStatus, Phase, Status};
 
 /// A property of one order in one state.
@@ -21,9 +23,19 @@ pub const HELD: &str = "at rest: nothing is held for a dead order";
 /// An operator's word holds.
 pub const DENIED: &str = "what an operator said was not paid is never confirmed";
 
+/// Late money for a cancelled event.
+pub const EVENT: &str = "money that came after its event was cancelled confirms nothing";
+/// Payment and what costs nothing.
+pub const FREE: &str = "Payment hears nothing of an order that costs nothing";
+/// An operator and what nobody knows.
+pub const OPERATOR: &str = "an operator hears of an unknown status at rest, and of a refund that is repeated";
+
+/// Whose a payment is.
+pub const ONE_ORDER: &str = "a payment is of one order";
+
 /// The order's payment at Payment.
 fn paid(state: &ModelState, order: OrderIndex) -> PaymentState {
-    state.payments[order][state.rows[order].which as usize]
+    *state.payment(order, state.rows[order].which)
 }
 
 /// In every state, at every moment.
@@ -39,11 +51,15 @@ pub const ALWAYS: &[OfOrder] = &[
         !w.cancelled[o] || w.rows[o].status != Status::Confirmed && w.rows[o].tickets == Issued::None
     }),
     (REFUNDED_ONCE, |w, o| w.payments[o].iter().all(|pay| pay.refunds <= 1)),
+    (ONE_ORDER, |w, o| w.rows[o].payment.is_none() || !w.is_foreign(o, w.rows[o].which)),
+    (EVENT, |w, o| !w.too_late[o] || w.rows[o].status != Status::Confirmed),
     (DENIED, |w, o| !w.denied[o] || w.rows[o].status != Status::Confirmed),
-    ("tickets are valid only while the order is confirmed and paid", |w, o| {
+    ("tickets are valid only while the order is confirmed and paid, or costs nothing", |w, o| {
         w.rows[o].tickets != Issued::Valid
             || w.rows[o].status == Status::Confirmed
-                && (paid(w, o).status == Some(PaymentStatus::Success) || paid(w, o).charged_back)
+                && (w.rows[o].free
+                    || paid(w, o).status == Some(PaymentStatus::Success)
+                    || paid(w, o).charged_back)
     }),
     ("an order is due, or done", |w, o| {
         !w.rows[o].placed || w.rows[o].phase == Phase::Done || w.rows[o].when != When::Never
@@ -51,8 +67,9 @@ pub const ALWAYS: &[OfOrder] = &[
     ("at rest: an order is not pending", |w, o| {
         w.rows[o].phase != Phase::Done || w.rows[o].status != Status::Pending
     }),
-    ("at rest: money kept if and only if tickets are valid", |w, o| {
+    ("at rest: money kept if and only if tickets are valid, of an order that costs something", |w, o| {
         w.rows[o].phase != Phase::Done
+            || w.rows[o].free
             || (w.rows[o].payment == Some(PaymentStatus::Success)) == (w.rows[o].tickets == Issued::Valid)
     }),
     ("at rest: a dead order has no claims", |w, o| {
@@ -106,6 +123,32 @@ pub fn broken(model: &Model, state: &ModelState) -> Option<&'static str> {
     if state.wrong.is_some() {
         return Some(NOTHING_WRONG);
     }
+    if state.untold {
+        return Some(OPERATOR);
+    }
+    if model.free && (0..model.orders).any(|order| hears(state, order)) {
+        return Some(FREE);
+    }
     let of_order = |o| ALWAYS.iter().find(move |(_, holds)| !holds(state, o)).map(|(name, _)| *name);
     (0..model.orders).find_map(of_order)
+}
+
+/// Whether Payment is asked for the order, or was.
+fn hears(state: &ModelState, order: OrderIndex) -> bool {
+    let asks = |pc| {
+        matches!(
+            pc,
+            ProgramCounter::Charge
+                | ProgramCounter::Ask
+                | ProgramCounter::AskSecond
+                | ProgramCounter::AskRefund
+                | ProgramCounter::AskThenRefund
+                | ProgramCounter::Refund
+                | ProgramCounter::AskAfterRefund
+        )
+    };
+    let is_checked = state.open_charge[order] || state.told[order].contains(&true);
+    is_checked
+        || state.payments[order] != [PaymentState::default(); 2]
+        || state.holders.iter().flatten().any(|holder| holder.order == order && asks(holder.pc))
 }

@@ -2,11 +2,12 @@
 
 use super::order::news;
 use super::{Step, Steps, push};
-use crate::order::{ModelEvent, OrderIndex, When, Which};
+use crate::order::{Again, ModelEvent, OrderIndex, When, Which};
 use crate::peers;
 use crate::rules::Model;
 use crate::state::{
-    Beside, Holder, ModelState, NextBuyer, PeerRequest, ProgramCounter, Seat, SeatOwner, Stranger,
+    Beside, Holder, ModelState, NextBuyer, PaymentState, PeerRequest, ProgramCounter, Seat, SeatOwner,
+    Stranger,
 };
 use order_service::domain::order::{PaymentStatus, Phase};
 
@@ -65,13 +66,13 @@ pub fn beside_steps(model: &Model, state: &ModelState, order: OrderIndex, steps:
     use PaymentStatus::{Refunded, Success};
     let row = state.rows[order];
     let second = &state.payments[order][Which::Second as usize];
-    if state.left.seconds > 0 && row.priced && second.status.is_none() {
+    if state.left.seconds > 0 && row.priced && !row.free && second.status.is_none() {
         push(steps, state, Step::SecondPays(order), |w| {
             w.left.seconds -= 1;
             peers::becomes(&mut w.payments[order][Which::Second as usize], Success);
         });
     }
-    for which in Which::ALL {
+    for which in Which::OWN {
         let pay = &state.payments[order][which as usize];
         if pay.accepted > 0 && pay.status == Some(Success) {
             push(steps, state, Step::RefundMade(order, which), |w| {
@@ -82,7 +83,12 @@ pub fn beside_steps(model: &Model, state: &ModelState, order: OrderIndex, steps:
                 pay.accepted = 0;
             });
         }
-        if pay.beside == Beside::Open {
+        if model.lost_refunds && pay.accepted > 0 && pay.status == Some(Success) {
+            push(steps, state, Step::RefundLost(order, which), |w| {
+                w.payments[order][which as usize].accepted = 0;
+            });
+        }
+        if pay.beside.is_open() {
             for heard in [true, false].into_iter().take(1 + usize::from(state.left.faults > 0)) {
                 push(steps, state, Step::SweepBeside(order, which, heard), |w| {
                     w.left.faults -= u8::from(!heard);
@@ -90,6 +96,20 @@ pub fn beside_steps(model: &Model, state: &ModelState, order: OrderIndex, steps:
                 });
             }
         }
+    }
+    let is_accepted = |pay: &PaymentState| pay.beside == Beside::Accepted;
+    if model.lost_refunds && (row.again == Again::Waits || state.payments[order].iter().any(is_accepted)) {
+        push(steps, state, Step::DayPasses(order), |w| {
+            if row.again == Again::Waits {
+                w.rows[order].again = Again::Over;
+            }
+            for pay in w.payments[order].iter_mut().filter(|pay| is_accepted(pay)) {
+                pay.beside = Beside::Overdue;
+            }
+        });
+    }
+    if model.no_operator {
+        return;
     }
     // Where Payment says nothing any more.
     let pay = &state.payments[order][CHARGED];
@@ -132,7 +152,7 @@ pub fn check_steps(model: &Model, state: &ModelState, order: OrderIndex, steps: 
             }
         }
         // Where Payment finds the charge invalid, an operator knows.
-        if pay.refuses && pay.status != Some(PaymentStatus::Pending) {
+        if pay.refuses && pay.status != Some(PaymentStatus::Pending) && !model.no_operator {
             changes(Step::ResolveCharge(order), &|w| {
                 w.open_charge[order] = false;
                 if let Some(status) = pay.status {
@@ -141,7 +161,7 @@ pub fn check_steps(model: &Model, state: &ModelState, order: OrderIndex, steps: 
             });
         }
     }
-    for which in Which::ALL {
+    for which in Which::OWN {
         if state.told[order][which as usize] {
             changes(Step::CheckTold(order, which), &|w| model.check_told(w, order, which));
         }
@@ -154,6 +174,27 @@ fn callback_steps(model: &Model, state: &ModelState, order: OrderIndex, steps: &
     let pay = state.payments[order][CHARGED];
     if state.left.callbacks == 0 || !state.has_room(model.holders) {
         return;
+    }
+    if model.misdirected {
+        let (row, other) = (&state.rows[order], &state.rows[1 - order]);
+        let is_known = other.payment == Some(PaymentStatus::Success) && other.which == Which::Charged;
+        // Payment is asked about any other payment than the one that is known.
+        if is_known && row.placed && row.payment.is_none() {
+            let said = ModelEvent::Paid(Which::Others, PaymentStatus::Success);
+            push(steps, state, Step::Misdirected(order), |w| {
+                w.left.callbacks -= 1;
+                w.add_holder(news(w, order, said, false));
+            });
+        }
+        return;
+    }
+    if state.rows[order].free {
+        // About a payment that cannot be the order's, whoever has signed it.
+        let said = PaymentStatus::Success;
+        push(steps, state, Step::SignedCallback(order, said), |w| {
+            w.left.callbacks -= 1;
+            w.add_holder(news(w, order, ModelEvent::Paid(Which::Charged, said), false));
+        });
     }
     if state.payments[order][Which::Second as usize].status.is_some() {
         push(steps, state, Step::SecondCallback(order), |w| {

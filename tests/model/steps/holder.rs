@@ -2,10 +2,11 @@
 
 use super::{Step, Steps, push};
 use crate::order::{ModelEvent, Row, Which};
-use crate::peers;
+use crate::peers::{self, Reply};
 use crate::rules::{Guard, Model};
 use crate::service;
 use crate::state::{Holder, ModelState, PeerRequest, ProgramCounter, Seat};
+use order_service::domain::order::PaymentStatus;
 
 pub fn holder_steps(model: &Model, state: &ModelState, h: usize, steps: &mut Steps) {
     let Some(Holder { order, pc, seen: Row { which, .. }, .. }) = state.holders[h] else { return };
@@ -16,16 +17,18 @@ pub fn holder_steps(model: &Model, state: &ModelState, h: usize, steps: &mut Ste
     } else {
         let charges =
             if pc == ProgramCounter::Charge { peers::charges(&state.payments[order][0]) } else { &[None] };
+        let mut answers = |reply| {
+            push(steps, state, Step::Answer { order, pc, reply }, |w| model.answer(w, h, reply));
+        };
         for &charged in charges {
-            push(steps, state, Step::Answer { order, pc, charged, dear: false }, |w| {
-                model.answer(w, h, charged, false);
-            });
+            answers(Reply { charged, ..Reply::default() });
+            if model.unfamiliar && may_be_unfamiliar(state, h, charged) {
+                answers(Reply { charged, unfamiliar: true, ..Reply::default() });
+            }
         }
         let reserves = matches!(pc, ProgramCounter::Reserve { first: true, .. });
         if model.refusals && reserves && state.seat == Seat::Free {
-            push(steps, state, Step::Answer { order, pc, charged: None, dear: true }, |w| {
-                model.answer(w, h, None, true);
-            });
+            answers(Reply { dear: true, ..Reply::default() });
         }
     }
     if state.left.crashes > 0 {
@@ -43,6 +46,19 @@ pub fn holder_steps(model: &Model, state: &ModelState, h: usize, steps: &mut Ste
     }
 }
 
+/// Whether Payment may show the payment that a holder asks about with a status that is not known. `charged`: what it becomes.
+fn may_be_unfamiliar(state: &ModelState, h: usize, charged: Option<PaymentStatus>) -> bool {
+    let Some(Holder { order, pc, seen, drives, .. }) = state.holders[h] else { return false };
+    let pay = state.payment(order, service::asked(&seen, drives, pc));
+    let status = charged.or(pay.status).filter(|_| !pay.forgotten);
+    match pc {
+        ProgramCounter::Charge => status == Some(PaymentStatus::Pending) && !pay.refuses,
+        ProgramCounter::Ask => status == Some(PaymentStatus::Pending),
+        ProgramCounter::AskThenRefund => status == Some(PaymentStatus::Success),
+        _ => false,
+    }
+}
+
 /// A request without an answer, or with one that says nothing.
 fn silence_steps(model: &Model, state: &ModelState, h: usize, steps: &mut Steps) {
     let Some(Holder { order, pc, seen, drives, .. }) = state.holders[h] else { return };
@@ -55,10 +71,17 @@ fn silence_steps(model: &Model, state: &ModelState, h: usize, steps: &mut Steps)
             | ProgramCounter::LookAtRefusal { flies: true, .. }
             | ProgramCounter::LookThenReserve { flies: true }
     );
+    let taken_for_a_yes = match pc {
+        ProgramCounter::AskEvent { first, flies } if model.lacks(Guard::EventSilenceIsNoYes) => {
+            Some(service::on_sale(first, flies))
+        }
+        _ => None,
+    };
     let silent = |w: &mut ModelState, may_land: bool| {
         let may_land = may_land || earlier;
         w.left.faults -= 1;
         match &mut w.holders[h] {
+            Some(holder) if let Some(pc) = taken_for_a_yes => holder.pc = pc,
             Some(holder) if pc == ProgramCounter::Charge => {
                 holder.pc = ProgramCounter::Store(ModelEvent::ChargeUnanswered)
             }
@@ -114,7 +137,7 @@ fn silence_steps(model: &Model, state: &ModelState, h: usize, steps: &mut Steps)
         if pc == ProgramCounter::Charge { peers::charges(&state.payments[order][0]) } else { &[None] };
     for &charged in charges {
         push(steps, state, Step::Unusable { order, pc, happened: true }, |w| {
-            model.answer(w, h, charged, false);
+            model.answer(w, h, Reply { charged, ..Reply::default() });
             silent(w, false);
         });
     }
@@ -137,7 +160,9 @@ pub fn flying_steps(model: &Model, state: &ModelState, f: usize, steps: &mut Ste
 /// What a holder changes at a peer, or may go on to change.
 pub fn ahead(pc: ProgramCounter) -> Option<PeerRequest> {
     match pc {
-        ProgramCounter::LookThenReserve { .. } => Some(PeerRequest::Reserve),
+        ProgramCounter::AskEvent { .. } | ProgramCounter::LookThenReserve { .. } => {
+            Some(PeerRequest::Reserve)
+        }
         ProgramCounter::ListThenAllocate { .. } | ProgramCounter::LookThenAllocate => {
             Some(PeerRequest::Allocate)
         }
@@ -155,7 +180,8 @@ fn request(pc: ProgramCounter, which: Which) -> Option<PeerRequest> {
         ProgramCounter::Refund => Some(PeerRequest::Refund(which)),
         ProgramCounter::Allocate => Some(PeerRequest::Allocate),
         ProgramCounter::Release => Some(PeerRequest::Release),
-        ProgramCounter::LookAtRefusal { .. }
+        ProgramCounter::AskEvent { .. }
+        | ProgramCounter::LookAtRefusal { .. }
         | ProgramCounter::LookThenReserve { .. }
         | ProgramCounter::Ask
         | ProgramCounter::AskSecond

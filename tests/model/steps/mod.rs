@@ -6,8 +6,9 @@ mod order;
 mod environment;
 
 use super::order::{ModelEvent, OrderIndex, When, Which};
+use super::peers::Reply;
 use super::rules::Model;
-use super::state::{Beside, ModelState, NextBuyer, PaymentState, PeerRequest, ProgramCounter, Stranger};
+use super::state::{ModelState, NextBuyer, PaymentState, PeerRequest, ProgramCounter, Stranger};
 use environment::{beside_steps, check_steps, payment_steps, seat_steps};
 use holder::{flying_steps, holder_steps};
 pub use order::news;
@@ -19,12 +20,11 @@ use order_service::domain::order::{PaymentStatus, Phase};
 pub enum Step {
     /// A request places the order.
     Place(OrderIndex),
-    /// A holder's request is answered. With what a new payment becomes.
+    /// A holder's request is answered.
     Answer {
         order: OrderIndex,
         pc: ProgramCounter,
-        charged: Option<PaymentStatus>,
-        dear: bool,
+        reply: Reply,
     },
     /// A holder gives up waiting.
     GiveUp {
@@ -84,6 +84,10 @@ pub enum Step {
     ResolveCharge(OrderIndex),
     /// Payment makes the refund that it has accepted.
     RefundMade(OrderIndex, Which),
+    /// Payment loses a refund that it has accepted.
+    RefundLost(OrderIndex, Which),
+    /// A day has passed since Payment accepted the order's refunds.
+    DayPasses(OrderIndex),
     /// Payment forgets a payment, or finds its charge invalid from now on.
     Forgets(OrderIndex),
     Remembers(OrderIndex),
@@ -92,6 +96,8 @@ pub enum Step {
     Resolve(OrderIndex),
     /// A signed callback arrives, and what it says.
     SignedCallback(OrderIndex, PaymentStatus),
+    /// A signed callback about the other order's payment arrives.
+    Misdirected(OrderIndex),
     /// The buyer gives the order up.
     Cancel(OrderIndex),
     /// The buyer wants the money back.
@@ -104,6 +110,8 @@ pub enum Step {
     Lapse(OrderIndex),
     /// Nothing of the order's is in flight any more.
     FlightOver(OrderIndex),
+    /// The event is cancelled at Catalog.
+    EventCancelled,
     /// Seating frees a seat that was held for too long.
     SeatingFrees,
     /// The next buyer goes on, or goes away.
@@ -131,6 +139,9 @@ pub fn all(model: &Model, state: &ModelState) -> Steps {
         flying_steps(model, state, f, &mut steps);
     }
     seat_steps(model, state, &mut steps);
+    if model.event_cancels && !state.event_cancelled {
+        push(&mut steps, state, Step::EventCancelled, |w| w.event_cancelled = true);
+    }
     tidy(model, steps)
 }
 
@@ -163,12 +174,12 @@ fn push(steps: &mut Steps, state: &ModelState, step: Step, change: impl FnOnce(&
 /// Whether a row waits for nothing but Payment.
 pub fn at_rest(state: &ModelState, order: OrderIndex) -> bool {
     let row = &state.rows[order];
-    let pay = state.payments[order][row.which as usize];
+    let pay = state.payment(order, row.which);
     let acknowledged = pay.status == row.payment || row.payment.is_none();
     let watching = row.when == When::Watch && acknowledged && !row.unsure;
-    let open = |pay: &PaymentState| pay.beside == Beside::Open && pay.status != Some(PaymentStatus::Pending);
+    let open = |pay: &PaymentState| pay.beside.is_open() && pay.status != Some(PaymentStatus::Pending);
     let beside = state.payments[order].iter().any(open);
-    let checks = Which::ALL.into_iter().any(|which| {
+    let checks = Which::OWN.into_iter().any(|which| {
         let charge = which == Which::Charged && state.open_charge[order];
         (charge || state.told[order][which as usize])
             && state.payments[order][which as usize].status != Some(PaymentStatus::Pending)
