@@ -210,7 +210,10 @@ async fn a_full_scan_that_is_not_finished_in_time_is_due_again() {
     store.run(slow).await;
     store.run(DUE_NOW).await;
     store
-        .run("UPDATE orders SET due_at = timezone('utc', now()) - interval '1 day' WHERE idempotency_key = 'key-8'")
+        .run(
+            "UPDATE orders SET due_at = timezone('utc', now()) - interval '1 day' WHERE idempotency_key = 'key-8';
+             SELECT request_full_scan()",
+        )
         .await;
     store.run(AGE_LAST_SCAN).await;
     client.batch_execute("SET statement_timeout = '500ms'").await.unwrap();
@@ -259,24 +262,6 @@ async fn a_transaction_that_writes_and_stays_open_does_not_hold_the_marks() {
     assert_eq!(store.value(found).await, true, "the scan after its end finds what it has made due");
     assert_eq!(client.query(CLAIM, &[]).await.unwrap().len(), 1);
     assert_eq!(store.value(created).await, 2);
-}
-
-/// now() is the beginning of the statement, which does not begin to write before it has the lock.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_statement_makes_due_that_has_waited_for_a_lock_is_found() {
-    let (store, _snapshot, client) = marked_queues().await;
-    let (lock, waiting) = (session(&store).await, session(&store).await);
-    lock.batch_execute("BEGIN; LOCK TABLE orders IN SHARE MODE").await.unwrap();
-    let release = async {
-        let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        eventually("the statement waits", async || (store.count(waits).await > 0).then_some(())).await;
-        store.run(BEGUN).await;
-        scan_until_the_mark_has_passed(&store, &client).await;
-        lock.batch_execute("COMMIT").await.unwrap();
-    };
-    let (written, ()) = tokio::join!(waiting.batch_execute(DUE_NOW), release);
-    written.unwrap();
-    assert_eq!(client.query(CLAIM, &[]).await.unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
