@@ -51,7 +51,7 @@ BEGIN
     IF messages > 0 THEN
         INSERT INTO order_changes (outbox, dead_letters) VALUES (messages, -messages);
         -- They have been waiting since long ago: before the low-water mark.
-        INSERT INTO queue_resets DEFAULT VALUES ON CONFLICT DO NOTHING;
+        PERFORM request_full_scan();
     END IF;
 END
 $$;

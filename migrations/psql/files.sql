@@ -1,3 +1,3 @@
 -- Generated: see steps.sql.
 \set files '0001_orders 0002_inherited_orders 0003_order_rules 0005_second_payments 0007_message_order 0008_queue_scans 0009_payment_checks 0010_payment_leases 0011_open_writers 0012_cheaper_rules'
-\set checksum 63de267eff25a5f2fe6d7bb3c8c13cdd787f39b843c319d3d2138f8900d2e717
+\set checksum 2d8e41965fe18eb4b47a2c0ec9f9669f43984c06487ed926fa2bcff3ace09e60

@@ -102,7 +102,7 @@ async fn flush(context: &Context) -> Result<(), DbError> {
     let mut due = Due::default();
     // What failed before, and then what was counted since, once.
     while let Some(batch) = counters::take_batch() {
-        match db::metrics::flush_counters(&context.config, &batch).await {
+        match db::metrics::flush_counters(&context.config, &batch, is_used_up()).await {
             Ok(found) => {
                 due = Due { orders: due.orders || found.orders, messages: due.messages || found.messages };
             }

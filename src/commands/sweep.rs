@@ -35,7 +35,7 @@ const BACKGROUND_BATCH: i32 = 4;
 const BACKGROUND_BUDGET: Duration = Duration::from_secs(5);
 
 /// Processes due work until there is none or the time budget is used. Orders do not wait for messages. Somebody asks for it, so that
-/// also that is found at once which was written by hand with a due time in the past.
+/// what was written by hand with a due time in the past is looked for, too.
 ///
 /// # Errors
 /// [`DbError`] when due work cannot be claimed.

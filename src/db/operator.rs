@@ -46,7 +46,7 @@ pub async fn check_schema(config: &Config) -> Result<Option<String>, DbError> {
     }
 }
 
-/// Makes the next claims and the next scan read the queues from their beginning.
+/// Makes the next claims and the next scan read the queues from their beginning, unless they have been a moment ago.
 ///
 /// # Errors
 /// [`DbError`].
