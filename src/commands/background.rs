@@ -6,6 +6,7 @@ use super::Context;
 use super::sweep::sweep_in_background;
 use crate::db::metrics::Due;
 use crate::db::{self, DbError};
+use crate::runtime::task::in_background;
 use crate::telemetry::counters;
 use serde_json::json;
 use std::cell::Cell;
@@ -102,7 +103,10 @@ async fn flush(context: &Context) -> Result<(), DbError> {
     let mut due = Due::default();
     // What failed before, and then what was counted since, once.
     while let Some(batch) = counters::take_batch() {
-        match db::metrics::flush_counters(&context.config, &batch, is_used_up()).await {
+        let flush = db::metrics::flush_counters(&context.config, &batch);
+        // The requests' session is free when there are none.
+        let flushed = if is_used_up() { flush.await } else { in_background(flush).await };
+        match flushed {
             Ok(found) => {
                 due = Due { orders: due.orders || found.orders, messages: due.messages || found.messages };
             }

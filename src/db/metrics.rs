@@ -17,17 +17,16 @@ pub struct Due {
 }
 
 /// Flushes counters of this instance, and scans the queues if no instance has within the last second. Nothing is due where this
-/// call was not the one that scanned. A batch that is flushed again is counted once. `is_idle`: the instance has served its last
-/// request, so that the flush holds up none on the requests' session.
+/// call was not the one that scanned. A batch that is flushed again is counted once.
 ///
 /// # Errors
 /// [`DbError`]; then it may have been counted, and may be flushed again.
-pub async fn flush_counters(config: &Config, batch: &Batch, is_idle: bool) -> Result<Due, DbError> {
-    let session = if is_idle { Session::Shared } else { Session::Own };
+pub async fn flush_counters(config: &Config, batch: &Batch) -> Result<Due, DbError> {
     let parameters =
         || named!("sql/flush_counters.sql": p_flush = uuid(batch.id), p_counts = json(&batch.counts));
-    let mut row =
-        require_row(query(config, session, include_str!("sql/flush_counters.sql"), parameters).await?)?;
+    let mut row = require_row(
+        query(config, Session::Shared, include_str!("sql/flush_counters.sql"), parameters).await?,
+    )?;
     let due = row.optional_texts()?.unwrap_or_default();
     let has = |name: &str| due.iter().any(|due| due.as_deref() == Some(name));
     Ok(Due { orders: has("orders"), messages: has("messages") })

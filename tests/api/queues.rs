@@ -96,9 +96,10 @@ async fn looking_for_due_work_costs_the_same_under_an_old_snapshot() {
 
     // What becomes due is found by a claim at once, and by the next scan. What is written in the past is when somebody asks for it.
     for (queue, claim, told) in QUEUES {
-        for (due, request) in
-            [("now()", "SELECT 1"), ("now() - interval '20 minutes'", "SELECT request_full_scan()")]
-        {
+        for (due, request) in [
+            ("now()", "SELECT 1"),
+            ("now() - interval '20 minutes'", "INSERT INTO queue_resets DEFAULT VALUES"),
+        ] {
             let one = format!(
                 "UPDATE {queue} SET due_at = timezone('utc', {due})
                  WHERE ctid = (SELECT ctid FROM {queue} WHERE attempts = 0 LIMIT 1)"
@@ -141,7 +142,7 @@ async fn what_an_old_transaction_makes_due_is_found_by_a_full_scan_although_the_
         assert_eq!(client.query(claim, &[]).await.unwrap().len(), 0, "{queue}");
     }
     old.batch_execute("COMMIT").await.unwrap();
-    client.simple_query("SELECT request_full_scan()").await.unwrap();
+    client.simple_query("INSERT INTO queue_resets DEFAULT VALUES").await.unwrap();
     for (queue, claim, _) in QUEUES {
         assert_eq!(client.query(claim, &[]).await.unwrap().len(), 1, "{queue}");
     }
@@ -212,7 +213,7 @@ async fn a_full_scan_that_is_not_finished_in_time_is_due_again() {
     store
         .run(
             "UPDATE orders SET due_at = timezone('utc', now()) - interval '1 day' WHERE idempotency_key = 'key-8';
-             SELECT request_full_scan()",
+             INSERT INTO queue_resets DEFAULT VALUES",
         )
         .await;
     store.run(AGE_LAST_SCAN).await;
