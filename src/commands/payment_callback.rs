@@ -124,6 +124,10 @@ async fn process(
         }
         Err(_) => return Ok(CallbackOutcome::AlreadyProcessed(document)),
     }
+    // Nothing that Payment shows matches an order without a total: it was never charged.
+    if !is_signed && order.amounts.is_none() {
+        return Ok(CallbackOutcome::AlreadyProcessed(document));
+    }
     let asked = if !is_signed || must_be_checked(&order, callback) {
         Some(payment::ask(&context.config, callback.payment_id, ASK_DEADLINE_MS).await)
     } else {

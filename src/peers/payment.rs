@@ -42,8 +42,8 @@ impl ShownStatus {
             "CANCELLED" => Self::Cancelled,
             "EXPIRED" => Self::Expired,
             "PROCESSING" => Self::Processing,
-            // For logs: as short as a status is.
-            other => Self::Other(other.chars().filter(|c| !c.is_control()).take(32).collect()),
+            // For logs and the journal: as short as a status is, and text that a database of any encoding can store.
+            other => Self::Other(other.chars().filter(char::is_ascii_graphic).take(32).collect()),
         }
     }
 
