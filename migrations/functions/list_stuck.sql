@@ -17,7 +17,8 @@ $$
         UNION ALL
         (SELECT id, invariant, since, reason FROM order_violations ORDER BY since LIMIT p_limit + 1)
         UNION ALL
-        (SELECT order_id, 'second_payment', parked_at, parked_reason
+        (SELECT order_id, 'second_payment', parked_at,
+            parked_reason || coalesce(' (payment ' || coalesce(payment_id, told_payment_id) || ')', '')
          FROM payment_refunds WHERE parked_at IS NOT NULL ORDER BY parked_at LIMIT p_limit + 1)
         UNION ALL
         (SELECT order_id, 'overdue', due_at, 'nobody has refunded its second payment'

@@ -9,7 +9,7 @@
 CREATE OR REPLACE FUNCTION read_order(p_id UUID) RETURNS TEXT[] LANGUAGE plpgsql STABLE AS
 $$
 DECLARE
-    format CONSTANT INT := 1;
+    format CONSTANT INT := 2;
     o orders;
 BEGIN
     SELECT * INTO o FROM orders WHERE id = p_id;

@@ -21,10 +21,11 @@ BEGIN
         'items', coalesce((
             SELECT json_agg(json_build_object('seat_id', i.seat_id, 'seat_code', i.seat_code, 'seat_price_cents', i.seat_price_cents) ORDER BY i.seat_id, i.id)
             FROM order_items i WHERE i.order_id = o.id), '[]'),
-        'tickets', coalesce((
+        -- Most orders that are read wait for their payment, and have none.
+        'tickets', CASE WHEN o.status = 'PENDING' AND o.valid_tickets = 0 AND o.request_hash IS NOT NULL THEN '[]' ELSE coalesce((
             SELECT json_agg(json_build_object('id', t.id, 'seat_id', t.seat_id, 'ticket_code', t.ticket_code,
                 'status', CASE WHEN t.voided_at IS NULL THEN 'VALID' ELSE 'VOID' END, 'issued_at', format_time(t.issued_at)) ORDER BY t.seat_id, t.id)
-            FROM tickets t WHERE t.order_id = o.id), '[]'),
+            FROM tickets t WHERE t.order_id = o.id), '[]') END,
         'payment', CASE WHEN o.payment_id IS NOT NULL THEN
             json_build_object('id', o.payment_id, 'status', o.payment_status, 'amount_cents', o.total_cents) END
     )::text;

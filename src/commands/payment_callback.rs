@@ -124,8 +124,8 @@ async fn process(
         }
         Err(_) => return Ok(CallbackOutcome::AlreadyProcessed(document)),
     }
-    // Nothing that Payment shows matches an order without a total: it was never charged.
-    if !is_signed && order.amounts.is_none() {
+    // Nothing that Payment shows matches an order that ended without a total: it was never charged.
+    if !is_signed && order.amounts.is_none() && order.phase == Phase::Done {
         return Ok(CallbackOutcome::AlreadyProcessed(document));
     }
     let asked = if !is_signed || must_be_checked(&order, callback) {

@@ -69,6 +69,11 @@ impl<'a> Object<'a> {
         self.values_of(name).any(|value| value.get() != "null")
     }
 
+    /// Whether a member is there, in whatever type, also null.
+    pub fn has(&self, name: &str) -> bool {
+        self.values_of(name).next().is_some()
+    }
+
     /// The members, each with its name and its value.
     pub fn members(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
         self.0.iter().map(|(key, value)| (&**key, *value))

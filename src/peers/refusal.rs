@@ -58,11 +58,15 @@ pub fn of_payment(answer: &Answer) -> Option<PaymentError> {
     is_validation.then_some(PaymentError::Validation)
 }
 
-/// Whether it is what Nest says for a path that it does not have: `Cannot GET /v1/payments/1`.
+/// Whether it is what Nest says for a path that it does not have: `Cannot GET /v1/payments/1`; or, where it runs on Fastify,
+/// `Route GET:/v1/payments/1 not found`.
 fn is_wrong_path(message: &str) -> bool {
-    let request = message.strip_prefix("Cannot ").and_then(|request| request.split_once(' '));
-    request
-        .is_some_and(|(method, path)| method.bytes().all(|b| b.is_ascii_uppercase()) && path.starts_with('/'))
+    let express = || message.strip_prefix("Cannot ")?.split_once(' ');
+    let fastify = || message.strip_prefix("Route ")?.strip_suffix(" not found")?.split_once(':');
+    let is_request = |(method, path): (&str, &str)| {
+        method.bytes().all(|b| b.is_ascii_uppercase()) && path.starts_with('/')
+    };
+    express().or_else(fastify).is_some_and(is_request)
 }
 
 #[cfg(test)]
@@ -82,6 +86,7 @@ mod tests {
         r#"{"timestamp":"2026-11-22T10:00:00.123+00:00","status":404,"error":"Not Found","message":"","path":"/v1/x"}"#,
         r#"{"timestamp":1,"status":404,"error":"Not Found","message":"No static resource v1/x.","path":"/v1/x"}"#,
         r#"{"statusCode":404,"message":"Cannot GET /v1/x","error":"Not Found"}"#,
+        r#"{"statusCode":404,"message":"Route GET:/v1/x not found","error":"Not Found"}"#,
         r#"{"message":"no Route matched with those values"}"#,
         r#"{"error":"Not Found"}"#,
         r#"{"error":{"code":404}}"#,

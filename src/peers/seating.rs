@@ -271,7 +271,7 @@ fn listed(answer: &Answer) -> Result<Vec<i32>, CallFailure> {
         return Err(answer.not_the_peers());
     }
     let id = |seat: &RawValue| {
-        let seat = lenient::object(seat).filter(|seat| seat.is_set("status"))?;
+        let seat = lenient::object(seat).filter(|seat| seat.has("status"))?;
         seat.needed("id", whole).ok()
     };
     let ids: Option<Vec<i64>> = answer.list()?.into_iter().map(id).collect();
