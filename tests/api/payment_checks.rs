@@ -202,7 +202,8 @@ async fn an_operator_hears_of_money_of_the_order_that_is_not_its_total() {
         let listed = eventually("it is parked", async || app.stuck().await.orders.pop()).await;
         assert_eq!((&listed["order_id"], &listed["why"]), (&json!(document.id()), &json!("second_payment")));
         let reason = listed["reason"].as_str().unwrap();
-        assert!(reason.ends_with("SUCCESS, for another amount or currency"), "{reason}");
+        let wanted = format!("SUCCESS, for another amount or currency (payment {})", payment.id);
+        assert!(reason.ends_with(&wanted), "{reason}");
         eventually("an error is logged", async || {
             let lines = app.hosts[0].log_lines();
             let told = logs::errors(&lines).into_iter().any(|line| line["payment"] == payment.id);
