@@ -12,11 +12,8 @@ RETURNS TABLE (id UUID, order_id UUID, kind TEXT, payload TEXT, attempts INT) LA
 $$
 DECLARE
     at TIMESTAMP := timezone('utc', clock_timestamp());
-    mark TIMESTAMP;
+    mark TIMESTAMP := (find_marks()).messages_from;
 BEGIN
-    SELECT CASE WHEN EXISTS (SELECT FROM queue_resets) AND NOT s.full_failed THEN '-infinity' ELSE s.messages_from END INTO mark
-    FROM queue_scans s ORDER BY s.id DESC LIMIT 1;
-
     -- What waits for an older message is due when that is, and not before: else every claim would pass it again.
     -- delete_message and postpone_message make it due as soon as the older one is out of the way.
     UPDATE outbox SET due_at = waiting.until

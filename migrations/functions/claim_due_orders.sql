@@ -12,11 +12,9 @@ CREATE OR REPLACE FUNCTION claim_due_orders(p_limit INT, p_leases JSONB) RETURNS
 $$
 DECLARE
     at TIMESTAMP := timezone('utc', clock_timestamp());
-    mark TIMESTAMP;
+    mark TIMESTAMP := (find_marks()).orders_from;
     due UUID[];
 BEGIN
-    SELECT CASE WHEN EXISTS (SELECT FROM queue_resets) AND NOT s.full_failed THEN '-infinity' ELSE s.orders_from END INTO mark
-    FROM queue_scans s ORDER BY s.id DESC LIMIT 1;
     SELECT array_agg(id) INTO due FROM (
         SELECT id FROM (SELECT id FROM orders WHERE watch_at <= at AND watch_at >= mark AND (p_leases->>'done')::int > 0
                         ORDER BY watch_at LIMIT greatest(1, p_limit / 4) FOR UPDATE SKIP LOCKED) watched

@@ -10,10 +10,8 @@ CREATE OR REPLACE FUNCTION claim_due_payment_refunds(p_limit INT, p_lease_ms INT
 $$
 DECLARE
     at TIMESTAMP := timezone('utc', clock_timestamp());
-    mark TIMESTAMP;
+    mark TIMESTAMP := (find_marks()).refunds_from;
 BEGIN
-    SELECT CASE WHEN EXISTS (SELECT FROM queue_resets) AND NOT s.full_failed THEN '-infinity' ELSE s.refunds_from END INTO mark
-    FROM queue_scans s ORDER BY s.id DESC LIMIT 1;
     RETURN QUERY UPDATE payment_refunds r SET
         attempts = r.attempts + 1,
         open_claims = r.open_claims + 1,

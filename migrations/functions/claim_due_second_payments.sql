@@ -9,11 +9,9 @@ CREATE OR REPLACE FUNCTION claim_due_second_payments(p_limit INT, p_lease_ms INT
 $$
 DECLARE
     at TIMESTAMP := timezone('utc', clock_timestamp());
-    mark TIMESTAMP;
+    mark TIMESTAMP := (find_marks()).refunds_from;
 BEGIN
     RETURN QUERY SELECT claim_due_payment_refunds(p_limit, p_lease_ms);
-    SELECT CASE WHEN EXISTS (SELECT FROM queue_resets) AND NOT s.full_failed THEN '-infinity' ELSE s.refunds_from END INTO mark
-    FROM queue_scans s ORDER BY s.id DESC LIMIT 1;
     RETURN QUERY UPDATE payment_refunds r SET
         attempts = r.attempts + 1,
         open_claims = r.open_claims + 1,

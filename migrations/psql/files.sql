@@ -1,3 +1,3 @@
 -- Generated: see steps.sql.
 \set files '0001_orders 0002_inherited_orders 0003_order_rules 0005_second_payments 0007_message_order 0008_queue_scans 0009_payment_checks 0010_payment_leases 0011_open_writers 0012_cheaper_rules'
-\set checksum d4f138da0c87d77e8bb84e24cb726ddd8456a114d7cc7c59481ab53a7182b99a
+\set checksum 862fcc502febc9ba8ea9be7ec5aaf97104e49f155127ae271c72b00f02b6aa99

@@ -43,6 +43,7 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/delete_message.sql
 \ir ../functions/drop_claims.sql
 \ir ../functions/find_due.sql
+\ir ../functions/find_marks.sql
 \ir ../functions/find_oldest_writer.sql
 \ir ../functions/find_order.sql
 \ir ../functions/find_payment_check.sql

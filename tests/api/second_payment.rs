@@ -178,6 +178,16 @@ async fn an_operator_hears_of_one_that_payment_does_not_know_and_can_settle_it()
     app.abandon().await;
 }
 
+async fn an_operator_hears_of_a_foreign_payment(app: &mut App) {
+    eventually("an operator hears of it", async || {
+        let lines = app.hosts[0].log_lines();
+        let told = |line: &&Value| line["message"] == "a payment belongs to another order";
+        logs::errors(&lines).into_iter().any(|line| told(&line)).then_some(())
+    })
+    .await;
+    app.expect_errors_in_the_log();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_payment_of_one_order_is_never_anothers() {
     let mut app = Spawn::new().payment_mode(Mode::Pending).start().await;
@@ -188,13 +198,7 @@ async fn a_payment_of_one_order_is_never_anothers() {
     let answer = app.call_back(document.id(), other.payment_id(), "SUCCESS").await;
     answer.problem_of_order(403, "callback_rejected");
     assert_eq!(app.read(document.id()).await, document);
-    eventually("an operator hears of it", async || {
-        let lines = app.hosts[0].log_lines();
-        let told = |line: &&Value| line["message"] == "a payment belongs to another order";
-        logs::errors(&lines).into_iter().any(|line| told(&line)).then_some(())
-    })
-    .await;
-    app.expect_errors_in_the_log();
+    an_operator_hears_of_a_foreign_payment(&mut app).await;
     app.finish().await;
 }
 
@@ -219,13 +223,7 @@ async fn of_two_orders_that_take_one_payment_at_the_same_moment_one_has_it() {
     });
     answer.problem_of_order(403, "callback_rejected");
     assert_eq!(app.read(document.id()).await, document);
-    eventually("an operator hears of it", async || {
-        let lines = app.hosts[0].log_lines();
-        let told = |line: &&Value| line["message"] == "a payment belongs to another order";
-        logs::errors(&lines).into_iter().any(|line| told(&line)).then_some(())
-    })
-    .await;
-    app.expect_errors_in_the_log();
+    an_operator_hears_of_a_foreign_payment(&mut app).await;
     // It was this one's all along.
     app.store.run(&take(other.payment_id())).await;
     applied(&app.call_back(document.id(), &second.id, "SUCCESS").await);
