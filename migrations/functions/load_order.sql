@@ -1,7 +1,8 @@
 -- Loads an order for a decision on it.
 --
 -- Returns {state, document}; NULL when there is no such order.
--- On a read-only server an order that is not there may have been placed at another one since a failover: 25006 then, and no answer.
+-- A read-only server may be behind since a failover: what it answers has a third element, 'read-only', and for an order that is not
+-- there it is 25006.
 -- Locks nothing: the version check of apply_transition (optimistic concurrency) finds a concurrent change.
 -- Commit: none is needed, it writes nothing.
 CREATE OR REPLACE FUNCTION load_order(p_id UUID) RETURNS TEXT[] LANGUAGE plpgsql STABLE AS
@@ -11,6 +12,9 @@ DECLARE
 BEGIN
     SELECT * INTO o FROM orders WHERE id = p_id;
     IF FOUND THEN
+        IF current_setting('transaction_read_only') = 'on' THEN
+            RETURN ARRAY[render_state(o), render_document(o), 'read-only'];
+        END IF;
         RETURN ARRAY[render_state(o), render_document(o)];
     END IF;
     PERFORM require_writable_server();

@@ -42,6 +42,18 @@ struct Row {
     values: Vec<DbValue>,
 }
 
+/// What a read-only server adds to an answer, because it may be behind.
+const READ_ONLY: &str = "read-only";
+
+impl Row {
+    fn is_read_only(&self) -> bool {
+        let Some(DbValue::ArrayStr(elements)) = self.values.first() else {
+            return false;
+        };
+        matches!(elements.last(), Some(Some(element)) if element == READ_ONLY)
+    }
+}
+
 /// A statement without its parameters, for the log: `SELECT place_order`.
 fn name(statement: &str) -> &str {
     statement.split('(').next().unwrap_or_default().trim_end()
@@ -69,7 +81,7 @@ async fn query(
     Ok(values.map(|values| Row { statement, values }))
 }
 
-/// Runs a statement of one row whose last column tells whether the server is read-only, which is left out of the answer.
+/// Runs a statement whose answer has [`READ_ONLY`] as its last element when the server is read-only.
 ///
 /// After a failover the host's pool still has sessions to the old primary, which is read-only and behind. So what such a session
 /// answers counts only when there is no other server: the session is ended, and the statement repeated. While all servers are
@@ -81,9 +93,8 @@ async fn query_current(
 ) -> Result<Option<Row>, DbError> {
     let begun = task::now();
     loop {
-        let mut row = query(config, Session::Shared, statement, &parameters).await?;
-        let last = row.as_mut().and_then(|row| row.values.pop());
-        if !matches!(last, Some(DbValue::Boolean(true)))
+        let row = query(config, Session::Shared, statement, &parameters).await?;
+        if !row.as_ref().is_some_and(Row::is_read_only)
             || recent::is_read_only()
             || begun.elapsed() >= ATTEMPTS_LIMIT
         {

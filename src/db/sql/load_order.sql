@@ -1,1 +1,1 @@
-SELECT load_order(p_id => $1), current_setting('transaction_read_only') = 'on'
+SELECT load_order(p_id => $1)

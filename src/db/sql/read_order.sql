@@ -1,1 +1,1 @@
-SELECT read_order(p_id => $1), current_setting('transaction_read_only') = 'on'
+SELECT read_order(p_id => $1)
