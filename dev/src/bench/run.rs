@@ -53,6 +53,37 @@ pub struct Round {
     pub wal_bytes: f64,
 }
 
+impl Round {
+    /// One round of all these parts, whose latencies are in microseconds.
+    pub fn of_parts(parts: &[Round], latencies: &Histogram<u64>) -> Round {
+        let requests: u64 = parts.iter().map(|part| part.requests).sum();
+        let seconds: f64 = parts.iter().map(|part| part.requests as f64 / part.throughput).sum();
+        let each = |number: fn(&Round) -> f64| {
+            let sum: f64 = parts.iter().map(|part| number(part) * part.requests as f64).sum();
+            sum / requests.max(1) as f64
+        };
+        Round {
+            requests,
+            throughput: requests as f64 / seconds,
+            p50_ms: latencies.value_at_quantile(0.5) as f64 / 1_000.0,
+            p99_ms: latencies.value_at_quantile(0.99) as f64 / 1_000.0,
+            cpu_ms: CpuMs {
+                host: each(|part| part.cpu_ms.host),
+                postgres: each(|part| part.cpu_ms.postgres),
+                peers: each(|part| part.cpu_ms.peers),
+                load: each(|part| part.cpu_ms.load),
+            },
+            wal_bytes: each(|part| part.wal_bytes),
+        }
+    }
+
+    /// A line for the progress output.
+    pub fn shown(&self, name: &str) -> String {
+        let Round { throughput, p50_ms, p99_ms, .. } = self;
+        format!("{name:<7} {throughput:>8.0} requests/s, p50 {p50_ms:.2} ms, p99 {p99_ms:.2} ms")
+    }
+}
+
 /// The results of one target, with one scenario and number of clients.
 pub struct Measured {
     /// The target.
@@ -154,15 +185,8 @@ impl<'a> Contender<'a> {
         let outcome = self.load(clients, Limit::Time(time)).await?;
         let spent = ResourceUsage::now(testbed, self.target).await?;
         let round = spent.since(&before, &outcome);
-        eprintln!(
-            "{:>8} {clients:>3} clients, round {}: {:<7} {:>8.0} requests/s, p50 {:.2} ms, p99 {:.2} ms",
-            self.workload.scenario().name(),
-            number,
-            self.name,
-            round.throughput,
-            round.p50_ms,
-            round.p99_ms,
-        );
+        let scenario = self.workload.scenario().name();
+        eprintln!("{scenario:>8} {clients:>3} clients, round {number}: {}", round.shown(&self.name));
         self.found.1.add(&outcome.latencies)?;
         self.found.0.push(round);
         Ok(())
@@ -232,6 +256,26 @@ impl ResourceUsage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_weigh_by_their_requests_and_their_time() {
+        let part = |requests, throughput, host| Round {
+            requests,
+            throughput,
+            p50_ms: 0.0,
+            p99_ms: 0.0,
+            cpu_ms: CpuMs { host, ..CpuMs::default() },
+            wal_bytes: 10.0,
+        };
+        let mut latencies = histogram();
+        latencies.record_n(2_000, 99).unwrap();
+        latencies.record(9_000).unwrap();
+        // 300 requests in 1 s + 2 s.
+        let round = Round::of_parts(&[part(100, 100.0, 4.0), part(200, 100.0, 1.0)], &latencies);
+        assert_eq!((round.requests, round.throughput), (300, 100.0));
+        assert_eq!((round.cpu_ms.host, round.wal_bytes), (2.0, 10.0));
+        assert_eq!((round.p50_ms, round.p99_ms), (2.0, 2.0));
+    }
 
     #[test]
     fn every_round_begins_with_another_target_and_has_all() {

@@ -34,6 +34,9 @@ pub const PAIRS: usize = 7;
 pub const SCENARIOS: [Scenario; 2] = [Scenario::Place, Scenario::Read];
 /// Warm-up of each side before its round of a pair.
 pub const WARM_UP: Duration = Duration::from_secs(1);
+/// A round is cut into parts of about this length, which alternate between the two sides, so that a machine that becomes slower or
+/// faster within seconds does so for both.
+const PART: Duration = Duration::from_millis(500);
 /// Settings of the server. Vacuums come between the pairs, for both databases: one that came during a round would be one
 /// side's alone.
 pub const SETTINGS: [(&str, &str); 1] = [("autovacuum", "off")];
@@ -138,9 +141,13 @@ async fn load(
             contenders.push(run::Contender::new(&sides[*side].name, target, workload));
         }
         eprintln!("Pair {} of {}:", pair + 1, plan.rounds);
-        let rounds = run::rounds(testbed, clients, contenders, Plan { rounds: 1, ..plan }).await?;
-        for ((side, target), (rounds, _)) in targets.into_iter().zip(rounds) {
-            found[side].extend(rounds);
+        let parts = plan.time.div_duration_f64(PART).round().max(1.0);
+        let cut = Plan { rounds: parts as usize, time: plan.time.div_f64(parts), ..plan };
+        let rounds = run::rounds(testbed, clients, contenders, cut).await?;
+        for ((side, target), (parts, latencies)) in targets.into_iter().zip(rounds) {
+            let round = Round::of_parts(&parts, &latencies);
+            eprintln!("{:>8} {clients:>3} clients: {}", scenario.name(), round.shown(&sides[side].name));
+            found[side].push(round);
             target.stop();
         }
     }
