@@ -787,6 +787,8 @@ fn payment_known(order: &Order, reported: Payment) -> Transition {
     let after = unchanged(order).with_payment(reported);
     let pending_order = order.status == Status::Pending;
     match reported.status {
+        // Late money, only that the sweep has not seen the end yet.
+        PaymentStatus::Success if pending_order && order.expired() => after.look_and_hold_again(),
         PaymentStatus::Success if pending_order => after.enter(Phase::Allocating),
         PaymentStatus::Success => after.pay_back_or_hold_again(),
         PaymentStatus::Failed | PaymentStatus::Refunded => after.decline().give_up_seats(),
@@ -1103,6 +1105,13 @@ impl Transition {
             return self.enter(Phase::Refunding);
         }
         self.hold_again()
+    }
+
+    /// As [`Self::hold_again`]; the seats may be the order's still.
+    fn look_and_hold_again(self) -> Self {
+        let mut after = self.hold_again();
+        after.order.attempts = 1;
+        after
     }
 
     fn hold_again(mut self) -> Self {

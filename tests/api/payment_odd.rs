@@ -95,6 +95,24 @@ async fn late_money_for_a_cancelled_event_goes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn money_after_the_time_to_pay_is_late_also_when_nothing_has_ended_the_order_yet() {
+    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    let [gone, here] = [pending(&app, &[1]).await, pending(&app, &[2]).await];
+    app.store.run("UPDATE orders SET expires_at = expires_at - interval '1 hour'").await;
+    app.settle(&here, PaymentStatus::Success).await;
+    app.quiesce().await;
+    app.read(here.id()).await.assert_is("CONFIRMED", "done");
+
+    app.put_event(101, "CANCELLED").await;
+    app.settle(&gone, PaymentStatus::Success).await;
+    app.quiesce().await;
+    let paid_back = app.read(gone.id()).await;
+    assert_eq!((paid_back.status(), &paid_back["payment"]["status"]), ("FAILED", &json!("REFUNDED")));
+    assert_eq!(app.seat(1).await.status, SeatStatus::Available);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn payment_is_left_alone_for_as_long_as_it_asks_but_never_beyond_the_time_to_pay() {
     let app = spawn().await;
     let wait = "SELECT round(extract(epoch FROM due_at - updated_at)) FROM orders WHERE id = ";

@@ -82,6 +82,8 @@ guards! {
     RefundUnderOneKey,
     /// Catalog is asked for the event before the seats of a late payment are reserved.
     EventIsAsked,
+    /// Money is late from the moment that the time to pay is over, also when nothing has ended the order yet.
+    LateBeforeTheEnd,
     /// No answer of Catalog is no permission.
     EventSilenceIsNoYes,
     /// When the event is cancelled, the seats are looked at before their claims are dropped.
@@ -202,7 +204,8 @@ impl Model {
         let unanswered = silent || ev == ModelEvent::ChargeRefused;
         let waits = unanswered && row.phase == Phase::Charging && self.lacks(Guard::UnansweredEnds)
             || ev == ModelEvent::Unknown && self.lacks(Guard::UnknownEnds);
-        row.expired &= !waits;
+        let is_paid = matches!(ev.reported(), Some((_, PaymentStatus::Success)));
+        row.expired &= !waits && !(is_paid && self.lacks(Guard::LateBeforeTheEnd));
         let refused = silent && row.phase == Phase::Charging && self.lacks(Guard::SilenceSaysNothing);
         let ev = match ev {
             _ if refused => ModelEvent::ChargeRefused,

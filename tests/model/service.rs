@@ -349,7 +349,8 @@ impl Model {
         let again = ev == ModelEvent::RefundAccepted && row.again != Again::Never;
         state.untold |= (rests || again) && !transition.order.parked;
         let holds_again = transition.renew_expiry && transition.order.is_paid();
-        state.too_late[order] |= holds_again && state.event_cancelled;
+        let pays_late = row.expired && row.payment != Some(PaymentStatus::Success) && transition.order.is_paid();
+        state.too_late[order] |= (holds_again || pays_late) && state.event_cancelled;
         row.write(transition);
         self.tell(state, order, ev);
         state.cancelled[order] |= ev == ModelEvent::Cancel;
