@@ -471,7 +471,7 @@ fn awaiting_payment(order: &Order, event: &Event) -> Result<Transition, Rejected
             Ok(unchanged(order).expire().give_up_seats())
         }
         // Seating frees the seats by itself, and the order ends with them: the payment is asked about at rest.
-        Event::NoAnswer { .. } if order.hold_lapsed() => {
+        Event::NoAnswer { .. } if order.expired() && order.hold_lapsed() => {
             let mut after = unchanged(order);
             after.order.payment_unsure = true;
             Ok(after.expire().give_up_seats())
@@ -862,6 +862,10 @@ fn paid_without_seats(order: &Order, reported: Payment) -> Result<Transition, Re
 }
 
 fn seats_refused(mut after: Transition, failure: Failure) -> Transition {
+    // What it has held may still be its own in part.
+    if after.order.is_paid() && after.order.hold != Hold::Nothing {
+        return after.lose_seats();
+    }
     after.order.hold = Hold::Nothing;
     after.order.given_up |= after.order.is_paid();
     after.fail(failure).give_up_seats()
@@ -1107,9 +1111,10 @@ impl Transition {
         self.hold_again()
     }
 
-    /// As [`Self::hold_again`]; the seats may be the order's still.
-    fn look_and_hold_again(self) -> Self {
-        let mut after = self.hold_again();
+    /// As [`Self::hold_again`], while the seats may still be the order's: they are looked at before.
+    fn look_and_hold_again(mut self) -> Self {
+        self.renew_expiry = true;
+        let mut after = self.enter(Phase::Reserving);
         after.order.attempts = 1;
         after
     }

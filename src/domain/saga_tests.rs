@@ -338,7 +338,6 @@ fn a_charge_without_an_answer_ends_with_the_time_to_pay_and_is_repeated_without_
 #[test]
 fn a_pending_payment_is_awaited_until_the_order_expires() {
     let rest = [
-        ("payment_succeeded", "PENDING allocating Held"),
         ("paid_without_seats", "PENDING refunding Held"),
         ("payment_unsure", "PENDING awaiting_payment Now"),
         ("no_answer", "PENDING awaiting_payment Backoff"),
@@ -347,6 +346,7 @@ fn a_pending_payment_is_awaited_until_the_order_expires() {
         ("refund_requested", "NotRefundable"),
     ];
     let in_time = [
+        ("payment_succeeded", "PENDING allocating Held"),
         ("payment_unknown", "PENDING awaiting_payment Backoff"),
         ("payment_pending", "PENDING awaiting_payment AtExpiry"),
         ("payment_failed", "FAILED releasing Held"),
@@ -354,6 +354,7 @@ fn a_pending_payment_is_awaited_until_the_order_expires() {
     ];
     check(order_in(Phase::AwaitingPayment), &[&rest[..], &in_time].concat());
     let too_late = [
+        ("payment_succeeded", "PENDING reserving Held"),
         ("payment_unknown", "CANCELLED releasing Held"),
         ("payment_pending", "CANCELLED releasing Held"),
         ("payment_failed", "FAILED releasing Held"),
@@ -365,7 +366,9 @@ fn a_pending_payment_is_awaited_until_the_order_expires() {
     let outcome = |status| outcome(&lapsed_order, &Event::PaymentIs(payment(status)));
     assert_eq!(outcome(PaymentStatus::Pending), "CANCELLED releasing Held");
     assert_eq!(outcome(PaymentStatus::Failed), "FAILED releasing Held");
-    assert_eq!(outcome(PaymentStatus::Success), "PENDING allocating Held");
+    assert_eq!(outcome(PaymentStatus::Success), "PENDING reserving Held");
+    let on_older_hold = Order { hold_in_ms: -1, ..order_in(Phase::AwaitingPayment) };
+    assert_eq!(self::outcome(&on_older_hold, &SILENCE), "PENDING awaiting_payment Backoff");
     let unanswered = next(&lapsed_order, &SILENCE, tax()).unwrap();
     assert_eq!((unanswered.order.status, unanswered.order.phase), (Status::Cancelled, Phase::Releasing));
     assert!(unanswered.order.payment_unsure, "and Payment is asked with back-off");

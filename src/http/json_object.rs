@@ -22,8 +22,8 @@ pub enum NoObject {
     OtherValue,
 }
 
-/// Reads a JSON object. What no [`Value`] can hold (a number beyond the range, half of a surrogate pair) becomes `null`, which no
-/// field of ours takes; the name of a member that no `String` can hold stays as it is written, with its escapes.
+/// Reads a JSON object. What no [`Value`] can hold (a number beyond the range, half of a surrogate pair) becomes an empty
+/// object, which no field of ours takes; the name of a member that no `String` can hold stays as it is written, with its escapes.
 ///
 /// # Errors
 /// [`NoObject`].
@@ -39,14 +39,15 @@ pub fn parse(text: &str) -> Result<Map<String, Value>, NoObject> {
     Ok(members.into_iter().map(|(key, member)| (name(key), value(member))).collect())
 }
 
-/// The value, or that of a list's elements, as far as a [`Value`] can hold it; else `null`.
+/// The value, or that of a list's elements, as far as a [`Value`] can hold it; else an empty object. (Not `null`: where a member may be
+/// left out, that is the same as no member.)
 fn value(raw: &RawValue) -> Value {
     serde_json::from_str(raw.get())
         .or_else(|_| {
             let list: Vec<&RawValue> = serde_json::from_str(raw.get())?;
             Ok::<_, Error>(list.into_iter().map(value).collect())
         })
-        .unwrap_or_default()
+        .unwrap_or_else(|_| Value::Object(Map::new()))
 }
 
 /// How deep the arrays and objects of a valid JSON text are nested.
@@ -105,12 +106,12 @@ mod tests {
     }
 
     #[test]
-    fn what_no_value_can_hold_is_null_and_all_else_is_as_it_was() {
+    fn what_no_value_can_hold_is_an_empty_object_and_all_else_is_as_it_was() {
         for (text, expected) in [
-            (r#"{"a":1e999,"b":-1E+400,"c":2}"#, json!({"a": null, "b": null, "c": 2})),
-            (r#"{"a":"\ud800","b":"\udc00x","c":"\ud83d\ude00"}"#, json!({"a": null, "b": null, "c": "😀"})),
-            (r#"{"seats":[1,"\ud800","2",[1e999,3]]}"#, json!({"seats": [1, null, "2", [null, 3]]})),
-            (r#"{"a":{"b":1e999}}"#, json!({"a": null})),
+            (r#"{"a":1e999,"b":-1E+400,"c":2}"#, json!({"a": {}, "b": {}, "c": 2})),
+            (r#"{"a":"\ud800","b":"\udc00x","c":"\ud83d\ude00"}"#, json!({"a": {}, "b": {}, "c": "😀"})),
+            (r#"{"seats":[1,"\ud800","2",[1e999,3]]}"#, json!({"seats": [1, {}, "2", [{}, 3]]})),
+            (r#"{"a":{"b":1e999}}"#, json!({"a": {}})),
             (r#"{"\ud800":1,"\u0061":2}"#, json!({"\\ud800": 1, "a": 2})),
             (r#"{"a":1,"a":2}"#, json!({"a": 2})),
             ("\n{ }\t", json!({})),

@@ -11,7 +11,7 @@
 //! | `allocated_to` | 2xx with a list of seats |
 //! | `release` | 2xx without a body |
 
-use super::lenient::{self, Object, Unreadable, elements, number_text, raw, text, whole};
+use super::lenient::{self, Object, Unreadable, elements, number_text, text, whole};
 use super::refusal::{is_validation_of_seating, of_seating};
 use super::send::send;
 use super::{Answer, Call, CallFailure, Outcome};
@@ -46,7 +46,7 @@ pub enum Priced {
 }
 
 /// A seat as Seating shows it.
-#[derive(Debug)]
+#[derive(PartialEq, Debug)]
 pub struct Seat {
     id: i64,
     event_id: Option<i64>,
@@ -73,6 +73,9 @@ pub enum Owner {
     /// Another buyer has it, or it is blocked.
     Other,
 }
+
+/// The statuses of a seat.
+const STATUSES: [&str; 4] = ["AVAILABLE", "RESERVED", "ALLOCATED", "BLOCKED"];
 
 impl Seat {
     fn read(object: &Object<'_>, currency: &str) -> Result<Self, Unreadable> {
@@ -139,6 +142,8 @@ pub fn priced(seats: &[Seat], order: &Order) -> Result<Priced, String> {
         match seat.price {
             Ok(price_cents) => items.push(Item { seat_id: *id, seat_code: seat.name.clone(), price_cents }),
             Err(PriceError::OutOfRange) => return Ok(Priced::OutOfRange),
+            // What has been paid is known: no price is needed.
+            Err(PriceError::Unusable) if order.is_paid() => return Ok(Priced::OutOfRange),
             Err(PriceError::Unusable) => return Err(format!("seat {id} has no usable price")),
         }
     }
@@ -178,13 +183,12 @@ fn held(answer: &Answer, order: &Order) -> Result<Priced, CallFailure> {
         if object.optional("success", boolean)? == Some(false) {
             return Err("without success".into());
         }
-        let list = elements(object.needed("reserved_seats", raw)?).ok_or("reserved_seats is no list")?;
         // What is not a seat is not one of the order's seats.
-        let seats: Vec<Seat> = list
-            .into_iter()
-            .filter_map(|seat| Seat::read(&lenient::object(seat)?, &order.currency).ok())
-            .collect();
-        priced(&seats, order)
+        let seat = |seat: &RawValue| Seat::read(&lenient::object(seat)?, &order.currency).ok();
+        let seats = |list: &RawValue| -> Option<Vec<Seat>> {
+            Some(elements(list.get())?.into_iter().filter_map(seat).collect())
+        };
+        priced(&object.needed("reserved_seats", seats)?, order)
     };
     read().map_err(|why| answer.does_not_count(why))
 }
@@ -226,8 +230,9 @@ fn shown(answer: &Answer, id: i32, order: &Order) -> Result<Option<Seat>, CallFa
     if seat.id != i64::from(id) {
         return Err(answer.does_not_count("another seat than asked for"));
     }
-    if seat.status.is_none() {
-        return Err(answer.does_not_count("a seat without a status"));
+    // Another word is no answer, rather than a seat that somebody else has.
+    if !seat.status.as_deref().is_some_and(|status| STATUSES.contains(&status)) {
+        return Err(answer.does_not_count("a seat without a status that Seating has"));
     }
     // Seat ids are unique across events: this seat is of another event.
     let elsewhere = seat.event_id.is_some_and(|event| event != i64::from(order.event_id));

@@ -1,6 +1,8 @@
 //! Which of Seating's answers count, and for what.
 
 use super::*;
+use crate::domain::ids::PaymentId;
+use crate::domain::order::{Payment, PaymentStatus};
 use crate::peers::tests::{answer, question};
 use uuid::Uuid;
 
@@ -92,6 +94,29 @@ fn a_reserve_needs_a_price_of_every_seat_and_nothing_else() {
 }
 
 #[test]
+fn the_reserved_seats_may_come_in_both_spellings_which_are_compared_as_seats() {
+    let both = |other: &str| {
+        let own = r#"[{"id":1,"seatNumber":"A1","price":150.00},{"id":2,"price":150}]"#;
+        let body = format!(r#"{{"success":true,"reservedSeats":{own},"reserved_seats":{other}}}"#);
+        reserved(&answer(200, &body), &order())
+    };
+    let same = r#"[ {"seat_number":"A1","price":"150.0","id":1.0}, {"id":"2","price_cents":15000} ]"#;
+    assert!(matches!(both(same), Ok(Reserve::Held(Priced::Items(_)))));
+    for other in [r#"[{"id":1,"seat_number":"A1","price":151},{"id":2,"price":150}]"#, "[]"] {
+        assert!(both(other).unwrap_err().may_land, "{other}");
+    }
+}
+
+#[test]
+fn a_seat_that_is_paid_needs_no_price() {
+    let payment = Payment { id: PaymentId(Uuid::from_u128(0xab)), status: PaymentStatus::Success };
+    let paid = Order { payment: Some(payment), ..order() };
+    let body = r#"{"success":true,"reservedSeats":[{"id":1,"price":null},{"id":2,"price":"?"}]}"#;
+    assert!(matches!(reserved(&answer(200, body), &paid), Ok(Reserve::Held(_))));
+    assert!(reserved(&answer(200, body), &order()).unwrap_err().may_land);
+}
+
+#[test]
 fn a_reserve_that_says_that_it_failed_is_no_success_however_that_is_written() {
     let said = |success: &str| {
         let seats = r#"[{"id":1,"price":150},{"id":2,"price":150}]"#;
@@ -145,6 +170,9 @@ fn a_seats_owner_is_read_whatever_type_its_other_members_have() {
         (r#""status":"BLOCKED""#.to_owned(), Some(Owner::Other)),
         (r#""status":"AVAILABLE","status":"RESERVED""#.to_owned(), None),
         (r#""status":7"#.to_owned(), None),
+        (r#""status":"HELD""#.to_owned(), None),
+        (r#""status":"UP""#.to_owned(), None),
+        (r#""status":"available""#.to_owned(), None),
     ] {
         let seat = shown(&question(200, &format!(r#"{{"id":1,"price":[],{members}}}"#)), 1, &order());
         assert_eq!(seat.ok().flatten().map(|seat| seat.owner(&order())), expected, "{members}");

@@ -143,9 +143,8 @@ async fn attempt(call: &Prepared) -> Result<Answer, Broken> {
 
     let status = StatusCode::from_u16(response.get_status_code())
         .map_err(|_| Broken::lost("a status code outside of 100 to 999"))?;
-    // Only an error response says when to retry.
-    let is_error = status.is_client_error() || status.is_server_error();
-    let headers = is_error.then(|| response.get_headers());
+    // A success says nothing of when to retry.
+    let headers = (!status.is_success()).then(|| response.get_headers());
     let retry_after = headers.and_then(|headers| {
         let header = |name: &str| String::from_utf8(headers.get(name).into_iter().next()?).ok();
         retry_after(&header("retry-after")?, header("date").as_deref())

@@ -78,3 +78,18 @@ async fn an_own_hold_within_its_window_is_allocated_without_a_look() {
     assert_eq!((app.calls("seating.seat").await, app.calls("seating.reserve").await), (0, 1));
     app.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_on_an_older_hold_does_not_expire_because_payment_cannot_be_asked() {
+    let (app, document) = on_an_older_hold().await;
+    let payment = document.payment_id();
+    let fault = app.fault(FaultRule::on(CallName::Payment, fail(503)).always()).await;
+    app.call_back(document.id(), payment, "SUCCESS").await.problem_of_order(503, "peer_unavailable");
+    app.sweep().await;
+    app.read(document.id()).await.assert_is("PENDING", "awaiting_payment");
+    app.remove_fault(fault).await;
+    app.settle(&document, PaymentStatus::Success).await;
+    app.quiesce().await;
+    assert_eq!(app.outcome(document.id()).await, Outcome::confirmed());
+    app.finish().await;
+}

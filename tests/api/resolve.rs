@@ -129,6 +129,12 @@ async fn a_word_needs_a_token_an_order_and_its_fields() {
     resolve(&app, "x", &word).await.problem(400, "invalid_order_id");
     let answer = resolve(&app, document.id(), &word).await;
     assert_eq!(answer.problem_of_order(409, "order_not_resolvable"), document.id());
+    // Valid JSON that no text can hold is a wrong value, and not the same as none.
+    let path = format!("/internal/orders/{}/resolve", document.id());
+    let odd = r#"{"payment":"not_taken","payment_id":"\ud800","reason":1e999}"#;
+    let odd =
+        app.operator(Method::POST, &path).header("content-type", "application/json").body(odd).send().await;
+    assert_eq!(pointers(&odd.problem(422, "validation_failed")), ["#/payment_id", "#/reason"]);
     let wrong = json!({ "payment": "maybe", "payment_id": 7, "reason": {}, "amount": 1 });
     let problem = resolve(&app, document.id(), &wrong).await.problem(422, "validation_failed");
     assert_eq!(pointers(&problem), ["#/amount", "#/payment", "#/payment_id", "#/reason"]);

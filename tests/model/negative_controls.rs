@@ -214,6 +214,12 @@ fn without_an_end_an_order_whose_payment_is_forgotten_keeps_its_seats() {
 }
 
 #[test]
+fn without_waiting_for_the_time_an_order_with_an_older_hold_ends_at_once() {
+    let doubted = Budget { faults: 2, callbacks: 1, ..QUIET };
+    breaks(properties::IN_TIME, Guard::NotBeforeTheTime, older_hold(doubted));
+}
+
+#[test]
 fn without_asking_catalog_late_money_confirms_an_order_of_a_cancelled_event() {
     let event = Model { event_cancels: true, ..one_order(QUIET) };
     breaks(properties::EVENT, Guard::EventIsAsked, event);

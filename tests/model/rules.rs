@@ -74,6 +74,8 @@ guards! {
     UnansweredEnds,
     /// An order whose payment Payment does not know any more ends in time.
     UnknownEnds,
+    /// An order whose hold may be over does not end for that, before its time.
+    NotBeforeTheTime,
     /// A payment that another order has is refused.
     OnePaymentOneOrder,
     /// A refund that was accepted a day ago, and not made, is asked for once more ...
@@ -173,6 +175,10 @@ impl Model {
             (transition.order.hold, transition.order.phase) = (Hold::Nothing, Phase::Refunding);
             transition.claims = Claims::Drop;
         }
+        let waits_for_money = matches!(row.phase, Phase::Charging | Phase::AwaitingPayment);
+        if waits_for_money && transition.order.is_paid() && self.lacks(Guard::LateBeforeTheEnd) {
+            (transition.order.phase, transition.renew_expiry) = (Phase::Allocating, false);
+        }
         transition.order.parked &= !self.lacks(Guard::OperatorHears);
         if transition.order.is_free() {
             let phase = &mut transition.order.phase;
@@ -204,8 +210,9 @@ impl Model {
         let unanswered = silent || ev == ModelEvent::ChargeRefused;
         let waits = unanswered && row.phase == Phase::Charging && self.lacks(Guard::UnansweredEnds)
             || ev == ModelEvent::Unknown && self.lacks(Guard::UnknownEnds);
-        let is_paid = matches!(ev.reported(), Some((_, PaymentStatus::Success)));
-        row.expired &= !waits && !(is_paid && self.lacks(Guard::LateBeforeTheEnd));
+        let waits_on_a_lapsed_hold = silent && row.phase == Phase::AwaitingPayment && row.lapsed;
+        row.expired |= waits_on_a_lapsed_hold && self.lacks(Guard::NotBeforeTheTime);
+        row.expired &= !waits;
         let refused = silent && row.phase == Phase::Charging && self.lacks(Guard::SilenceSaysNothing);
         let ev = match ev {
             _ if refused => ModelEvent::ChargeRefused,

@@ -5,6 +5,7 @@ mod beside;
 
 use super::order::{Again, Issued, ModelEvent, OrderIndex, Row, When, Which};
 use super::peers::{self, Owner, Reply};
+use super::properties;
 use super::rules::{Guard, Model};
 use super::state::{Beside, Holder, ModelState, PaymentState, PeerRequest, ProgramCounter, Seat, SeatOwner};
 use order_service::domain::order::{Hold, Payment, PaymentStatus, Phase, Status};
@@ -349,8 +350,15 @@ impl Model {
         let again = ev == ModelEvent::RefundAccepted && row.again != Again::Never;
         state.untold |= (rests || again) && !transition.order.parked;
         let holds_again = transition.renew_expiry && transition.order.is_paid();
-        let pays_late = row.expired && row.payment != Some(PaymentStatus::Success) && transition.order.is_paid();
+        // Late is what came when the order that was read was over.
+        let pays_late = transition.order.expired()
+            && row.payment != Some(PaymentStatus::Success)
+            && transition.order.is_paid();
         state.too_late[order] |= (holds_again || pays_late) && state.event_cancelled;
+        let ends_early = transition.order.status == Status::Cancelled && row.status == Status::Pending;
+        if ends_early && !row.expired && ev != ModelEvent::Cancel {
+            state.wrong = Some(properties::IN_TIME);
+        }
         row.write(transition);
         self.tell(state, order, ev);
         state.cancelled[order] |= ev == ModelEvent::Cancel;

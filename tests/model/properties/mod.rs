@@ -30,6 +30,9 @@ pub const FREE: &str = "Payment hears nothing of an order that costs nothing";
 /// An operator and what nobody knows.
 pub const OPERATOR: &str = "an operator hears of an unknown status at rest, and of a refund that is repeated";
 
+/// The time to pay.
+pub const IN_TIME: &str = "an order that its buyer has not cancelled does not expire before its time";
+
 /// Whose a payment is.
 pub const ONE_ORDER: &str = "a payment is of one order";
 
@@ -120,8 +123,8 @@ pub fn broken(model: &Model, state: &ModelState) -> Option<&'static str> {
     if !untouched {
         return Some(STRANGER);
     }
-    if state.wrong.is_some() {
-        return Some(NOTHING_WRONG);
+    if let Some(wrong) = state.wrong {
+        return Some(if wrong == IN_TIME { IN_TIME } else { NOTHING_WRONG });
     }
     if state.untold {
         return Some(OPERATOR);
