@@ -165,6 +165,7 @@ pub async fn drive(context: &Context, order: Order) -> Result<TransitionOutcome,
         let charge = (action == Action::Charge).then(|| (stored.order.attempts, event.clone()));
         let (before, name) = ((stored.order.version, stored.order.lease), event.name());
         let lease = Some(stored.order.lease);
+        stored.order.advance_clock(task::now() - begun);
         stored = apply_under_lease(context, &stored.order, event, detail, lease, retry_after_ms).await?;
         if let (Some((attempts, outcome)), Some(rejected)) = (charge, stored.rejected)
             && stored.order.payment.is_some()

@@ -186,7 +186,11 @@ where
                 }
                 is_ended || was_shared || may_wait
             }
-            Class::Locked => std::mem::replace(&mut session, Session::Own) == Session::Shared,
+            Class::Locked => {
+                // Others may wait for locks on it, one after the other: nobody else is to wait behind them.
+                connection::discard(&shared);
+                std::mem::replace(&mut session, Session::Own) == Session::Shared
+            }
             Class::Conflict | Class::Unavailable | Class::Unexpected | Class::Fault => true,
         };
         let is_in_time = class == Class::Locked || begun.elapsed() < ATTEMPTS_LIMIT;

@@ -3,6 +3,7 @@
 use super::ids::{OrderId, PaymentId};
 use super::money::Amounts;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// Milliseconds within which a callback is about the charge that is under way: Payment calls back before it answers. For a later one
 /// it is not known whether the charge has an answer.
@@ -216,6 +217,13 @@ impl Order {
     /// else may have reserved them.
     pub fn hold_lapsed(&self) -> bool {
         self.hold_in_ms <= 0
+    }
+
+    /// Notes that so much time has passed since the order was read. (What is in flight counts from then: that is the cautious side.)
+    pub fn advance_clock(&mut self, passed: Duration) {
+        let passed = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX);
+        self.expires_in_ms = self.expires_in_ms.saturating_sub(passed);
+        self.hold_in_ms = self.hold_in_ms.saturating_sub(passed);
     }
 
     /// The payment's status, if there is a payment.

@@ -787,8 +787,6 @@ fn payment_known(order: &Order, reported: Payment) -> Transition {
     let after = unchanged(order).with_payment(reported);
     let pending_order = order.status == Status::Pending;
     match reported.status {
-        // Late money, only that the sweep has not seen the end yet.
-        PaymentStatus::Success if pending_order && order.expired() => after.look_and_hold_again(),
         PaymentStatus::Success if pending_order => after.enter(Phase::Allocating),
         PaymentStatus::Success => after.pay_back_or_hold_again(),
         PaymentStatus::Failed | PaymentStatus::Refunded => after.decline().give_up_seats(),
@@ -862,10 +860,6 @@ fn paid_without_seats(order: &Order, reported: Payment) -> Result<Transition, Re
 }
 
 fn seats_refused(mut after: Transition, failure: Failure) -> Transition {
-    // What it has held may still be its own in part.
-    if after.order.is_paid() && after.order.hold != Hold::Nothing {
-        return after.lose_seats();
-    }
     after.order.hold = Hold::Nothing;
     after.order.given_up |= after.order.is_paid();
     after.fail(failure).give_up_seats()
@@ -1109,14 +1103,6 @@ impl Transition {
             return self.enter(Phase::Refunding);
         }
         self.hold_again()
-    }
-
-    /// As [`Self::hold_again`], while the seats may still be the order's: they are looked at before.
-    fn look_and_hold_again(mut self) -> Self {
-        self.renew_expiry = true;
-        let mut after = self.enter(Phase::Reserving);
-        after.order.attempts = 1;
-        after
     }
 
     fn hold_again(mut self) -> Self {

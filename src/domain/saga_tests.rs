@@ -354,7 +354,7 @@ fn a_pending_payment_is_awaited_until_the_order_expires() {
     ];
     check(order_in(Phase::AwaitingPayment), &[&rest[..], &in_time].concat());
     let too_late = [
-        ("payment_succeeded", "PENDING reserving Held"),
+        ("payment_succeeded", "PENDING allocating Held"),
         ("payment_unknown", "CANCELLED releasing Held"),
         ("payment_pending", "CANCELLED releasing Held"),
         ("payment_failed", "FAILED releasing Held"),
@@ -366,7 +366,7 @@ fn a_pending_payment_is_awaited_until_the_order_expires() {
     let outcome = |status| outcome(&lapsed_order, &Event::PaymentIs(payment(status)));
     assert_eq!(outcome(PaymentStatus::Pending), "CANCELLED releasing Held");
     assert_eq!(outcome(PaymentStatus::Failed), "FAILED releasing Held");
-    assert_eq!(outcome(PaymentStatus::Success), "PENDING reserving Held");
+    assert_eq!(outcome(PaymentStatus::Success), "PENDING allocating Held");
     let on_older_hold = Order { hold_in_ms: -1, ..order_in(Phase::AwaitingPayment) };
     assert_eq!(self::outcome(&on_older_hold, &SILENCE), "PENDING awaiting_payment Backoff");
     let unanswered = next(&lapsed_order, &SILENCE, tax()).unwrap();

@@ -169,3 +169,18 @@ async fn a_payment_after_expiry_is_paid_back_when_a_seat_is_gone() {
     assert_eq!(app.calls("payment.refund").await, 2);
     app.finish().await;
 }
+
+/// The hold of the other seat is the order's still, because nothing has released it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_seat_that_is_still_held_is_released_when_late_money_goes_back() {
+    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    let document = pending(&app, &[1, 2]).await;
+    app.store.lapse(document.id()).await;
+    app.put_seat(seat_of_somebody(2, SeatStatus::Reserved, 9)).await;
+    app.settle(&document, PaymentStatus::Success).await;
+    app.quiesce().await;
+    assert_eq!(app.read(document.id()).await["payment"]["status"], "REFUNDED");
+    assert_eq!(app.seat(2).await.reserved_by, Some(9));
+    assert_eq!(app.seat(1).await.status, SeatStatus::Available);
+    app.abandon().await;
+}

@@ -58,7 +58,7 @@ async fn a_paid_order_whose_hold_is_over_is_not_refunded() {
     app.store.run(&sql).await;
     app.settle(&document, PaymentStatus::Success).await;
     is_swept(&app, document.id()).await;
-    app.read(document.id()).await.assert_is("PENDING", "reserving");
+    app.read(document.id()).await.assert_is("PENDING", "allocating");
     app.remove_fault(ingress).await;
     app.quiesce().await;
     assert_eq!(app.outcome(document.id()).await, Outcome::confirmed());

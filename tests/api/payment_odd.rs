@@ -95,39 +95,6 @@ async fn late_money_for_a_cancelled_event_goes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn money_after_the_time_to_pay_is_late_also_when_nothing_has_ended_the_order_yet() {
-    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
-    let [gone, here] = [pending(&app, &[1]).await, pending(&app, &[2]).await];
-    let half = pending(&app, &[3, 4]).await;
-    let over =
-        |id: &str| format!("UPDATE orders SET expires_at = expires_at - interval '1 hour' WHERE id = '{id}'");
-    app.store.run(&over(here.id())).await;
-    app.settle(&here, PaymentStatus::Success).await;
-    app.quiesce().await;
-    app.read(here.id()).await.assert_is("CONFIRMED", "done");
-
-    // A stranger has one of its seats: the other one is released.
-    app.put_seat(seat_of_somebody(3, SeatStatus::Reserved, 7)).await;
-    app.store.run(&over(half.id())).await;
-    app.settle(&half, PaymentStatus::Success).await;
-    app.quiesce().await;
-    let lost = app.read(half.id()).await;
-    assert_eq!((lost.status(), lost.failure()), ("REFUNDED", Some("seats_unavailable")));
-    assert_eq!(lost["payment"]["status"], "REFUNDED");
-    assert_eq!(app.seat(3).await.reserved_by, Some(7));
-    assert_eq!(app.seat(4).await.status, SeatStatus::Available);
-
-    app.put_event(101, "CANCELLED").await;
-    app.store.run(&over(gone.id())).await;
-    app.settle(&gone, PaymentStatus::Success).await;
-    app.quiesce().await;
-    let paid_back = app.read(gone.id()).await;
-    assert_eq!((paid_back.status(), &paid_back["payment"]["status"]), ("FAILED", &json!("REFUNDED")));
-    assert_eq!(app.seat(1).await.status, SeatStatus::Available);
-    app.finish().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn payment_is_left_alone_for_as_long_as_it_asks_but_never_beyond_the_time_to_pay() {
     let app = spawn().await;
     let wait = "SELECT round(extract(epoch FROM due_at - updated_at)) FROM orders WHERE id = ";

@@ -215,3 +215,18 @@ async fn a_wait_for_payment_does_not_go_beyond_the_end_of_the_hold() {
     app.quiesce().await;
     app.finish().await;
 }
+
+/// How much of its time is left was read before the attempts, which took a while.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wait_that_follows_slow_attempts_does_not_go_beyond_the_end_of_the_time_to_pay_either() {
+    let app = Spawn::new().variable("order_ttl_seconds", "60").start().await;
+    app.fault(stall(CallName::Seat, 700, Moment::Before).always()).await;
+    app.fault(FaultRule::on(CallName::Reserve, fail(503)).times(2)).await;
+    app.fault(FaultRule::on(CallName::Reserve, fail(503)).always().retry_after(RetryAfter::Seconds(300)))
+        .await;
+    let document = app.place(&order(&[1])).await.accepted();
+    let beyond = "SELECT round(1000 * extract(epoch FROM due_at - expires_at)) FROM orders WHERE id = ";
+    let beyond = app.store.count(&format!("{beyond}'{}'", document.id())).await;
+    assert!(beyond <= 100, "due {beyond} ms after the end");
+    app.abandon().await;
+}

@@ -226,12 +226,6 @@ fn without_asking_catalog_late_money_confirms_an_order_of_a_cancelled_event() {
 }
 
 #[test]
-fn without_a_look_at_the_time_money_confirms_an_order_that_should_have_ended() {
-    let event = Model { event_cancels: true, ..one_order(QUIET) };
-    breaks(properties::EVENT, Guard::LateBeforeTheEnd, event);
-}
-
-#[test]
 fn without_an_answer_of_catalog_late_money_confirms_an_order_of_a_cancelled_event() {
     let event = Model { event_cancels: true, ..one_order(Budget { faults: 1, ..QUIET }) };
     breaks(properties::EVENT, Guard::EventSilenceIsNoYes, event);

@@ -84,8 +84,6 @@ guards! {
     RefundUnderOneKey,
     /// Catalog is asked for the event before the seats of a late payment are reserved.
     EventIsAsked,
-    /// Money is late from the moment that the time to pay is over, also when nothing has ended the order yet.
-    LateBeforeTheEnd,
     /// No answer of Catalog is no permission.
     EventSilenceIsNoYes,
     /// When the event is cancelled, the seats are looked at before their claims are dropped.
@@ -174,10 +172,6 @@ impl Model {
         if ev == ModelEvent::EventCancelled && self.lacks(Guard::LookWhenEventCancelled) {
             (transition.order.hold, transition.order.phase) = (Hold::Nothing, Phase::Refunding);
             transition.claims = Claims::Drop;
-        }
-        let waits_for_money = matches!(row.phase, Phase::Charging | Phase::AwaitingPayment);
-        if waits_for_money && transition.order.is_paid() && self.lacks(Guard::LateBeforeTheEnd) {
-            (transition.order.phase, transition.renew_expiry) = (Phase::Allocating, false);
         }
         transition.order.parked &= !self.lacks(Guard::OperatorHears);
         if transition.order.is_free() {

@@ -350,11 +350,7 @@ impl Model {
         let again = ev == ModelEvent::RefundAccepted && row.again != Again::Never;
         state.untold |= (rests || again) && !transition.order.parked;
         let holds_again = transition.renew_expiry && transition.order.is_paid();
-        // Late is what came when the order that was read was over.
-        let pays_late = transition.order.expired()
-            && row.payment != Some(PaymentStatus::Success)
-            && transition.order.is_paid();
-        state.too_late[order] |= (holds_again || pays_late) && state.event_cancelled;
+        state.too_late[order] |= holds_again && state.event_cancelled;
         let ends_early = transition.order.status == Status::Cancelled && row.status == Status::Pending;
         if ends_early && !row.expired && ev != ModelEvent::Cancel {
             state.wrong = Some(properties::IN_TIME);
