@@ -42,7 +42,7 @@ struct Row {
     values: Vec<DbValue>,
 }
 
-/// What a read-only server adds to an answer, because it may be behind.
+/// What a read-only server adds to an answer, because it may be behind, and the schema's check says of it.
 const READ_ONLY: &str = "read-only";
 
 impl Row {

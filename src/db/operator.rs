@@ -2,7 +2,7 @@
 
 use super::answer::named;
 use super::error::{Class, StatementFailure};
-use super::{DbError, Row, Session, fetch_optional, name, query, require_row, run};
+use super::{DbError, READ_ONLY, Row, Session, fetch_optional, name, query, require_row, run};
 use crate::config::Config;
 use spin_sdk::pg::{DbValue, ParameterValue};
 use uuid::Uuid;
@@ -18,9 +18,6 @@ pub async fn stuck(config: &Config) -> Result<String, DbError> {
     let parameters = || named!("sql/list_stuck.sql": p_limit = ParameterValue::Int32(LIST_LIMIT));
     require_row(query(config, Session::Own, include_str!("sql/list_stuck.sql"), parameters).await?)?.text()
 }
-
-/// What [`check_schema`] says of a server that takes no writes.
-const READ_ONLY: &str = "read-only";
 
 /// Why a database that answers cannot be used: `read-only`, or `old schema`, which lacks a table file or a function that this
 /// version needs. `None` when it can be used. Read-only sessions from before a failover are ended on the way.

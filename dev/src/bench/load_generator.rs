@@ -45,8 +45,13 @@ impl Outcome {
 
     /// A quantile of the latencies, in milliseconds.
     pub fn quantile_ms(&self, quantile: f64) -> f64 {
-        self.latencies.value_at_quantile(quantile) as f64 / 1_000.0
+        quantile_ms(&self.latencies, quantile)
     }
+}
+
+/// A quantile of latencies in microseconds, in milliseconds.
+pub fn quantile_ms(latencies: &Histogram<u64>, quantile: f64) -> f64 {
+    latencies.value_at_quantile(quantile) as f64 / 1_000.0
 }
 
 /// An empty histogram of microseconds: up to a minute, to three digits.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use hdrhistogram::Histogram;
 
-use super::load_generator::{self, Limit, Outcome, histogram};
+use super::load_generator::{self, Limit, Outcome, histogram, quantile_ms};
 use super::process_usage::Processes;
 use super::scenario::{Scenario, Workload};
 use super::target::{Kind, Target, wait_for_messages};
@@ -36,6 +36,18 @@ pub struct CpuMs {
     pub load: f64,
 }
 
+impl CpuMs {
+    /// Each member is what `of` makes of the function that reads it.
+    pub fn of(of: impl Fn(fn(&CpuMs) -> f64) -> f64) -> CpuMs {
+        CpuMs {
+            host: of(|cpu| cpu.host),
+            postgres: of(|cpu| cpu.postgres),
+            peers: of(|cpu| cpu.peers),
+            load: of(|cpu| cpu.load),
+        }
+    }
+}
+
 /// The result of one round.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Round {
@@ -58,22 +70,17 @@ impl Round {
     pub fn of_parts(parts: &[Round], latencies: &Histogram<u64>) -> Round {
         let requests: u64 = parts.iter().map(|part| part.requests).sum();
         let seconds: f64 = parts.iter().map(|part| part.requests as f64 / part.throughput).sum();
-        let each = |number: fn(&Round) -> f64| {
+        let each = |number: &dyn Fn(&Round) -> f64| {
             let sum: f64 = parts.iter().map(|part| number(part) * part.requests as f64).sum();
             sum / requests.max(1) as f64
         };
         Round {
             requests,
             throughput: requests as f64 / seconds,
-            p50_ms: latencies.value_at_quantile(0.5) as f64 / 1_000.0,
-            p99_ms: latencies.value_at_quantile(0.99) as f64 / 1_000.0,
-            cpu_ms: CpuMs {
-                host: each(|part| part.cpu_ms.host),
-                postgres: each(|part| part.cpu_ms.postgres),
-                peers: each(|part| part.cpu_ms.peers),
-                load: each(|part| part.cpu_ms.load),
-            },
-            wal_bytes: each(|part| part.wal_bytes),
+            p50_ms: quantile_ms(latencies, 0.5),
+            p99_ms: quantile_ms(latencies, 0.99),
+            cpu_ms: CpuMs::of(|number| each(&|part| number(&part.cpu_ms))),
+            wal_bytes: each(&|part| part.wal_bytes),
         }
     }
 
@@ -242,12 +249,7 @@ impl ResourceUsage {
             throughput: outcome.throughput(),
             p50_ms: outcome.quantile_ms(0.5),
             p99_ms: outcome.quantile_ms(0.99),
-            cpu_ms: CpuMs {
-                host: each(now.host, then.host),
-                postgres: each(now.postgres, then.postgres),
-                peers: each(now.peers, then.peers),
-                load: each(now.load, then.load),
-            },
+            cpu_ms: CpuMs::of(|number| each(number(&now), number(&then))),
             wal_bytes: (self.wal_bytes - before.wal_bytes) / requests,
         }
     }

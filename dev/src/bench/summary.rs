@@ -27,12 +27,7 @@ impl Medians {
             throughput: of(|round| round.throughput),
             p50_ms: of(|round| round.p50_ms),
             p99_ms: of(|round| round.p99_ms),
-            cpu_ms: CpuMs {
-                host: of(|round| round.cpu_ms.host),
-                postgres: of(|round| round.cpu_ms.postgres),
-                peers: of(|round| round.cpu_ms.peers),
-                load: of(|round| round.cpu_ms.load),
-            },
+            cpu_ms: CpuMs::of(|number| median(rounds.iter().map(|round| number(&round.cpu_ms)))),
             wal_bytes: of(|round| round.wal_bytes),
         }
     }
