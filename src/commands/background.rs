@@ -6,6 +6,7 @@ use super::Context;
 use super::sweep::sweep_in_background;
 use crate::db::metrics::Due;
 use crate::db::{self, DbError};
+use crate::runtime::random::random;
 use crate::runtime::task::in_background;
 use crate::telemetry::counters;
 use serde_json::json;
@@ -16,8 +17,10 @@ use std::time::Duration;
 /// so the last request is guessed; a wrong guess costs one statement in so many requests.
 const REQUESTS_PER_INSTANCE: u32 = 128;
 
-/// Between two flushes of an instance.
+/// Between two flushes of an instance, at most.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+/// Jitter, subtracted at most: instances that began together would open a connection each for their flushes at the same time.
+const FLUSH_JITTER: Duration = Duration::from_millis(500);
 /// The same at most while they fail; each interval is twice as long as the one before.
 const RETRY_INTERVAL: Duration = Duration::from_secs(4);
 /// For how long counts that cannot be flushed are kept at most. Meanwhile the instance goes on serving requests.
@@ -62,7 +65,7 @@ fn is_used_up() -> bool {
 }
 
 /// Flushes the counters to the database, and sweeps if work is due, which the same statement tells. Waits for a
-/// second before, so that many requests share one flush, unless the instance is used up. A flush that fails is repeated, as long as
+/// second at most before, so that many requests share one flush, unless the instance is used up. A flush that fails is repeated, as long as
 /// the counts are kept.
 pub async fn flush_and_sweep(context: &Context) {
     if is_used_up() {
@@ -72,7 +75,7 @@ pub async fn flush_and_sweep(context: &Context) {
             return;
         }
     }
-    let mut interval = FLUSH_INTERVAL;
+    let mut interval = FLUSH_INTERVAL - FLUSH_JITTER * u32::from(random::<1>()[0]) / 256;
     // While another task waits, that one flushes what there is.
     while !FLUSH_SCHEDULED.replace(true) {
         let scheduled = ScheduledFlush;
