@@ -1,6 +1,7 @@
 -- Stores what came of a claimed second payment: it is settled (p_outcome), or asked about again after p_wait_ms. Only if nobody has
 -- claimed it since: p_attempts is the number of the claim, or NULL for an operator's word.
 --
+-- p_reason: why it is parked; of one that is settled, an operator's reason, for the journal.
 -- p_again_ms: Payment has just accepted the refund, and is not asked for it again for so long.
 -- Returns whether it was stored.
 -- Locks: the order, when it is settled; the payment.
@@ -42,7 +43,7 @@ BEGIN
         UPDATE orders w SET version = w.version + 1, updated_at = at WHERE w.id = p_order RETURNING w.version INTO now_version;
         INSERT INTO order_events (order_id, seq, type, at, actor, data)
         VALUES (p_order, now_version, CASE p_outcome WHEN 'REFUNDED' THEN 'second_payment_refunded' ELSE 'second_payment_failed' END,
-                at, p_actor, jsonb_build_object('payment_id', p_payment));
+                at, p_actor, jsonb_strip_nulls(jsonb_build_object('payment_id', p_payment, 'reason', p_reason)));
     END IF;
     RETURN true;
 END

@@ -322,7 +322,10 @@ fn message(before: &Order, order: &Order, kind: MessageKind) -> Message {
 
 fn log_transition(context: &Context, before: &Order, after: &Order, event: &Event, detail: &Value) {
     let level = match event {
-        Event::NoAnswer { .. } | Event::PaymentUnfamiliar(_) | Event::PaymentUnknown => Level::Warn,
+        Event::NoAnswer { .. }
+        | Event::PaymentUnfamiliar(_)
+        | Event::CallbackUnfamiliar
+        | Event::PaymentUnknown => Level::Warn,
         _ if before.status != after.status => Level::Info,
         _ => Level::Debug,
     };
@@ -335,7 +338,9 @@ fn log_transition(context: &Context, before: &Order, after: &Order, event: &Even
     });
     let message = match event {
         Event::NoAnswer { .. } => "a peer gave no answer",
-        Event::PaymentUnfamiliar(_) => "Payment shows a status that means nothing to the service",
+        Event::PaymentUnfamiliar(_) | Event::CallbackUnfamiliar => {
+            "Payment shows a status that means nothing to the service"
+        }
         Event::PaymentUnknown => "Payment does not know a payment",
         _ => "order moved on",
     };

@@ -14,7 +14,7 @@ use crate::domain::ids::{OrderId, PaymentId};
 use crate::domain::order::{Order, Payment, PaymentStatus, Phase};
 use crate::domain::retry;
 use crate::domain::saga::{self, Event, Rejected};
-use crate::peers::payment::{self, PaymentRecord, ShownStatus};
+use crate::peers::payment::{self, ShownStatus};
 use crate::peers::{CallFailure, Outcome};
 use anyhow::anyhow;
 use serde_json::json;
@@ -56,6 +56,8 @@ pub enum CallbackOutcome {
 const BUDGET: Duration = Duration::from_millis(1_600);
 /// Why a callback about a payment that took no money is rejected.
 const OTHER_PAYMENT: &str = "the order has another payment";
+/// Why a callback is rejected about a payment that cannot be the order's.
+const NO_MATCH: &str = "the payment is of another order, amount or currency";
 /// Deadline of the query to Payment within the budget, in milliseconds.
 const ASK_DEADLINE_MS: u64 = 1_000;
 
@@ -124,9 +126,14 @@ async fn process(
         }
         Err(_) => return Ok(CallbackOutcome::AlreadyProcessed(document)),
     }
-    // Nothing that Payment shows matches an order that ended without a total: it was never charged.
-    if !is_signed && order.amounts.is_none() && order.phase == Phase::Done {
-        return Ok(CallbackOutcome::AlreadyProcessed(document));
+    // Nothing that Payment shows matches an order without a total: it was never charged.
+    if !is_signed && order.amounts.is_none() {
+        if order.phase == Phase::Done {
+            return Ok(CallbackOutcome::AlreadyProcessed(document));
+        }
+        if !payment_checks::is_open(&context.config, order.id, None).await? {
+            return Ok(CallbackOutcome::Rejected(NO_MATCH));
+        }
     }
     let asked = if !is_signed || must_be_checked(&order, callback) {
         Some(payment::ask(&context.config, callback.payment_id, ASK_DEADLINE_MS).await)
@@ -143,19 +150,19 @@ async fn process(
             }
             return Ok(CallbackOutcome::Rejected("Payment does not know the payment"));
         }
-        // Nobody knows what it means.
-        Some(Outcome::Answered(Some(PaymentRecord { status: ShownStatus::Other(shown), .. }))) => {
-            let reason = format!("Payment shows the payment as {shown}");
-            return mark_payment_unsure(&context, &order, callback.payment_id, reason.into()).await;
-        }
         Some(Outcome::Answered(Some(record))) => match record.matching(&order) {
+            // Nobody knows what it means: it is undecided, as far as is known.
+            Some(payment) if matches!(record.status, ShownStatus::Other(_)) => {
+                report_unfamiliar(&context, &order, payment.id, record.status.as_str()).await?;
+                return Ok(CallbackOutcome::StillPending(document));
+            }
             Some(payment) => payment,
             None => {
                 // Money of the order for which no rule says what to do: the sweep tells an operator.
                 if record.is_of(&order) && !record.status.is_without_money() {
                     remember_told(&context, &order, told.id, 0).await?;
                 }
-                return Ok(CallbackOutcome::Rejected("the payment is of another order, amount or currency"));
+                return Ok(CallbackOutcome::Rejected(NO_MATCH));
             }
         },
         Some(Outcome::NoAnswer(failure)) => {
@@ -226,6 +233,21 @@ async fn mark_payment_unsure(
         remember_told(context, order, payment, retry::capped(wait)).await?;
     }
     Ok(CallbackOutcome::PaymentUnavailable(reason))
+}
+
+/// Payment shows a status that means nothing to the service: an operator hears of it. About a payment other than the order's own, a
+/// check is stored, which a sweep follows. A second callback changes nothing.
+async fn report_unfamiliar(
+    context: &Context,
+    order: &Order,
+    payment: PaymentId,
+    shown: &str,
+) -> Result<(), DbError> {
+    if is_own(order, payment) {
+        let detail = json!({ "reason": format!("Payment shows the payment as {shown}") });
+        return apply_event(context, order, Event::CallbackUnfamiliar, detail).await.map(drop);
+    }
+    remember_told(context, order, payment, 0).await
 }
 
 /// Stores a check of a payment that is not the order's own, for a sweep in `wait_ms` milliseconds: nobody else asks about it, and Payment

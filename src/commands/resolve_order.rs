@@ -100,8 +100,9 @@ async fn resolve_second(
     resolution: &Resolution,
 ) -> Result<ResolveOutcome, DbError> {
     let config = &context.config;
-    let is_settled = matches!(resolution.status, PaymentStatus::Failed | PaymentStatus::Refunded)
-        && payment_refunds::resolve(config, order.id, payment, resolution.status, context.actor).await?;
+    let (status, reason) = (resolution.status, resolution.reason.as_deref());
+    let is_settled = matches!(status, PaymentStatus::Failed | PaymentStatus::Refunded)
+        && payment_refunds::resolve(config, order.id, payment, status, reason, context.actor).await?;
     if !is_settled {
         return Ok(ResolveOutcome::NotResolvable(Box::new(order)));
     }

@@ -29,7 +29,7 @@ pub async fn refund(context: &Context, order: &Order, claimed: &PaymentRefund) -
         next = payment_refund::next(&taken, told.answer, true);
     }
     let progress = match &next {
-        Next::Settled(status) => Progress::Settled(*status),
+        Next::Settled(status) => Progress::Settled(*status, None),
         Next::Refund(taken) => {
             Progress::Later { after: taken, wait_ms: retry::WATCH_FIRST_MS, reason: &told.reason }
         }

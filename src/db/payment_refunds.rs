@@ -176,8 +176,8 @@ fn claimed(json: &str) -> Result<(Claim, Order), DbError> {
 /// What came of a second payment.
 #[derive(Clone, Copy, Debug)]
 pub enum Progress<'a> {
-    /// Its final status.
-    Settled(PaymentStatus),
+    /// Its final status, and why, where an operator has said so.
+    Settled(PaymentStatus, Option<&'a str>),
     /// Payment is asked again after so many milliseconds.
     Later {
         /// The payment as it is from now on.
@@ -203,7 +203,7 @@ pub async fn store(
     store_if(config, (id, before.payment), Some(before), progress, actor).await
 }
 
-/// Settles a second payment by an operator's word; `false` when it is settled already.
+/// Settles a second payment by an operator's word, with the `reason` in the journal; `false` when it is settled already.
 ///
 /// # Errors
 /// [`DbError`].
@@ -212,9 +212,10 @@ pub async fn resolve(
     id: OrderId,
     payment: PaymentId,
     status: PaymentStatus,
+    reason: Option<&str>,
     actor: &str,
 ) -> Result<bool, DbError> {
-    store_if(config, (id, payment), None, Progress::Settled(status), actor).await
+    store_if(config, (id, payment), None, Progress::Settled(status, reason), actor).await
 }
 
 /// With `before`: only if nobody has claimed it since.
@@ -229,7 +230,9 @@ async fn store_if(
     let known_again = before.and_then(|before| before.again_in_ms);
     let parameters = || {
         let (outcome, after, wait_ms, reason) = match progress {
-            Progress::Settled(status) => (text(status.as_str()), before, 0, DbNull),
+            Progress::Settled(status, reason) => {
+                (text(status.as_str()), before, 0, reason.map_or(DbNull, text))
+            }
             Progress::Later { after, wait_ms, reason } => (DbNull, Some(after), wait_ms, text(reason)),
         };
         let again = after.and_then(|after| after.again_in_ms).filter(|again| Some(*again) != known_again);

@@ -26,6 +26,8 @@ pub enum Event {
     PaymentIs(Payment),
     /// Payment shows a status that means "undecided" at best: the payment is pending, and an operator hears of it if that lasts.
     PaymentUnfamiliar(PaymentId),
+    /// The same, shown for the order's own payment when a callback was checked. Anybody can send callbacks: a second one changes nothing.
+    CallbackUnfamiliar,
     /// The payment succeeded, but another live order has claimed the seats meanwhile.
     PaidWithoutSeats(Payment),
     /// Payment found the charge invalid: this attempt has made no payment.
@@ -108,7 +110,7 @@ impl Event {
                 PaymentStatus::Failed => "payment_failed",
                 PaymentStatus::Refunded => "payment_refunded",
             },
-            Self::PaymentUnfamiliar(_) => "payment_unfamiliar",
+            Self::PaymentUnfamiliar(_) | Self::CallbackUnfamiliar => "payment_unfamiliar",
             Self::PaidWithoutSeats(_) => "paid_without_seats",
             Self::ChargeRefused => "charge_refused",
             Self::PaymentUnsure => "payment_unsure",
@@ -350,6 +352,7 @@ fn decide(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, Reje
         (Event::RefundRequested, _) => refund(order),
         (Event::Resolved(verdict), _) => resolve(order, *verdict, tax),
         (Event::PaymentUnfamiliar(id), _) => unfamiliar(order, *id, tax),
+        (Event::CallbackUnfamiliar, _) => callback_unfamiliar(order),
         (_, Phase::Reserving) => reserving(order, event, tax),
         (_, Phase::Charging) => charging(order, event),
         (_, Phase::AwaitingPayment) => awaiting_payment(order, event),
@@ -423,6 +426,7 @@ fn reserving(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, R
         | Event::EventCancelled
         | Event::Charged(_)
         | Event::PaymentUnfamiliar(_)
+        | Event::CallbackUnfamiliar
         | Event::PaymentUnknown
         | Event::RefundAccepted
         | Event::RefundPending
@@ -453,6 +457,7 @@ fn charging(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         | Event::CancelRequested
         | Event::Charged(_)
         | Event::PaymentUnfamiliar(_)
+        | Event::CallbackUnfamiliar
         | Event::PaymentUnknown
         | Event::RefundAccepted
         | Event::RefundPending
@@ -490,6 +495,7 @@ fn awaiting_payment(order: &Order, event: &Event) -> Result<Transition, Rejected
         | Event::CancelRequested
         | Event::Charged(_)
         | Event::PaymentUnfamiliar(_)
+        | Event::CallbackUnfamiliar
         | Event::RefundAccepted
         | Event::RefundPending
         | Event::Resolved(_)
@@ -525,6 +531,7 @@ fn allocating(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         | Event::CancelRequested
         | Event::Charged(_)
         | Event::PaymentUnfamiliar(_)
+        | Event::CallbackUnfamiliar
         | Event::PaymentUnknown
         | Event::RefundAccepted
         | Event::RefundPending
@@ -575,6 +582,7 @@ fn refunding(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         | Event::CancelRequested
         | Event::Charged(_)
         | Event::PaymentUnfamiliar(_)
+        | Event::CallbackUnfamiliar
         | Event::Resolved(_)
         | Event::RefundRequested => Err(Rejected::Stale),
     }
@@ -611,6 +619,7 @@ fn releasing(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         | Event::CancelRequested
         | Event::Charged(_)
         | Event::PaymentUnfamiliar(_)
+        | Event::CallbackUnfamiliar
         | Event::PaymentUnknown
         | Event::RefundAccepted
         | Event::RefundPending
@@ -679,6 +688,7 @@ fn done(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         | Event::CancelRequested
         | Event::Charged(_)
         | Event::PaymentUnfamiliar(_)
+        | Event::CallbackUnfamiliar
         | Event::RefundAccepted
         | Event::RefundPending
         | Event::Resolved(_)
@@ -773,6 +783,21 @@ fn resolve(order: &Order, verdict: Verdict, tax: TaxRate) -> Result<Transition, 
 fn unfamiliar(order: &Order, id: PaymentId, tax: TaxRate) -> Result<Transition, Rejected> {
     let pending = Event::PaymentIs(Payment { id, status: PaymentStatus::Pending });
     let after = decide(order, &pending, tax)?;
+    Ok(if order.is_watched() { after.park() } else { after })
+}
+
+/// As [`unfamiliar`], told by a callback: the payment is in doubt until Payment is asked when the order is due anyway, so that a second
+/// callback changes nothing. An order that is parked is one of which an operator has heard.
+fn callback_unfamiliar(order: &Order) -> Result<Transition, Rejected> {
+    if order.parked {
+        return Err(Rejected::Stale);
+    }
+    let after = if order.phase == Phase::Done && !order.is_watched() {
+        // Nobody would ask: the status may be that of a charge-back, for example.
+        ask_soon(order)?
+    } else {
+        doubt_payment(order)?
+    };
     Ok(if order.is_watched() { after.park() } else { after })
 }
 

@@ -857,6 +857,30 @@ fn an_unfamiliar_status_is_undecided_and_an_operator_hears_of_it_when_it_lasts()
 }
 
 #[test]
+fn a_callback_about_an_unfamiliar_status_is_a_flag_that_makes_nothing_due_earlier() {
+    let told = Event::CallbackUnfamiliar;
+    for (order, due) in [
+        (order_in(Phase::AwaitingPayment), Due::Unchanged),
+        (order_in(Phase::Allocating), Due::Unchanged),
+        (order_in(Phase::Refunding), Due::Unchanged),
+        (order_in(Phase::Releasing), Due::Unchanged),
+        (order_in(Phase::Done), Due::Now),
+        (expired_and_done(), Due::Watch),
+    ] {
+        let was_watched = order.is_watched();
+        let flagged = next(&order, &told, tax()).unwrap();
+        assert_eq!((flagged.due, flagged.order.payment_unsure), (due, true), "{:?}", order.phase);
+        assert_eq!(flagged.order.parked, was_watched, "{:?}", order.phase);
+        for again in [&told, &Event::PaymentUnsure] {
+            assert_eq!(outcome(&flagged.order, again), "Stale", "{:?}", order.phase);
+        }
+    }
+    assert_eq!(outcome(&order_in(Phase::Charging), &told), "Stale");
+    let heard_of = next(&expired_and_done(), &Event::PaymentUnfamiliar(PAYMENT), tax()).unwrap().order;
+    assert_eq!(outcome(&heard_of, &told), "Stale", "Payment was asked by a sweep");
+}
+
+#[test]
 fn money_that_comes_after_an_operator_said_that_none_was_taken_goes_back() {
     let not_taken = Event::Resolved(Verdict::NotTaken(None));
     let expired = Order { payment: None, payment_unsure: true, phase: Phase::Charging, ..expired_and_done() };

@@ -76,8 +76,7 @@ async fn when_payment_cannot_be_asked_the_sweep_resolves_the_order() {
         (4, garbage("<html>busy</html>", false)),
         (5, garbage_with(503, "<html>busy</html>", false)),
         (6, stall(CallName::Payment, 4000, Moment::Before).action),
-        (7, Action::Patch(json!({ "status": "SOMETHING_NEW" }))),
-        (8, Action::Patch(json!({ "merchantOrderId": null }))),
+        (7, Action::Patch(json!({ "merchantOrderId": null }))),
     ] {
         let document = pending(&app, &[seat]).await;
         app.settle_silently(&document, PaymentStatus::Success).await;
@@ -94,6 +93,86 @@ async fn when_payment_cannot_be_asked_the_sweep_resolves_the_order() {
         let confirmed = app.read(document.id()).await;
         assert_eq!((confirmed.status(), confirmed.phase()), ("CONFIRMED", "done"), "{action:?}");
     }
+    app.finish().await;
+}
+
+/// Payment has answered: the payment is undecided, and an operator hears of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unfamiliar_status_is_a_payment_that_is_still_pending_and_a_second_callback_changes_nothing() {
+    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    let [document, other] = [pending(&app, &[1]).await, pending(&app, &[2]).await];
+    let state = format!(
+        "SELECT row(version, due_at, attempts, updated_at)::text FROM orders WHERE id = '{}'",
+        document.id()
+    );
+    let due = format!("SELECT due_at::text FROM orders WHERE id = '{}'", document.id());
+    let due_before = app.store.value(&due).await;
+    let shown = Action::Patch(json!({ "status": "ON_HOLD" }));
+    let fault = app.fault(FaultRule::on(CallName::Payment, shown).always()).await;
+    let call_back = async |payment: &str, status: &str| {
+        let (note, same) = applied(&app.call_back(document.id(), payment, status).await);
+        assert_eq!(note.as_deref(), Some("payment still pending"));
+        same.assert_is("PENDING", "awaiting_payment");
+    };
+    call_back(document.payment_id(), "SUCCESS").await;
+    assert_eq!(app.store.value(&due).await, due_before, "it is asked about when it is due anyway");
+    let journal = app.journal(document.id()).await;
+    let told = journal.last().expect("an entry");
+    assert_eq!((&told["type"], &told["actor"]), (&json!("payment_unfamiliar"), &json!("payment")), "{told}");
+    assert!(told["data"]["reason"].as_str().unwrap().ends_with("ON_HOLD"), "{told}");
+    let waiting = app.store.value(&state).await;
+    for status in ["SUCCESS", "FAILED", "REFUNDED"] {
+        call_back(document.payment_id(), status).await;
+        app.sweep().await;
+    }
+    assert_eq!(app.store.value(&state).await, waiting);
+    assert_eq!(app.journal(document.id()).await, journal);
+
+    // Another order's is no news of this one.
+    let answer = app.call_back(document.id(), other.payment_id(), "SUCCESS").await;
+    assert_eq!(answer.problem_of_order(403, "callback_rejected"), document.id());
+    assert_eq!(app.store.count("SELECT count(*) FROM payment_refunds").await, 0);
+    // Of another one of this order a check is kept.
+    let second =
+        app.peers.second_payment(document.id(), PaymentStatus::Pending, false).await.unwrap().payment;
+    let checks = "SELECT row(told_payment_id, due_at, created_at)::text FROM payment_refunds";
+    call_back(&second.id, "SUCCESS").await;
+    let kept = app.store.value(checks).await;
+    call_back(&second.id, "SUCCESS").await;
+    assert_eq!(app.store.value(checks).await, kept);
+    assert_eq!(app.store.count("SELECT count(*) FROM payment_refunds WHERE due_at = created_at").await, 1);
+    assert_eq!(app.journal(document.id()).await, journal);
+
+    app.remove_fault(fault).await;
+    app.peers.settle_payment(&second.id, &[], PaymentStatus::Failed).await.unwrap();
+    for document in [&document, &other] {
+        app.settle(document, PaymentStatus::Success).await;
+        app.quiesce().await;
+        app.read(document.id()).await.assert_is("CONFIRMED", "done");
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_hears_at_once_of_an_unfamiliar_status_of_an_order_that_has_ended() {
+    let mut app = crate::stuck::with_operator(Mode::Pending).await;
+    let document = pending(&app, &[1]).await;
+    crate::payment_odd::expired(&app, &document).await;
+    let shown = Action::Patch(json!({ "status": "ON_HOLD" }));
+    let fault = app.fault(FaultRule::on(CallName::Payment, shown).always()).await;
+    for _ in 0..3 {
+        let (note, _) = applied(&told(&app, &document).await);
+        assert_eq!(note.as_deref(), Some("payment still pending"));
+        let stuck = app.stuck().await.orders;
+        assert_eq!((stuck.len(), &stuck[0]["order_id"]), (1, &json!(document.id())), "{stuck:?}");
+    }
+    let journal = app.journal(document.id()).await;
+    assert_eq!(journal.iter().filter(|entry| entry["type"] == "parked").count(), 1, "{journal:?}");
+    app.remove_fault(fault).await;
+    app.settle(&document, PaymentStatus::Success).await;
+    app.quiesce().await;
+    app.read(document.id()).await.assert_is("CONFIRMED", "done");
+    app.expect_errors_in_the_log();
     app.finish().await;
 }
 

@@ -27,6 +27,37 @@ async fn a_callback_that_could_change_nothing_asks_payment_nothing() {
     app.finish().await;
 }
 
+/// It was never charged: no payment can be its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn payment_is_not_asked_about_an_order_without_a_total_whatever_its_phase() {
+    let app = spawn().await;
+    let other = confirmed(&app, &[2]).await;
+    let fault = app.fault(FaultRule::on(CallName::Reserve, fail(503)).always().seat(1)).await;
+    let id = app.place(&order(&[1])).await.accepted().id().to_owned();
+    app.fault(FaultRule::on_any(Peer::Seating, fail(503)).always()).await;
+    app.store.expire(&id).await;
+    app.expire_waits().await;
+    app.sweep().await;
+    let releasing = app.read(&id).await;
+    releasing.assert_is("CANCELLED", "releasing");
+    app.peers.clear_calls().await.unwrap();
+    for payment in [UNKNOWN, other.payment_id()] {
+        for status in ["SUCCESS", "FAILED", "REFUNDED"] {
+            let answer = app.call_back(&id, payment, status).await;
+            assert_eq!(answer.problem_of_order(403, "callback_rejected"), id);
+        }
+    }
+    assert_eq!(asked(&app).await, 0);
+    assert_eq!(app.read(&id).await, releasing);
+    app.remove_fault(fault).await;
+    app.peers.clear_faults().await.unwrap();
+    app.quiesce().await;
+    let (note, ended) = applied(&app.call_back(&id, UNKNOWN, "SUCCESS").await);
+    assert_eq!((note.as_deref(), ended.phase()), (Some("already processed"), "done"));
+    assert_eq!(asked(&app).await, 0);
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_callback_that_cannot_be_checked_is_a_flag_that_is_raised_once() {
     let app = Spawn::new().payment_mode(Mode::Pending).start().await;

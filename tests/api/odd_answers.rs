@@ -101,15 +101,33 @@ async fn no_page_of_a_gateway_says_that_there_is_no_event() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_page_of_a_gateway_rejects_a_true_callback() {
     let app = Spawn::new().payment_mode(Mode::Pending).start().await;
-    for (seat, page) in (1..).zip(PAGES) {
+    let answers = [400, 403, 404, 409].into_iter().flat_map(|status| PAGES.map(|page| (status, page)));
+    for (seat, (status, page)) in (1..).zip(answers) {
         let document = pending(&app, &[seat]).await;
         app.settle_silently(&document, PaymentStatus::Success).await;
-        app.fault(FaultRule::on(CallName::Payment, gateway(404, page)).seat(seat)).await;
+        app.fault(FaultRule::on(CallName::Payment, gateway(status, page)).seat(seat)).await;
         let answer = app.call_back(document.id(), document.payment_id(), "SUCCESS").await;
         answer.problem_of_order(503, "peer_unavailable");
         // It is not sent again.
         app.quiesce().await;
-        app.read(document.id()).await.assert_is("CONFIRMED", "done");
+        let now = app.read(document.id()).await;
+        assert_eq!((now.status(), now.phase()), ("CONFIRMED", "done"), "{status} {page:?}");
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_page_of_a_gateway_refuses_a_refund() {
+    let app = spawn().await;
+    let answers = [400, 403, 404, 409].into_iter().flat_map(|status| PAGES.map(|page| (status, page)));
+    for (seat, (status, page)) in (1..).zip(answers) {
+        let document = app.place(&order(&[seat])).await.created();
+        app.fault(FaultRule::on(CallName::Refund, gateway(status, page)).seat(seat)).await;
+        app.refund(document.id()).await.document(202).assert_is("CONFIRMED", "refunding");
+        let entry = app.journal(document.id()).await.pop().expect("an entry");
+        assert_eq!(entry["type"], "no_answer", "{status} {page:?}");
+        app.quiesce().await;
+        assert_eq!(app.outcome(document.id()).await, Outcome::refunded(), "{status} {page:?}");
     }
     app.finish().await;
 }

@@ -168,10 +168,14 @@ async fn an_operator_hears_of_one_that_payment_does_not_know_and_can_settle_it()
     let listed = app.stuck().await.orders.remove(0);
     assert_eq!((&listed["order_id"], &listed["why"]), (&json!(document.id()), &json!("second_payment")));
     assert_eq!(scrape(&app).await["order_service_second_payments"], 1.0);
-    let word = json!({ "payment": "refunded", "payment_id": second.id });
+    let word = json!({ "payment": "refunded", "payment_id": second.id, "reason": "paid out by hand" });
     let path = format!("/internal/orders/{}/resolve", document.id());
     app.operator(Method::POST, &path).json(&word).send().await.document(200).assert_is("CONFIRMED", "done");
     assert!(app.stuck().await.orders.is_empty());
+    let journal = app.journal(document.id()).await;
+    let entry = journal.last().expect("an entry");
+    assert_eq!((&entry["type"], &entry["actor"]), (&json!("second_payment_refunded"), &json!("operator")));
+    assert_eq!(entry["data"], json!({ "payment_id": second.id, "reason": word["reason"] }));
     let repeated = app.operator(Method::POST, &path).json(&word).send().await;
     assert_eq!(repeated.problem_of_order(409, "order_not_resolvable"), document.id());
     app.expect_errors_in_the_log();
@@ -258,6 +262,16 @@ async fn a_refund_that_payment_accepts_is_asked_about_and_asked_for_once() {
     assert_eq!(app.calls("payment.refund").await, 3);
     let keys = "SELECT count(*) FROM orders WHERE parked_at IS NOT NULL";
     assert_eq!(app.store.count(keys).await, 1, "an operator hears of it");
+    let of_second = "SELECT count(*) FROM payment_refunds WHERE parked_at IS NOT NULL";
+    assert_eq!(app.store.count(of_second).await, 0);
+    app.store.run("UPDATE payment_refunds SET again_at = timezone('utc', clock_timestamp())").await;
+    app.expire_waits().await;
+    app.sweep().await;
+    assert_eq!(app.calls("payment.refund").await, 4, "the second payment's, too");
+    assert_eq!(app.store.count(of_second).await, 1, "an operator hears of it");
+    app.expire_waits().await;
+    app.sweep().await;
+    assert_eq!(app.calls("payment.refund").await, 4, "and it is asked about again");
 
     for payment in [document.payment_id(), &*again.id] {
         app.peers.settle_payment(payment, &[], PaymentStatus::Refunded).await.unwrap();
