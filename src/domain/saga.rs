@@ -81,6 +81,8 @@ pub struct Reservation {
 pub struct Refusal {
     /// Why.
     pub failure: Failure,
+    /// A look has shown some of the seats to be reserved for the order's user, and not all of them.
+    pub held_in_part: bool,
     /// In flight: an earlier reserve had no answer, and may still take effect.
     pub may_land: bool,
 }
@@ -392,7 +394,7 @@ fn reserving(order: &Order, event: &Event, tax: TaxRate) -> Result<Transition, R
         }
         Event::ReservedBeyondRange => Ok(beyond_range(order, event)),
         Event::ReserveRefused(refusal) => {
-            Ok(seats_refused(unchanged(order).may_land(refusal.may_land), refusal.failure.clone()))
+            Ok(seats_refused(unchanged(order).may_land(refusal.may_land), refusal))
         }
         Event::EventCancelled if order.is_paid() => Ok(event_cancelled(order, event)),
         // The money is taken: the seats are lost on Seating's word, and not because there is none.
@@ -884,10 +886,12 @@ fn paid_without_seats(order: &Order, reported: Payment) -> Result<Transition, Re
     Ok(unchanged(order).with_payment(reported).lose_seats())
 }
 
-fn seats_refused(mut after: Transition, failure: Failure) -> Transition {
-    after.order.hold = Hold::Nothing;
+/// The claims of all seats stay until those that a look has shown to be held are released.
+fn seats_refused(mut after: Transition, refusal: &Refusal) -> Transition {
+    after.order.hold = if refusal.held_in_part { Hold::Reserved } else { Hold::Nothing };
+    after.hold_observed = refusal.held_in_part;
     after.order.given_up |= after.order.is_paid();
-    after.fail(failure).give_up_seats()
+    after.fail(refusal.failure.clone()).give_up_seats()
 }
 
 /// The money goes back. A reserve may have taken effect, also one of before the hold lapsed, after the look that showed the seats

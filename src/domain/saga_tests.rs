@@ -105,7 +105,7 @@ fn lapsed(order: Order) -> Order {
 
 fn refused() -> Event {
     let failure = Failure::new(FailureCode::SeatsUnavailable, "taken");
-    Event::ReserveRefused(Refusal { failure, may_land: false })
+    Event::ReserveRefused(Refusal { failure, held_in_part: false, may_land: false })
 }
 
 /// The answer to a reserve of the order.
@@ -569,9 +569,8 @@ fn a_request_that_may_still_land_keeps_the_claims_until_it_cannot() {
 #[test]
 fn an_earlier_reserve_of_the_same_attempt_keeps_the_claims_until_it_cannot_land() {
     let failure = Failure::new(FailureCode::SeatsUnavailable, "taken");
-    let refused =
-        next(&order_in(Phase::Reserving), &Event::ReserveRefused(Refusal { failure, may_land: true }), tax())
-            .unwrap();
+    let refused = Event::ReserveRefused(Refusal { failure, held_in_part: false, may_land: true });
+    let refused = next(&order_in(Phase::Reserving), &refused, tax()).unwrap();
     assert_eq!((refused.order.status, refused.order.phase), (Status::Failed, Phase::Releasing));
     assert!(refused.in_flight && refused.claims == Claims::Keep);
     let held = Event::Reserved(Reservation { items: items(), observed: false, may_land: true });
@@ -579,6 +578,25 @@ fn an_earlier_reserve_of_the_same_attempt_keeps_the_claims_until_it_cannot_land(
     assert!(held.in_flight && held.order.phase == Phase::Charging);
     let declined = next(&held.order, &Event::PaymentIs(payment(PaymentStatus::Failed)), tax()).unwrap();
     assert_eq!(outcome(&declined.order, &RELEASED), "FAILED releasing Settled");
+}
+
+#[test]
+fn a_refusal_keeps_the_claims_until_seats_that_a_look_has_shown_to_be_held_are_released() {
+    let failure = Failure::new(FailureCode::SeatsUnavailable, "taken");
+    let in_part = Event::ReserveRefused(Refusal { failure, held_in_part: true, may_land: false });
+    let refused = next(&order_in(Phase::Reserving), &in_part, tax()).unwrap();
+    assert_eq!((refused.order.status, refused.order.phase), (Status::Failed, Phase::Releasing));
+    assert_eq!((refused.order.hold, refused.claims), (Hold::Reserved, Claims::Keep));
+    assert!(refused.hold_observed && !refused.in_flight);
+    assert_eq!(action(&refused.order), Some(Action::LookThenRelease));
+    let released = next(&refused.order, &RELEASED, tax()).unwrap();
+    assert_eq!((released.order.phase, released.claims), (Phase::Done, Claims::Drop));
+    // Also of late money, which goes back when they are released.
+    let paid = Order { payment: Some(payment(PaymentStatus::Success)), ..order_in(Phase::Reserving) };
+    let refused = next(&paid, &in_part, tax()).unwrap();
+    assert_eq!((refused.order.phase, refused.claims), (Phase::Releasing, Claims::Keep));
+    let released = next(&refused.order, &RELEASED, tax()).unwrap();
+    assert_eq!((released.order.phase, released.claims), (Phase::Refunding, Claims::Drop));
 }
 
 #[test]

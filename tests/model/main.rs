@@ -47,6 +47,7 @@ fn one_order(budget: Budget) -> Model {
         older_hold: false,
         stranger: false,
         next_buyer: true,
+        in_part: false,
         holders: 2,
         signed: false,
         misdirected: false,
@@ -249,6 +250,13 @@ fn strangers_reserve_what_seating_frees() {
     holds("strangers", &Model { stranger: true, next_buyer: false, ..one_order(lost) }, 100_000);
 }
 
+#[test]
+fn one_order_of_which_a_seat_is_somebody_elses() {
+    let in_part = |budget| Model { in_part: true, ..one_order(budget) };
+    holds("in part and lost", &in_part(Budget { faults: 1, cancels: 1, ..QUIET }), 50_000);
+    holds("in part and crashed", &in_part(Budget { crashes: 1, ..QUIET }), 1_000);
+}
+
 /// What states are told apart by tells them apart.
 #[test]
 fn states_that_are_packed_alike_are_alike() {
@@ -302,6 +310,7 @@ fn as_the_environment_says() {
             "holders" => model.holders = n.into(),
             "older_hold" => model.older_hold = n > 0,
             "stranger" => model.stranger = n > 0,
+            "in_part" => model.in_part = n > 0,
             "next" => model.next_buyer = n > 0,
             "same_user" => model.same_user = n > 0,
             "signed" => model.signed = n > 0,

@@ -139,6 +139,12 @@ fn without_claims_until_a_look_a_seat_that_seating_keeps_is_forgotten() {
 }
 
 #[test]
+fn without_releasing_it_a_seat_that_was_held_with_another_one_is_forgotten() {
+    let in_part = Model { in_part: true, ..one_order(Budget { faults: 1, ..QUIET }) };
+    breaks(properties::HELD, Guard::HeldInPart, in_part);
+}
+
+#[test]
 fn without_distrust_of_a_gateway_a_seat_that_seating_keeps_allocated_is_forgotten() {
     breaks(liveness::SEATS, Guard::OwnAnswers, one_order(Budget { faults: 1, refunds: 1, ..QUIET }));
 }

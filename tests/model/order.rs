@@ -111,6 +111,7 @@ pub enum ModelEvent {
     },
     ReservedDear,
     ReserveRefused {
+        held_in_part: bool,
         may_land: bool,
     },
     EventCancelled,
@@ -154,9 +155,9 @@ impl ModelEvent {
                 Event::Reserved(Reservation { items, observed, may_land })
             }
             Self::ReservedDear => Event::ReservedBeyondRange,
-            Self::ReserveRefused { may_land } => {
+            Self::ReserveRefused { held_in_part, may_land } => {
                 let failure = Failure::new(FailureCode::SeatsUnavailable, String::new());
-                Event::ReserveRefused(Refusal { failure, may_land })
+                Event::ReserveRefused(Refusal { failure, held_in_part, may_land })
             }
             Self::EventCancelled => Event::EventCancelled,
             Self::Charged(status) => Event::Charged(payment(Which::Charged, status)),

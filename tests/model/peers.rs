@@ -36,6 +36,8 @@ pub struct Reply {
     pub charged: Option<PaymentStatus>,
     /// The prices are too high.
     pub dear: bool,
+    /// Another seat of the order is somebody else's.
+    pub in_part: bool,
     /// Payment shows the payment's status as one that is not known.
     pub unfamiliar: bool,
 }

@@ -46,6 +46,8 @@ guards! {
     LookBeforeRelease,
     /// Claims are kept until a look has shown whose the seats are.
     ClaimsUntilALook,
+    /// Of a reservation that is refused, what a look has shown to be held is released before the claims are dropped.
+    HeldInPart,
     /// What a gateway answers for Seating is no answer.
     OwnAnswers,
     /// A reserve that had no answer may land even if a later one of the same attempt has one.
@@ -112,6 +114,8 @@ pub struct Model {
     pub stranger: bool,
     /// Whether somebody else buys the seat once its claims are free.
     pub next_buyer: bool,
+    /// The seat may be one of several, and another one somebody else's when a look shows this one to be held.
+    pub in_part: bool,
     /// Holders at any one time.
     pub holders: usize,
     /// Callbacks are signed, and so believed however old they are.
@@ -235,8 +239,11 @@ impl Model {
             ModelEvent::Unfamiliar(which) if self.lacks(Guard::UnfamiliarIsUndecided) => {
                 ModelEvent::Paid(which, PaymentStatus::Failed)
             }
-            ModelEvent::ReserveRefused { .. } if self.lacks(Guard::EarlierMayLand) => {
-                ModelEvent::ReserveRefused { may_land: false }
+            ModelEvent::ReserveRefused { held_in_part, .. } if self.lacks(Guard::EarlierMayLand) => {
+                ModelEvent::ReserveRefused { held_in_part, may_land: false }
+            }
+            ModelEvent::ReserveRefused { may_land, .. } if self.lacks(Guard::HeldInPart) => {
+                ModelEvent::ReserveRefused { held_in_part: false, may_land }
             }
             ev => ev,
         };

@@ -81,14 +81,16 @@ impl Model {
 
     /// The peer answers what the holder asks.
     pub fn answer(&self, state: &mut ModelState, h: usize, reply: Reply) {
-        let Reply { charged, dear, unfamiliar } = reply;
+        let Reply { charged, dear, in_part, unfamiliar } = reply;
         let Some(Holder { order, seen, drives, pc, .. }) = state.holders[h] else { return };
         let reserved = |observed, may_land| match dear {
             false => ModelEvent::Reserved { observed, may_land, free: self.free },
             true if may_land => ModelEvent::Silence { may_land },
             true => ModelEvent::ReservedDear,
         };
-        let refused = |may_land| ProgramCounter::Store(ModelEvent::ReserveRefused { may_land });
+        let refused = |held_in_part, may_land| {
+            ProgramCounter::Store(ModelEvent::ReserveRefused { held_in_part, may_land })
+        };
         let silence = |may_land| ProgramCounter::Store(ModelEvent::Silence { may_land });
         let which = asked(&seen, drives, pc);
         let PaymentState { status: truth, forgotten, .. } = *state.payment(order, which);
@@ -113,16 +115,18 @@ impl Model {
                 false => ProgramCounter::LookAtRefusal { first, flies },
             },
             ProgramCounter::LookAtRefusal { first, flies } => match peers::look(self, state, order) {
+                Owner::Held | Owner::Allocated if in_part => refused(true, flies),
                 Owner::Held | Owner::Allocated => ProgramCounter::Store(reserved(true, flies)),
-                Owner::Free if first && !paid => refused(flies),
+                Owner::Free if first && !paid => refused(false, flies),
                 Owner::Free => silence(flies),
-                Owner::Other => refused(flies),
+                Owner::Other => refused(false, flies),
             },
             ProgramCounter::LookThenReserve { flies } => match peers::look(self, state, order) {
+                Owner::Held | Owner::Allocated if in_part => refused(true, flies),
                 Owner::Held | Owner::Allocated => ProgramCounter::Store(reserved(true, flies)),
-                Owner::Other => refused(flies),
+                Owner::Other => refused(false, flies),
                 Owner::Free if paid => ProgramCounter::Reserve { first: false, flies },
-                Owner::Free if seen.status != Status::Pending => refused(flies),
+                Owner::Free if seen.status != Status::Pending => refused(false, flies),
                 Owner::Free if seen.expired => silence(flies),
                 Owner::Free => ProgramCounter::Reserve { first: false, flies },
             },

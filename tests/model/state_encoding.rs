@@ -67,7 +67,7 @@ fn ev(ev: ModelEvent) -> u64 {
     let (kind, more) = match ev {
         ModelEvent::Reserved { observed, may_land, free } => (0, flags([observed, may_land, free])),
         ModelEvent::ReservedDear => (1, 0),
-        ModelEvent::ReserveRefused { may_land } => (2, may_land as u64),
+        ModelEvent::ReserveRefused { held_in_part, may_land } => (2, flags([held_in_part, may_land])),
         ModelEvent::Paid(which, status) => (3, 4 * which as u64 + status as u64),
         ModelEvent::PaidWithoutSeats(which, status) => (4, 4 * which as u64 + status as u64),
         ModelEvent::ChargeRefused => (5, 0),

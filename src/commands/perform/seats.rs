@@ -83,10 +83,20 @@ enum SeatOwnership {
 async fn read_seats(context: &Context, order: &Order) -> Result<Vec<Seat>, ActionOutcome> {
     match seating::read_seats(&context.config, order).await {
         Outcome::Answered(seats) => {
-            seats.into_iter().collect::<Option<Vec<Seat>>>().ok_or_else(|| seat_not_found(order))
+            let held_in_part = is_any_held(seats.iter().flatten(), order);
+            seats.into_iter().collect::<Option<Vec<Seat>>>().ok_or_else(|| match held_in_part {
+                // A held seat does not end as one that does not exist.
+                true if order.amounts.is_none() => seats_taken(None, held_in_part),
+                _ => seat_not_found(order),
+            })
         }
         Outcome::NoAnswer(failure) => Err(unanswered(failure)),
     }
+}
+
+/// Whether some of the seats are reserved for the order's user, or allocated to the order.
+fn is_any_held<'a>(mut seats: impl Iterator<Item = &'a Seat>, order: &Order) -> bool {
+    seats.any(|seat| matches!(seat.owner(order), Owner::Held | Owner::Allocated))
 }
 
 fn seat_ownership(seats: &[Seat], order: &Order) -> SeatOwnership {
@@ -119,11 +129,14 @@ async fn look_at_refusal(
         Ok(seats) => seats,
         Err(known) => return known,
     };
+    let held_in_part = is_any_held(seats.iter(), order);
     match seat_ownership(&seats, order) {
         SeatOwnership::Ours => observed(&seats, order),
-        SeatOwnership::Taken => seats_taken(names),
+        SeatOwnership::Taken => seats_taken(names, held_in_part),
         // Another buyer had them a moment ago; a paid order tries again.
-        SeatOwnership::Free | SeatOwnership::PartlyOurs if is_first && !order.is_paid() => seats_taken(names),
+        SeatOwnership::Free | SeatOwnership::PartlyOurs if is_first && !order.is_paid() => {
+            seats_taken(names, held_in_part)
+        }
         SeatOwnership::Free | SeatOwnership::PartlyOurs => no_answer("the seats have just become free"),
     }
 }
@@ -134,10 +147,10 @@ async fn look_before_reserve(context: &Context, order: &Order) -> Result<(), Act
     let seats = read_seats(context, order).await?;
     match seat_ownership(&seats, order) {
         SeatOwnership::Ours => Err(observed(&seats, order)),
-        SeatOwnership::Taken => Err(seats_taken(None)),
+        SeatOwnership::Taken => Err(seats_taken(None, is_any_held(seats.iter(), order))),
         SeatOwnership::Free if order.is_paid() => Ok(()),
         // Cancelled meanwhile: nothing is reserved, so nothing needs a compensation.
-        SeatOwnership::Free if order.status != Status::Pending => Err(seats_taken(None)),
+        SeatOwnership::Free if order.status != Status::Pending => Err(seats_taken(None, false)),
         SeatOwnership::Free if order.expired() => {
             Err(no_answer("the seats are free, and the time to pay is over"))
         }
@@ -159,20 +172,22 @@ fn seat_not_found(order: &Order) -> ActionOutcome {
     if order.amounts.is_some() {
         return no_answer("Seating does not know a seat that it has held for the order");
     }
-    refused(FailureCode::SeatNotFound, "A seat does not exist or is of another event.")
+    refused(FailureCode::SeatNotFound, "A seat does not exist or is of another event.", false)
 }
 
-fn seats_taken(names: Option<String>) -> ActionOutcome {
+/// `held_in_part`: see [`Refusal`].
+fn seats_taken(names: Option<String>, held_in_part: bool) -> ActionOutcome {
     let detail = match names {
         Some(names) if names.contains(' ') => format!("Seats {names} are taken."),
         Some(name) => format!("Seat {name} is taken."),
         None => "One or more of the seats are taken.".to_owned(),
     };
-    refused(FailureCode::SeatsUnavailable, detail)
+    refused(FailureCode::SeatsUnavailable, detail, held_in_part)
 }
 
-fn refused(code: FailureCode, detail: impl Into<String>) -> ActionOutcome {
-    Event::ReserveRefused(Refusal { failure: Failure::new(code, detail), may_land: false }).into()
+fn refused(code: FailureCode, detail: impl Into<String>, held_in_part: bool) -> ActionOutcome {
+    let failure = Failure::new(code, detail);
+    Event::ReserveRefused(Refusal { failure, held_in_part, may_land: false }).into()
 }
 
 /// Allocates the seats to the order.

@@ -135,7 +135,13 @@ fn fair(model: &Model, state: &ModelState, fate: Fate) -> Option<(Step, ModelSta
                 ..
             } if unfamiliar => 0,
             Step::Answer {
-                reply: Reply { charged: None | Some(PaymentStatus::Pending), dear: false, unfamiliar: false },
+                reply:
+                    Reply {
+                        charged: None | Some(PaymentStatus::Pending),
+                        dear: false,
+                        in_part: false,
+                        unfamiliar: false,
+                    },
                 ..
             } => 1,
             Step::PaymentTurns(_, to) if Some(*to) == decided => 2,

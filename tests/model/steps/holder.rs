@@ -2,7 +2,7 @@
 
 use super::{Step, Steps, push};
 use crate::order::{ModelEvent, Row, Which};
-use crate::peers::{self, Reply};
+use crate::peers::{self, Owner, Reply};
 use crate::rules::{Guard, Model};
 use crate::service;
 use crate::state::{Holder, ModelState, PeerRequest, ProgramCounter, Seat};
@@ -30,6 +30,11 @@ pub fn holder_steps(model: &Model, state: &ModelState, h: usize, steps: &mut Ste
         if model.refusals && reserves && state.seat == Seat::Free {
             answers(Reply { dear: true, ..Reply::default() });
         }
+    }
+    let looks = matches!(pc, ProgramCounter::LookAtRefusal { .. } | ProgramCounter::LookThenReserve { .. });
+    if model.in_part && looks && peers::look(model, state, order) == Owner::Held {
+        let reply = Reply { in_part: true, ..Reply::default() };
+        push(steps, state, Step::Answer { order, pc, reply }, |w| model.answer(w, h, reply));
     }
     if state.left.crashes > 0 {
         push(steps, state, Step::Crash { order, pc }, |w| {
