@@ -4,6 +4,8 @@ mod messages;
 mod requests;
 mod transactions;
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::Sandbox;
@@ -54,7 +56,9 @@ fn hold(state: &mut State, request: &Reserve) -> Answer {
         (seat.status, seat.reserved_by) = (SeatStatus::Reserved, Some(request.user_id));
         (seat.reserved_at, seat.expires_at, seat.updated_at) = (Some(now), Some(expires_at), now);
     }
-    let seats = || ids.iter().map(|id| &state.seats[id]);
+    // In storage order, not in the order of the request.
+    let stored: BTreeSet<i64> = ids.iter().copied().collect();
+    let seats = || stored.iter().map(|id| &state.seats[id]);
     let total = raw(&total(seats().map(|seat| seat.price.get())));
     Answer::json(200, &Reserved::new(seats().map(dto).collect(), total, local_time(expires_at).into()))
 }

@@ -25,6 +25,15 @@ async fn reserve_answers_prices_as_decimals_and_times_without_a_zone() {
 }
 
 #[tokio::test]
+async fn reserved_seats_come_in_storage_order() {
+    let s = sandbox().await;
+    let (code, body) = s.reserve(&[3, 1, 2]).await;
+    assert_eq!(code, 200);
+    let ids: Vec<&Value> = body["reservedSeats"].as_array().unwrap().iter().map(|seat| &seat["id"]).collect();
+    assert_eq!(ids, [1, 2, 3]);
+}
+
+#[tokio::test]
 async fn reserve_is_atomic_and_not_idempotent() {
     let s = sandbox().await;
     assert_eq!(s.reserve(&[2]).await.0, 200);
