@@ -172,6 +172,32 @@ async fn a_seat_that_somebody_else_took_after_a_lost_reserve_is_not_ours() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_order_releases_those_of_its_seats_that_are_held_for_its_user() {
+    let app = spawn().await;
+    let user = 101;
+    app.put_seat(seat_of_somebody(1, SeatStatus::Reserved, user)).await;
+    app.put_seat(seat_of_somebody(2, SeatStatus::Reserved, user + 1)).await;
+    let id = app.place(&order(&[1, 2])).await.problem_of_order(409, "seats_unavailable");
+    app.quiesce().await;
+    app.read(&id).await.assert_is("FAILED", "done");
+    assert_eq!(app.seat(1).await.status, SeatStatus::Available);
+    assert_eq!(app.seat(2).await.reserved_by, Some(user + 1));
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_seat_that_is_held_never_ends_as_one_that_does_not_exist() {
+    let app = spawn().await;
+    app.put_seat(seat_of_somebody(1, SeatStatus::Reserved, 101)).await;
+    app.fault(FaultRule::on(CallName::Reserve, fail(500)).seat(1)).await;
+    let id = app.place(&order(&[1, 99_999])).await.problem_of_order(409, "seats_unavailable");
+    app.quiesce().await;
+    app.read(&id).await.assert_is("FAILED", "done");
+    assert_eq!(app.seat(1).await.status, SeatStatus::Available);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_that_cannot_be_reserved_in_time_expires_without_a_charge() {
     let app = spawn().await;
     app.take_peer_down(Peer::Seating).await;
