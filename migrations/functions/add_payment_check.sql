@@ -25,6 +25,7 @@ BEGIN
     END IF;
     -- An order's id is no payment's, and the unique index keeps it for the check of the charge.
     IF is_known OR p_payment = p_order OR p_payment IS NOT NULL AND told >= p_limit THEN
+        PERFORM require_writable_server();
         RETURN is_known;
     END IF;
     INSERT INTO payment_refunds (order_id, told_payment_id, created_at, due_at, undecided)

@@ -70,6 +70,7 @@ BEGIN
     IF p_payment_id IS NOT NULL AND (
         EXISTS (SELECT FROM orders WHERE payment_id = p_payment_id AND id <> p_id)
         OR EXISTS (SELECT FROM payment_refunds WHERE payment_id = p_payment_id AND order_id <> p_id)) THEN
+        PERFORM require_writable_server();
         SELECT * INTO o FROM orders WHERE id = p_id;
         RETURN CASE WHEN FOUND THEN ARRAY['foreign', render_state(o)] ELSE ARRAY['gone'] END;
     END IF;

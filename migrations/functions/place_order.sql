@@ -1,7 +1,8 @@
 -- Stores a new order in phase 'reserving' with its seat claims, its first journal entry and the counts; or nothing at all.
 --
 -- Returns {placed}; {taken, seats} when other live orders have seats of it (separated by commas); or as find_order when the
--- idempotency key is in use. Raises serialization_failure when a seat was claimed concurrently: repeated, it says which.
+-- idempotency key is in use. Raises serialization_failure when a seat was claimed concurrently: repeated, it says which; and
+-- read_only_sql_transaction on a read-only server, whose claims may be out of date since a failover.
 -- Locks: the new rows; the seats' claims in ascending order.
 -- Commit: may be asynchronous, and is. Losing it in a crash of PostgreSQL loses a hold that expires by itself, and no money was
 -- asked for yet. The next transition, before the charge, is durable and everything before it with it.
@@ -32,7 +33,11 @@ BEGIN
     IF taken IS NOT NULL THEN
         -- The claims may be those of an earlier attempt of the same request.
         stored := find_order(p_key, p_hash, p_user, p_event, p_seats);
-        RETURN CASE WHEN stored[1] = 'none' THEN ARRAY['taken', taken] ELSE stored END;
+        IF stored[1] <> 'none' THEN
+            RETURN stored;
+        END IF;
+        PERFORM require_writable_server();
+        RETURN ARRAY['taken', taken];
     END IF;
 
     durable := current_setting('synchronous_commit');

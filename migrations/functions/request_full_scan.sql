@@ -12,6 +12,8 @@ $$
 DECLARE
     last queue_scans;
 BEGIN
+    -- A server that may be behind does not know whether one is needed.
+    PERFORM require_writable_server();
     SELECT * INTO last FROM queue_scans ORDER BY id DESC LIMIT 1;
     IF greatest(last.orders_from, last.refunds_from, last.messages_from, last.waiting_from) > '-infinity'
         AND timezone('utc', clock_timestamp()) >= last.full_at + least(last.full_entries * interval '1 millisecond', interval '1 minute') THEN

@@ -180,7 +180,8 @@ impl StatementFailure {
 
     /// Whether the connection must not be given to further statements.
     pub fn discards_connection(&self) -> bool {
-        matches!(self.class(), Class::SessionLost | Class::ReadOnly) || matches!(self, Self::TimedOut)
+        matches!(self.class(), Class::SessionLost | Class::ReadOnly)
+            || matches!(self, Self::TimedOut | Self::Refused(Class::Unavailable, _))
     }
 }
 

@@ -42,16 +42,17 @@ struct Row {
     values: Vec<DbValue>,
 }
 
-/// What a read-only server adds to an answer, because it may be behind, and the schema's check says of it.
+/// What is the last element of an answer, or its last column, when it comes from a read-only server.
 const READ_ONLY: &str = "read-only";
 
-impl Row {
-    fn is_read_only(&self) -> bool {
-        let Some(DbValue::ArrayStr(elements)) = self.values.first() else {
-            return false;
-        };
-        matches!(elements.last(), Some(Some(element)) if element == READ_ONLY)
-    }
+/// Whether an answer says that it comes from a read-only server, which may be behind.
+fn is_read_only(values: &[DbValue]) -> bool {
+    let element = match values.last() {
+        Some(DbValue::ArrayStr(elements)) => elements.last().and_then(Option::as_deref),
+        Some(DbValue::Str(text)) => Some(&text[..]),
+        _ => None,
+    };
+    element == Some(READ_ONLY)
 }
 
 /// A statement without its parameters, for the log: `SELECT place_order`.
@@ -70,52 +71,36 @@ enum Session {
 }
 
 /// Runs a statement that returns one row at most.
+///
+/// After a failover the host's pools still have sessions to the old primary, which is read-only and behind. So every statement
+/// that answers without having written says [`READ_ONLY`] there, or raises 25006. What such a session answers counts only when no
+/// server takes writes: the session is ended, and the statement repeated on a new one. While all servers are read-only, that is
+/// found out once a second, and reads go on.
 async fn query(
     config: &Config,
     session: Session,
     statement: &'static str,
     parameters: impl Fn() -> Vec<ParameterValue>,
 ) -> Result<Option<Row>, DbError> {
-    let values = run(config, session, |guard| fetch_optional(guard, statement, parameters())).await;
+    let values = run(
+        config,
+        session,
+        |row: &Option<Vec<DbValue>>| row.as_deref().is_some_and(is_read_only),
+        |guard| fetch_optional(guard, statement, parameters()),
+    )
+    .await;
     let values = values.map_err(|failure| DbError::from(failure).context(name(statement)))?;
     Ok(values.map(|values| Row { statement, values }))
 }
 
-/// Runs a statement whose answer has [`READ_ONLY`] as its last element when the server is read-only.
-///
-/// After a failover the host's pool still has sessions to the old primary, which is read-only and behind. So what such a session
-/// answers counts only when there is no other server: the session is ended, and the statement repeated. While all servers are
-/// read-only, that is found out once a second, and reads go on.
-async fn query_current(
-    config: &Config,
-    statement: &'static str,
-    parameters: impl Fn() -> Vec<ParameterValue>,
-) -> Result<Option<Row>, DbError> {
-    let begun = task::now();
-    loop {
-        let row = query(config, Session::Shared, statement, &parameters).await?;
-        if !row.as_ref().is_some_and(Row::is_read_only)
-            || recent::is_read_only()
-            || begun.elapsed() >= ATTEMPTS_LIMIT
-        {
-            return Ok(row);
-        }
-        let require = include_str!("sql/require_writable_server.sql");
-        if query(config, Session::Shared, require, Vec::new).await.is_err() {
-            recent::note_read_only();
-            return Ok(row);
-        }
-    }
-}
-
-/// Runs a statement that returns any number of rows.
+/// Runs a statement that returns any number of rows, and writes: a read-only server refuses it.
 async fn query_all(
     config: &Config,
     session: Session,
     statement: &'static str,
     parameters: impl Fn() -> Vec<ParameterValue>,
 ) -> Result<Vec<Row>, DbError> {
-    let rows = run(config, session, |guard| fetch_all(guard, statement, parameters())).await;
+    let rows = run(config, session, |_| false, |guard| fetch_all(guard, statement, parameters())).await;
     let rows = rows.map_err(|failure| DbError::from(failure).context(name(statement)))?;
     Ok(rows.into_iter().map(|values| Row { statement, values }).collect())
 }
@@ -138,11 +123,38 @@ const fn attempts(class: Class) -> u32 {
 /// No attempt is begun after so long, but one that may wait for a lock.
 const ATTEMPTS_LIMIT: Duration = Duration::from_secs(2);
 
-/// Runs a statement with a timeout, and repeats it at once where its failure's class says so.
+/// Runs a statement with a timeout, and repeats it at once where its failure's class says so. What a read-only server has answered
+/// is returned when no server takes writes, or no other answers.
 async fn run<T: 'static, F>(
     config: &Config,
-    mut session: Session,
+    session: Session,
+    is_read_only: impl Fn(&T) -> bool,
     statement: impl Fn(ConnectionGuard) -> F,
+) -> Result<T, StatementFailure>
+where
+    F: Future<Output = Result<T, StatementFailure>> + 'static,
+{
+    let mut outdated = None;
+    let failure = match attempt_all(config, session, is_read_only, statement, &mut outdated).await {
+        Ok(answer) => return Ok(answer),
+        Err(failure) => failure,
+    };
+    if failure.class() == Class::ReadOnly && !recent::is_read_only() {
+        // There was no time to ask all sessions.
+        return Err(failure);
+    }
+    let answer = outdated.ok_or(failure)?;
+    recent::note_read_only();
+    Ok(answer)
+}
+
+/// Attempts a statement until it succeeds, or must not be repeated. `outdated`: the last answer of a read-only server.
+async fn attempt_all<T: 'static, F>(
+    config: &Config,
+    mut session: Session,
+    is_read_only: impl Fn(&T) -> bool,
+    statement: impl Fn(ConnectionGuard) -> F,
+    outdated: &mut Option<T>,
 ) -> Result<T, StatementFailure>
 where
     F: Future<Output = Result<T, StatementFailure>> + 'static,
@@ -150,6 +162,7 @@ where
     let begun = task::now();
     let mut attempt = 1;
     let mut has_waited = false;
+    let mut was_refused = false;
     loop {
         let guard = match session {
             Session::Shared => connection::acquire(config).await?,
@@ -163,9 +176,19 @@ where
         let shared = guard.shared();
         let result = with_timeout(STATEMENT_DEADLINE, statement(guard)).await;
         let failure = match result.unwrap_or(Err(StatementFailure::TimedOut)) {
-            Ok(result) => {
+            Ok(answer) => {
                 recent::note_success(attempt_begun);
-                return Ok(result);
+                if !is_read_only(&answer) {
+                    if was_refused {
+                        recent::forget_read_only();
+                    }
+                    return Ok(answer);
+                }
+                if recent::is_read_only() {
+                    return Ok(answer);
+                }
+                *outdated = Some(answer);
+                StatementFailure::Refused(Class::ReadOnly, READ_ONLY.to_owned())
             }
             Err(failure) => failure,
         };
@@ -174,9 +197,15 @@ where
         }
         let class = failure.class();
         let may_help = match class {
+            // The pool would hand the session out again; what it has in memory is the server's again, too.
+            Class::Unavailable if matches!(failure, StatementFailure::Refused(..)) => {
+                connection::end_session(shared, Termination::Always).await;
+                false
+            }
             Class::SessionLost => connection::end_session(shared, Termination::Always).await,
             // Repeated on a session of its own: no other statement runs on that, so that it is known whether it is new.
             Class::ReadOnly => {
+                was_refused = true;
                 let was_shared = std::mem::replace(&mut session, Session::Own) == Session::Shared;
                 let is_ended = connection::end_session(shared, Termination::UnlessNew).await;
                 // One that was opened just before the server could be written is not new any more after that time, and is ended.
@@ -184,7 +213,11 @@ where
                 if may_wait {
                     spin_sdk::time::sleep(connection::NEW_SESSION).await;
                 }
-                is_ended || was_shared || may_wait
+                let may_help = is_ended || was_shared || may_wait;
+                if !may_help {
+                    recent::note_read_only();
+                }
+                may_help
             }
             Class::Locked => {
                 // Others may wait for locks on it, one after the other: nobody else is to wait behind them.

@@ -26,15 +26,20 @@ pub async fn stuck(config: &Config) -> Result<String, DbError> {
 /// [`DbError`]; `Broken` where it has no schema of the service at all.
 pub async fn check_schema(config: &Config) -> Result<Option<String>, DbError> {
     const STATEMENT: &str = include_str!("sql/check_schema.sql");
-    let checked = run(config, Session::Shared, |guard| async {
-        let row = fetch_optional(guard, STATEMENT, Vec::new()).await?;
-        match row.as_deref() {
-            Some([DbValue::Str(error)]) if error == READ_ONLY => {
-                Err(StatementFailure::Refused(Class::ReadOnly, READ_ONLY.to_owned()))
+    let checked = run(
+        config,
+        Session::Shared,
+        |_| false,
+        |guard| async {
+            let row = fetch_optional(guard, STATEMENT, Vec::new()).await?;
+            match row.as_deref() {
+                Some([DbValue::Str(error)]) if error == READ_ONLY => {
+                    Err(StatementFailure::Refused(Class::ReadOnly, READ_ONLY.to_owned()))
+                }
+                _ => Ok(row),
             }
-            _ => Ok(row),
-        }
-    })
+        },
+    )
     .await;
     match checked {
         Ok(values) => require_row(values.map(|values| Row { statement: STATEMENT, values }))?.optional_text(),

@@ -1,7 +1,7 @@
 //! The statements about orders.
 
 use super::answer::{Answer, answer, named, optional_answer};
-use super::{Columns, DbError, Session, ints, json, query, query_all, query_current, text, uuid};
+use super::{Columns, DbError, Session, ints, json, query, query_all, text, uuid};
 use crate::config::Config;
 use crate::domain::ids::{OrderId, PaymentId};
 use crate::domain::key::IdempotencyKey;
@@ -122,8 +122,9 @@ fn existing(outcome: &str, answer: &mut Answer) -> Result<ExistingOrder, DbError
 /// # Errors
 /// [`DbError`].
 pub async fn load(config: &Config, id: OrderId) -> Result<Option<(Order, Document)>, DbError> {
-    let row = query_current(
+    let row = query(
         config,
+        Session::Shared,
         include_str!("sql/load_order.sql"),
         || named!("sql/load_order.sql": p_id = uuid(id.0)),
     )
@@ -140,8 +141,9 @@ pub async fn load(config: &Config, id: OrderId) -> Result<Option<(Order, Documen
 /// # Errors
 /// [`DbError`].
 pub async fn read(config: &Config, id: OrderId) -> Result<Option<(String, Document)>, DbError> {
-    let row = query_current(
+    let row = query(
         config,
+        Session::Shared,
         include_str!("sql/read_order.sql"),
         || named!("sql/read_order.sql": p_id = uuid(id.0)),
     )

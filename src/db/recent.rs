@@ -31,6 +31,11 @@ pub fn note_read_only() {
     READ_ONLY_SINCE.set(Some(task::now()));
 }
 
+/// Notes that a statement which a read-only server had not answered for good has succeeded on another session.
+pub fn forget_read_only() {
+    READ_ONLY_SINCE.set(None);
+}
+
 /// Whether every server was read-only a moment ago.
 pub fn is_read_only() -> bool {
     READ_ONLY_SINCE.get().is_some_and(|at| task::now().saturating_duration_since(at) < READ_ONLY_REMEMBERED)

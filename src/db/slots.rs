@@ -49,11 +49,6 @@ impl<C> Slots<C> {
         Self { requests: empty(), background: empty(), retry_at: None }
     }
 
-    /// Whether opening a connection took long, so that others may be waiting for the pool. As long as it does not, nobody waits.
-    pub const fn is_slow(&self) -> bool {
-        self.requests.fast_opens_needed > 0 || self.background.fast_opens_needed > 0
-    }
-
     /// The slot of these users.
     pub const fn of(&mut self, users: Users) -> &mut Slot<C> {
         match users {

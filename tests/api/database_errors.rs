@@ -77,13 +77,17 @@ async fn an_sqlstate_is_repeated_or_is_503_or_is_500() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_is_ended_for_its_own_errors_only() {
+async fn a_session_is_ended_for_its_own_errors_and_when_the_database_is_unavailable() {
     let mut app = spawn().await;
     app.expect_errors_in_the_log();
-    app.place(&order(&[1])).await.created();
+    let first = app.place(&order(&[1])).await.created();
     app.quiesce().await;
-    let cases = [("23514", false), ("40001", false), ("53200", false), ("26000", true), ("08P01", true)];
+    let kept = ["23514", "40001"].map(|sqlstate| (sqlstate, false));
+    let ended = ["08P01", "26000", "53100", "53200", "53300", "55000", "55006", "57014", "58030", "F0000"]
+        .map(|sqlstate| (sqlstate, true));
+    let cases = kept.into_iter().chain(ended);
     for (seat, (sqlstate, ends)) in (2..).zip(cases) {
+        app.read(first.id()).await;
         let before = sessions(&app).await;
         assert!(!before.is_empty());
         fail_inserts(&app, sqlstate, 1).await;

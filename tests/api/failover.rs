@@ -59,9 +59,14 @@ async fn after_a_failover_writes_go_to_the_new_primary_within_seconds() {
 /// The old primary answers reads, and does not know what was written since.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_failover_no_session_shows_what_the_old_primary_still_has() {
-    let mut app = Spawn::new().standby().start().await;
+    let mut app = Spawn::new().variable("internal_token", TOKEN).standby().start().await;
     let before = place_many(&app, 1..41).await;
     app.quiesce().await;
+    let events = format!("/v1/orders/{}/events", before[0].id());
+    // Fills the second pool with sessions, too.
+    for answer in join_all((0..20).map(|n| app.get(if n % 2 == 0 { &events } else { "/metrics" }))).await {
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
     app.fail_over().await;
     place_when_possible(&app, 41).await;
     for document in &before[..3] {
@@ -74,6 +79,25 @@ async fn after_a_failover_no_session_shows_what_the_old_primary_still_has() {
             assert!(read.status() == "REFUNDED" || read.phase() != "done", "{read:?}");
         }
     }
+    // What only the new primary knows is written to it directly: no session of the service has seen it.
+    let id = before[0].id();
+    let sql = format!(
+        "INSERT INTO order_events (order_id, seq, type, actor) VALUES ('{id}', 1000, 'seen_by_the_new_primary', 'operator')"
+    );
+    app.store.run(&sql).await;
+    for _ in 0..2 {
+        for journal in join_all((0..20).map(|_| app.get(&events))).await {
+            let journal = journal.json(200);
+            let newest = journal["events"].as_array().unwrap().last().unwrap();
+            assert_eq!(newest["type"], "seen_by_the_new_primary", "{journal}");
+        }
+        for page in join_all((0..20).map(|_| app.get("/metrics"))).await {
+            assert_eq!(page.status, 200, "{page:?}");
+            let created = "order_service_orders_created_total 41";
+            assert!(page.text().lines().any(|line| line == created), "{}", page.text());
+        }
+    }
+    app.store.run(&format!("DELETE FROM order_events WHERE order_id = '{id}' AND seq = 1000")).await;
     app.quiesce().await;
     app.finish().await;
 }

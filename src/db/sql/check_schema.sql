@@ -39,7 +39,6 @@ SELECT CASE
             'redrive_stuck',
             'remember_payment',
             'request_full_scan',
-            'require_writable_server',
             'store_check_outcome',
             'store_payment_refund'
         ]) AS needed (function)

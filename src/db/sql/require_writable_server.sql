@@ -1,1 +1,0 @@
-SELECT require_writable_server()
