@@ -29,54 +29,37 @@ BEGIN
             scan.counts_from := batch_end;
         END IF;
         WITH gone AS (
-            DELETE FROM order_changes WHERE ctid = ANY (batch)
-            RETURNING was_status, status, was_phase, phase, failure_code, tickets, outbox, dead_letters
-        ), kinds AS MATERIALIZED (
-            -- What the view order_change_counts computes for each change is computed for each kind: there are few.
-            SELECT was_status, status, was_phase, phase, failure_code, count(*) AS n,
-                   sum(tickets) AS tickets, sum(outbox) AS outbox, sum(dead_letters) AS dead_letters
-            FROM gone GROUP BY was_status, status, was_phase, phase, failure_code
+            DELETE FROM order_change_counts WHERE location = ANY (batch) RETURNING *
         ), failures AS (
             INSERT INTO failure_counts AS f (shard, code, value)
-            SELECT this_shard, failure_code, sum(n) FROM kinds WHERE failure_code IS NOT NULL GROUP BY failure_code
+            SELECT this_shard, failure_code, count(*) FROM gone WHERE failure_code IS NOT NULL GROUP BY failure_code
             ON CONFLICT (shard, code) DO UPDATE SET value = f.value + excluded.value
-        ), totals AS (
-            SELECT sum(n) FILTER (WHERE was_status IS NULL AND status IS NOT NULL) AS created,
-                   sum(tickets) AS tickets, sum(outbox) AS outbox, sum(dead_letters) AS dead_letters
-            FROM kinds HAVING count(*) > 0
-        ), moves AS (
+        ), sums AS (
             SELECT
-                sum(d.n) FILTER (WHERE d.name = 'pending') AS pending,
-                sum(d.n) FILTER (WHERE d.name = 'confirmed') AS confirmed,
-                sum(d.n) FILTER (WHERE d.name = 'cancelled') AS cancelled,
-                sum(d.n) FILTER (WHERE d.name = 'failed') AS failed,
-                sum(d.n) FILTER (WHERE d.name = 'refunded') AS refunded,
-                sum(d.n) FILTER (WHERE d.name = 'reserving') AS reserving,
-                sum(d.n) FILTER (WHERE d.name = 'charging') AS charging,
-                sum(d.n) FILTER (WHERE d.name = 'awaiting_payment') AS awaiting_payment,
-                sum(d.n) FILTER (WHERE d.name = 'allocating') AS allocating,
-                sum(d.n) FILTER (WHERE d.name = 'refunding') AS refunding,
-                sum(d.n) FILTER (WHERE d.name = 'releasing') AS releasing
-            FROM kinds, LATERAL (
-                VALUES (lower(was_status), -n), (lower(status), n), (was_phase, -n), (phase, n)) AS d (name, n)
+                   sum(created) AS created, sum(tickets) AS tickets, sum(outbox) AS outbox,
+                   sum(dead_letters) AS dead_letters, sum(pending) AS pending, sum(confirmed) AS confirmed,
+                   sum(cancelled) AS cancelled, sum(failed) AS failed, sum(refunded) AS refunded,
+                   sum(reserving) AS reserving, sum(charging) AS charging, sum(awaiting_payment) AS awaiting_payment,
+                   sum(allocating) AS allocating, sum(refunding) AS refunding, sum(releasing) AS releasing
+            FROM gone HAVING count(*) > 0
         )
         UPDATE order_counts c SET
-            created = c.created + coalesce(t.created, 0),
-            tickets = c.tickets + t.tickets,
-            outbox = c.outbox + t.outbox,
-            dead_letters = c.dead_letters + t.dead_letters,
-            pending = c.pending + coalesce(m.pending, 0),
-            confirmed = c.confirmed + coalesce(m.confirmed, 0),
-            cancelled = c.cancelled + coalesce(m.cancelled, 0),
-            failed = c.failed + coalesce(m.failed, 0),
-            refunded = c.refunded + coalesce(m.refunded, 0),
-            reserving = c.reserving + coalesce(m.reserving, 0),
-            charging = c.charging + coalesce(m.charging, 0),
-            awaiting_payment = c.awaiting_payment + coalesce(m.awaiting_payment, 0),
-            allocating = c.allocating + coalesce(m.allocating, 0),
-            refunding = c.refunding + coalesce(m.refunding, 0),
-            releasing = c.releasing + coalesce(m.releasing, 0)
-        FROM totals t, moves m WHERE c.shard = this_shard;
+            created = c.created + s.created,
+            tickets = c.tickets + s.tickets,
+            outbox = c.outbox + s.outbox,
+            dead_letters = c.dead_letters + s.dead_letters,
+            pending = c.pending + s.pending,
+            confirmed = c.confirmed + s.confirmed,
+            cancelled = c.cancelled + s.cancelled,
+            failed = c.failed + s.failed,
+            refunded = c.refunded + s.refunded,
+            reserving = c.reserving + s.reserving,
+            charging = c.charging + s.charging,
+            awaiting_payment = c.awaiting_payment + s.awaiting_payment,
+            allocating = c.allocating + s.allocating,
+            refunding = c.refunding + s.refunding,
+            releasing = c.releasing + s.releasing
+        FROM sums s WHERE c.shard = this_shard;
     END IF;
 
     SELECT array_agg(c.ctid), max(c.at) INTO batch, batch_end

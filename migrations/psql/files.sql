@@ -1,3 +1,3 @@
 -- Generated: see steps.sql.
 \set files '0001_orders 0002_inherited_orders 0003_order_rules 0005_second_payments 0007_message_order 0008_queue_scans 0009_payment_checks 0010_payment_leases 0011_open_writers 0012_cheaper_rules'
-\set checksum d15971ea02aa91d698811f5a1c162ba9c415a4e1cf8edd1215a3b4f7a209a47b
+\set checksum 7d41d340a0688ac011b3b39f88eb0f27a01748ccfffffaf9bdc236007b13285f

@@ -6,7 +6,7 @@ use super::Context;
 use super::sweep::sweep_in_background;
 use crate::db::metrics::Due;
 use crate::db::{self, DbError};
-use crate::runtime::random::random;
+use crate::runtime::random::jitter;
 use crate::runtime::task::in_background;
 use crate::telemetry::counters;
 use serde_json::json;
@@ -19,10 +19,11 @@ const REQUESTS_PER_INSTANCE: u32 = 128;
 
 /// Between two flushes of an instance, at most.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
-/// Jitter, subtracted at most: instances that began together would open a connection each for their flushes at the same time.
-const FLUSH_JITTER: Duration = Duration::from_millis(500);
 /// The same at most while they fail; each interval is twice as long as the one before.
 const RETRY_INTERVAL: Duration = Duration::from_secs(4);
+/// Jitter, subtracted from the first at most: instances that began together would open a connection each for their flushes at the
+/// same time.
+const FLUSH_JITTER: Duration = Duration::from_millis(500);
 /// For how long counts that cannot be flushed are kept at most. Meanwhile the instance goes on serving requests.
 const KEEP_LIMIT: Duration = Duration::from_secs(30);
 /// The same of an instance that is used up: it is kept for its counts alone, and while every request is answered with 503 there may
@@ -75,7 +76,7 @@ pub async fn flush_and_sweep(context: &Context) {
             return;
         }
     }
-    let mut interval = FLUSH_INTERVAL - FLUSH_JITTER * u32::from(random::<1>()[0]) / 256;
+    let mut interval = FLUSH_INTERVAL - jitter(FLUSH_JITTER);
     // While another task waits, that one flushes what there is.
     while !FLUSH_SCHEDULED.replace(true) {
         let scheduled = ScheduledFlush;

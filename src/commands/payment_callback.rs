@@ -14,8 +14,8 @@ use crate::domain::ids::{OrderId, PaymentId};
 use crate::domain::order::{Order, Payment, PaymentStatus, Phase};
 use crate::domain::retry;
 use crate::domain::saga::{self, Event, Rejected};
+use crate::peers::Outcome;
 use crate::peers::payment::{self, ShownStatus};
-use crate::peers::{CallFailure, Outcome};
 use anyhow::anyhow;
 use serde_json::json;
 use std::cell::RefCell;
@@ -153,7 +153,9 @@ async fn process(
         Some(Outcome::Answered(Some(record))) => match record.matching(&order) {
             // Nobody knows what it means: it is undecided, as far as is known.
             Some(payment) if matches!(record.status, ShownStatus::Other(_)) => {
-                report_unfamiliar(&context, &order, payment.id, record.status.as_str()).await?;
+                let reason = format!("Payment shows the payment as {}", record.status.as_str());
+                let event = Event::CallbackUnfamiliar;
+                leave_to_sweep(&context, &order, payment.id, event, &reason, None).await?;
                 return Ok(CallbackOutcome::StillPending(document));
             }
             Some(payment) => payment,
@@ -166,7 +168,10 @@ async fn process(
             }
         },
         Some(Outcome::NoAnswer(failure)) => {
-            return mark_payment_unsure(&context, &order, callback.payment_id, failure).await;
+            let wait = failure.retry_after_ms();
+            let (payment, event) = (callback.payment_id, Event::PaymentUnsure);
+            leave_to_sweep(&context, &order, payment, event, &failure.reason, wait).await?;
+            return Ok(CallbackOutcome::PaymentUnavailable(failure.reason));
         }
     };
     if reported.status == PaymentStatus::Pending {
@@ -216,38 +221,21 @@ fn must_be_checked(order: &Order, callback: Callback) -> bool {
     order.payment.is_some_and(|known| known.id != callback.payment_id || refunding || order.payment_unsure)
 }
 
-/// Payment did not answer, and the sweep asks: the order is marked; about a payment other than the order's own, a check is stored.
-/// A second callback changes nothing.
-async fn mark_payment_unsure(
+/// Payment's answer decides nothing, and the sweep asks: the order is marked by this event; about a payment other than the order's own,
+/// a check is stored. A second callback changes nothing. `retry_after_ms`: how long Payment asks to wait.
+async fn leave_to_sweep(
     context: &Context,
     order: &Order,
     payment: PaymentId,
-    failure: CallFailure,
-) -> Result<CallbackOutcome, DbError> {
-    let wait = failure.retry_after_ms();
-    let reason = failure.reason;
-    if is_own(order, payment) {
-        let detail = json!({ "reason": reason });
-        apply_event_after(context, order, Event::PaymentUnsure, detail, wait).await?;
-    } else {
-        remember_told(context, order, payment, retry::capped(wait)).await?;
-    }
-    Ok(CallbackOutcome::PaymentUnavailable(reason))
-}
-
-/// Payment shows a status that means nothing to the service: an operator hears of it. About a payment other than the order's own, a
-/// check is stored, which a sweep follows. A second callback changes nothing.
-async fn report_unfamiliar(
-    context: &Context,
-    order: &Order,
-    payment: PaymentId,
-    shown: &str,
+    event: Event,
+    reason: &str,
+    retry_after_ms: Option<u64>,
 ) -> Result<(), DbError> {
     if is_own(order, payment) {
-        let detail = json!({ "reason": format!("Payment shows the payment as {shown}") });
-        return apply_event(context, order, Event::CallbackUnfamiliar, detail).await.map(drop);
+        let detail = json!({ "reason": reason });
+        return apply_event_after(context, order, event, detail, retry_after_ms).await.map(drop);
     }
-    remember_told(context, order, payment, 0).await
+    remember_told(context, order, payment, retry::capped(retry_after_ms)).await
 }
 
 /// Stores a check of a payment that is not the order's own, for a sweep in `wait_ms` milliseconds: nobody else asks about it, and Payment

@@ -272,8 +272,6 @@ pub async fn acquire(config: &Config) -> Result<ConnectionGuard, StatementFailur
             }
             Acquisition::Open { is_probe, _opening } => {
                 let limit = if is_probe { PROBE_LIMIT } else { OPEN_LIMIT };
-                // The instance must not hold one connection while it waits for another.
-                release();
                 let opened = open(config.database.expose().clone(), users, limit).await;
                 let timed_out = matches!(opened, Err(StatementFailure::TimedOut));
                 SLOTS.with_borrow_mut(|slots| {
@@ -300,8 +298,6 @@ pub async fn open_own(config: &Config) -> Result<ConnectionGuard, StatementFailu
     if SLOTS.with_borrow(|slots| slots.retry_at.is_some_and(|at| task::now() < at)) {
         return Err(StatementFailure::Connect("no connection in time, a moment ago".into()));
     }
-    // The instance must not hold one connection while it waits for another.
-    release();
     let opened = open(config.database_patient.expose().clone(), Users::current(), OPEN_LIMIT).await;
     // Those who wait for locks may have taken the whole pool, while the database is well.
     if matches!(opened, Err(StatementFailure::TimedOut)) && !has_just_succeeded() {
@@ -328,6 +324,8 @@ async fn open(
     users: Users,
     limit: Duration,
 ) -> Result<Rc<SharedConnection>, StatementFailure> {
+    // The instance must not hold one connection while it waits for another.
+    release();
     let begun = Instant::now();
     let mut opening = Box::pin(connect(address, users, begun));
     match timeout(limit, opening.as_mut()).await {

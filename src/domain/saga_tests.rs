@@ -104,8 +104,12 @@ fn lapsed(order: Order) -> Order {
 }
 
 fn refused() -> Event {
+    refused_while(false, false)
+}
+
+fn refused_while(held_in_part: bool, may_land: bool) -> Event {
     let failure = Failure::new(FailureCode::SeatsUnavailable, "taken");
-    Event::ReserveRefused(Refusal { failure, held_in_part: false, may_land: false })
+    Event::ReserveRefused(Refusal { failure, held_in_part, may_land })
 }
 
 /// The answer to a reserve of the order.
@@ -568,9 +572,7 @@ fn a_request_that_may_still_land_keeps_the_claims_until_it_cannot() {
 
 #[test]
 fn an_earlier_reserve_of_the_same_attempt_keeps_the_claims_until_it_cannot_land() {
-    let failure = Failure::new(FailureCode::SeatsUnavailable, "taken");
-    let refused = Event::ReserveRefused(Refusal { failure, held_in_part: false, may_land: true });
-    let refused = next(&order_in(Phase::Reserving), &refused, tax()).unwrap();
+    let refused = next(&order_in(Phase::Reserving), &refused_while(false, true), tax()).unwrap();
     assert_eq!((refused.order.status, refused.order.phase), (Status::Failed, Phase::Releasing));
     assert!(refused.in_flight && refused.claims == Claims::Keep);
     let held = Event::Reserved(Reservation { items: items(), observed: false, may_land: true });
@@ -582,8 +584,7 @@ fn an_earlier_reserve_of_the_same_attempt_keeps_the_claims_until_it_cannot_land(
 
 #[test]
 fn a_refusal_keeps_the_claims_until_seats_that_a_look_has_shown_to_be_held_are_released() {
-    let failure = Failure::new(FailureCode::SeatsUnavailable, "taken");
-    let in_part = Event::ReserveRefused(Refusal { failure, held_in_part: true, may_land: false });
+    let in_part = refused_while(true, false);
     let refused = next(&order_in(Phase::Reserving), &in_part, tax()).unwrap();
     assert_eq!((refused.order.status, refused.order.phase), (Status::Failed, Phase::Releasing));
     assert_eq!((refused.order.hold, refused.claims), (Hold::Reserved, Claims::Keep));

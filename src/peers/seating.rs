@@ -74,6 +74,13 @@ pub enum Owner {
     Other,
 }
 
+impl Owner {
+    /// Whether the order's user has it, or the order.
+    pub const fn is_ours(self) -> bool {
+        matches!(self, Self::Held | Self::Allocated)
+    }
+}
+
 /// The statuses of a seat.
 const STATUSES: [&str; 4] = ["AVAILABLE", "RESERVED", "ALLOCATED", "BLOCKED"];
 

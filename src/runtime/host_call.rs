@@ -6,7 +6,7 @@
 //! cancelled one at a time in each instance.
 
 use super::deadline::timeout;
-use super::random::random;
+use super::random::jitter;
 use super::task;
 use super::wakeup::Notify;
 use std::cell::Cell;
@@ -38,7 +38,7 @@ pub async fn with_timeout<T: 'static>(limit: Duration, call: impl Future<Output 
 
 /// Waits for the end of a call whose result is not needed any more; cancels it when it does not end in time.
 pub async fn finish_or_cancel<F: Future>(mut call: Pin<Box<F>>) {
-    let limit = BACKGROUND_LIMIT + BACKGROUND_JITTER * u32::from(random::<1>()[0]) / 256;
+    let limit = BACKGROUND_LIMIT + jitter(BACKGROUND_JITTER);
     if timeout(limit, call.as_mut()).await.is_none() {
         cancel(call).await;
     }

@@ -96,12 +96,12 @@ async fn read_seats(context: &Context, order: &Order) -> Result<Vec<Seat>, Actio
 
 /// Whether some of the seats are reserved for the order's user, or allocated to the order.
 fn is_any_held<'a>(mut seats: impl Iterator<Item = &'a Seat>, order: &Order) -> bool {
-    seats.any(|seat| matches!(seat.owner(order), Owner::Held | Owner::Allocated))
+    seats.any(|seat| seat.owner(order).is_ours())
 }
 
 fn seat_ownership(seats: &[Seat], order: &Order) -> SeatOwnership {
     let owners: Vec<Owner> = seats.iter().map(|seat| seat.owner(order)).collect();
-    if owners.iter().all(|owner| matches!(owner, Owner::Held | Owner::Allocated)) {
+    if owners.iter().all(|owner| owner.is_ours()) {
         SeatOwnership::Ours
     } else if owners.contains(&Owner::Other) {
         SeatOwnership::Taken
@@ -269,11 +269,13 @@ pub async fn look_then_release(context: &Context, order: &Order) -> ActionOutcom
             Outcome::Answered(seats) if order.amounts.is_some() && seats.iter().any(Option::is_none) => {
                 return seat_not_found(order);
             }
-            Outcome::Answered(seats) => {
-                ours.extend(order.seats.iter().zip(seats).filter_map(|(id, seat)| {
-                    matches!(seat?.owner(order), Owner::Held | Owner::Allocated).then_some(*id)
-                }))
-            }
+            Outcome::Answered(seats) => ours.extend(
+                order
+                    .seats
+                    .iter()
+                    .zip(seats)
+                    .filter_map(|(id, seat)| seat?.owner(order).is_ours().then_some(*id)),
+            ),
             Outcome::NoAnswer(failure) => return unanswered(failure),
         }
     }
