@@ -19,8 +19,8 @@
 -- watch_cap_ms, void_tickets, claims ('take', 'drop'), message {id, kind, payload, lease_ms}, refund_was (the status of the
 -- payment before, where the order's refund is to be followed), refund_again_ms (Payment has just accepted the refund), replaced
 -- (a payment without money, which goes back if it succeeds), replaced_failed (it has failed), charge_open_ms (a charge may
--- stay without an answer, and is repeated after so long, as a check), repeats (only an attempt more: if the newest entry of the
--- journal is of the same type, it is counted up).
+-- stay without an answer, and is repeated after so long, as a check), repeats (only an attempt more: the newest entry of its type is
+-- counted up, if it is of the present phase and among the journal's sixteen newest, which is more than a phase has kinds of attempts).
 CREATE OR REPLACE FUNCTION apply_transition(
     p_id UUID,
     p_version INT,
@@ -158,7 +158,10 @@ BEGIN
     END IF;
     IF p_more ? 'repeats' THEN
         UPDATE order_events e SET count = e.count + 1, last_at = o.updated_at, data = p_data
-        WHERE e.order_id = p_id AND e.seq = (SELECT max(seq) FROM order_events WHERE order_id = p_id) AND e.type = p_event;
+        WHERE e.order_id = p_id AND e.seq = (
+            SELECT max(n.seq) FROM (
+                SELECT x.seq, x.type, x.at FROM order_events x WHERE x.order_id = p_id ORDER BY x.seq DESC LIMIT 16) n
+            WHERE n.type = p_event AND n.at >= o.phase_since);
         repeated := FOUND;
     END IF;
     IF NOT repeated THEN

@@ -139,7 +139,7 @@ fn parameters(
         p_event = text(entry.event),
         p_actor = text(entry.actor),
         p_data = json(entry.data),
-        p_more = more(config, before, transition, generated),
+        p_more = more(config, before, transition, entry, generated),
         p_document = Boolean(with_document),
     }
 }
@@ -190,7 +190,13 @@ fn tickets(generated: &Generated) -> [ParameterValue; 2] {
 }
 
 /// `p_more`: the rare parameters as JSON; NULL when there are none.
-fn more(config: &Config, before: &Order, transition: &Transition, generated: &Generated) -> ParameterValue {
+fn more(
+    config: &Config,
+    before: &Order,
+    transition: &Transition,
+    entry: JournalEntry<'_>,
+    generated: &Generated,
+) -> ParameterValue {
     let order = &transition.order;
     let mut more = Map::new();
     let mut put = |name: &str, value: Value| drop(more.insert(name.to_owned(), value));
@@ -239,7 +245,7 @@ fn more(config: &Config, before: &Order, transition: &Transition, generated: &Ge
         // Until then the attempt that is under way may have its answer.
         put("charge_open_ms", json!(retry::lease_ms(Phase::Charging)));
     }
-    if repeats(before, transition) {
+    if repeats(before, transition, entry) {
         put("repeats", json!(true));
     }
     if let Some(message) = &generated.message {
@@ -254,11 +260,13 @@ fn more(config: &Config, before: &Order, transition: &Transition, generated: &Ge
     if more.is_empty() { ParameterValue::DbNull } else { json(&Value::Object(more)) }
 }
 
-/// Whether the transition is only an attempt more: nothing that anybody acts on is different.
-fn repeats(before: &Order, transition: &Transition) -> bool {
+/// Whether the transition is only an attempt more: nothing that anybody acts on is different. An operator's word, with its reason, is
+/// always an entry of its own.
+fn repeats(before: &Order, transition: &Transition, entry: JournalEntry<'_>) -> bool {
     let order = &transition.order;
-    (order.status, order.phase, order.hold, order.payment, order.given_up)
-        == (before.status, before.phase, before.hold, before.payment, before.given_up)
+    entry.actor != "operator"
+        && (order.status, order.phase, order.hold, order.payment, order.given_up)
+            == (before.status, before.phase, before.hold, before.payment, before.given_up)
         && transition.items.is_none()
         && transition.message.is_none()
         && transition.tickets == Tickets::Keep

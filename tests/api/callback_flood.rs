@@ -1,6 +1,7 @@
 //! Callbacks that anybody may send: they ask Payment nothing in vain, fill no journal and skip no back-off.
 
 use crate::callback::{applied, pending};
+use crate::charge_unanswered::invalid;
 use crate::refund::confirmed;
 use crate::support::*;
 
@@ -104,6 +105,72 @@ async fn attempts_that_repeat_are_one_entry_of_the_journal() {
     assert!(attempts[0]["last_at"].as_str() > attempts[0]["at"].as_str(), "{}", attempts[0]);
     assert!(journal[0].get("count").is_none(), "{}", journal[0]);
     app.remove_fault(fault).await;
+    app.quiesce().await;
+    app.read(document.id()).await.assert_is("CONFIRMED", "done");
+    app.finish().await;
+}
+
+/// The number and the count of each entry of this type.
+fn entries(journal: &[Value], kind: &str) -> Vec<(u64, u64)> {
+    let of_kind = journal.iter().filter(|entry| entry["type"] == kind);
+    of_kind.map(|entry| (entry["seq"].as_u64().unwrap(), entry["count"].as_u64().unwrap_or(1))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attempts_of_two_kinds_that_alternate_are_two_entries_of_the_journal() {
+    let app = spawn().await;
+    let mut fault = app.fault(FaultRule::on(CallName::Charge, fail(503)).always()).await;
+    let document = app.place(&order(&[1])).await.accepted();
+    let before = app.journal(document.id()).await.len() as u64;
+    for answer in [invalid(), fail(503)].into_iter().cycle().take(10) {
+        app.remove_fault(fault).await;
+        fault = app.fault(FaultRule::on(CallName::Charge, answer).always()).await;
+        app.expire_waits().await;
+        app.sweep().await;
+    }
+    let journal = app.journal(document.id()).await;
+    assert_eq!(entries(&journal, "no_answer"), [(before, 6)], "{journal:?}");
+    assert_eq!(entries(&journal, "charge_refused"), [(before + 1, 5)], "{journal:?}");
+    assert_eq!(journal.len() as u64, before + 1);
+    // The last attempt, and its answer, is that of the first kind.
+    let last_of = |entry: &Value| entry["last_at"].as_str().map(str::to_owned);
+    let [.., unanswered, refused] = &journal[..] else { panic!("{journal:?}") };
+    assert!(last_of(unanswered) > last_of(refused), "{journal:?}");
+
+    // What is no attempt comes after all of them.
+    app.remove_fault(fault).await;
+    app.expire_waits().await;
+    app.quiesce().await;
+    app.read(document.id()).await.assert_is("CONFIRMED", "done");
+    let journal = app.journal(document.id()).await;
+    assert_eq!(entries(&journal, "payment_succeeded"), [(before + 11, 1)], "{journal:?}");
+    app.finish().await;
+}
+
+/// Each is a doubt, which Payment's answer ends: whoever sends many callbacks adds no entry by that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn doubts_that_alternate_with_payments_answers_fill_no_journal() {
+    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    let document = pending(&app, &[1]).await;
+    for round in 1..=4 {
+        let fault = app.fault(FaultRule::on(CallName::Payment, fail(503)).always()).await;
+        let answer = app.call_back(document.id(), document.payment_id(), "SUCCESS").await;
+        answer.problem_of_order(503, "peer_unavailable");
+        app.remove_fault(fault).await;
+        app.expire_waits().await;
+        eventually("Payment is asked", async || {
+            app.sweep().await;
+            let unsure = "SELECT count(*) FROM orders WHERE payment_unsure";
+            (app.store.count(unsure).await == 0).then_some(())
+        })
+        .await;
+        let journal = app.journal(document.id()).await;
+        let doubts = entries(&journal, "payment_unsure");
+        assert_eq!((doubts.len(), doubts[0].1), (1, round), "{journal:?}");
+        assert_eq!(entries(&journal, "payment_pending").len(), 1, "{journal:?}");
+    }
+    app.settle_silently(&document, PaymentStatus::Success).await;
+    applied(&app.call_back(document.id(), document.payment_id(), "SUCCESS").await);
     app.quiesce().await;
     app.read(document.id()).await.assert_is("CONFIRMED", "done");
     app.finish().await;

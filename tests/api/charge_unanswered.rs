@@ -8,7 +8,7 @@ fn no_charge(status: u16) -> Action {
 }
 
 /// Payment's own validation error.
-fn invalid() -> Action {
+pub fn invalid() -> Action {
     let body =
         json!({ "message": ["amount_cents must be an integer"], "error": "Bad Request", "statusCode": 400 });
     let (body, content_type) = (body.to_string(), "application/json".to_owned());

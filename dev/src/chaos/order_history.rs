@@ -80,7 +80,11 @@ fn order_rows(text: &mut String, order: &Order) {
     let journal = order.journal.iter().map(|entry| {
         let state = order.transitions.iter().find(|step| step.version == entry.seq);
         let state = state.map(|step| format!("{} {}", step.status, step.phase)).unwrap_or_default();
-        format!("{} {} by {} at {} → {state} {}", entry.seq, entry.r#type, entry.actor, entry.at, entry.data)
+        let times = if entry.count > 1 { format!(" {} times,", entry.count) } else { String::new() };
+        format!(
+            "{} {}{times} by {} at {} → {state} {}",
+            entry.seq, entry.r#type, entry.actor, entry.at, entry.data
+        )
     });
     section(text, "journal", journal);
     section(text, "outbox", order.outbox.iter().map(|message| format!("{message:?}")));

@@ -73,8 +73,9 @@ pub struct Ticket {
 #[derive(Clone, Debug, Deserialize)]
 #[allow(missing_docs)]
 pub struct JournalEntry {
+    /// The version of its first occurrence.
     pub seq: i64,
-    /// How many versions it stands for: attempts that repeat are one entry.
+    /// How many versions it stands for: attempts of one kind that repeat in a phase are one entry.
     pub count: i64,
     pub r#type: String,
     pub actor: String,

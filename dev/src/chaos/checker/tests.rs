@@ -45,6 +45,8 @@ const CASES: &[(&str, Mutation)] = &[
     ),
     ("the journal is whole", Sql("DELETE FROM order_events WHERE seq = 3")),
     ("the journal is whole", Sql("UPDATE order_events SET actor = 'nobody' WHERE seq = 3")),
+    ("the journal is whole", Sql("UPDATE order_events SET count = 1")),
+    ("the journal is whole", Sql("UPDATE order_events SET seq = 11 WHERE seq = 10")),
     (
         "the journal tells causes before effects",
         Sql("UPDATE order_events SET type = 'payment_pending' WHERE type = 'payment_succeeded'"),
@@ -52,6 +54,10 @@ const CASES: &[(&str, Mutation)] = &[
     (
         "the journal tells causes before effects",
         Sql("UPDATE order_events SET type = 'refund_requested' WHERE type = 'payment_failed'"),
+    ),
+    (
+        "the journal tells causes before effects",
+        Sql("UPDATE recorder.transitions SET phase = 'allocating' WHERE version = 8"),
     ),
     (
         "every change of status is a legal one",
