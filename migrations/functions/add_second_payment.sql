@@ -27,7 +27,8 @@ BEGIN
         -- It was undecided, or had failed, and has taken money since. Whoever has claimed it knows less: what comes of that is not stored.
         -- A lease that is held goes on: its holder may be asking for the refund.
         UPDATE payment_refunds SET undecided = false, attempts = attempts + 1, created_at = at,
-            due_at = CASE WHEN open_claims > 0 THEN coalesce(due_at, at) ELSE at END, settled_at = NULL, outcome = NULL
+            due_at = CASE WHEN open_claims > 0 THEN coalesce(due_at, at) ELSE at END, settled_at = NULL, outcome = NULL,
+            again_at = NULL
         WHERE payment_id = p_payment AND order_id = p_order AND NOT p_undecided
             AND (undecided AND settled_at IS NULL OR outcome = 'FAILED');
         IF NOT FOUND THEN

@@ -49,7 +49,7 @@ $$
             'ticket_without_payment', (SELECT count(*) FROM (SELECT FROM order_violations WHERE invariant = 'ticket_without_payment' LIMIT 10000) x),
             'claim_of_dead_order', (SELECT count(*) FROM (SELECT FROM order_violations WHERE invariant = 'claim_of_dead_order' LIMIT 10000) x),
             'pending_at_rest', (SELECT count(*) FROM (SELECT FROM order_violations WHERE invariant = 'pending_at_rest' LIMIT 10000) x),
-            -- A refund that Payment has accepted is known; it has a day to be made.
+            -- A refund that Payment has accepted is known: it has a day to be made, then it is asked for once more, and an operator hears.
             'refund_unknown', (SELECT count(*) FROM (
                 SELECT FROM refunds r JOIN orders o ON o.id = r.order_id
                 WHERE r.settled_at IS NULL AND r.requested_at < timezone('utc', now()) - interval '1 minute'

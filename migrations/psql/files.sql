@@ -1,3 +1,3 @@
 -- Generated: see steps.sql.
 \set files '0001_orders 0002_inherited_orders 0003_order_rules 0005_second_payments 0007_message_order 0008_queue_scans 0009_payment_checks 0010_payment_leases 0011_open_writers 0012_cheaper_rules'
-\set checksum 6f15e1354d0cf053d1e6cad82a1aa654d4ff3dc3c64fc3139a01983b621209fe
+\set checksum baab89e9cd648d8a05f143290be7047c41c7481b579ca71e291e96e9a6aa9393

@@ -75,6 +75,11 @@ async fn ask_for_refund(context: &Context, claimed: &PaymentRefund) -> Told {
             Told { answer: Answer::Accepted, reason: "Payment has accepted the refund".to_owned() }
         }
         Outcome::Answered(Refund::UnknownPayment) => unknown(),
+        // An answer to the one request more: it is only watched from now on.
+        Outcome::Answered(Refund::Refused) if claimed.again_in_ms.is_some() => Told {
+            answer: Answer::Accepted,
+            reason: "Payment refuses the refund that it has accepted".to_owned(),
+        },
         // It may be refunded already; the next attempt asks.
         Outcome::Answered(Refund::Refused) => silent("Payment refuses the refund".to_owned().into()),
         Outcome::NoAnswer(failure) => silent(failure),

@@ -199,7 +199,8 @@ pub struct Order {
     /// The payment is in doubt. A callback could not be verified: its known status may be out of date, and Payment is asked. While
     /// no payment is known: a charge has had no answer, and may have made one.
     pub payment_unsure: bool,
-    /// Payment has accepted the refund, and makes it later. Milliseconds until it is asked for again.
+    /// Payment has accepted the refund, and makes it later. Milliseconds until it is asked for again, which is done once: see
+    /// [`refund_again_ms`](super::retry::refund_again_ms).
     pub refund_again_in_ms: Option<i64>,
     /// Milliseconds for which it had been in its phase when the row was read.
     pub phase_ms: i64,

@@ -13,7 +13,8 @@ pub struct PaymentRefund {
     pub attempts: u32,
     /// Milliseconds for which it has been known.
     pub age_ms: i64,
-    /// Payment has accepted the refund: milliseconds until it is asked for again.
+    /// Payment has accepted the refund: milliseconds until it is asked for again, which is done once: see
+    /// [`retry::refund_again_ms`].
     pub again_in_ms: Option<i64>,
     /// It has taken no money yet, as far as is known.
     pub undecided: bool,
@@ -30,7 +31,7 @@ pub enum Answer {
     Is(PaymentStatus),
     /// A status that means "undecided" at best.
     Unfamiliar,
-    /// The refund is accepted, and made later.
+    /// The refund is accepted, and made later; or what was accepted before is refused.
     Accepted,
     /// Payment does not know the payment.
     Unknown,
@@ -75,15 +76,16 @@ pub fn next(refund: &PaymentRefund, answer: Answer, asked_for: bool) -> Next {
             after.parked |= is_due && retry::lasts(refund.attempts, refund.age_ms);
         }
         Answer::Accepted => {
-            // A day has passed, and it was asked for once more.
-            after.parked = refund.again_in_ms.is_some();
+            after.parked = false;
             after.undecided = false;
-            after.again_in_ms = Some(retry::REFUND_REPEAT_MS as i64);
+            after.again_in_ms = Some(retry::refund_again_ms(refund.again_in_ms));
         }
         // Only an operator can say what became of it.
         Answer::Unknown => after.parked = true,
         Answer::None(_) => after.parked |= refund.attempts >= retry::PARK_AFTER_ATTEMPTS,
     }
+    // A day has passed, it was asked for once more, and is only watched: an operator hears until it is made.
+    after.parked |= after.again_in_ms.is_some_and(retry::refund_is_repeated);
     Next::Later(after)
 }
 
@@ -149,7 +151,23 @@ mod tests {
         assert_eq!(next(&accepted, still_taken, false), Next::Later(accepted));
         let a_day_later = PaymentRefund { again_in_ms: Some(-1), ..accepted };
         assert_eq!(next(&a_day_later, still_taken, false), Next::Refund(a_day_later));
-        assert!(later(a_day_later, Answer::Accepted).parked, "an operator hears of it");
+        assert_eq!(later(a_day_later, Answer::None(None)), a_day_later, "it has no answer yet");
+        let repeated = later(a_day_later, Answer::Accepted);
+        assert!(repeated.parked, "an operator hears of it");
+        let years_later = PaymentRefund {
+            again_in_ms: repeated.again_in_ms.map(|left| left - 10 * 365 * retry::REFUND_REPEAT_MS as i64),
+            attempts: 10_000,
+            parked: false,
+            ..repeated
+        };
+        for shown in [PaymentStatus::Success, PaymentStatus::Pending] {
+            let watched = PaymentRefund { parked: true, ..years_later };
+            assert_eq!(
+                next(&years_later, Answer::Is(shown), false),
+                Next::Later(watched),
+                "also when redriven"
+            );
+        }
     }
 
     #[test]

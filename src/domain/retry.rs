@@ -87,6 +87,26 @@ pub const WATCH_CAP_MS: u64 = 20 * 24 * 3_600_000;
 
 /// Milliseconds after which a refund that Payment accepted, and has not made, is asked for once more: a day.
 pub const REFUND_REPEAT_MS: u64 = 24 * 3_600_000;
+/// The same when that has been answered, too: a hundred years. It is not asked for again, only watched.
+pub const REFUND_NEVER_MS: u64 = 100 * 365 * REFUND_REPEAT_MS;
+
+/// Milliseconds until a refund is asked for again that Payment has just accepted. `before`: it had accepted it before, and was asked
+/// once more.
+pub const fn refund_again_ms(before: Option<i64>) -> i64 {
+    if before.is_some() { REFUND_NEVER_MS as i64 } else { REFUND_REPEAT_MS as i64 }
+}
+
+/// Whether an accepted refund has been asked for once more, and Payment has answered. `again_in_ms`: until it is asked for again.
+pub const fn refund_is_repeated(again_in_ms: i64) -> bool {
+    // Far from both, whatever the servers' clocks say.
+    again_in_ms > REFUND_NEVER_MS as i64 / 2
+}
+
+/// Milliseconds since Payment accepted a refund, that is not asked for again for so long.
+fn accepted_ms(again_in_ms: i64) -> u64 {
+    let after = if refund_is_repeated(again_in_ms) { REFUND_NEVER_MS } else { REFUND_REPEAT_MS };
+    after.saturating_sub(u64::try_from(again_in_ms).unwrap_or(0))
+}
 
 /// The lease of a second payment's refund in milliseconds: two calls, ask and refund.
 pub const PAYMENT_REFUND_LEASE_MS: u64 = 2 * PAYMENT_DEADLINE_MS + STORE_MS;
@@ -125,9 +145,7 @@ pub const fn order_backoff_cap_ms(attempts: u32) -> u64 {
 /// `jitter` is random, 0 to 255.
 pub fn order_wait_ms(order: &Order, retry_after_ms: Option<u64>, jitter: u8) -> u64 {
     let backoff = backoff_ms(order.attempts, order_backoff_cap_ms(order.attempts), jitter);
-    let refund = order
-        .refund_again_in_ms
-        .map_or(0, |left| REFUND_REPEAT_MS.saturating_sub(u64::try_from(left).unwrap_or(0)) / 2);
+    let refund = order.refund_again_in_ms.map_or(0, |left| accepted_ms(left) / 2);
     let wait = backoff.max(refund.min(order_backoff_cap_ms(u32::MAX)));
     within_its_time(order, wait.max(capped(retry_after_ms)))
 }

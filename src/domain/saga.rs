@@ -36,7 +36,7 @@ pub enum Event {
     PaymentUnsure,
     /// Payment does not know the payment any more.
     PaymentUnknown,
-    /// Payment has accepted the refund, and makes it later.
+    /// Payment has accepted the refund, and makes it later; or refuses what it has accepted before, and has not made.
     RefundAccepted,
     /// Payment has not made the refund yet that it accepted.
     RefundPending,
@@ -567,7 +567,8 @@ fn refunding(order: &Order, event: &Event) -> Result<Transition, Rejected> {
             let mut after = retry_later(order, false);
             // Payment has answered: it is not parked for the number of its answers.
             after.order.attempts = after.order.attempts.min(retry::PARK_AFTER_ATTEMPTS - 1);
-            after.order.parked = order.parked;
+            after.order.parked =
+                order.parked || order.refund_again_in_ms.is_some_and(retry::refund_is_repeated);
             Ok(after)
         }
         Event::PaymentUnsure => doubt_payment(order),
@@ -925,12 +926,12 @@ fn charge_unanswered(order: &Order) -> Transition {
     after
 }
 
-/// Payment makes the refund later. It is asked for again only after a day, of which an operator hears.
+/// Payment makes the refund later. It is asked for once more after a day, of which an operator hears, and then it is watched.
 fn refund_accepted(order: &Order) -> Transition {
     let mut after = retry_later(order, false);
     after.order.attempts = 1;
     after.order.parked = order.refund_again_in_ms.is_some();
-    after.order.refund_again_in_ms = Some(retry::REFUND_REPEAT_MS as i64);
+    after.order.refund_again_in_ms = Some(retry::refund_again_ms(order.refund_again_in_ms));
     after
 }
 

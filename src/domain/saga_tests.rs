@@ -833,7 +833,7 @@ fn a_callback_that_could_not_be_checked_is_a_flag() {
 }
 
 #[test]
-fn an_accepted_refund_is_asked_about_and_asked_for_again_after_a_day() {
+fn an_accepted_refund_is_asked_about_and_asked_for_once_more_after_a_day() {
     let accepted = next(&order_in(Phase::Refunding), &Event::RefundAccepted, tax()).unwrap().order;
     assert_eq!(action(&accepted), Some(Action::AskRefund));
     assert!(!accepted.parked);
@@ -845,6 +845,15 @@ fn an_accepted_refund_is_asked_about_and_asked_for_again_after_a_day() {
     assert_eq!(action(&a_day_later), Some(Action::AskThenRefund));
     let again = next(&a_day_later, &Event::RefundAccepted, tax()).unwrap().order;
     assert!(again.parked, "an operator hears of it");
+    let unheard = next(&a_day_later, &SILENCE, tax()).unwrap().order;
+    assert_eq!(action(&unheard), Some(Action::AskThenRefund), "it has no answer yet");
+    // Only once: from then on it is watched, and an operator goes on hearing of it, also after a redrive.
+    let years = 10 * 365 * retry::REFUND_REPEAT_MS as i64;
+    let left = again.refund_again_in_ms.map(|left| left - years);
+    let redriven = Order { refund_again_in_ms: left, parked: false, attempts: 1, ..again.clone() };
+    assert_eq!(action(&redriven), Some(Action::AskRefund));
+    assert_eq!(retry::order_wait_ms(&redriven, None, 0), 600_000);
+    assert!(next(&redriven, &Event::RefundPending, tax()).unwrap().order.parked);
     assert_eq!(action(&again), Some(Action::AskRefund));
     let refunded = next(&again, &Event::PaymentIs(payment(PaymentStatus::Refunded)), tax()).unwrap().order;
     assert_eq!(

@@ -30,6 +30,7 @@ mod payment_checks;
 mod payment_leases;
 mod second_payment;
 
+mod accepted_refund;
 mod cancel;
 mod cancel_race;
 mod cancel_silence;

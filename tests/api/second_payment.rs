@@ -8,7 +8,7 @@ use crate::support::*;
 use order_dev::peers::{Payment, RefundMode};
 
 /// Another payment of the order; the answer to its callback.
-async fn paid_again(app: &App, document: &Document) -> Payment {
+pub async fn paid_again(app: &App, document: &Document) -> Payment {
     let settled = app.peers.second_payment(document.id(), PaymentStatus::Success, true).await.unwrap();
     let record = settled.callback.expect("a callback is sent");
     assert_eq!(record.status, Some(200), "{record:?}");

@@ -258,6 +258,18 @@ fn without_taking_it_for_undecided_an_unfamiliar_status_keeps_money() {
 }
 
 #[test]
+fn without_a_limit_a_refund_that_is_repeated_is_asked_for_every_day() {
+    breaks(properties::ONCE_MORE, Guard::RefundIsRepeatedOnce, lost_refunds());
+}
+
+#[test]
+fn without_a_limit_the_same_goes_for_a_second_payment() {
+    let budget = Budget { seconds: 1, callbacks: 1, ..QUIET };
+    let twice = Model { async_refunds: true, lost_refunds: true, next_buyer: false, ..one_order(budget) };
+    breaks(properties::ONCE_MORE, Guard::RefundIsRepeatedOnce, twice);
+}
+
+#[test]
 fn without_parking_it_nobody_hears_of_an_unfamiliar_status() {
     breaks(properties::OPERATOR, Guard::OperatorHears, unfamiliar());
 }

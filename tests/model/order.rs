@@ -8,6 +8,7 @@ use order_service::domain::money::{Amounts, TaxRate};
 use order_service::domain::order::{
     Failure, FailureCode, Hold, Order, Payment, PaymentStatus, Phase, Status,
 };
+use order_service::domain::retry;
 use order_service::domain::saga::{Due, Event, Refusal, Reservation, Tickets, Transition, Verdict};
 use order_service::domain::seats::Item;
 use std::sync::LazyLock;
@@ -50,6 +51,8 @@ pub enum Again {
     Waits,
     /// Its time is over.
     Over,
+    /// Payment has answered the refund that was asked for once more: it is only watched.
+    Repeated,
 }
 
 /// Which payment, seen from an order: its charge's, another one that the buyer made at the provider, or that of the other order's
@@ -270,6 +273,7 @@ impl Row {
                 Again::Never => None,
                 Again::Waits => Some(1),
                 Again::Over => Some(-1),
+                Again::Repeated => Some(retry::REFUND_NEVER_MS as i64),
             },
             parked: false,
         }
@@ -289,6 +293,7 @@ impl Row {
         self.which = order.payment.map_or(Which::Charged, |payment| Which::of(payment.id));
         self.again = match order.refund_again_in_ms {
             None => Again::Never,
+            Some(left) if retry::refund_is_repeated(left) => Again::Repeated,
             Some(1..) => Again::Waits,
             Some(_) => Again::Over,
         };

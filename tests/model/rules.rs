@@ -82,8 +82,10 @@ guards! {
     OnePaymentOneOrder,
     /// A refund that was accepted a day ago, and not made, is asked for once more ...
     RefundIsRepeated,
-    /// ... under the same key.
+    /// ... under the same key ...
     RefundUnderOneKey,
+    /// ... and is only watched then.
+    RefundIsRepeatedOnce,
     /// Catalog is asked for the event before the seats of a late payment are reserved.
     EventIsAsked,
     /// No answer of Catalog is no permission.
@@ -257,6 +259,9 @@ impl Model {
             Action::LookThenAllocate if self.lacks(Guard::LookBeforeAllocate) => Action::Allocate,
             Action::AskThenRefund if row.again == Again::Over && self.lacks(Guard::RefundIsRepeated) => {
                 Action::AskRefund
+            }
+            Action::AskRefund if row.again == Again::Repeated && self.lacks(Guard::RefundIsRepeatedOnce) => {
+                Action::AskThenRefund
             }
             Action::AskRefund if self.lacks(Guard::AcceptedIsAskedAbout) => Action::Refund,
             action => action,

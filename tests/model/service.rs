@@ -351,7 +351,11 @@ impl Model {
         let (phase, unsure) = (row.phase, row.unsure);
         let unfamiliar = matches!(ev, ModelEvent::Unfamiliar(_)) && phase == Phase::Done;
         let rests = unfamiliar && transition.order.phase == Phase::Done;
-        let again = ev == ModelEvent::RefundAccepted && row.again != Again::Never;
+        if ev == ModelEvent::RefundAccepted && row.again == Again::Repeated {
+            state.wrong = Some(properties::ONCE_MORE);
+        }
+        let again = ev == ModelEvent::RefundAccepted && row.again != Again::Never
+            || ev == ModelEvent::RefundPending && row.again == Again::Repeated;
         state.untold |= (rests || again) && !transition.order.parked;
         let holds_again = transition.renew_expiry && transition.order.is_paid();
         state.too_late[order] |= holds_again && state.event_cancelled;

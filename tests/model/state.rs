@@ -65,6 +65,8 @@ pub enum Beside {
     Accepted,
     /// That time is over.
     Overdue,
+    /// Payment has answered the refund that was asked for once more: it is only watched.
+    Repeated,
     /// It went back.
     Settled,
     /// It has failed, as far as is known.
@@ -74,7 +76,7 @@ pub enum Beside {
 impl Beside {
     /// Whether it may have to go back.
     pub fn is_open(self) -> bool {
-        matches!(self, Self::Open | Self::Accepted | Self::Overdue)
+        matches!(self, Self::Open | Self::Accepted | Self::Overdue | Self::Repeated)
     }
 }
 

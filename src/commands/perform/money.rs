@@ -41,7 +41,14 @@ pub async fn ask_payment(context: &Context, order: &Order, known: Payment) -> Ac
 /// Asks Payment whether it has made the refund that it accepted.
 pub async fn ask_refund(context: &Context, order: &Order, known: Payment) -> ActionOutcome {
     let asked = ask_payment(context, order, known).await;
-    if is_open(&asked.event) { ActionOutcome { event: Event::RefundPending, ..asked } } else { asked }
+    if !is_open(&asked.event) {
+        return asked;
+    }
+    let mut pending = ActionOutcome { event: Event::RefundPending, ..asked };
+    if pending.detail.get("reason").is_none() {
+        pending.detail["reason"] = json!("Payment has accepted the refund, and has not made it");
+    }
+    pending
 }
 
 /// Refunds the order's payment.
@@ -50,15 +57,19 @@ pub async fn refund(context: &Context, order: &Order, payment: Payment) -> Actio
         Outcome::Answered(Refund::Done) => {
             Event::PaymentIs(Payment { status: PaymentStatus::Refunded, ..payment }).into()
         }
-        Outcome::Answered(Refund::Accepted) => Event::RefundAccepted.into(),
+        Outcome::Answered(Refund::Accepted) => {
+            because(Event::RefundAccepted, "Payment has accepted the refund")
+        }
         Outcome::Answered(Refund::UnknownPayment) => unknown(),
         // Payment refuses also what is refunded already, so it is asked for the payment's status.
         Outcome::Answered(Refund::Refused) => {
             let asked = ask_payment(context, order, payment).await;
-            if is_open(&asked.event) {
-                return no_answer("Payment refuses the refund, and the money is still taken");
+            match order.refund_again_in_ms {
+                _ if !is_open(&asked.event) => asked,
+                None => no_answer("Payment refuses the refund, and the money is still taken"),
+                // An answer to the one request more: it is only watched from now on.
+                Some(_) => because(Event::RefundAccepted, "Payment refuses the refund that it has accepted"),
             }
-            asked
         }
         Outcome::NoAnswer(failure) => silent(failure),
     }

@@ -145,7 +145,7 @@ fn fair(model: &Model, state: &ModelState, fate: Fate) -> Option<(Step, ModelSta
                 ..
             } => 1,
             Step::PaymentTurns(_, to) if Some(*to) == decided => 2,
-            Step::RefundMade(..) => 2,
+            Step::RefundMade(..) | Step::RefundByHand(..) => 2,
             Step::SweepBeside(order, which, true)
                 if state.payments[*order][*which as usize].status != Some(PaymentStatus::Pending) =>
             {

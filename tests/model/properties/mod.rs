@@ -30,6 +30,9 @@ pub const FREE: &str = "Payment hears nothing of an order that costs nothing";
 /// An operator and what nobody knows.
 pub const OPERATOR: &str = "an operator hears of an unknown status at rest, and of a refund that is repeated";
 
+/// A refund that Payment has accepted.
+pub const ONCE_MORE: &str = "a refund that Payment has accepted is asked for once more at most";
+
 /// The time to pay.
 pub const IN_TIME: &str = "an order that its buyer has not cancelled does not expire before its time";
 
@@ -124,7 +127,7 @@ pub fn broken(model: &Model, state: &ModelState) -> Option<&'static str> {
         return Some(STRANGER);
     }
     if let Some(wrong) = state.wrong {
-        return Some(if wrong == IN_TIME { IN_TIME } else { NOTHING_WRONG });
+        return Some(if [IN_TIME, ONCE_MORE].contains(&wrong) { wrong } else { NOTHING_WRONG });
     }
     if state.untold {
         return Some(OPERATOR);

@@ -2,6 +2,7 @@
 
 use crate::order::{ModelEvent, OrderIndex, Which};
 use crate::peers;
+use crate::properties;
 use crate::rules::{Guard, Model};
 use crate::state::{Beside, ModelState, PeerRequest};
 use crate::steps;
@@ -9,6 +10,7 @@ use order_service::domain::ids::PaymentId;
 use order_service::domain::order::{Payment, PaymentStatus};
 use order_service::domain::payment_check::{self, PaymentCheck};
 use order_service::domain::payment_refund::{self, Answer, Next, PaymentRefund};
+use order_service::domain::retry;
 use order_service::domain::saga::{self, ChargeCheck, Rejected};
 use uuid::Uuid;
 
@@ -130,6 +132,8 @@ impl Model {
             again_in_ms: match pay.beside {
                 Beside::Accepted => Some(1),
                 Beside::Overdue => Some(-1),
+                Beside::Repeated if self.lacks(Guard::RefundIsRepeatedOnce) => Some(-1),
+                Beside::Repeated => Some(retry::REFUND_NEVER_MS as i64),
                 _ => None,
             },
             undecided: false,
@@ -145,6 +149,9 @@ impl Model {
                 (true, true) if self.async_refunds => Answer::Accepted,
                 (true, true) => Answer::Is(PaymentStatus::Refunded),
             };
+            if answer == Answer::Accepted && pay.beside == Beside::Repeated {
+                state.wrong = Some(properties::ONCE_MORE);
+            }
             next = payment_refund::next(&claimed, answer, true);
         }
         let again = match next {
@@ -155,6 +162,7 @@ impl Model {
             (Next::Settled(PaymentStatus::Failed), _) => Beside::Failed,
             (Next::Settled(_), _) => Beside::Settled,
             (_, None) => Beside::Open,
+            (_, Some(left)) if retry::refund_is_repeated(left) => Beside::Repeated,
             (_, Some(1..)) => Beside::Accepted,
             (_, Some(_)) => Beside::Overdue,
         };

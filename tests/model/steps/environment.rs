@@ -88,6 +88,15 @@ pub fn beside_steps(model: &Model, state: &ModelState, order: OrderIndex, steps:
                 w.payments[order][which as usize].accepted = 0;
             });
         }
+        // Payment has lost it twice, and an operator who has heard of it sees to it.
+        let is_watched = row.again == Again::Repeated && row.which == which || pay.beside == Beside::Repeated;
+        if is_watched && pay.accepted == 0 && pay.status == Some(Success) && !model.no_operator {
+            push(steps, state, Step::RefundByHand(order, which), |w| {
+                let pay = &mut w.payments[order][which as usize];
+                peers::becomes(pay, Refunded);
+                pay.refunds += 1;
+            });
+        }
         if pay.beside.is_open() {
             for heard in [true, false].into_iter().take(1 + usize::from(state.left.faults > 0)) {
                 push(steps, state, Step::SweepBeside(order, which, heard), |w| {

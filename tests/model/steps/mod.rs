@@ -86,6 +86,8 @@ pub enum Step {
     RefundMade(OrderIndex, Which),
     /// Payment loses a refund that it has accepted.
     RefundLost(OrderIndex, Which),
+    /// Payment's operators make a refund that Payment has lost twice.
+    RefundByHand(OrderIndex, Which),
     /// A day has passed since Payment accepted the order's refunds.
     DayPasses(OrderIndex),
     /// Payment forgets a payment, or finds its charge invalid from now on.
