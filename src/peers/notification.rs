@@ -43,15 +43,14 @@ pub async fn notify(config: &Config, message: &Message) -> Result<(), NotDeliver
     Err(NotDelivered { failure: answer.does_not_count("which is not 2xx"), is_final })
 }
 
-/// Whether an answer is about the message itself: 400, 413 or 422 with a JSON document. A gateway's page is not, nor is any other
-/// client error, such as 401, 404 or 429: those end when somebody mends Notification's address, key or limits.
+/// Whether an answer is about the message itself: 400, 413 or 422 with a JSON text of any kind, which may be a mere string or number.
+/// A gateway's page is not, nor is any other client error, such as 401, 404 or 429: those end when somebody mends Notification's
+/// address, key or limits.
 fn refuses_message(status: StatusCode, body: &str) -> bool {
-    let is_document = body.trim_start().starts_with(['{', '[', '"']);
     matches!(
         status,
         StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY
-    ) && is_document
-        && serde_json::from_str::<IgnoredAny>(body).is_ok()
+    ) && serde_json::from_str::<IgnoredAny>(body).is_ok()
 }
 
 #[cfg(test)]
@@ -63,11 +62,27 @@ mod tests {
         let check = |status: u16, body: &str| refuses_message(StatusCode::from_u16(status).unwrap(), body);
         for status in [400, 413, 422] {
             assert!(check(status, r#"{"message":["seats must not be empty"]}"#), "{status}");
-            for body in ["[]", "{}", r#"["seats must not be empty"]"#, r#""seats""#, " {\"a\":1e999}\n"] {
+            for body in
+                ["[]", "{}", r#"["seats must not be empty"]"#, " {\"a\":1e999}\n", r#"{"a":"\ud800"}"#]
+            {
                 assert!(check(status, body), "{status} {body}");
             }
-            for body in ["", "<html>Bad Request</html>", "Bad Request", "400", "{\"message\":", "[1", "{} {}"]
-            {
+            for scalar in [r#""bad""#, "400", " -1.5e3\n", "null", "true", "false"] {
+                assert!(check(status, scalar), "{status} {scalar}");
+            }
+            for body in [
+                "",
+                " \n",
+                "<html>Bad Request</html>",
+                "Bad Request",
+                "bad",
+                "'bad'",
+                "400 Bad Request",
+                "NaN",
+                "{\"message\":",
+                "[1",
+                "{} {}",
+            ] {
                 assert!(!check(status, body), "{status} {body}");
             }
         }

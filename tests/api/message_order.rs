@@ -98,7 +98,9 @@ async fn two_copies_that_sweep_at_once_keep_the_order_of_every_order() {
 async fn a_message_that_notification_itself_refuses_is_a_dead_letter_at_once_and_holds_up_nothing() {
     let mut app = spawn().await;
     let refusal = r#"{"statusCode":400,"message":["seats must not be empty"]}"#;
-    for (seat, status) in [(1, 400), (2, 413), (3, 422)] {
+    for (seat, status, refusal) in
+        [(1, 400, refusal), (2, 413, refusal), (3, 422, refusal), (4, 400, r#""bad""#), (5, 422, "null")]
+    {
         app.fault(FaultRule::on(CallName::Notify, garbage_with(status, refusal, false)).seat(seat)).await;
         let document = app.place(&order(&[seat])).await.created();
         let id = document.id();
@@ -114,7 +116,7 @@ async fn a_message_that_notification_itself_refuses_is_a_dead_letter_at_once_and
         let journal = app.journal(id).await;
         assert!(journal.iter().any(|entry| entry["type"] == "message_dead"), "{status} {journal:?}");
     }
-    app.expect_dead_letters(3);
+    app.expect_dead_letters(5);
     app.expect_errors_in_the_log();
     app.finish().await;
 }
