@@ -56,6 +56,7 @@ fn one_order(budget: Budget) -> Model {
         async_refunds: false,
         lost_refunds: false,
         forgets: false,
+        forgets_paid: false,
         no_operator: false,
         event_cancels: false,
         unfamiliar: false,
@@ -196,6 +197,15 @@ fn one_order_whose_payment_is_forgotten() {
 }
 
 #[test]
+fn one_order_whose_payment_is_forgotten_when_it_is_to_be_refunded() {
+    let forgets = |budget| Model { forgets_paid: true, ..one_order(budget) };
+    holds("forgotten when paid", &forgets(Budget { flips: 2, ..BUSY }), 250_000);
+    let lost = Budget { flips: 1, faults: 1, ..QUIET };
+    holds("forgotten when paid, lost and cancelled", &forgets(Budget { cancels: 1, ..lost }), 150_000);
+    holds("forgotten when paid, lost and refunded", &forgets(Budget { refunds: 1, ..lost }), 20_000);
+}
+
+#[test]
 fn one_order_whose_charge_is_never_answered() {
     let nobody = |budget| Model { no_operator: true, ..one_order(budget) };
     holds("never answered", &nobody(Budget { faults: 1, cancels: 1, ..QUIET }), 10_000);
@@ -302,6 +312,7 @@ fn as_the_environment_says() {
             "async" => model.async_refunds = n > 0,
             "lost_refunds" => model.lost_refunds = n > 0,
             "forgets" => model.forgets = n > 0,
+            "forgets_paid" => model.forgets_paid = n > 0,
             "no_operator" => model.no_operator = n > 0,
             "event" => model.event_cancels = n > 0,
             "unfamiliar" => model.unfamiliar = n > 0,

@@ -150,6 +150,16 @@ fn without_distrust_of_a_gateway_a_seat_that_seating_keeps_allocated_is_forgotte
 }
 
 #[test]
+fn without_the_list_an_order_loses_what_an_earlier_allocation_has_got() {
+    breaks(properties::LOST, Guard::ListBeforeLost, one_order(Budget { faults: 1, ..QUIET }));
+}
+
+#[test]
+fn without_seatings_own_refusal_an_order_loses_a_seat_that_is_held_for_it() {
+    breaks(properties::LOST, Guard::RefusalBeforeLost, one_order(Budget { faults: 1, ..QUIET }));
+}
+
+#[test]
 fn without_remembering_an_earlier_reserve_it_lands_for_a_dead_order() {
     breaks(properties::HELD, Guard::EarlierMayLand, one_order(Budget { faults: 1, ..QUIET }));
 }
@@ -305,6 +315,25 @@ fn without_its_key_a_refund_that_is_repeated_after_a_day_is_made_twice() {
 #[test]
 fn without_parking_it_nobody_hears_of_a_refund_that_is_repeated() {
     breaks(properties::OPERATOR, Guard::OperatorHears, lost_refunds());
+}
+
+fn forgets_paid() -> Model {
+    Model { forgets_paid: true, ..one_order(Budget { flips: 1, refunds: 1, ..QUIET }) }
+}
+
+#[test]
+fn without_doubt_the_money_of_a_payment_that_is_forgotten_counts_as_refunded() {
+    breaks(liveness::MONEY, Guard::UnknownIsNoRefund, forgets_paid());
+}
+
+#[test]
+fn without_an_operators_word_a_refund_whose_payment_is_forgotten_never_ends() {
+    breaks(liveness::RESTS, Guard::RefundIsResolvable, forgets_paid());
+}
+
+#[test]
+fn without_parking_it_nobody_hears_of_a_refund_whose_payment_is_forgotten() {
+    breaks(properties::OPERATOR, Guard::OperatorHears, forgets_paid());
 }
 
 #[test]

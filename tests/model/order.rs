@@ -136,7 +136,10 @@ pub enum ModelEvent {
     /// An operator's word on the charge's payment; none: no money was taken.
     Resolved(Option<PaymentStatus>),
     Allocated,
-    SeatsLost,
+    SeatsLost {
+        /// Seating has them for the order all the same.
+        ours: bool,
+    },
     HoldExpired,
     Released {
         settled: bool,
@@ -180,7 +183,7 @@ impl ModelEvent {
                 Some(PaymentStatus::Failed | PaymentStatus::Pending) | None => Verdict::NotTaken(None),
             }),
             Self::Allocated => Event::Allocated,
-            Self::SeatsLost => Event::SeatsLost,
+            Self::SeatsLost { .. } => Event::SeatsLost,
             Self::HoldExpired => Event::HoldExpired,
             Self::Released { settled } => Event::Released { settled },
             Self::Silence { may_land } => Event::NoAnswer { may_land },

@@ -105,8 +105,8 @@ pub fn perform(
             agrees
         }
         (PeerRequest::Refund(_), _) => {
-            let agrees =
-                pay.status == Some(Success) || model.careless_refunds && pay.status == Some(Refunded);
+            let agrees = pay.status == Some(Success) && !pay.forgotten
+                || model.careless_refunds && pay.status == Some(Refunded);
             if agrees {
                 becomes(pay, Refunded);
                 pay.refunds += 1;

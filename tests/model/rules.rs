@@ -50,6 +50,10 @@ guards! {
     HeldInPart,
     /// What a gateway answers for Seating is no answer.
     OwnAnswers,
+    /// Seats whose allocation is refused are lost only when Seating's list does not have them either ...
+    ListBeforeLost,
+    /// ... and seats that the list does not have only when Seating itself has refused to allocate them.
+    RefusalBeforeLost,
     /// A reserve that had no answer may land even if a later one of the same attempt has one.
     EarlierMayLand,
     /// An operator's redrive does not take an order from somebody who is at it.
@@ -96,7 +100,12 @@ guards! {
     UnfamiliarIsAnAnswer,
     /// ... nor a failure.
     UnfamiliarIsUndecided,
-    /// An operator hears of a payment at rest whose status is not known, and of a refund that is asked for once more.
+    /// A refund whose payment Payment does not know has not been made.
+    UnknownIsNoRefund,
+    /// An operator may say what became of it.
+    RefundIsResolvable,
+    /// An operator hears of a payment at rest that is not known, or whose status is not; of a refund that is asked for once more, and
+    /// of one whose payment is not known.
     OperatorHears,
     /// What costs nothing is not charged.
     FreeIsNotCharged,
@@ -134,6 +143,8 @@ pub struct Model {
     pub lost_refunds: bool,
     /// Payment may forget payments that are not decided, and find a charge invalid that it has made.
     pub forgets: bool,
+    /// Payment may forget payments that have succeeded.
+    pub forgets_paid: bool,
     /// No operator ever speaks.
     pub no_operator: bool,
     /// The event may be cancelled at Catalog. Else nobody asks.
@@ -155,6 +166,11 @@ impl Model {
     /// What the saga decides.
     pub fn next(&self, row: &Row, ev: ModelEvent) -> Result<Transition, Rejected> {
         let (row, ev) = self.heard(*row, ev);
+        if let (ModelEvent::Resolved(_), Phase::Refunding, true) =
+            (ev, row.phase, self.lacks(Guard::RefundIsResolvable))
+        {
+            return Err(Rejected::NotResolvable);
+        }
         let mut order = row.order();
         if matches!(ev, ModelEvent::Paid(Which::Second | Which::Others, _)) {
             // Nobody pays a second time so soon; about the charge's own payment there is a callback at once.
@@ -240,6 +256,9 @@ impl Model {
             }
             ModelEvent::Unfamiliar(which) if self.lacks(Guard::UnfamiliarIsUndecided) => {
                 ModelEvent::Paid(which, PaymentStatus::Failed)
+            }
+            ModelEvent::Unknown if row.phase == Phase::Refunding && self.lacks(Guard::UnknownIsNoRefund) => {
+                ModelEvent::Paid(row.which, PaymentStatus::Refunded)
             }
             ModelEvent::ReserveRefused { held_in_part, .. } if self.lacks(Guard::EarlierMayLand) => {
                 ModelEvent::ReserveRefused { held_in_part, may_land: false }

@@ -102,6 +102,7 @@ impl Model {
             truth.map_or(UNKNOWN, |status| ModelEvent::Paid(which, status))
         };
         let listed = state.seat == Seat::Allocated(SeatOwner::Order(order));
+        let lost = ModelEvent::SeatsLost { ours: self.has_seat(state, order) };
         let paid = seen.payment == Some(PaymentStatus::Success);
         let event_cancelled = state.event_cancelled;
         let mut ask = |request| peers::perform(self, state, order, request, charged);
@@ -167,6 +168,9 @@ impl Model {
             | ProgramCounter::AskSecond
             | ProgramCounter::AskRefund
             | ProgramCounter::AskThenRefund => ProgramCounter::Store(told),
+            ProgramCounter::Refund | ProgramCounter::AskAfterRefund if forgotten => {
+                ProgramCounter::Store(told)
+            }
             ProgramCounter::Refund if ask(PeerRequest::Refund(which)) => {
                 ProgramCounter::Store(match self.async_refunds {
                     true => ModelEvent::RefundAccepted,
@@ -189,9 +193,10 @@ impl Model {
             ProgramCounter::Allocate if ask(PeerRequest::Allocate) => {
                 ProgramCounter::Store(ModelEvent::Allocated)
             }
+            ProgramCounter::Allocate if self.lacks(Guard::ListBeforeLost) => ProgramCounter::Store(lost),
             ProgramCounter::Allocate => ProgramCounter::ListAfterAllocate,
             ProgramCounter::ListAfterAllocate => {
-                ProgramCounter::Store(if listed { ModelEvent::Allocated } else { ModelEvent::SeatsLost })
+                ProgramCounter::Store(if listed { ModelEvent::Allocated } else { lost })
             }
             ProgramCounter::Release => {
                 ask(PeerRequest::Release);
@@ -208,6 +213,14 @@ impl Model {
         if let Some(holder) = &mut state.holders[h] {
             holder.pc = pc;
         }
+    }
+
+    /// Whether Seating has the seat for the order: allocated, or held for as long as the hold window is not over. Where two holders are
+    /// at Seating for one order, a hold may be younger than the refusal.
+    fn has_seat(&self, state: &ModelState, order: OrderIndex) -> bool {
+        let is_held = !state.rows[order].lapsed && state.seat.is_of(SeatOwner::Order(order));
+        let is_allocated = state.seat == Seat::Allocated(SeatOwner::Order(order));
+        (is_held || is_allocated) && !self.lacks(Guard::Lease)
     }
 
     /// The holder stores what it knows, deciding again when somebody was faster, and goes on if it then has the order.
@@ -356,7 +369,11 @@ impl Model {
         }
         let again = ev == ModelEvent::RefundAccepted && row.again != Again::Never
             || ev == ModelEvent::RefundPending && row.again == Again::Repeated;
-        state.untold |= (rests || again) && !transition.order.parked;
+        let unknown = ev == ModelEvent::Unknown && matches!(phase, Phase::Refunding | Phase::Done);
+        if ev == (ModelEvent::SeatsLost { ours: true }) {
+            state.wrong = Some(properties::LOST);
+        }
+        state.untold |= (rests || again || unknown) && !transition.order.parked;
         let holds_again = transition.renew_expiry && transition.order.is_paid();
         state.too_late[order] |= holds_again && state.event_cancelled;
         let ends_early = transition.order.status == Status::Cancelled && row.status == Status::Pending;

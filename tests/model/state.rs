@@ -30,6 +30,16 @@ pub enum Seat {
     Allocated(SeatOwner),
 }
 
+impl Seat {
+    /// Whether it is held for, or allocated to, the one.
+    pub fn is_of(self, one: SeatOwner) -> bool {
+        match self {
+            Self::Free => false,
+            Self::Reserved { owner, .. } | Self::Allocated(owner) => owner == one,
+        }
+    }
+}
+
 /// An order's payment at Payment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct PaymentState {

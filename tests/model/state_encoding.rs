@@ -73,7 +73,7 @@ fn ev(ev: ModelEvent) -> u64 {
         ModelEvent::ChargeRefused => (5, 0),
         ModelEvent::Unsure => (6, 0),
         ModelEvent::Allocated => (7, 0),
-        ModelEvent::SeatsLost => (8, 0),
+        ModelEvent::SeatsLost { ours } => (8, ours as u64),
         ModelEvent::Released { settled } => (9, settled as u64),
         ModelEvent::Silence { may_land } => (10, may_land as u64),
         ModelEvent::Cancel => (11, 0),

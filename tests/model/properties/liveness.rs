@@ -151,7 +151,7 @@ fn fair(model: &Model, state: &ModelState, fate: Fate) -> Option<(Step, ModelSta
             {
                 2
             }
-            Step::Resolve(_) | Step::ResolveCharge(_) | Step::CheckTold(..) => 2,
+            Step::Resolve(..) | Step::ResolveCharge(_) | Step::CheckTold(..) => 2,
             Step::CheckCharge(_, None | Some(PaymentStatus::Pending), true) => 2,
             Step::Sweep(order) if !steps::at_rest(state, *order) => 3,
             Step::FlightOver(_) if !resting => 4,
@@ -177,10 +177,7 @@ fn wrong_rest(model: &Model, state: &ModelState, order: OrderIndex) -> Option<&'
     let row = &state.rows[order];
     let pay = &state.payments[order][Which::Charged as usize];
     let second = &state.payments[order][Which::Second as usize];
-    let ours = match state.seat {
-        Seat::Free => false,
-        Seat::Reserved { owner, .. } | Seat::Allocated(owner) => owner == SeatOwner::Order(order),
-    };
+    let ours = state.seat.is_of(SeatOwner::Order(order));
     if model.no_operator && pay.refuses && row.phase == Phase::Charging {
         let has_claim = state.claim == Some(SeatOwner::Order(order));
         return (row.status == Status::Pending || has_claim || ours).then_some(ENDS);

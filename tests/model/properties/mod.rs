@@ -28,13 +28,16 @@ pub const EVENT: &str = "money that came after its event was cancelled confirms 
 /// Payment and what costs nothing.
 pub const FREE: &str = "Payment hears nothing of an order that costs nothing";
 /// An operator and what nobody knows.
-pub const OPERATOR: &str = "an operator hears of an unknown status at rest, and of a refund that is repeated";
+pub const OPERATOR: &str = "an operator hears of what Payment does not know, at rest or to be refunded, of an unknown status at rest, and of a refund that is repeated";
 
 /// A refund that Payment has accepted.
 pub const ONCE_MORE: &str = "a refund that Payment has accepted is asked for once more at most";
 
 /// The time to pay.
 pub const IN_TIME: &str = "an order that its buyer has not cancelled does not expire before its time";
+
+/// Seats that are lost.
+pub const LOST: &str = "a seat counts as lost only when Seating has not allocated it to the order, nor holds it within the hold window";
 
 /// Whose a payment is.
 pub const ONE_ORDER: &str = "a payment is of one order";
@@ -127,7 +130,7 @@ pub fn broken(model: &Model, state: &ModelState) -> Option<&'static str> {
         return Some(STRANGER);
     }
     if let Some(wrong) = state.wrong {
-        return Some(if [IN_TIME, ONCE_MORE].contains(&wrong) { wrong } else { NOTHING_WRONG });
+        return Some([IN_TIME, ONCE_MORE, LOST].into_iter().find(|one| *one == wrong).unwrap_or(NOTHING_WRONG));
     }
     if state.untold {
         return Some(OPERATOR);

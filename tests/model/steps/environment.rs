@@ -27,8 +27,13 @@ pub fn payment_steps(model: &Model, state: &ModelState, order: OrderIndex, steps
         }
     };
     let pay = &state.payments[order][CHARGED];
-    if model.forgets && state.left.flips > 0 {
-        if pay.status == Some(Pending) && !pay.forgotten {
+    if (model.forgets || model.forgets_paid) && state.left.flips > 0 {
+        let may_forget = match pay.status {
+            Some(Pending) => model.forgets,
+            Some(Success) => model.forgets_paid,
+            Some(Failed | Refunded) | None => false,
+        };
+        if may_forget && !pay.forgotten {
             push(steps, state, Step::Forgets(order), |w| {
                 w.left.flips -= 1;
                 w.payments[order][CHARGED].forgotten = true;
@@ -40,7 +45,7 @@ pub fn payment_steps(model: &Model, state: &ModelState, order: OrderIndex, steps
                 w.payments[order][CHARGED].forgotten = false;
             });
         }
-        if pay.status == Some(Success) && !pay.refuses {
+        if model.forgets && pay.status == Some(Success) && !pay.refuses {
             push(steps, state, Step::Invalid(order), |w| {
                 w.left.flips -= 1;
                 w.payments[order][CHARGED].refuses = true;
@@ -63,7 +68,7 @@ pub fn payment_steps(model: &Model, state: &ModelState, order: OrderIndex, steps
 
 /// A second payment, refunds that are made later, and an operator's word.
 pub fn beside_steps(model: &Model, state: &ModelState, order: OrderIndex, steps: &mut Steps) {
-    use PaymentStatus::{Refunded, Success};
+    use PaymentStatus::{Pending, Refunded, Success};
     let row = state.rows[order];
     let second = &state.payments[order][Which::Second as usize];
     if state.left.seconds > 0 && row.priced && !row.free && second.status.is_none() {
@@ -122,19 +127,29 @@ pub fn beside_steps(model: &Model, state: &ModelState, order: OrderIndex, steps:
     }
     // Where Payment says nothing any more.
     let pay = &state.payments[order][CHARGED];
-    let said = match pay.status {
-        _ if pay.forgotten => None,
-        status => status,
-    };
+    let said = pay.status.filter(|status| !(pay.forgotten && *status == Pending));
     let waits = row.placed && matches!(row.when, When::Soon | When::Watch) && row.which == Which::Charged;
     let asked = row.phase == Phase::Charging && pay.refuses && row.tried
-        || row.phase == Phase::Done
-            && pay.forgotten
-            && (row.payment == Some(PaymentStatus::Pending) || row.unsure);
-    if waits && asked && said != Some(PaymentStatus::Pending) && state.has_room(model.holders) {
-        push(steps, state, Step::Resolve(order), |w| {
+        || row.phase == Phase::Done && pay.forgotten && (row.payment == Some(Pending) || row.unsure);
+    let refunds = row.phase == Phase::Refunding && pay.forgotten && row.tried;
+    if !waits || !state.has_room(model.holders) {
+        return;
+    }
+    let mut resolves = |said, change: fn(&mut PaymentState)| {
+        push(steps, state, Step::Resolve(order, said), |w| {
+            change(&mut w.payments[order][CHARGED]);
             model.store_news(w, order, ModelEvent::Resolved(said));
         });
+    };
+    if refunds && said == Some(Success) {
+        // The operator pays it back, or finds that it was never taken.
+        resolves(Some(Refunded), |pay| {
+            peers::becomes(pay, Refunded);
+            pay.refunds += 1;
+        });
+        resolves(None, |pay| peers::becomes(pay, PaymentStatus::Failed));
+    } else if (asked || refunds) && said != Some(Pending) {
+        resolves(said, |_| {});
     }
 }
 

@@ -131,6 +131,15 @@ fn silence_steps(model: &Model, state: &ModelState, h: usize, steps: &mut Steps)
             }
         });
     }
+    if model.lacks(Guard::RefusalBeforeLost) && pc == ProgramCounter::Allocate {
+        // The same, and Seating's list does not have the seat yet.
+        push(steps, state, Step::Unusable { order, pc, happened: false }, |w| {
+            w.left.faults -= 1;
+            if let Some(holder) = &mut w.holders[h] {
+                holder.pc = ProgramCounter::ListAfterAllocate;
+            }
+        });
+    }
     if request.is_none() {
         return;
     }

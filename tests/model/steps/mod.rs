@@ -94,8 +94,8 @@ pub enum Step {
     Forgets(OrderIndex),
     Remembers(OrderIndex),
     Invalid(OrderIndex),
-    /// An operator tells what became of a payment of which Payment says nothing.
-    Resolve(OrderIndex),
+    /// An operator tells what became of a payment of which Payment says nothing; none: no money was taken.
+    Resolve(OrderIndex, Option<PaymentStatus>),
     /// A signed callback arrives, and what it says.
     SignedCallback(OrderIndex, PaymentStatus),
     /// A signed callback about the other order's payment arrives.
