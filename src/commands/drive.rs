@@ -11,6 +11,7 @@ use crate::db::payment_refunds::{self, AddOutcome};
 use crate::db::transition::{self, Generated, JournalEntry, StoreOutcome};
 use crate::domain::message::Message;
 use crate::domain::order::{MessageKind, OWN_CALLBACK_MS, Order, Payment, PaymentStatus, Phase, Status};
+use crate::domain::retry::{AskedWaits, Peer};
 use crate::domain::saga::{self, Action, ChargeCheck, Due, Event, Rejected, Tickets, Transition, Verdict};
 use crate::domain::ticket::ticket_code;
 use crate::runtime::random::random;
@@ -52,10 +53,10 @@ pub async fn apply_event(
     event: Event,
     detail: Value,
 ) -> Result<TransitionOutcome, DbError> {
-    apply_under_lease(context, order, event, detail, None, None).await
+    apply_under_lease(context, order, event, detail, None, AskedWaits::default()).await
 }
 
-/// As [`apply_event`], after a peer's answer that asks to wait `retry_after_ms`.
+/// As [`apply_event`], after an answer of Payment that asks to wait `retry_after_ms`.
 ///
 /// # Errors
 /// As [`apply_event`].
@@ -66,25 +67,26 @@ pub async fn apply_event_after(
     detail: Value,
     retry_after_ms: Option<u64>,
 ) -> Result<TransitionOutcome, DbError> {
-    apply_under_lease(context, order, event, detail, None, retry_after_ms).await
+    let asked = AskedWaits::of(Peer::Payment, retry_after_ms);
+    apply_under_lease(context, order, event, detail, None, asked).await
 }
 
 /// As [`apply_event`]. With a `lease` (a fencing token) the event is the outcome of an action: it is rejected as stale when another
 /// request has taken the order over, which learns the same by asking the peer. A payment of which nobody else learns, such as one
-/// beside the order's own, is stored under any lease. `retry_after_ms`: how long the peer asks to wait, in milliseconds.
+/// beside the order's own, is stored under any lease. `asked`: how long peers ask to be left alone.
 async fn apply_under_lease(
     context: &Context,
     order: &Order,
     mut event: Event,
     detail: Value,
     mut lease: Option<i32>,
-    retry_after_ms: Option<u64>,
+    asked: AskedWaits,
 ) -> Result<TransitionOutcome, DbError> {
     let mut order = order.clone();
     let mut document = None;
     loop {
         let transition = match (saga::next(&order, &event, context.config.tax), event.reported()) {
-            (Ok(transition), _) => transition,
+            (Ok(transition), _) => transition.after_asked_waits(asked),
             (Err(Rejected::SecondPayment), Some(second)) => {
                 match add_second_payment(context, &order, second, &detail).await? {
                     SecondPayment::Stored(outcome) => return Ok(*outcome),
@@ -96,6 +98,7 @@ async fn apply_under_lease(
                 return Ok(TransitionOutcome { order, document, has_lease: false, rejected: Some(rejected) });
             }
         };
+        let retry_after_ms = saga::asked_wait_ms(&transition.order, asked);
         let generated = Generated { lease, retry_after_ms, ..generate(&order, &transition) };
         let parks = transition.order.parked && !order.parked;
         let name = if parks { PARKED } else { event.name() };
@@ -156,6 +159,7 @@ async fn apply_under_lease(
 /// [`DbError`]. The sweep then claims the order when its lease is over.
 pub async fn drive(context: &Context, order: Order) -> Result<TransitionOutcome, DbError> {
     let mut stored = TransitionOutcome { order, document: None, has_lease: true, rejected: None };
+    let mut asked = AskedWaits::default();
     while stored.has_lease {
         let Some(action) = saga::action(&stored.order) else {
             break;
@@ -165,8 +169,11 @@ pub async fn drive(context: &Context, order: Order) -> Result<TransitionOutcome,
         let charge = (action == Action::Charge).then(|| (stored.order.attempts, event.clone()));
         let (before, name) = ((stored.order.version, stored.order.lease), event.name());
         let lease = Some(stored.order.lease);
-        stored.order.advance_clock(task::now() - begun);
-        stored = apply_under_lease(context, &stored.order, event, detail, lease, retry_after_ms).await?;
+        let passed = task::now() - begun;
+        stored.order.advance_clock(passed);
+        asked.advance_clock(passed);
+        asked.ask(action.peer(), retry_after_ms);
+        stored = apply_under_lease(context, &stored.order, event, detail, lease, asked).await?;
         if let (Some((attempts, outcome)), Some(rejected)) = (charge, stored.rejected)
             && stored.order.payment.is_some()
         {
@@ -178,7 +185,7 @@ pub async fn drive(context: &Context, order: Order) -> Result<TransitionOutcome,
             // with back-off, and parked in the end.
             let detail = json!({ "reason": format!("the answer was {name}") });
             let silence = Event::NoAnswer { may_land: false };
-            stored = apply_under_lease(context, &stored.order, silence, detail, lease, None).await?;
+            stored = apply_under_lease(context, &stored.order, silence, detail, lease, asked).await?;
         }
     }
     Ok(stored)

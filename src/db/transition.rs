@@ -48,7 +48,7 @@ pub struct Generated {
     pub message: Option<Message>,
     /// Jitter of the back-off: random, 0 to 255.
     pub jitter: u8,
-    /// How long the peer asks to wait, in milliseconds.
+    /// How long the peer of the next action asks to wait, in milliseconds.
     pub retry_after_ms: Option<u64>,
     /// Fencing token: the outcome of an action is stored only under the lease under which it was performed. `None` for payment
     /// reports and buyers' requests, which are stored under any lease.

@@ -1,6 +1,7 @@
 //! Deadlines of peer calls, leases, and exponential back-off with jitter.
 
 use super::order::{Order, Phase, Status};
+use std::time::Duration;
 
 /// Deadline of a call of Catalog, in milliseconds.
 pub const CATALOG_DEADLINE_MS: u64 = 2_000;
@@ -139,8 +140,8 @@ pub const fn order_backoff_cap_ms(attempts: u32) -> u64 {
 }
 
 /// Milliseconds before an order's next attempt: the back-off, or the peer's `Retry-After` when that is longer. A refund that Payment
-/// accepted is asked about when half as much time again has passed. While an order is `PENDING`, never beyond the end of its time to
-/// pay; after that, never beyond the end of its hold, when it ends or loses its seats.
+/// accepted is asked about when half as much time again has passed. Before an order's seats are allocated, never beyond the end of
+/// its time to pay; after that, while it is `PENDING`, never beyond the end of its hold, when it ends or loses its seats.
 ///
 /// `jitter` is random, 0 to 255.
 pub fn order_wait_ms(order: &Order, retry_after_ms: Option<u64>, jitter: u8) -> u64 {
@@ -156,6 +157,59 @@ pub fn asked_wait_ms(order: &Order, retry_after_ms: Option<u64>) -> u64 {
     within_its_time(order, capped(retry_after_ms))
 }
 
+/// A peer that an order's action calls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Peer {
+    /// And Catalog, which is asked before the seats of a late payment are reserved.
+    Seating,
+    /// Charges, refunds, and questions about payments.
+    Payment,
+}
+
+/// How long each peer asks to be left alone (`Retry-After`), while somebody drives an order. An answer that ends the order's phase
+/// may lead to a call of the same peer, at once or after another peer's: the wait applies to that, too.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct AskedWaits {
+    seating_ms: u64,
+    payment_ms: u64,
+}
+
+impl AskedWaits {
+    /// What one peer asks for, in milliseconds; at most [`RETRY_AFTER_CAP_MS`] count.
+    pub fn of(peer: Peer, retry_after_ms: Option<u64>) -> Self {
+        let mut waits = Self::default();
+        waits.ask(peer, retry_after_ms);
+        waits
+    }
+
+    /// A peer has answered, and asks to wait so many milliseconds, or for nothing.
+    pub fn ask(&mut self, peer: Peer, retry_after_ms: Option<u64>) {
+        let left = self.left_mut(peer);
+        *left = (*left).max(capped(retry_after_ms));
+    }
+
+    /// Notes that so much time has passed.
+    pub fn advance_clock(&mut self, passed: Duration) {
+        let passed = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
+        for peer in [Peer::Seating, Peer::Payment] {
+            let left = self.left_mut(peer);
+            *left = left.saturating_sub(passed);
+        }
+    }
+
+    /// Milliseconds for which a peer is still left alone; `None` when it may be called.
+    pub fn left(mut self, peer: Peer) -> Option<u64> {
+        Some(*self.left_mut(peer)).filter(|left| *left > 0)
+    }
+
+    fn left_mut(&mut self, peer: Peer) -> &mut u64 {
+        match peer {
+            Peer::Seating => &mut self.seating_ms,
+            Peer::Payment => &mut self.payment_ms,
+        }
+    }
+}
+
 /// How long a peer is left alone that asks for it, whatever is asked next: at most [`RETRY_AFTER_CAP_MS`].
 pub fn capped(retry_after_ms: Option<u64>) -> u64 {
     retry_after_ms.unwrap_or(0).min(RETRY_AFTER_CAP_MS)
@@ -166,10 +220,11 @@ fn within_its_time(order: &Order, wait: u64) -> u64 {
         order.phase,
         Phase::Reserving | Phase::Charging | Phase::AwaitingPayment | Phase::Allocating
     );
-    if order.status != Status::Pending || !holds_seats {
-        return wait;
-    }
-    let left = if order.expired() { order.hold_in_ms } else { order.expires_in_ms };
+    let left = match order.status {
+        _ if !holds_seats => return wait,
+        Status::Pending if order.expired() => order.hold_in_ms,
+        _ => order.expires_in_ms,
+    };
     match u64::try_from(left) {
         Ok(left @ 1..) => wait.min(left),
         _ => wait,

@@ -6,7 +6,7 @@
 use super::ids::PaymentId;
 use super::money::{Amounts, TaxRate};
 use super::order::{Failure, FailureCode, Hold, MessageKind, Order, Payment, PaymentStatus, Phase, Status};
-use super::retry;
+use super::retry::{self, AskedWaits, Peer};
 use super::seats::Item;
 
 /// An event of the state machine: the outcome of the phase's action, a buyer's request, or a report of the payment's status.
@@ -267,6 +267,28 @@ pub enum Action {
     AskRefund,
     /// Find out which seats are still the order's, and release those: Seating would release anybody's.
     LookThenRelease,
+}
+
+impl Action {
+    /// The peer that it calls.
+    pub const fn peer(self) -> Peer {
+        match self {
+            Self::Reserve
+            | Self::LookThenReserve
+            | Self::Allocate
+            | Self::AskThenAllocate
+            | Self::LookThenAllocate
+            | Self::LookThenRelease => Peer::Seating,
+            Self::Charge | Self::AskPayment | Self::Refund | Self::AskThenRefund | Self::AskRefund => {
+                Peer::Payment
+            }
+        }
+    }
+}
+
+/// Milliseconds for which the peer of an order's next action asks to be left alone; `None` when it may be called at once.
+pub fn asked_wait_ms(order: &Order, asked: AskedWaits) -> Option<u64> {
+    asked.left(action(order)?.peer())
 }
 
 /// The next action of an order; `None` when it is done and the final status of its payment is known.
@@ -987,6 +1009,14 @@ fn with_hold(order: &Order, event: &Event) -> Transition {
 }
 
 impl Transition {
+    /// The transition when peers ask to be left alone: whoever stores it does not go on at once if it is the peer of the next action.
+    pub fn after_asked_waits(mut self, asked: AskedWaits) -> Self {
+        if self.due == Due::Held && asked_wait_ms(&self.order, asked).is_some() {
+            self.due = Due::Backoff;
+        }
+        self
+    }
+
     fn enter(mut self, phase: Phase) -> Self {
         self.order.phase = phase;
         self.order.attempts = 0;

@@ -4,6 +4,7 @@ use super::*;
 use crate::domain::ids::{OrderId, PaymentId};
 use crate::domain::order::OWN_CALLBACK_MS;
 use proptest::prelude::*;
+use std::time::Duration;
 use uuid::Uuid;
 
 const PAYMENT: PaymentId = PaymentId(Uuid::from_u128(7));
@@ -649,11 +650,78 @@ fn a_wait_that_a_peer_asks_for_ends_with_the_time_to_pay_and_then_with_the_hold(
         assert_eq!(waits(&in_time, asked), 60_000, "{phase:?}");
         assert_eq!(waits(&Order { expires_in_ms: 0, ..in_time.clone() }, asked), 90_000, "{phase:?}");
         assert_eq!(waits(&lapsed(in_time.clone()), asked), 300_000, "{phase:?}");
+        let cancelled = Order { status: Status::Cancelled, ..in_time };
+        assert_eq!(waits(&cancelled, asked), 60_000, "{phase:?}");
         // Nobody waits for its seats any more.
-        assert_eq!(waits(&Order { status: Status::Cancelled, ..in_time }, asked), 300_000, "{phase:?}");
+        assert_eq!(waits(&Order { expires_in_ms: 0, ..cancelled }, asked), 300_000, "{phase:?}");
     }
     assert_eq!(waits(&order_in(Phase::Refunding), Some(u64::MAX)), retry::RETRY_AFTER_CAP_MS);
     assert_eq!(retry::asked_wait_ms(&order_in(Phase::AwaitingPayment), None), 0);
+}
+
+/// What follows an event when a peer asks to be left alone: the phase, when it is due, and after how many seconds if not at once.
+fn asked(order: &Order, event: &Event, waits: AskedWaits) -> (Order, String) {
+    let after = next(order, event, tax()).unwrap().after_asked_waits(waits);
+    let wait = asked_wait_ms(&after.order, waits);
+    let seconds = match after.due {
+        Due::Backoff => retry::order_wait_ms(&after.order, wait, 0) / 1_000,
+        Due::Watch | Due::Now => retry::asked_wait_ms(&after.order, wait) / 1_000,
+        Due::Never | Due::Held | Due::Unchanged | Due::AtExpiry | Due::Settled => 0,
+    };
+    let told = format!("{} {:?} {seconds}", after.order.phase.as_str(), after.due);
+    (after.order, told)
+}
+
+#[test]
+fn a_wait_that_a_peer_asks_for_outlasts_the_phase_in_which_it_asks() {
+    let [payment_asks, seating_asks] =
+        [Peer::Payment, Peer::Seating].map(|peer| AskedWaits::of(peer, Some(120_000)));
+    // The charge has no answer, and the order ends: its seats are released at once, and the charge is repeated after the wait.
+    let charging = order_in(Phase::Charging);
+    let cancelled_meanwhile = cancelled(Phase::Charging);
+    for (order, expected) in [
+        (late(charging.clone()), "charging Backoff 120"),
+        (lapsed(charging.clone()), "charging Backoff 120"),
+        (cancelled_meanwhile.clone(), "charging Backoff 120"),
+        // Never beyond the end of the time to pay, where that lies ahead.
+        (Order { expires_in_ms: 50_000, ..cancelled_meanwhile }, "charging Backoff 50"),
+    ] {
+        let (releasing, told) = asked(&order, &SILENCE, payment_asks);
+        assert_eq!(told, "releasing Held 0");
+        assert_eq!(asked(&releasing, &RELEASED, payment_asks).1, expected);
+        assert_eq!(asked(&releasing, &RELEASED, AskedWaits::default()).1, "charging Backoff 1");
+        // Money that came meanwhile goes back after the wait.
+        let paid = Order { payment: Some(payment(PaymentStatus::Success)), given_up: true, ..releasing };
+        assert_eq!(asked(&paid, &RELEASED, payment_asks).1, "refunding Backoff 120");
+        assert_eq!(asked(&paid, &RELEASED, seating_asks).1, "refunding Held 0");
+    }
+    // Payment cannot be asked until the hold is over: the payment is asked about at rest.
+    let (releasing, told) = asked(&lapsed(order_in(Phase::AwaitingPayment)), &SILENCE, payment_asks);
+    assert_eq!(told, "releasing Held 0");
+    assert_eq!(asked(&releasing, &RELEASED, payment_asks).1, "done Watch 120");
+    // A reserve or a look has no answer when the time is over: the seats are released at the same peer.
+    for event in [SILENCE, TIMED_OUT] {
+        let reserving = late(order_in(Phase::Reserving));
+        assert_eq!(asked(&reserving, &event, seating_asks).1, "releasing Backoff 120");
+        assert_eq!(asked(&reserving, &event, payment_asks).1, "releasing Held 0");
+    }
+}
+
+#[test]
+fn a_wait_that_a_peer_asks_for_is_bounded_and_passes() {
+    let mut waits = AskedWaits::of(Peer::Payment, Some(u64::MAX));
+    assert_eq!(
+        (waits.left(Peer::Payment), waits.left(Peer::Seating)),
+        (Some(retry::RETRY_AFTER_CAP_MS), None)
+    );
+    waits.advance_clock(Duration::from_secs(595));
+    waits.ask(Peer::Payment, None);
+    assert_eq!(waits.left(Peer::Payment), Some(5_000));
+    waits.ask(Peer::Payment, Some(7_000));
+    waits.ask(Peer::Seating, Some(0));
+    assert_eq!((waits.left(Peer::Payment), waits.left(Peer::Seating)), (Some(7_000), None));
+    waits.advance_clock(Duration::from_secs(7));
+    assert_eq!(waits.left(Peer::Payment), None);
 }
 
 #[test]

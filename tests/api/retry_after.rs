@@ -73,6 +73,53 @@ async fn payment_is_left_alone_when_it_is_asked_for_a_refund() {
     app.finish().await;
 }
 
+/// The order ends, and its seats are released at once; the charge that is repeated then waits for as long as Payment has asked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn payment_is_left_alone_when_the_order_of_a_charge_ends_meanwhile() {
+    let app = spawn().await;
+    for (seat, (asked, expected)) in (1..).zip(ASKED) {
+        let fault = FaultRule::on(CallName::Charge, gateway(503, Page::Html)).retry_after(asked);
+        app.fault(fault.times(2).seat(seat)).await;
+        let document = app.place(&order(&[seat])).await.accepted();
+        document.assert_is("PENDING", "charging");
+        app.store.expire(document.id()).await;
+        eventually("the order expires and its seats are released", async || {
+            app.sweep().await;
+            let now = app.read(document.id()).await;
+            (now.status() == "CANCELLED" && now.phase() == "charging").then_some(())
+        })
+        .await;
+        assert_eq!(app.seat(seat).await.status, SeatStatus::Available);
+        let wait = left(&app, document.id()).await;
+        assert!(expected.contains(&wait), "{wait} seconds after {asked:?}");
+    }
+    app.quiesce().await;
+    app.finish().await;
+}
+
+/// The look at the seats has no answer when the time to pay is over: their release is asked of the same peer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn seating_is_left_alone_when_the_order_of_a_reserve_ends_meanwhile() {
+    let app = spawn().await;
+    for (seat, (asked, expected)) in (1..).zip(ASKED) {
+        busy(&app, CallName::Reserve, seat, asked).await;
+        let document = app.place(&order(&[seat])).await.accepted();
+        document.assert_is("PENDING", "reserving");
+        busy(&app, CallName::Seat, seat, asked).await;
+        app.store.expire(document.id()).await;
+        eventually("the order expires", async || {
+            app.sweep().await;
+            (app.read(document.id()).await.status() == "CANCELLED").then_some(())
+        })
+        .await;
+        app.read(document.id()).await.assert_is("CANCELLED", "releasing");
+        let wait = left(&app, document.id()).await;
+        assert!(expected.contains(&wait), "{wait} seconds after {asked:?}");
+    }
+    app.quiesce().await;
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn payment_is_left_alone_when_it_cannot_be_asked_about_a_callback() {
     let app = Spawn::new().payment_mode(Mode::Pending).start().await;
