@@ -8,7 +8,7 @@ use order_dev::{migrations, repo_root};
 use crate::support::*;
 
 /// The names of a folder's `.sql` files with their texts.
-fn sql_files(folder: &str) -> BTreeMap<String, String> {
+pub(super) fn sql_files(folder: &str) -> BTreeMap<String, String> {
     let entries = std::fs::read_dir(repo_root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
     let sql = entries.filter(|path| path.extension().is_some_and(|extension| extension == "sql"));
     let name = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
@@ -16,7 +16,7 @@ fn sql_files(folder: &str) -> BTreeMap<String, String> {
 }
 
 /// The words of a statement that are followed by a parenthesis.
-fn called(statement: &str) -> BTreeSet<&str> {
+pub(super) fn called(statement: &str) -> BTreeSet<&str> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let before = statement.match_indices('(').map(|(end, _)| &statement[..end]);
     before.map(|text| &text[text.rfind(|c| !is_word(c)).map_or(0, |at| at + 1)..]).collect()
@@ -91,15 +91,16 @@ fn health_asks_for_all_table_files_and_for_every_function_that_a_statement_calls
     assert_eq!(asked, needed, "src/db/sql/check_schema.sql must list these");
 }
 
-/// The names of a function's parameters, in its order.
-fn parameters_of(function: &str) -> Vec<String> {
+/// The names of a function's parameters and their types, in its order.
+pub(super) fn parameters_of(function: &str) -> Vec<(String, String)> {
     let list = std::fs::read_to_string(repo_root().join("migrations/functions/signatures.txt")).unwrap();
     let line = list.lines().find_map(|line| line.strip_prefix(&format!("{function}(")));
     let (parameters, _) =
         line.unwrap_or_else(|| panic!("{function} is in the list")).split_once(") -> ").unwrap();
     let parameters =
         parameters.split(", ").filter(|parameter| !parameter.starts_with("OUT ") && !parameter.is_empty());
-    parameters.map(|parameter| parameter.split(' ').next().unwrap().to_owned()).collect()
+    let parts = parameters.map(|parameter| parameter.split_once(' ').unwrap());
+    parts.map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect()
 }
 
 /// What stands before `$1`, `$2`, …: `name => $1` or `/* name */ $1`.
@@ -121,7 +122,8 @@ fn every_parameter_of_a_statement_has_the_name_that_the_function_gives_it() {
         for function in called(&statement).into_iter().filter(|name| functions.contains_key(*name)) {
             assert_eq!(name, function, "a statement has the name of its function");
             let (_, call) = statement.split_once(function).unwrap();
-            assert_eq!(names_in(call), parameters_of(function), "{name}");
+            let (names, _): (Vec<String>, Vec<String>) = parameters_of(function).into_iter().unzip();
+            assert_eq!(names_in(call), names, "{name}");
             calls += 1;
         }
     }

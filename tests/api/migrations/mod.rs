@@ -2,6 +2,7 @@
 
 mod contract;
 mod psql;
+mod read_only;
 mod under_load;
 
 use order_dev::migrations;
