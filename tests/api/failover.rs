@@ -109,6 +109,60 @@ async fn after_a_failover_no_session_shows_what_the_old_primary_still_has() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_failover_the_stuck_list_is_that_of_the_new_primary() {
+    let mut app = Spawn::new().variable("internal_token", TOKEN).standby().start().await;
+    let document = place_many(&app, 1..2).await.remove(0);
+    app.quiesce().await;
+    // Fills the pool with sessions to the old primary.
+    for stuck in join_all((0..40).map(|_| app.stuck())).await {
+        assert!(stuck.orders.is_empty(), "{stuck:?}");
+    }
+    app.fail_over().await;
+    // Written directly: no session of the service has seen it.
+    let park = |set: &str| format!("UPDATE orders SET {set} WHERE id = '{}'", document.id());
+    app.store.run(&park("parked_at = timezone('utc', clock_timestamp()), parked_reason = 'a test'")).await;
+    let begun = Instant::now();
+    eventually("every list is the new primary's", async || {
+        // For a second it is remembered that no server took writes, and lists of the old one count.
+        let lists = join_all((0..20).map(|_| app.stuck())).await;
+        lists.iter().all(|stuck| stuck.orders.len() == 1).then_some(())
+    })
+    .await;
+    assert!(begun.elapsed() < LIMIT, "the list was right only after {:?}", begun.elapsed());
+    app.store.run(&park("parked_at = NULL, parked_reason = NULL")).await;
+    app.finish().await;
+}
+
+/// The pool of the second copy has only sessions to the old primary, where the seats are still claimed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_failover_no_session_refuses_seats_that_are_free_again() {
+    let spawn = Spawn::new().replicas(2).variable("catalog_cache_seconds", "3600");
+    let mut app = spawn.standby().start().await;
+    // Callbacks go to the second copy, and would end its sessions.
+    app.peers.set_callback_url(None).await.unwrap();
+    let seats: Vec<i64> = (1..41).step_by(2).collect();
+    let order_requests: Vec<OrderRequest> = seats.iter().map(|seat| order(&[*seat])).collect();
+    let placed = join_all(order_requests.iter().map(|order_request| app.place_at(1, order_request))).await;
+    let before: Vec<Document> = placed.iter().map(|answer| answer.created_or_accepted()).collect();
+    app.quiesce().await;
+    app.fail_over().await;
+    place_when_possible(&app, 60).await;
+    for refunded in join_all(before.iter().map(|document| app.refund(document.id()))).await {
+        assert!(matches!(refunded.status, 200 | 202), "{refunded:?}");
+    }
+    app.quiesce().await;
+
+    let order_requests: Vec<OrderRequest> = seats.iter().map(|seat| order(&[*seat]).user(7)).collect();
+    let answers = join_all(order_requests.iter().map(|order_request| app.place_at(1, order_request))).await;
+    assert!(answers.iter().all(|answer| answer.status != 409), "{answers:?}");
+    app.quiesce().await;
+    for order_request in &order_requests {
+        app.place(order_request).await.created_or_accepted().assert_is("CONFIRMED", "done");
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fenced_server_is_no_health_and_reads_go_on_until_writes_are_back() {
     let mut app = Spawn::new().own_postgres().start().await;
     let document = place_many(&app, 1..21).await.remove(0);
