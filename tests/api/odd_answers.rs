@@ -184,6 +184,57 @@ async fn a_question_whose_connection_broke_is_asked_once_more_at_once() {
     app.finish().await;
 }
 
+/// Within one sweep each: without a second question nothing would be known before the next attempt.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_to_seating_whose_connection_broke_is_asked_once_more_at_once() {
+    for breaks in [Action::LoseRequest, Action::LoseAnswer] {
+        let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+        // Are the seats still held, before they are released?
+        let document = pending(&app, &[1]).await;
+        app.fault(FaultRule::on(CallName::Seat, breaks.clone())).await;
+        app.cancel(document.id()).await.document(200).assert_is("CANCELLED", "done");
+        assert_eq!((app.calls("seating.seat").await, app.calls("seating.release").await), (2, 1));
+
+        // Which seats are allocated to the order, after an allocation that was refused?
+        let document = pending(&app, &[2]).await;
+        app.fault(FaultRule::on(CallName::Allocate, Action::Refuse)).await;
+        app.fault(FaultRule::on(CallName::OrderSeats, breaks.clone())).await;
+        app.set_refund_mode(RefundMode::AtOnce).await;
+        app.settle(&document, PaymentStatus::Success).await;
+        app.quiesce().await;
+        app.read(document.id()).await.assert_is("REFUNDED", "done");
+        let journal = app.journal(document.id()).await;
+        assert!(journal.iter().all(|entry| entry["type"] != "no_answer"), "{breaks:?}: {journal:?}");
+        app.finish().await;
+    }
+}
+
+/// A question that breaks twice has no answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_whose_connection_broke_is_repeated_no_more_than_once() {
+    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    let document = pending(&app, &[1]).await;
+    let broken = app.fault(FaultRule::on(CallName::Seat, Action::LoseRequest).times(2)).await;
+    app.cancel(document.id()).await.document(200).assert_is("CANCELLED", "releasing");
+    assert_eq!((app.peers.fault_hits(broken).await.unwrap(), app.calls("seating.seat").await), (2, 2));
+    app.quiesce().await;
+    app.read(document.id()).await.assert_is("CANCELLED", "done");
+    app.finish().await;
+}
+
+/// What changes something may have been done: the next attempt looks before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_whose_connection_broke_is_not_repeated_at_once() {
+    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    let document = pending(&app, &[1]).await;
+    app.fault(FaultRule::on(CallName::Release, Action::LoseRequest)).await;
+    app.cancel(document.id()).await.document(200).assert_is("CANCELLED", "releasing");
+    assert_eq!(app.calls("seating.release").await, 1);
+    app.quiesce().await;
+    app.read(document.id()).await.assert_is("CANCELLED", "done");
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kept_connection_that_breaks_under_a_question_costs_nothing() {
     let app = Spawn::new().variable("catalog_cache_seconds", "0").start().await;
