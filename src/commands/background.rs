@@ -83,14 +83,22 @@ pub async fn flush_and_sweep(context: &Context) {
         spin_sdk::time::sleep(interval).await;
         drop(scheduled);
         let Err(error) = flush(context).await else { return };
-        let limit = if is_used_up() { KEEP_LIMIT_USED_UP } else { KEEP_LIMIT };
-        if counters::failing_since().is_some_and(|since| since.elapsed() >= limit) {
+        let failing_for = counters::failing_since().map(|since| since.elapsed()).unwrap_or_default();
+        let Some(next) = next_interval(interval, failing_for, is_used_up()) else {
             let fields = json!({ "requests": counters::discard(), "cause": error.to_string() });
             context.log.warn("counts were lost", fields);
             return;
-        }
-        interval = RETRY_INTERVAL.min(2 * interval);
+        };
+        interval = next;
     }
+}
+
+/// How long to wait before the next flush, when flushes have failed for so long; none when the counts are given up. The last
+/// attempt begins when the time for which they are kept is over.
+fn next_interval(last: Duration, failing_for: Duration, is_used_up: bool) -> Option<Duration> {
+    let limit = if is_used_up { KEEP_LIMIT_USED_UP } else { KEEP_LIMIT };
+    let left = limit.checked_sub(failing_for).filter(|left| !left.is_zero())?;
+    Some(RETRY_INTERVAL.min(2 * last).min(left))
 }
 
 /// Guard: a background task waits to flush. Dropped also when the host cancels that task: the next request spawns another.
@@ -128,4 +136,39 @@ async fn flush(context: &Context) -> Result<(), DbError> {
     let context = Context::new(context.config.clone(), context.log.clone(), "sweep");
     sweep_in_background(&context, due).await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// When the flushes begin that all fail, each after so long, in seconds since the first failure.
+    fn attempts(flush_takes: Duration, is_used_up: bool) -> Vec<f64> {
+        let (mut now, mut interval, mut begun) = (Duration::ZERO, FLUSH_INTERVAL, Vec::new());
+        while let Some(next) = next_interval(interval, now, is_used_up) {
+            now += next;
+            begun.push(now.as_secs_f64());
+            (interval, now) = (next, now + flush_takes);
+        }
+        begun
+    }
+
+    #[test]
+    fn counts_that_cannot_be_flushed_are_kept_for_thirty_seconds_at_most() {
+        let refused = attempts(Duration::ZERO, false);
+        assert_eq!(refused, [2.0, 6.0, 10.0, 14.0, 18.0, 22.0, 26.0, 30.0]);
+        // Each waits for an answer in vain.
+        for flush_takes in (0..=4_000).step_by(100).map(Duration::from_millis) {
+            let begun = attempts(flush_takes, false);
+            let last = begun.last().copied().unwrap_or_default();
+            assert!(last <= 30.0 && last + flush_takes.as_secs_f64() >= 30.0, "{flush_takes:?}: {begun:?}");
+        }
+    }
+
+    #[test]
+    fn an_instance_that_is_used_up_is_kept_for_five_seconds_at_most() {
+        assert_eq!(attempts(Duration::ZERO, true), [2.0, 5.0]);
+        assert!(next_interval(FLUSH_INTERVAL, KEEP_LIMIT_USED_UP, true).is_none());
+        assert!(next_interval(FLUSH_INTERVAL, KEEP_LIMIT_USED_UP, false).is_some());
+    }
 }
