@@ -1,5 +1,7 @@
 //! Orders that are not paid in time, and payments that come after all.
 
+use std::time::Duration;
+
 use crate::callback::{applied, pending};
 use crate::support::*;
 
@@ -183,4 +185,49 @@ async fn a_seat_that_is_still_held_is_released_when_late_money_goes_back() {
     assert_eq!(app.seat(2).await.reserved_by, Some(9));
     assert_eq!(app.seat(1).await.status, SeatStatus::Available);
     app.abandon().await;
+}
+
+/// The hold is over at Seating, whose job has not freed the seats yet: they show as held by the order's user.
+async fn with_lapsed_hold() -> (App, Document) {
+    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+    app.peers.set_hold(Duration::ZERO).await.unwrap();
+    let document = pending(&app, &[1, 2]).await;
+    app.peers.set_hold(Duration::from_secs(15 * 60)).await.unwrap();
+    (app, document)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lapsed_hold_that_seating_has_not_freed_yet_is_allocated_after_a_look() {
+    let (app, document) = with_lapsed_hold().await;
+    app.settle_silently(&document, PaymentStatus::Success).await;
+    app.store.lapse(document.id()).await;
+    app.quiesce().await;
+    assert_eq!(app.outcome(document.id()).await, Outcome::confirmed());
+    assert_eq!((app.calls("seating.seat").await, app.calls("seating.reserve").await), (2, 1));
+    assert_eq!(app.peers.free_lapsed_holds().await.unwrap(), 0);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lapsed_hold_that_seating_has_not_freed_yet_is_released_when_the_order_expires() {
+    let (app, document) = with_lapsed_hold().await;
+    app.store.lapse(document.id()).await;
+    app.quiesce().await;
+    app.read(document.id()).await.assert_is("CANCELLED", "done");
+    assert_eq!([app.seat(1).await.status, app.seat(2).await.status], [SeatStatus::Available; 2]);
+    app.set_payment_mode(Mode::Succeed).await;
+    app.place(&order(&[1, 2])).await.created().assert_is("CONFIRMED", "done");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lapsed_hold_that_seating_frees_before_the_late_money_comes_is_made_anew() {
+    let (app, document) = with_lapsed_hold().await;
+    app.settle_silently(&document, PaymentStatus::Success).await;
+    assert_eq!(app.peers.free_lapsed_holds().await.unwrap(), 2);
+    app.store.lapse(document.id()).await;
+    app.quiesce().await;
+    assert_eq!(app.outcome(document.id()).await, Outcome::confirmed());
+    assert_eq!(app.calls("seating.reserve").await, 2);
+    app.finish().await;
 }

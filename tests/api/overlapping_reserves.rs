@@ -22,12 +22,15 @@ async fn buyers_of_neighbouring_seats_at_once_all_get_them_in_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_seat_that_a_stranger_holds_is_free_when_the_hold_has_lapsed() {
+async fn a_seat_that_a_stranger_holds_is_free_when_seating_has_freed_the_lapsed_hold() {
     let app = spawn().await;
     let minute = 60_000;
     app.put_seat(seat_held_since(1, 9, 14 * minute)).await;
+    app.free_lapsed_holds().await;
     app.place(&order(&[1])).await.problem_of_order(409, "seats_unavailable");
     app.put_seat(seat_held_since(1, 9, 16 * minute)).await;
+    app.place(&order(&[1])).await.problem_of_order(409, "seats_unavailable");
+    app.free_lapsed_holds().await;
     app.place(&order(&[1])).await.created().assert_is("CONFIRMED", "done");
     app.finish().await;
 }

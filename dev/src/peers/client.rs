@@ -157,7 +157,7 @@ impl Control {
         self.post("seats", &json!({ "event_id": event_id, "from": from, "count": count })).await
     }
 
-    /// One seat. Unlike a call to Seating this is not recorded, and does not end a hold that is over.
+    /// One seat. Unlike a call to Seating this is not recorded.
     pub async fn seat(&self, id: i64) -> Result<SeatView> {
         self.get(&format!("seats/{id}")).await
     }
@@ -174,7 +174,14 @@ impl Control {
         answer["expired"].as_u64().context("no number")
     }
 
-    /// How long seats are held that are reserved from now on.
+    /// Runs Seating's job now, which frees the seats whose hold is over; how many it freed.
+    pub async fn free_lapsed_holds(&self) -> Result<u64> {
+        let answer: Value =
+            self.exchange(Method::POST, "seats/expire", Some(&json!({ "lapsed": true }))).await?;
+        answer["expired"].as_u64().context("no number")
+    }
+
+    /// How long seats are held that are reserved from now on; Seating's job frees them within a minute after that.
     pub async fn set_hold(&self, hold: std::time::Duration) -> Result<()> {
         self.post("hold", &json!({ "ms": hold.as_millis() as u64 })).await
     }

@@ -51,6 +51,8 @@ pub struct Options {
     pub callback_url: Option<String>,
     /// How long Seating holds reserved seats.
     pub hold: Duration,
+    /// How often Seating frees the seats whose hold is over; until then they stay reserved.
+    pub expiry_interval: Duration,
     /// Where events, seats and payments are kept between runs; `None`: nowhere.
     pub state_file: Option<PathBuf>,
     /// How many calls, callbacks and notifications are remembered, of each; the oldest are forgotten first.
@@ -64,6 +66,7 @@ impl Default for Options {
             listen,
             callback_url: None,
             hold: Duration::from_secs(15 * 60),
+            expiry_interval: Duration::from_secs(60),
             state_file: None,
             remember: 200_000,
         }
@@ -96,7 +99,10 @@ impl Peers {
             client: reqwest::Client::new(),
             state_file: options.state_file,
         });
-        let mut tasks = vec![tokio::spawn(serve(listener, sandbox.clone(), server::answer))];
+        let mut tasks = vec![
+            tokio::spawn(serve(listener, sandbox.clone(), server::answer)),
+            tokio::spawn(seating::free_expired_now_and_then(sandbox.clone(), options.expiry_interval)),
+        ];
         if sandbox.state_file.is_some() {
             tasks.push(tokio::spawn(save_now_and_then(sandbox.clone())));
         }

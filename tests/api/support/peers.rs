@@ -73,6 +73,11 @@ impl App {
         self.peers.put_seats(101, &[seat]).await.expect("the seat is taken");
     }
 
+    /// Seating's job frees the seats whose hold is over, which it does once a minute.
+    pub async fn free_lapsed_holds(&self) {
+        self.peers.free_lapsed_holds().await.expect("the sandbox answers");
+    }
+
     /// Adds or changes an event.
     pub async fn put_event(&self, id: i64, status: &str) {
         self.peers.put_event(id, status).await.expect("the event is taken");

@@ -51,7 +51,11 @@ pub(super) async fn answer(sandbox: &Sandbox, head: &Parts, body: &[u8]) -> Answ
         ("GET", ["seats", id]) => views::seat(state, id),
         ("POST", ["seats", "expire"]) => parsed(body, |spec: Expire| {
             let before = spec.reserved_before_ms.unwrap_or(i64::MAX);
-            done(json!({ "expired": seating::expire(state, spec.seat_ids.as_deref(), before) }))
+            let expired = match spec.lapsed {
+                true => seating::free_expired(state),
+                false => seating::expire(state, spec.seat_ids.as_deref(), before),
+            };
+            done(json!({ "expired": expired }))
         }),
         ("POST", ["hold"]) => parsed(body, |spec: Hold| {
             state.hold_ms = spec.ms;

@@ -152,6 +152,9 @@ pub struct Expire {
     /// Only holds that began before this time, in milliseconds since 1970.
     #[serde(default)]
     pub reserved_before_ms: Option<i64>,
+    /// Only holds whose time is over, whatever else is given.
+    #[serde(default)]
+    pub lapsed: bool,
 }
 
 #[derive(Deserialize)]

@@ -5,6 +5,8 @@ mod requests;
 mod transactions;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -44,7 +46,6 @@ fn hold(state: &mut State, request: &Reserve) -> Answer {
     if ids.iter().any(|id| state.seats[id].event_id != request.event_id) {
         return error(400, &format!("Some seats do not belong to event {}", request.event_id));
     }
-    free_expired(state, ids, now);
     if let Some(answer) = conflict(state, ids, SeatStatus::Available, "available") {
         return answer;
     }
@@ -63,7 +64,7 @@ fn hold(state: &mut State, request: &Reserve) -> Answer {
     Answer::json(200, &Reserved::new(seats().map(dto).collect(), total, local_time(expires_at).into()))
 }
 
-/// `POST /v1/seats/allocate`: all seats or none. Whose hold it is does not matter to it.
+/// `POST /v1/seats/allocate`: all seats or none. Whose hold it is, and whether its time is over, does not matter to it.
 pub(super) fn allocate(state: &mut State, call: &Call) -> Answer {
     let request = match requests::allocate(call) {
         Ok(request) => request,
@@ -73,7 +74,6 @@ pub(super) fn allocate(state: &mut State, call: &Call) -> Answer {
     if let Some(answer) = unknown(state, ids) {
         return answer;
     }
-    free_expired(state, ids, now);
     if let Some(answer) = conflict(state, ids, SeatStatus::Reserved, "reserved") {
         return answer;
     }
@@ -102,11 +102,10 @@ pub(super) fn release(state: &mut State, call: &Call) -> Answer {
 }
 
 /// `GET /v1/seats/{id}`
-pub(super) fn seat(state: &mut State, id: &str) -> Answer {
+pub(super) fn seat(state: &State, id: &str) -> Answer {
     let Ok(id) = id.parse::<i64>() else {
         return error(500, requests::UNREADABLE);
     };
-    free_expired(state, &[id], now_ms());
     match state.seats.get(&id) {
         Some(seat) => Answer::json(200, &dto(seat)),
         None => error(404, &format!("Seat not found: {id}")),
@@ -123,14 +122,13 @@ pub(super) fn order_seats(state: &State, order_id: &str) -> Answer {
 }
 
 /// `GET /v1/seats/availability?eventId=`: every free seat.
-pub(super) fn availability(state: &mut State, event_id: &str) -> Answer {
+pub(super) fn availability(state: &State, event_id: &str) -> Answer {
     let Ok(event_id) = event_id.parse::<i64>() else {
         return error(500, requests::UNREADABLE);
     };
     let mut ids: Vec<i64> =
         state.seats.values().filter(|seat| seat.event_id == event_id).map(|s| s.id).collect();
     ids.sort_unstable();
-    free_expired(state, &ids, now_ms());
     let seats = ids.iter().map(|id| &state.seats[id]);
     let free: Vec<_> = seats.filter(|seat| seat.status == SeatStatus::Available).map(dto).collect();
     let counts = json!({ "eventId": event_id, "totalSeats": ids.len(), "availableSeats": free.len() });
@@ -165,6 +163,24 @@ pub(super) fn not_found() -> Answer {
     error(404, "Seat not found")
 }
 
+/// Frees the seats whose hold is over. Until this is done they stay reserved, for whoever asks. How many it freed.
+pub(super) fn free_expired(state: &mut State) -> usize {
+    let now = now_ms();
+    let held = state.seats.values_mut().filter(|seat| seat.status == SeatStatus::Reserved);
+    let over = held.filter(|seat| seat.expires_at.is_some_and(|expires_at| expires_at <= now));
+    over.map(|seat| free(seat, now)).count()
+}
+
+/// Seating's job, which frees the seats whose hold is over.
+pub(super) async fn free_expired_now_and_then(sandbox: Arc<Sandbox>, interval: Duration) {
+    loop {
+        tokio::time::sleep(interval).await;
+        let mut state = sandbox.state();
+        let freed = free_expired(&mut state);
+        state.changes += freed as u64;
+    }
+}
+
 /// Ends holds now, as if their time were over: those of these seats (`None`: of all) that began before a time, in
 /// milliseconds since 1970. How many it ended.
 pub(super) fn expire(state: &mut State, ids: Option<&[i64]>, before_ms: i64) -> usize {
@@ -190,17 +206,6 @@ fn conflict(state: &State, ids: &[i64], wanted: SeatStatus, word: &str) -> Optio
 
 fn names<'a>(seats: impl Iterator<Item = &'a Seat>) -> String {
     seats.map(|seat| seat.seat_number.as_str()).collect::<Vec<_>>().join(", ")
-}
-
-fn free_expired(state: &mut State, ids: &[i64], now: i64) {
-    for id in ids {
-        if let Some(seat) = state.seats.get_mut(id)
-            && seat.status == SeatStatus::Reserved
-            && seat.expires_at.is_some_and(|expires_at| expires_at <= now)
-        {
-            free(seat, now);
-        }
-    }
 }
 
 fn free(seat: &mut Seat, now: i64) {

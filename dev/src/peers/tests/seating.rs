@@ -63,17 +63,55 @@ async fn reserve_refuses_unknown_and_foreign_seats_and_bad_bodies() {
     assert_eq!(s.control.seat(1).await.unwrap().status, SeatStatus::Available);
 }
 
-#[tokio::test]
-async fn holds_end_by_themselves_and_on_command() {
+/// A sandbox whose hold of seat 1 is over, which its job has not noticed yet.
+async fn with_lapsed_hold() -> Sandboxed {
     let s = sandbox().await;
-    s.control.set_hold(Duration::from_millis(50)).await.unwrap();
+    s.control.set_hold(Duration::ZERO).await.unwrap();
     assert_eq!(s.reserve(&[1]).await.0, 200);
-    tokio::time::sleep(Duration::from_millis(80)).await;
-    assert_eq!(s.allocate(&[1]).await.0, 409);
     s.control.set_hold(Duration::from_secs(900)).await.unwrap();
-    assert_eq!(s.reserve(&[1]).await.0, 200);
-    s.control.expire_holds().await.unwrap();
+    s
+}
+
+#[tokio::test]
+async fn holds_end_by_seatings_job_and_on_command() {
+    let s = with_lapsed_hold().await;
+    assert_eq!(s.reserve(&[2]).await.0, 200);
+    assert_eq!(s.control.free_lapsed_holds().await.unwrap(), 1);
     assert_eq!(s.get("/seating/v1/seats/1").await.1["status"], "AVAILABLE");
+    assert_eq!(s.allocate(&[1]).await.0, 409);
+    assert_eq!(s.get("/seating/v1/seats/2").await.1["status"], "RESERVED");
+    s.control.expire_holds().await.unwrap();
+    assert_eq!(s.get("/seating/v1/seats/2").await.1["status"], "AVAILABLE");
+}
+
+#[tokio::test]
+async fn until_the_job_frees_it_a_seat_whose_hold_is_over_is_reserved_for_everybody() {
+    let s = with_lapsed_hold().await;
+    let seat = s.get("/seating/v1/seats/1").await.1;
+    assert_eq!((&seat["status"], &seat["reservedBy"]), (&json!("RESERVED"), &json!(7)));
+    assert_eq!(s.get("/seating/v1/seats/availability?eventId=101").await.1["availableSeats"], 499);
+    assert_eq!(s.reserve(&[1]).await.0, 409);
+    assert_eq!(s.allocate(&[1]).await.0, 200);
+    assert_eq!(s.control.free_lapsed_holds().await.unwrap(), 0, "what is allocated stays so");
+
+    let s = with_lapsed_hold().await;
+    assert_eq!(s.post("/seating/v1/seats/release", json!([1])).await.0, 200);
+    assert_eq!(s.reserve(&[1]).await.0, 200);
+}
+
+#[tokio::test]
+async fn seatings_job_runs_now_and_then() {
+    let (hold, expiry_interval) = (Duration::ZERO, Duration::from_millis(10));
+    assert_eq!(Options::default().expiry_interval, Duration::from_secs(60));
+    let peers = Peers::start(Options { hold, expiry_interval, ..Options::default() }).await.unwrap();
+    let s = Sandboxed { control: peers.control(), peers, client: reqwest::Client::new() };
+    assert_eq!(s.reserve(&[1]).await.0, 200);
+    let is_freed = async {
+        while s.control.seat(1).await.unwrap().status != SeatStatus::Available {
+            tokio::time::sleep(expiry_interval).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), is_freed).await.expect("the job frees the seat");
 }
 
 #[tokio::test]
@@ -186,5 +224,7 @@ async fn a_seat_may_have_been_held_for_a_while() {
     s.control.put_seats(101, &[held(1, 59_000), held(2, 61_000)]).await.unwrap();
     let seat = s.get("/seating/v1/seats/1").await.1;
     assert_eq!((&seat["status"], &seat["reservedBy"]), (&json!("RESERVED"), &json!(7)));
+    assert_eq!(s.control.free_lapsed_holds().await.unwrap(), 1);
+    assert_eq!(s.get("/seating/v1/seats/1").await.1["status"], "RESERVED");
     assert_eq!(s.get("/seating/v1/seats/2").await.1["status"], "AVAILABLE");
 }
