@@ -1,5 +1,6 @@
 //! The instance's connections from the host's pool: one that its concurrent requests share and one that its background work shares,
-//! both released before other instances starve. Beside them, sessions of their own for single statements that may take long.
+//! both released before other instances starve. While one of them is idle it serves whoever has none. Beside them, sessions of their
+//! own for single statements that may take long.
 //!
 //! The host's pool has 64 connections for all instances, or fewer when it is configured so, and a burst makes many new instances.
 //! Opening a connection for every statement costs a round trip each time; keeping one leaves none for other instances, and the
@@ -51,7 +52,7 @@ const END_LIMIT: Duration = Duration::from_secs(1);
 /// The connection, shared by the statements of concurrent requests, with its statistics.
 pub struct SharedConnection {
     connection: Connection,
-    users: Users,
+    users: Cell<Users>,
     /// How long it took to open; `None` once that has been compared with the duration of a statement.
     open_duration: Cell<Option<Duration>>,
     /// Whether it is kept while idle; a background task then releases it in time.
@@ -72,7 +73,7 @@ impl SharedConnection {
     fn new(connection: Connection, users: Users, open_duration: Option<Duration>) -> Rc<Self> {
         Rc::new(Self {
             connection,
-            users,
+            users: Cell::new(users),
             open_duration: Cell::new(open_duration),
             is_kept: Cell::default(),
             statement_count: Cell::default(),
@@ -131,7 +132,7 @@ impl ConnectionGuard {
         if let (Some(begun), Some(open_duration)) = (self.begun, self.shared.open_duration.take()) {
             let is_fast = open_duration <= begun.elapsed();
             let fast_opens_needed = SLOTS.with_borrow_mut(|slots| {
-                let slot = slots.of(self.shared.users);
+                let slot = slots.of(self.shared.users.get());
                 slot.fast_opens_needed =
                     if is_fast { slot.fast_opens_needed.saturating_sub(1) } else { FAST_OPENS };
                 slot.fast_opens_needed
@@ -205,10 +206,9 @@ async fn terminate(shared: &Rc<SharedConnection>, which: Termination) -> bool {
 /// Takes a connection out of the slot, if it is the current one. It goes back to the host's pool when its statements have ended.
 fn release_if_current(shared: &Rc<SharedConnection>) {
     // Dropped outside of the borrow: dropping it is a host call.
-    drop(
-        SLOTS
-            .with_borrow_mut(|slots| slots.of(shared.users).current.take_if(|kept| Rc::ptr_eq(kept, shared))),
-    );
+    drop(SLOTS.with_borrow_mut(|slots| {
+        slots.of(shared.users.get()).current.take_if(|kept| Rc::ptr_eq(kept, shared))
+    }));
 }
 
 /// Releases the current connections to the host's pool when their statements have ended.
@@ -238,8 +238,9 @@ fn next_acquisition(users: Users) -> Acquisition {
         release_of(users);
     }
     SLOTS.with_borrow_mut(|slots| {
-        if let Some(shared) = &slots.of(users).current {
-            return Acquisition::Use(shared.clone());
+        let current = slots.of(users).current.clone().or_else(|| take_over(slots, users));
+        if let Some(shared) = current {
+            return Acquisition::Use(shared);
         }
         let is_probing = slots.requests.is_opening || slots.background.is_opening;
         // Circuit breaker: a single task probes a database that did not answer; the others fail at once.
@@ -251,6 +252,15 @@ fn next_acquisition(users: Users) -> Acquisition {
         }
         Acquisition::Open { is_probe: slots.retry_at.is_some(), _opening: Opening(users) }
     })
+}
+
+/// Gives these users the connection that the others have kept and do not use at the moment. Opening one would release it, and for
+/// the flushes of many instances the host would open connections beside those of the requests.
+fn take_over(slots: &mut Slots<SharedConnection>, users: Users) -> Option<Rc<SharedConnection>> {
+    let idle = slots.of(users.others()).current.take_if(|shared| shared.active_statements.get() == 0)?;
+    idle.users.set(users);
+    slots.of(users).current = Some(idle.clone());
+    Some(idle)
 }
 
 /// Gets the connection for one statement of the task that is being polled, opening it if there is none.

@@ -18,6 +18,14 @@ impl Users {
     pub fn current() -> Self {
         if task::is_background() { Self::Background } else { Self::Requests }
     }
+
+    /// Those who are not these.
+    pub const fn others(self) -> Self {
+        match self {
+            Self::Requests => Self::Background,
+            Self::Background => Self::Requests,
+        }
+    }
 }
 
 /// Where a connection is kept between statements.

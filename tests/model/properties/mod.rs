@@ -130,7 +130,9 @@ pub fn broken(model: &Model, state: &ModelState) -> Option<&'static str> {
         return Some(STRANGER);
     }
     if let Some(wrong) = state.wrong {
-        return Some([IN_TIME, ONCE_MORE, LOST].into_iter().find(|one| *one == wrong).unwrap_or(NOTHING_WRONG));
+        return Some(
+            [IN_TIME, ONCE_MORE, LOST].into_iter().find(|one| *one == wrong).unwrap_or(NOTHING_WRONG),
+        );
     }
     if state.untold {
         return Some(OPERATOR);
