@@ -497,13 +497,11 @@ fn awaiting_payment(order: &Order, event: &Event) -> Result<Transition, Rejected
         Event::PaidWithoutSeats(reported) => paid_without_seats(order, *reported),
         // Payment will not decide it any more.
         Event::PaymentUnknown if order.expired() || order.status != Status::Pending => {
-            Ok(unchanged(order).expire().give_up_seats())
+            Ok(unchanged(order).in_doubt().expire().give_up_seats())
         }
         // Seating frees the seats by itself, and the order ends with them: the payment is asked about at rest.
         Event::NoAnswer { .. } if order.expired() && order.hold_lapsed() => {
-            let mut after = unchanged(order);
-            after.order.payment_unsure = true;
-            Ok(after.expire().give_up_seats())
+            Ok(unchanged(order).in_doubt().expire().give_up_seats())
         }
         Event::PaymentUnknown => Ok(retry_later(order, false)),
         Event::NoAnswer { may_land } => Ok(retry_later(order, *may_land)),
@@ -808,7 +806,11 @@ fn resolve(order: &Order, verdict: Verdict, tax: TaxRate) -> Result<Transition, 
 fn unfamiliar(order: &Order, id: PaymentId, tax: TaxRate) -> Result<Transition, Rejected> {
     let pending = Event::PaymentIs(Payment { id, status: PaymentStatus::Pending });
     let after = decide(order, &pending, tax)?;
-    Ok(if order.is_watched() { after.park() } else { after })
+    if order.is_watched() {
+        return Ok(after.park());
+    }
+    let has_ended = order.phase == Phase::AwaitingPayment && after.order.phase != Phase::AwaitingPayment;
+    Ok(if has_ended { after.in_doubt() } else { after })
 }
 
 /// As [`unfamiliar`], told by a callback: the payment is in doubt until Payment is asked when the order is due anyway, so that a second
@@ -1069,6 +1071,12 @@ impl Transition {
         self
     }
 
+    /// The payment is asked about as soon as the order is at rest: what Payment shows then is the operator's.
+    fn in_doubt(mut self) -> Self {
+        self.order.payment_unsure = true;
+        self
+    }
+
     /// An operator must hear of it.
     fn park(mut self) -> Self {
         self.order.parked = true;
@@ -1142,7 +1150,11 @@ impl Transition {
         } else if self.order.charge_is_open() {
             self.charge_again()
         } else {
-            self.enter(Phase::Done)
+            let mut after = self.enter(Phase::Done);
+            if after.order.payment_unsure {
+                after.due = Due::Backoff;
+            }
+            after
         }
     }
 

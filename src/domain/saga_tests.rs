@@ -698,7 +698,7 @@ fn a_wait_that_a_peer_asks_for_outlasts_the_phase_in_which_it_asks() {
     // Payment cannot be asked until the hold is over: the payment is asked about at rest.
     let (releasing, told) = asked(&lapsed(order_in(Phase::AwaitingPayment)), &SILENCE, payment_asks);
     assert_eq!(told, "releasing Held 0");
-    assert_eq!(asked(&releasing, &RELEASED, payment_asks).1, "done Watch 120");
+    assert_eq!(asked(&releasing, &RELEASED, payment_asks).1, "done Backoff 120");
     // A reserve or a look has no answer when the time is over: the seats are released at the same peer.
     for event in [SILENCE, TIMED_OUT] {
         let reserving = late(order_in(Phase::Reserving));
@@ -950,6 +950,17 @@ fn an_unfamiliar_status_is_undecided_and_an_operator_hears_of_it_when_it_lasts()
     assert_eq!((awaiting.due, awaiting.order.parked), (Due::AtExpiry, false));
     let watched = next(&expired_and_done(), &unfamiliar, tax()).unwrap();
     assert_eq!((watched.due, watched.order.parked), (Due::Watch, true));
+}
+
+#[test]
+fn an_operator_hears_soon_of_what_payment_shows_when_the_order_ends() {
+    for shown in [Event::PaymentUnfamiliar(PAYMENT), Event::PaymentUnknown] {
+        let releasing = next(&late(order_in(Phase::AwaitingPayment)), &shown, tax()).unwrap();
+        assert_eq!((releasing.order.phase, releasing.order.payment_unsure), (Phase::Releasing, true));
+        let at_rest = next(&releasing.order, &RELEASED, tax()).unwrap();
+        assert_eq!((at_rest.order.phase, at_rest.due), (Phase::Done, Due::Backoff));
+        assert!(next(&at_rest.order, &shown, tax()).unwrap().order.parked);
+    }
 }
 
 #[test]

@@ -15,6 +15,16 @@ pub async fn expired(app: &App, document: &Document) -> Document {
     .await
 }
 
+/// Sweeps until the order is listed as stuck.
+async fn an_operator_hears_of(app: &App, document: &Document) {
+    eventually("the order is listed as stuck", async || {
+        app.sweep().await;
+        let stuck = app.stuck().await.orders;
+        stuck.iter().any(|listed| listed["order_id"] == document.id()).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_payment_that_is_cancelled_or_expired_took_nothing() {
     let app = spawn().await;
@@ -43,26 +53,22 @@ async fn an_undecided_payment_does_not_keep_the_seats_and_an_operator_hears_of_i
         let journal = app.journal(document.id()).await;
         let told = journal.iter().find(|entry| entry["type"] == "payment_unfamiliar").expect("an entry");
         assert!(told["data"]["reason"].as_str().unwrap().ends_with(shown), "{told}");
-        // It lasts.
-        app.store
-            .run("UPDATE orders SET watch_at = timezone('utc', clock_timestamp()) WHERE watch_at IS NOT NULL")
-            .await;
-        app.sweep().await;
-        let stuck = app.stuck().await.orders;
-        assert!(stuck.iter().any(|listed| listed["order_id"] == document.id()), "{stuck:?}");
+        an_operator_hears_of(&app, &document).await;
     }
     app.expect_errors_in_the_log();
     app.abandon().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_order_whose_payment_is_forgotten_expires() {
-    let app = Spawn::new().payment_mode(Mode::Pending).start().await;
+async fn an_order_whose_payment_is_forgotten_expires_and_an_operator_hears_of_it() {
+    let mut app = Spawn::new().payment_mode(Mode::Pending).variable("internal_token", TOKEN).start().await;
     let document = pending(&app, &[1]).await;
     app.peers.forget_payment(document.payment_id(), true).await.unwrap();
     let expired = expired(&app, &document).await;
     assert_eq!((expired.status(), expired.failure()), ("CANCELLED", Some("expired")));
     assert_eq!(app.seat(1).await.status, SeatStatus::Available);
+    an_operator_hears_of(&app, &document).await;
+    app.expect_errors_in_the_log();
     app.abandon().await;
 }
 
