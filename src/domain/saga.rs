@@ -814,9 +814,9 @@ fn unfamiliar(order: &Order, id: PaymentId, tax: TaxRate) -> Result<Transition, 
 }
 
 /// As [`unfamiliar`], told by a callback: the payment is in doubt until Payment is asked when the order is due anyway, so that a second
-/// callback changes nothing. An order that is parked is one of which an operator has heard.
+/// callback changes nothing. Of an order at rest that is parked an operator has heard; any other may be parked for its seats.
 fn callback_unfamiliar(order: &Order) -> Result<Transition, Rejected> {
-    if order.parked {
+    if order.parked && order.is_watched() {
         return Err(Rejected::Stale);
     }
     let after = if order.phase == Phase::Done && !order.is_watched() {

@@ -985,6 +985,8 @@ fn a_callback_about_an_unfamiliar_status_is_a_flag_that_makes_nothing_due_earlie
     assert_eq!(outcome(&order_in(Phase::Charging), &told), "Stale");
     let heard_of = next(&expired_and_done(), &Event::PaymentUnfamiliar(PAYMENT), tax()).unwrap().order;
     assert_eq!(outcome(&heard_of, &told), "Stale", "Payment was asked by a sweep");
+    let parked = Order { parked: true, ..order_in(Phase::Allocating) };
+    assert!(next(&parked, &told, tax()).unwrap().order.payment_unsure, "it is parked for its seats");
 }
 
 #[test]

@@ -176,6 +176,36 @@ async fn an_operator_hears_at_once_of_an_unfamiliar_status_of_an_order_that_has_
     app.finish().await;
 }
 
+/// What an operator has heard of its seats says nothing about its money.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unfamiliar_status_of_an_order_that_is_parked_for_its_seats_is_not_forgotten() {
+    let mut app = crate::stuck::with_operator(Mode::Succeed).await;
+    let busy = app.fault(FaultRule::on(CallName::Allocate, fail(503)).always()).await;
+    let id = app.place(&order(&[1])).await.created_or_accepted().id().to_owned();
+    let parked = "parked_at = timezone('utc', clock_timestamp()), parked_reason = 'Seating does not answer'";
+    app.store.run(&format!("UPDATE orders SET {parked}")).await;
+    let document = app.read(&id).await;
+    document.assert_is("PENDING", "allocating");
+
+    let shown = Action::Patch(json!({ "status": "CHARGED_BACK" }));
+    let fault = app.fault(FaultRule::on(CallName::Payment, shown).always()).await;
+    let (note, _) = applied(&app.call_back(&id, document.payment_id(), "REFUNDED").await);
+    assert_eq!(note.as_deref(), Some("payment still pending"));
+    app.remove_fault(busy).await;
+    eventually("the seats are allocated", async || {
+        app.expire_waits().await;
+        app.sweep().await;
+        (app.read(&id).await.status() == "CONFIRMED").then_some(())
+    })
+    .await;
+    app.remove_fault(fault).await;
+    app.peers.settle_payment(document.payment_id(), &[], PaymentStatus::Refunded).await.unwrap();
+    app.quiesce().await;
+    app.read(&id).await.assert_is("REFUNDED", "done");
+    app.expect_errors_in_the_log();
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_answer_does_not_wait_for_a_slow_seating() {
     let app = Spawn::new().payment_mode(Mode::Pending).start().await;
