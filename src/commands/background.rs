@@ -115,10 +115,7 @@ async fn flush(context: &Context) -> Result<(), DbError> {
     let mut due = Due::default();
     // What failed before, and then what was counted since, once.
     while let Some(batch) = counters::take_batch() {
-        let flush = db::metrics::flush_counters(&context.config, &batch);
-        // The requests' session is free when there are none.
-        let flushed = if is_used_up() { flush.await } else { in_background(flush).await };
-        match flushed {
+        match in_background(db::metrics::flush_counters(&context.config, &batch)).await {
             Ok(found) => {
                 due = Due { orders: due.orders || found.orders, messages: due.messages || found.messages };
             }

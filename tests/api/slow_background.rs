@@ -81,3 +81,23 @@ async fn a_slow_store_of_a_sweep_holds_up_no_request() {
 async fn a_slow_outcome_of_a_message_that_a_sweep_delivers_holds_up_no_request() {
     assert_slow_sweep_holds_up_nobody("DELETE ON outbox FOR EACH ROW").await;
 }
+
+/// Spin's default for the requests of an instance, after which its connection would be held idle; a host may give it more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_flush_of_an_instance_that_seems_to_be_used_up_holds_up_no_request() {
+    let slow = slow_trigger("INSERT ON work_flushes FOR EACH ROW");
+    let spawn = Spawn::new().environment("SPIN_MAX_INSTANCE_COUNT", "1").payment_mode(Mode::Pending);
+    let mut app = spawn.option("--max-instance-reuse-count", "1000").start().await;
+    let document = app.place(&order(&[1])).await.created();
+    app.quiesce().await;
+    app.hosts[0].kill();
+    app.store.run(&slow).await;
+    app.hosts[0].start_again().await.unwrap();
+    for request in 1..=260 {
+        let asked = Instant::now();
+        app.read(document.id()).await;
+        assert!(asked.elapsed() < FAR_LESS, "request {request}: {:?}", asked.elapsed());
+    }
+    app.store.run("DROP FUNCTION sleep CASCADE").await;
+    app.finish().await;
+}

@@ -30,6 +30,7 @@ pub struct Spawn {
     encoding: Option<&'static str>,
     sandbox_port: u16,
     environment: Vec<(String, String)>,
+    arguments: Vec<String>,
     black_hole: bool,
     has_standby: bool,
     pg_max_connections: Option<usize>,
@@ -48,6 +49,7 @@ impl Spawn {
             encoding: None,
             sandbox_port: 0,
             environment: Vec::new(),
+            arguments: Vec::new(),
             black_hole: false,
             has_standby: false,
             pg_max_connections: None,
@@ -106,6 +108,12 @@ impl Spawn {
         self
     }
 
+    /// Sets an option of the hosts' command line, such as `--max-instance-reuse-count`.
+    pub fn option(mut self, name: &str, value: &str) -> Spawn {
+        self.arguments.extend([name.to_owned(), value.to_owned()]);
+        self
+    }
+
     /// The sandbox peers listen on this port.
     pub fn sandbox_port(self, sandbox_port: u16) -> Spawn {
         Spawn { sandbox_port, ..self }
@@ -140,7 +148,8 @@ impl Spawn {
             _ => None,
         };
         let log_dir = fresh_log_dir();
-        let arguments = runtime_config(self.pg_max_connections, &log_dir);
+        let mut arguments = runtime_config(self.pg_max_connections, &log_dir);
+        arguments.extend(self.arguments);
         let mut hosts = Vec::new();
         for replica in 1..=self.replicas {
             let log_dir = log_dir.join(format!("copy-{replica}"));
