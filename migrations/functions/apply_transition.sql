@@ -20,7 +20,8 @@
 -- payment before, where the order's refund is to be followed), refund_again_ms (Payment has just accepted the refund), replaced
 -- (a payment without money, which goes back if it succeeds), replaced_failed (it has failed), charge_open_ms (a charge may
 -- stay without an answer, and is repeated after so long, as a check), repeats (only an attempt more: the newest entry of its type is
--- counted up, if it is of the present phase and among the journal's sixteen newest, which is more than a phase has kinds of attempts).
+-- counted up, if it came after the one that began the present phase, whose reason stays, and is among the journal's sixteen newest,
+-- which is more than a phase has kinds of attempts).
 CREATE OR REPLACE FUNCTION apply_transition(
     p_id UUID,
     p_version INT,
@@ -161,7 +162,7 @@ BEGIN
         WHERE e.order_id = p_id AND e.seq = (
             SELECT max(n.seq) FROM (
                 SELECT x.seq, x.type, x.at FROM order_events x WHERE x.order_id = p_id ORDER BY x.seq DESC LIMIT 16) n
-            WHERE n.type = p_event AND n.at >= o.phase_since);
+            WHERE n.type = p_event AND n.at > o.phase_since);
         repeated := FOUND;
     END IF;
     IF NOT repeated THEN

@@ -1,3 +1,3 @@
 -- Generated: see steps.sql.
 \set files '0001_orders 0002_inherited_orders 0003_order_rules 0005_second_payments 0007_message_order 0008_queue_scans 0009_payment_checks 0010_payment_leases 0011_open_writers 0012_cheaper_rules'
-\set checksum a26bfa06c875e0a261321c562ff99821bd35c127a0b237993aa8ef0eb67ba446
+\set checksum cb5f5e957196c02818a796c7bea4102b28ed07add9c0b38b0592c2d48301633f

@@ -167,7 +167,9 @@ async fn doubts_that_alternate_with_payments_answers_fill_no_journal() {
         let journal = app.journal(document.id()).await;
         let doubts = entries(&journal, "payment_unsure");
         assert_eq!((doubts.len(), doubts[0].1), (1, round), "{journal:?}");
-        assert_eq!(entries(&journal, "payment_pending").len(), 1, "{journal:?}");
+        // The charge's answer, with which the phase began, and what Payment has said since.
+        let answers = entries(&journal, "payment_pending");
+        assert_eq!((answers.len(), answers[0].1, answers[1].1), (2, 1, round), "{journal:?}");
     }
     app.settle_silently(&document, PaymentStatus::Success).await;
     applied(&app.call_back(document.id(), document.payment_id(), "SUCCESS").await);
@@ -193,5 +195,28 @@ async fn a_callback_that_cannot_be_checked_does_not_skip_the_back_off() {
     app.settle_silently(&document, PaymentStatus::Success).await;
     app.quiesce().await;
     app.read(document.id()).await.assert_is("CONFIRMED", "done");
+    app.finish().await;
+}
+
+/// The release that has no answer is another attempt than the charge whose silence ended the order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ended_an_order_is_not_overwritten_by_the_attempts_that_follow() {
+    let app = spawn().await;
+    app.fault(FaultRule::on(CallName::Charge, fail(503)).always()).await;
+    let document = app.place(&order(&[1])).await.accepted();
+    app.fault(FaultRule::on_any(Peer::Seating, fail(503)).always()).await;
+    app.store.expire(document.id()).await;
+    for _ in 0..3 {
+        app.expire_waits().await;
+        app.sweep().await;
+    }
+    app.read(document.id()).await.assert_is("CANCELLED", "releasing");
+    let journal = app.journal(document.id()).await;
+    let attempts: Vec<&Value> = journal.iter().filter(|entry| entry["type"] == "no_answer").collect();
+    let reasons: Vec<_> = attempts.iter().map(|entry| entry["data"]["reason"].as_str().unwrap()).collect();
+    let is_of = |peer: &str| reasons.iter().filter(|reason| reason.starts_with(peer)).count();
+    assert_eq!((is_of("payment.charge"), is_of("seating")), (2, 1), "{reasons:?}");
+    app.peers.clear_faults().await.unwrap();
+    app.quiesce().await;
     app.finish().await;
 }
