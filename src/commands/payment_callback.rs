@@ -11,7 +11,7 @@ use crate::db::orders::{self, Document};
 use crate::db::payment_checks;
 use crate::db::payment_refunds::{self, Known};
 use crate::domain::ids::{OrderId, PaymentId};
-use crate::domain::order::{Order, Payment, PaymentStatus, Phase};
+use crate::domain::order::{Order, Payment, PaymentStatus, Phase, Status};
 use crate::domain::retry;
 use crate::domain::saga::{self, Event, Rejected};
 use crate::peers::Outcome;
@@ -126,8 +126,10 @@ async fn process(
         }
         Err(_) => return Ok(CallbackOutcome::AlreadyProcessed(document)),
     }
-    // Nothing that Payment shows matches an order without a total: it was never charged.
-    if !is_signed && order.amounts.is_none() {
+    // Nothing that Payment shows matches an order without a total: it was never charged. The service before this one may have charged
+    // its own, which are pending at rest.
+    let is_inherited = order.phase == Phase::Done && order.status == Status::Pending;
+    if !is_signed && order.amounts.is_none() && !is_inherited {
         if order.phase == Phase::Done {
             return Ok(CallbackOutcome::AlreadyProcessed(document));
         }

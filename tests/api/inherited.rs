@@ -173,6 +173,38 @@ async fn an_inherited_order_that_is_paid_after_its_seat_was_sold_is_paid_back() 
     app.finish().await;
 }
 
+/// Not every installation has the defaults of the ORM. What was to be paid is not known, and no rule says what to do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_hears_of_money_for_an_inherited_order_without_a_total() {
+    let unknown = DATABASE.replace("cents int NOT NULL DEFAULT 0", "cents int").replace(
+        "(id, idempotency_key, user_id, event_id, status, tax_cents, total_cents, created_at) VALUES",
+        "(id, idempotency_key, user_id, event_id, status, tax_cents, total_cents, created_at) VALUES
+         ('00000000-0000-4000-8000-000000000007', 'old-7', 8, 101, 'PENDING', NULL, NULL, '2025-01-02 03:04:11'),",
+    );
+    let spawn = Spawn::new().variable("internal_token", TOKEN).payment_mode(Mode::Silent);
+    let mut app = spawn.inherited(&unknown).start().await;
+    let before = app.read(&id(7)).await;
+    before.assert_is("PENDING", "done");
+    assert_eq!(before["order"]["total_cents"], Value::Null);
+    pay(&app, 7).await;
+    let payment = app.peers.state().await.unwrap().payments.pop().expect("a payment").id;
+    let answer = app.call_back(&id(7), &payment, "SUCCESS").await;
+    assert_eq!(answer.problem_of_order(403, "callback_rejected"), id(7));
+    let heard = eventually("an operator hears of it", async || {
+        app.sweep().await;
+        app.stuck().await.orders.pop()
+    })
+    .await;
+    assert_eq!((&heard["order_id"], &heard["why"]), (&json!(id(7)), &json!("second_payment")), "{heard}");
+    assert_eq!(app.read(&id(7)).await, before);
+
+    app.peers.settle_payment(&payment, &[], PaymentStatus::Refunded).await.unwrap();
+    app.watch().await;
+    assert!(app.stuck().await.orders.is_empty());
+    app.expect_errors_in_the_log();
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_inherited_database_without_anything_in_it_serves() {
     let (tables, _) = DATABASE.split_once("INSERT INTO orders").unwrap();
