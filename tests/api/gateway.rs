@@ -11,7 +11,7 @@ async fn ingress_answers(app: &App) -> u64 {
 }
 
 /// Sweeps go on for a while, and the order makes no progress.
-async fn is_swept(app: &App, id: &str) {
+pub async fn is_swept(app: &App, id: &str) {
     for _ in 0..3 {
         app.store
             .run(&format!("UPDATE orders SET due_at = timezone('utc', clock_timestamp()) WHERE id = '{id}'"))
