@@ -73,6 +73,7 @@ mod recovery;
 mod retry_after;
 mod slow_background;
 mod slow_clients;
+mod slow_statements;
 mod stored_then_failed;
 mod unknown_outcomes;
 

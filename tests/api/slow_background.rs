@@ -19,9 +19,9 @@ fn slow_trigger(happens: &str) -> String {
 }
 
 /// An app with one instance at a time, and an order that waits for its payment; this SQL has made something slow.
-async fn single_instance(slow: &str) -> (App, Document) {
-    let mut app =
-        Spawn::new().payment_mode(Mode::Pending).environment("SPIN_MAX_INSTANCE_COUNT", "1").start().await;
+pub async fn single_instance(slow: &str) -> (App, Document) {
+    let spawn = Spawn::new().payment_mode(Mode::Pending).variable("internal_token", TOKEN);
+    let mut app = spawn.environment("SPIN_MAX_INSTANCE_COUNT", "1").start().await;
     let document = app.place(&order(&[1])).await.created();
     app.quiesce().await;
     // A new instance, which takes 128 requests: as long as a slow one goes on, there is no other.
@@ -53,11 +53,7 @@ async fn assert_reads_are_not_held_up(app: &App, order_id: &str) {
 async fn assert_slow_sweep_holds_up_nobody(happens: &str) {
     let due = "UPDATE orders SET expires_at = timezone('utc', now()), due_at = timezone('utc', now())";
     let (app, document) = single_instance(&format!("{due}; {}", slow_trigger(happens))).await;
-    let sweep = async {
-        let swept = app.request(Method::POST, "/internal/sweep").send().await;
-        assert_eq!(swept.status, 200, "{swept:?}");
-    };
-    tokio::join!(sweep, assert_reads_are_not_held_up(&app, document.id()));
+    tokio::join!(app.sweep(), assert_reads_are_not_held_up(&app, document.id()));
     app.store.run("DROP FUNCTION sleep CASCADE").await;
     app.quiesce().await;
     app.read(document.id()).await.assert_is("CANCELLED", "done");
