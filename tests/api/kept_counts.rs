@@ -13,7 +13,7 @@ fn reads(series: &Series, status: u16) -> u64 {
 }
 
 /// The same, asked of the database, which is not made to write anything by it.
-async fn stored_reads(app: &App, status: u16) -> i64 {
+pub async fn stored_reads(app: &App, status: u16) -> i64 {
     let label = format!("route=\"{READ}\",status=\"{status}\"");
     let sql = format!(
         "SELECT coalesce(sum((w->>'value')::float8), 0)::int8

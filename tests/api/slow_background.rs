@@ -1,8 +1,10 @@
-//! What is slow in the background of an instance (a claim, a sweep's store, a message's outcome) holds up no request of the same
-//! instance.
+//! What is slow in the background of an instance (a claim, a sweep's store, a message's outcome, a flush of counts) holds up no request
+//! of the same instance.
 
 use std::time::{Duration, Instant};
 
+use crate::kept_counts::stored_reads;
+use crate::slow_statements::{READS, reads_while_it_waits};
 use crate::support::*;
 
 /// The statement sleeps for so long: less than `statement_timeout`, and far longer than a request takes.
@@ -95,5 +97,26 @@ async fn a_slow_flush_of_an_instance_that_seems_to_be_used_up_holds_up_no_reques
         assert!(asked.elapsed() < FAR_LESS, "request {request}: {:?}", asked.elapsed());
     }
     app.store.run("DROP FUNCTION sleep CASCADE").await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flush_of_counts_that_waits_holds_up_no_request() {
+    let flush = "(p_flush UUID, p_counts JSONB) RETURNS TEXT[]";
+    let (app, document) = single_instance(&Gate::before("flush_counters", flush, "p_flush, p_counts")).await;
+    let gate = Gate::close(&app.store).await;
+    // A flush follows, also when that of the read before was not kept out.
+    app.read(document.id()).await;
+    let waiting = reads_while_it_waits(&gate, &app, document.id()).await;
+    app.place(&order(&[4])).await.created();
+    assert_eq!(gate.waiting().await, Some(waiting), "they did not wait for it");
+    gate.open().await;
+    let sent = 2 + READS;
+    eventually("all reads are counted", async || {
+        let counted = stored_reads(&app, 200).await;
+        assert!(counted <= sent, "{counted} of {sent}");
+        (counted == sent).then_some(())
+    })
+    .await;
     app.finish().await;
 }

@@ -5,11 +5,11 @@ use crate::slow_background::single_instance;
 use crate::support::*;
 
 /// How many times [`reads_while_it_waits`] reads.
-const READS: i64 = 5;
+pub const READS: i64 = 5;
 
 /// Waits until a statement waits at the gate, and reads an order some times: these reads are answered while the same statement still
 /// waits. Returns that statement.
-async fn reads_while_it_waits(gate: &Gate, app: &App, order_id: &str) -> String {
+pub async fn reads_while_it_waits(gate: &Gate, app: &App, order_id: &str) -> String {
     let waiting = eventually("a statement waits at the gate", async || gate.waiting().await).await;
     // At once, as long as nobody can know that it is a slow one.
     for _ in 0..READS {
