@@ -1,9 +1,11 @@
-//! No statement and no database function is left over.
+//! No statement and no database function is left over, and the sweep's claims have sessions of their own.
 
 use crate::files::{self, File, Finding};
 use crate::{rust, sql};
 
 const STATEMENTS: &str = "src/db/sql/";
+/// The statements by which the sweep claims due work. They may take long, and hold up other background work on a shared session.
+const CLAIMS: &str = "sql/claim_";
 const FUNCTIONS: &str = "migrations/functions/";
 /// So says the comment of a function that only older copies of the service call, until none is deployed any more.
 const FOR_OLD_COPIES: &str = "for copies of the version before";
@@ -20,6 +22,31 @@ fn every_database_function_is_called() {
     files::assert_none(uncalled(&files::read(|path| {
         (path.starts_with(STATEMENTS) || path.starts_with("migrations/")) && path.ends_with(".sql")
     })));
+}
+
+#[test]
+fn the_sweep_claims_on_sessions_of_its_own() {
+    files::assert_none(sharing_claims(&files::read(|path| {
+        path.starts_with("src/db/") && path.ends_with(".rs")
+    })));
+}
+
+/// Claims that are not run as `query(config, Session::Own, include_str!(…), …)`.
+fn sharing_claims(files: &[File]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for file in files {
+        let tokens = rust::tokens(file);
+        for call in tokens.windows(6) {
+            let [session, comma, include, _, _, statement] = call else { continue };
+            let is_claim = include.ident() == Some("include_str")
+                && statement.string().is_some_and(|name| name.starts_with(CLAIMS));
+            if is_claim && !(session.ident() == Some("Own") && comma.is(',')) {
+                let what = "a claim may take long: run it with Session::Own";
+                findings.push(Finding::new(&file.path, statement.line, what));
+            }
+        }
+    }
+    findings
 }
 
 fn not_included_once(files: &[File]) -> Vec<Finding> {
@@ -109,6 +136,18 @@ mod tests {
         );
         let elsewhere = ("src/http/a.rs", r#"const A: &str = include_str!("../db/sql/a.sql");"#);
         assert_eq!(included(&[("src/db/a.rs", include), elsewhere]).len(), 1);
+    }
+
+    #[test]
+    fn a_claim_on_a_shared_session_is_found() {
+        let found = |session: &str, statement: &str| {
+            let call = format!("fn f() {{ query(config, {session}, include_str!(\"{statement}\"), g) }}");
+            sharing_claims(&[File::new("src/db/a.rs", &call)]).len()
+        };
+        assert_eq!(found("Session::Shared", "sql/claim_due_orders.sql"), 1);
+        assert_eq!(found("session", "sql/claim_due_messages.sql"), 1);
+        assert_eq!(found("Session::Own", "sql/claim_due_orders.sql"), 0);
+        assert_eq!(found("Session::Shared", "sql/place_order.sql"), 0);
     }
 
     #[test]
