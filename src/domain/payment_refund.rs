@@ -67,6 +67,9 @@ pub fn next(refund: &PaymentRefund, answer: Answer, asked_for: bool) -> Next {
                 }
                 // Refused, and still taken.
                 after.parked |= refund.attempts >= retry::PARK_AFTER_ATTEMPTS;
+            } else {
+                // It is accepted, and has time left.
+                after.parked = false;
             }
         }
         // What Payment could not tell before, it tells now. An accepted refund may take long.
@@ -149,6 +152,8 @@ mod tests {
         assert!(!accepted.parked);
         let still_taken = Answer::Is(PaymentStatus::Success);
         assert_eq!(next(&accepted, still_taken, false), Next::Later(accepted));
+        let silent_before = PaymentRefund { parked: true, ..accepted };
+        assert_eq!(next(&silent_before, still_taken, false), Next::Later(accepted));
         let a_day_later = PaymentRefund { again_in_ms: Some(-1), ..accepted };
         assert_eq!(next(&a_day_later, still_taken, false), Next::Refund(a_day_later));
         assert_eq!(later(a_day_later, Answer::None(None)), a_day_later, "it has no answer yet");

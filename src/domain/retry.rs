@@ -223,6 +223,8 @@ fn within_its_time(order: &Order, wait: u64) -> u64 {
     let left = match order.status {
         _ if !holds_seats => return wait,
         Status::Pending if order.expired() => order.hold_in_ms,
+        // Late money, for which the seats are held again.
+        _ if order.phase == Phase::Allocating && order.expired() => order.hold_in_ms,
         _ => order.expires_in_ms,
     };
     match u64::try_from(left) {

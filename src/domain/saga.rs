@@ -585,10 +585,9 @@ fn refunding(order: &Order, event: &Event) -> Result<Transition, Rejected> {
         Event::RefundAccepted => Ok(refund_accepted(order)),
         Event::RefundPending => {
             let mut after = retry_later(order, false);
-            // Payment has answered: it is not parked for the number of its answers.
+            // Payment has answered: it is parked neither for the number of its answers nor for its silence before.
             after.order.attempts = after.order.attempts.min(retry::PARK_AFTER_ATTEMPTS - 1);
-            after.order.parked =
-                order.parked || order.refund_again_in_ms.is_some_and(retry::refund_is_repeated);
+            after.order.parked = order.refund_again_in_ms.is_some_and(retry::refund_is_repeated);
             Ok(after)
         }
         Event::PaymentUnsure => doubt_payment(order),
