@@ -45,7 +45,7 @@ pub enum Class {
     ReadOnly,
     /// The session cannot be used any more. It is ended, and the statement repeated on another one; 503 when that does not help.
     SessionLost,
-    /// The database cannot do it now: 503. The session is well.
+    /// The database cannot do it now: 503. The session is ended: another one may be better off.
     Unavailable,
     /// The schema was changed under the statement, a concurrent one has just stored what a unique index takes once, or PostgreSQL
     /// contradicts itself. Repeated at once; a fault when it stays.
