@@ -18,7 +18,10 @@ pub mod postgres;
 pub mod process;
 mod serve;
 
+use std::collections::BTreeSet;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// The root of the repository whose package cargo runs. What was compiled in is only used without cargo: it may be the
 /// path of another clone, when clones share a target directory.
@@ -29,8 +32,28 @@ pub fn repo_root() -> PathBuf {
     root.unwrap_or(package)
 }
 
-/// A free TCP port of the loopback interface. Another process may take it before it is used, so callers must be ready to
-/// try another one.
+/// A free TCP port of the loopback interface. Within this process it is given once, because a host that is started anew on its port
+/// must not find another test's there. Another process may take it before it is used, so callers must be ready to try another one.
 pub fn free_port() -> std::io::Result<u16> {
-    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    // They all stay bound until one is new, so that the kernel gives another one each time.
+    let mut taken = Vec::new();
+    loop {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let port = listener.local_addr()?.port();
+        if GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(port) {
+            return Ok(port);
+        }
+        taken.push(listener);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_free_port_is_given_once() {
+        let ports: Vec<u16> = (0..2_000).map(|_| super::free_port().unwrap()).collect();
+        let distinct: std::collections::BTreeSet<u16> = ports.iter().copied().collect();
+        assert_eq!(distinct.len(), ports.len());
+    }
 }
