@@ -208,6 +208,11 @@ pub struct Order {
     pub parked: bool,
 }
 
+/// Whether Payment has accepted a refund, and has time left to make it. `again_in_ms`: until it is asked for again.
+pub fn refund_is_accepted(again_in_ms: Option<i64>) -> bool {
+    again_in_ms.is_some_and(|left| left > 0)
+}
+
 impl Order {
     /// Whether the time to pay is over.
     pub fn expired(&self) -> bool {
@@ -266,7 +271,7 @@ impl Order {
 
     /// Whether Payment has accepted the refund, and has time left to make it.
     pub fn refund_is_accepted(&self) -> bool {
-        self.refund_again_in_ms.is_some_and(|left| left > 0)
+        refund_is_accepted(self.refund_again_in_ms)
     }
 
     /// Whether something about its payment is open that an operator may decide, where Payment does not.

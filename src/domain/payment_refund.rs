@@ -1,7 +1,7 @@
 //! Second payments: payments beside an order's own, of which the first successful one is. Each goes back, once, when it succeeds.
 
 use super::ids::PaymentId;
-use super::order::PaymentStatus;
+use super::order::{PaymentStatus, refund_is_accepted};
 use super::retry;
 
 /// A second payment that is not settled.
@@ -53,30 +53,28 @@ pub enum Next {
 /// Decides what an answer does. `asked_for`: it answers a request to refund, not a question about the payment.
 pub fn next(refund: &PaymentRefund, answer: Answer, asked_for: bool) -> Next {
     let mut after = *refund;
+    let is_accepted = refund_is_accepted(refund.again_in_ms);
     match answer {
         Answer::Is(status @ (PaymentStatus::Refunded | PaymentStatus::Failed)) => {
             return Next::Settled(status);
         }
         Answer::Is(PaymentStatus::Success) => {
             after.undecided = false;
-            if refund.again_in_ms.is_none_or(|left| left <= 0) {
-                if refund.foreign {
-                    after.parked = true;
-                } else if !asked_for {
-                    return Next::Refund(after);
-                }
+            if is_accepted {
+                after.parked = false;
+            } else if refund.foreign {
+                after.parked = true;
+            } else if !asked_for {
+                return Next::Refund(after);
+            } else {
                 // Refused, and still taken.
                 after.parked |= refund.attempts >= retry::PARK_AFTER_ATTEMPTS;
-            } else {
-                // It is accepted, and has time left.
-                after.parked = false;
             }
         }
         // What Payment could not tell before, it tells now. An accepted refund may take long.
         Answer::Is(PaymentStatus::Pending) => after.parked &= refund.again_in_ms.is_some(),
         Answer::Unfamiliar => {
-            let is_due = refund.again_in_ms.is_none_or(|left| left <= 0);
-            after.parked |= is_due && retry::lasts(refund.attempts, refund.age_ms);
+            after.parked |= !is_accepted && retry::lasts(refund.attempts, refund.age_ms);
         }
         Answer::Accepted => {
             after.parked = false;

@@ -22,15 +22,21 @@ fn slow_trigger(happens: &str) -> String {
 
 /// An app with one instance at a time, and an order that waits for its payment; this SQL has made something slow.
 pub async fn single_instance(slow: &str) -> (App, Document) {
-    let spawn = Spawn::new().payment_mode(Mode::Pending).variable("internal_token", TOKEN);
-    let mut app = spawn.environment("SPIN_MAX_INSTANCE_COUNT", "1").start().await;
+    let (app, document) = restarted(Spawn::new().variable("internal_token", TOKEN), slow).await;
+    let document = app.read(document.id()).await;
+    (app, document)
+}
+
+/// The same before the new instance has had a request.
+async fn restarted(spawn: Spawn, slow: &str) -> (App, Document) {
+    let spawn = spawn.payment_mode(Mode::Pending).environment("SPIN_MAX_INSTANCE_COUNT", "1");
+    let mut app = spawn.start().await;
     let document = app.place(&order(&[1])).await.created();
     app.quiesce().await;
     // A new instance, which takes 128 requests: as long as a slow one goes on, there is no other.
     app.hosts[0].kill();
     app.store.run(slow).await;
     app.hosts[0].start_again().await.unwrap();
-    let document = app.read(document.id()).await;
     (app, document)
 }
 
@@ -84,13 +90,8 @@ async fn a_slow_outcome_of_a_message_that_a_sweep_delivers_holds_up_no_request()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_flush_of_an_instance_that_seems_to_be_used_up_holds_up_no_request() {
     let slow = slow_trigger("INSERT ON work_flushes FOR EACH ROW");
-    let spawn = Spawn::new().environment("SPIN_MAX_INSTANCE_COUNT", "1").payment_mode(Mode::Pending);
-    let mut app = spawn.option("--max-instance-reuse-count", "1000").start().await;
-    let document = app.place(&order(&[1])).await.created();
-    app.quiesce().await;
-    app.hosts[0].kill();
-    app.store.run(&slow).await;
-    app.hosts[0].start_again().await.unwrap();
+    let spawn = Spawn::new().option("--max-instance-reuse-count", "1000");
+    let (app, document) = restarted(spawn, &slow).await;
     for request in 1..=260 {
         let asked = Instant::now();
         app.read(document.id()).await;

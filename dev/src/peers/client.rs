@@ -169,15 +169,16 @@ impl Control {
 
     /// Ends the holds of these seats that began before a time, in milliseconds since 1970; how many it ended.
     pub async fn expire_holds_of(&self, seat_ids: &[i64], reserved_before_ms: i64) -> Result<u64> {
-        let body = json!({ "seat_ids": seat_ids, "reserved_before_ms": reserved_before_ms });
-        let answer: Value = self.exchange(Method::POST, "seats/expire", Some(&body)).await?;
-        answer["expired"].as_u64().context("no number")
+        self.expire(&json!({ "seat_ids": seat_ids, "reserved_before_ms": reserved_before_ms })).await
     }
 
     /// Runs Seating's job now, which frees the seats whose hold is over; how many it freed.
     pub async fn free_lapsed_holds(&self) -> Result<u64> {
-        let answer: Value =
-            self.exchange(Method::POST, "seats/expire", Some(&json!({ "lapsed": true }))).await?;
+        self.expire(&json!({ "lapsed": true })).await
+    }
+
+    async fn expire(&self, which: &Value) -> Result<u64> {
+        let answer: Value = self.exchange(Method::POST, "seats/expire", Some(which)).await?;
         answer["expired"].as_u64().context("no number")
     }
 
