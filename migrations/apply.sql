@@ -4,10 +4,11 @@
 --
 -- It applies the table files (NNNN_....sql) that are missing, in order, each in one transaction with its record in
 -- schema_migrations, and replaces the functions of functions/ as a set, in one transaction, when their checksum differs from
--- the recorded one. Run twice at once it takes turns. It ends with one line that tells what was done; or with one that tells
+-- the recorded one and that is of a version before (functions/replaces.txt). Run twice at once it takes turns. It ends with one line that tells what was done; or with one that tells
 -- what is in the way, and status 3. Run it as the owner of the database, from any folder.
 --
 -- -v lock_wait=5s: how long another deployment is waited for.
+-- -v replace_functions=true: replaces functions of a version that this one does not know, too.
 \set ON_ERROR_STOP on
 \set ON_ERROR_ROLLBACK off
 \set AUTOCOMMIT on
@@ -17,6 +18,11 @@
 SET client_min_messages = warning;
 -- Where the service looks for its tables, whatever the role's own path is.
 SET search_path = public, pg_temp;
+
+\if :{?replace_functions}
+\else
+\set replace_functions false
+\endif
 
 -- The same lock as in dev/src/migrations/mod.rs. It is the session's: it ends with psql, however that ends.
 \if :{?lock_wait}
@@ -59,6 +65,7 @@ SELECT coalesce(string_agg(version, ' '), '') AS known FROM schema_migrations \g
 -- Stops at the first error, but comes back here.
 \set step ''
 \set applied ''
+\set left false
 \set done false
 \set ON_ERROR_STOP off
 \ir psql/steps.sql
@@ -67,6 +74,9 @@ SELECT coalesce(string_agg(version, ' '), '') AS known FROM schema_migrations \g
 \if :done
 SELECT CASE WHEN :'applied' = '' THEN 'Nothing to apply.' ELSE 'Applied' || :'applied' || '.' END AS told \gset
 \echo :told
+\if :left
+\echo 'The functions were left as they are: this version does not know them, so they are of a newer one. To replace them: -v replace_functions=true'
+\endif
 \else
 ROLLBACK;
 SELECT set_config('migrations.told', :'step' || CASE WHEN :'state' = '55P03'

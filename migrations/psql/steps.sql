@@ -27,8 +27,15 @@ BEGIN;
 SET LOCAL lock_timeout = '2s';
 -- In whatever order: a function may name others that come later.
 SET LOCAL check_function_bodies = off;
-SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS is_stale \gset
-\if :is_stale
+SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS is_stale,
+    EXISTS (SELECT FROM schema_functions
+            WHERE checksum <> ALL (string_to_array(:'checksum' || ' ' || :'replaces', ' '))) AS is_unknown \gset
+\if :replace_functions
+\set is_unknown false
+\endif
+\if :is_unknown
+\set left true
+\elif :is_stale
 \ir ../functions/add_payment_check.sql
 \ir ../functions/add_second_payment.sql
 \ir ../functions/apply_transition.sql

@@ -8,6 +8,9 @@ use sha2::{Digest, Sha256};
 /// Digits of the number with which the name of a table file begins.
 pub const DIGITS: usize = 4;
 
+/// The list of the sets of functions that came before the present one, by their checksums.
+pub const REPLACES: &str = "functions/replaces.txt";
+
 /// `NNNN_….sql`: applied once.
 pub struct TableFile {
     /// The file's name without `.sql`.
@@ -27,12 +30,14 @@ pub struct FunctionFile {
 pub struct Files {
     pub tables: Vec<TableFile>,
     pub functions: Vec<FunctionFile>,
+    /// Checksums from [`REPLACES`], the oldest first; none where there is no such list.
+    pub replaces: Vec<String>,
 }
 
 impl Files {
     /// Reads them. A folder may be without functions, but not without table files.
     pub fn read(folder: &Path) -> Result<Files> {
-        let mut files = Files { tables: Vec::new(), functions: Vec::new() };
+        let mut files = Files { tables: Vec::new(), functions: Vec::new(), replaces: Vec::new() };
         for (version, path, sql) in sql_files(folder)? {
             if is_numbered(&version) {
                 files.tables.push(TableFile { version, path, sql });
@@ -46,6 +51,8 @@ impl Files {
             let functions = sql_files(&functions)?.into_iter();
             files.functions = functions.map(|(name, path, sql)| FunctionFile { name, path, sql }).collect();
         }
+        let list = std::fs::read_to_string(folder.join(REPLACES)).unwrap_or_default();
+        files.replaces = list.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect();
         Ok(files)
     }
 

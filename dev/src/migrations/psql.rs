@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::files::Files;
+use super::files::{self, Files};
 
-/// Writes the generated files of a folder anew.
+/// Writes the generated files of a folder anew. When the functions have changed, the set that they were is one that they
+/// replace from now on.
 ///
 /// # Errors
 /// When they cannot be written.
 pub fn refresh(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder.join("psql"))?;
+    note_replaced(folder)?;
     for (path, text) in generated(folder)? {
         std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
     }
@@ -29,6 +31,29 @@ pub fn stale(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files.filter(|(path, text)| is_stale(path, text)).map(|(path, _)| path).collect())
 }
 
+/// Adds the checksum that the generated files still have to the list, and takes the present one off it.
+fn note_replaced(folder: &Path) -> Result<()> {
+    let files = Files::read(folder)?;
+    let generated = std::fs::read_to_string(folder.join("psql/files.sql")).unwrap_or_default();
+    let Some(before) = generated.lines().find_map(|line| line.strip_prefix("\\set checksum ")) else {
+        return Ok(());
+    };
+    let now = files.checksum();
+    let mut replaces = files.replaces;
+    if before == now && !replaces.contains(&now) {
+        return Ok(());
+    }
+    replaces.retain(|checksum| *checksum != now && checksum != before);
+    if before != now {
+        replaces.push(before.to_owned());
+    }
+    let path = folder.join(files::REPLACES);
+    let list = std::fs::read_to_string(&path).unwrap_or_default();
+    let comments = list.lines().filter(|line| line.starts_with('#')).map(str::to_owned);
+    let lines: Vec<String> = comments.chain(replaces).collect();
+    std::fs::write(&path, lines.join("\n") + "\n").with_context(|| format!("writing {}", path.display()))
+}
+
 fn generated(folder: &Path) -> Result<[(PathBuf, String); 2]> {
     let files = Files::read(folder)?;
     let place = folder.join("psql");
@@ -38,9 +63,10 @@ fn generated(folder: &Path) -> Result<[(PathBuf, String); 2]> {
 fn lists(files: &Files) -> String {
     let versions: Vec<&str> = files.tables.iter().map(|table| &*table.version).collect();
     format!(
-        "-- Generated: see steps.sql.\n\\set files '{}'\n\\set checksum {}\n",
+        "-- Generated: see steps.sql.\n\\set files '{}'\n\\set checksum {}\n\\set replaces '{}'\n",
         versions.join(" "),
-        files.checksum()
+        files.checksum(),
+        files.replaces.join(" ")
     )
 }
 
@@ -60,8 +86,15 @@ BEGIN;
 SET LOCAL lock_timeout = '2s';
 -- In whatever order: a function may name others that come later.
 SET LOCAL check_function_bodies = off;
-SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS is_stale \\gset
-\\if :is_stale
+SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS is_stale,
+    EXISTS (SELECT FROM schema_functions
+            WHERE checksum <> ALL (string_to_array(:'checksum' || ' ' || :'replaces', ' '))) AS is_unknown \\gset
+\\if :replace_functions
+\\set is_unknown false
+\\endif
+\\if :is_unknown
+\\set left true
+\\elif :is_stale
 ";
     for function in &files.functions {
         let _ = writeln!(script, "\\ir ../functions/{}.sql", function.name);

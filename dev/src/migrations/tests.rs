@@ -221,3 +221,28 @@ fn every_file_says_what_it_must() -> Result<()> {
     assert!(apply.contains(&format!("pg_advisory_lock({LOCK})")), "apply.sql takes another lock");
     Ok(())
 }
+
+#[test]
+fn a_changed_set_of_functions_replaces_the_one_that_it_was() -> Result<()> {
+    let folder = std::env::temp_dir().join(format!("order-dev-replaces-{}", std::process::id()));
+    std::fs::create_dir_all(folder.join("functions"))?;
+    std::fs::write(folder.join("0001_a.sql"), BEGINNING)?;
+    let set = |text: &str| -> Result<String> {
+        std::fs::write(folder.join("functions/f.sql"), text)?;
+        refresh(&folder)?;
+        assert!(stale(&folder)?.is_empty());
+        Ok(Files::read(&folder)?.checksum())
+    };
+    let replaces = || Files::read(&folder).map(|files| files.replaces);
+    let first = set("SELECT 1")?;
+    assert!(replaces()?.is_empty());
+    let second = set("SELECT 2")?;
+    assert_eq!(replaces()?, [first.clone()]);
+    let third = set("SELECT 3")?;
+    assert_eq!(replaces()?, [first.clone(), second.clone()]);
+    // Taken back: what was given up in between is a set of before, too.
+    assert_eq!(set("SELECT 2")?, second);
+    assert_eq!(replaces()?, [first, third]);
+    std::fs::remove_dir_all(folder)?;
+    Ok(())
+}

@@ -91,14 +91,40 @@ async fn after_one_of_both_the_other_has_nothing_to_do_and_the_database_is_the_s
         assert!(one.len() > 150, "{one:?}");
         assert_eq!(one, other);
 
-        // Another set of functions is replaced by either.
-        let stale = "UPDATE schema_functions SET checksum = 'another'";
-        Store::new(by_psql.clone()).run(stale).await;
+        // The set of functions of a version before is replaced by either.
+        let stale = format!("UPDATE schema_functions SET checksum = '{}'", a_set_before());
+        Store::new(by_psql.clone()).run(&stale).await;
         assert_eq!(psql(&by_psql, &[]).await.applied(), "Applied functions.");
-        Store::new(by_psql.clone()).run(stale).await;
+        Store::new(by_psql.clone()).run(&stale).await;
         assert_eq!(migrations::apply(&by_psql).await.unwrap(), [migrations::FUNCTIONS]);
         assert_eq!(made(&by_psql).await, other);
     }
+}
+
+/// The checksum of a set of functions that the present one replaces.
+fn a_set_before() -> String {
+    let list = std::fs::read_to_string(repo_root().join("migrations/functions/replaces.txt")).unwrap();
+    list.lines().last().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn psql_does_not_put_the_functions_of_an_older_version_back_unless_it_is_told_to() {
+    let database = empty_database().await;
+    migrations::apply(&database).await.unwrap();
+    let store = Store::new(database.clone());
+    store.run("UPDATE schema_functions SET checksum = 'newer'").await;
+    let left = psql(&database, &[]).await;
+    assert_eq!((left.status, &*left.err), (Some(0), ""), "{}", left.out);
+    let mut lines = left.out.lines();
+    assert_eq!(lines.next(), Some(NOTHING));
+    let second = lines.next().expect("a line about the functions");
+    assert!(second.starts_with("The functions were left as they are"), "{second}");
+    assert_eq!(store.rows("SELECT checksum FROM schema_functions").await[0]["checksum"], "newer");
+    // Who asks for it, and who develops, gets the functions of the tree.
+    assert_eq!(psql(&database, &["-v", "replace_functions=true"]).await.applied(), "Applied functions.");
+    store.run("UPDATE schema_functions SET checksum = 'newer'").await;
+    assert_eq!(migrations::apply(&database).await.unwrap(), [migrations::FUNCTIONS]);
+    assert_eq!(psql(&database, &[]).await.applied(), NOTHING);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
