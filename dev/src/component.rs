@@ -1,5 +1,6 @@
 //! Builds what runs: the component, and the host that runs it.
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -7,9 +8,14 @@ use anyhow::{Context, Result, bail};
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
-use crate::repo_root;
+use crate::{repo_root, spin};
 
 const TARGET: &str = "wasm32-wasip2";
+
+/// The profile of Cargo.toml that this program was built with, and its folder in the target directory. The dev host is
+/// built with the same: `dev` is quick to build, `measure` is quick.
+const PROFILE: (&str, &str) = if cfg!(debug_assertions) { ("dev", "debug") } else { MEASURE };
+const MEASURE: (&str, &str) = ("measure", "measure");
 
 /// Builds the component and puts it where `spin.toml` expects it, `target/wasm32-wasip2/release/order_service.wasm`,
 /// also when cargo builds elsewhere. Cargo's progress goes to our standard error.
@@ -35,21 +41,39 @@ async fn build_package(package: &str) -> Result<()> {
     Ok(())
 }
 
-/// The program that runs the component: `$SPIN` when it is set, else the dev host, which is built when it has to be.
-/// Built at most once in the life of this process.
+/// The program that runs the component in tests and measurements: `$SPIN` when it is set, else the dev host, so that
+/// only who asks for it measures or tests on Spin. `cargo dev up` takes one from the PATH, too ([`crate::spin::find`]).
 pub async fn host_program() -> Result<PathBuf> {
+    match spin::named()? {
+        Some(program) => Ok(program),
+        None => dev_host().await,
+    }
+}
+
+/// The dev host, built when it has to be; at most once in the life of this process.
+pub async fn dev_host() -> Result<PathBuf> {
     static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
     let program = PROGRAM.get_or_try_init(async || {
-        if let Some(spin) = std::env::var_os("SPIN").filter(|spin| !spin.is_empty()) {
-            // Hosts are started from the root of the repository, wherever we are.
-            let spin = PathBuf::from(spin);
-            return Ok(if spin.components().count() > 1 { std::path::absolute(spin)? } else { spin });
-        }
         // The whole workspace's features, as for `cargo test`: with `--package` wasmtime would be built a second time.
-        run(cargo().args(["build", "--workspace", "--bin", "dev-host"])).await?;
-        anyhow::Ok(target_dir().await?.join("debug/dev-host"))
+        let (profile, folder) = PROFILE;
+        run(cargo().args(["build", "--profile", profile, "--workspace", "--bin", "dev-host"])).await?;
+        anyhow::Ok(target_dir().await?.join(folder).join("dev-host"))
     });
     program.await.cloned()
+}
+
+/// Goes on as this program in the profile that measures, with the same arguments, unless it is that already. Where it does
+/// go on, it does not return.
+///
+/// # Errors
+/// When cargo cannot be started.
+pub fn go_on_optimised() -> Result<()> {
+    if PROFILE == MEASURE {
+        return Ok(());
+    }
+    let mut cargo = cargo();
+    cargo.args(["run", "--profile", MEASURE.0, "--bin", "dev", "--"]).args(std::env::args_os().skip(1));
+    Err(cargo.as_std_mut().exec()).context("starting cargo")
 }
 
 /// The cargo that runs us, so that both use the same tool chain.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{component, free_port, process, repo_root};
+use crate::{free_port, process, repo_root};
 
 /// How long a host may take to serve; the first start of a new component compiles it.
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -15,6 +15,8 @@ const START_LIMIT: Duration = Duration::from_secs(120);
 /// What to run in a host.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// The host: Spin or the dev host.
+    pub program: PathBuf,
     /// The manifest of the application, such as the repository's `spin.toml`.
     pub manifest: PathBuf,
     /// Spin variables.
@@ -33,34 +35,36 @@ pub struct Options {
 pub struct Host {
     /// `http://127.0.0.1:<port>`, without a slash at the end.
     pub base_url: String,
-    program: PathBuf,
     port: u16,
     options: Options,
     child: Option<Child>,
 }
 
 impl Host {
-    /// Starts [`component::host_program`] with these Spin variables and waits until it serves. `log_dir` gets the
-    /// component's output and the host's own (`host.log`). Without a port it takes a free one. The component must
-    /// have been built.
-    pub async fn start(vars: &[(String, String)], log_dir: &Path, port: Option<u16>) -> Result<Host> {
+    /// Starts `program` with these Spin variables and waits until it serves. `log_dir` gets the component's output and
+    /// the host's own (`host.log`). Without a port it takes a free one. The component must have been built.
+    pub async fn start(
+        program: PathBuf,
+        vars: &[(String, String)],
+        log_dir: &Path,
+        port: Option<u16>,
+    ) -> Result<Host> {
         let manifest = repo_root().join("spin.toml");
         let (variables, log_dir) = (vars.to_vec(), log_dir.to_path_buf());
         let (arguments, environment) = (Vec::new(), Vec::new());
-        Host::start_with(Options { manifest, variables, arguments, environment, log_dir, port }).await
+        Host::start_with(Options { program, manifest, variables, arguments, environment, log_dir, port })
+            .await
     }
 
     /// The same for any application. Its component must have been built.
     pub async fn start_with(options: Options) -> Result<Host> {
-        let program = component::host_program().await?;
         let log_dir = &options.log_dir;
         std::fs::create_dir_all(log_dir).with_context(|| format!("making {}", log_dir.display()))?;
         let mut attempts = if options.port.is_some() { 1 } else { 5 };
         loop {
             let port = options.port.map_or_else(free_port, Ok)?;
             let base_url = format!("http://127.0.0.1:{port}");
-            let (program, options) = (program.clone(), options.clone());
-            let mut host = Host { base_url, program, port, options, child: None };
+            let mut host = Host { base_url, port, options: options.clone(), child: None };
             attempts -= 1;
             match host.start_again().await {
                 Ok(()) => return Ok(host),
@@ -93,7 +97,10 @@ impl Host {
         let out = OpenOptions::new().create(true).append(true).open(&log)?;
         let before = out.metadata()?.len() as usize;
         self.child = Some(process::spawn_bound(self.command(out)?, libc::SIGTERM).with_context(|| {
-            format!("starting {} (is SPIN set to something that is not there?)", self.program.display())
+            format!(
+                "starting {} (is SPIN set to something that is not there?)",
+                self.options.program.display()
+            )
         })?);
         let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).build()?;
         let deadline = Instant::now() + START_LIMIT;
@@ -165,7 +172,7 @@ impl Host {
     }
 
     fn command(&self, out: File) -> Result<Command> {
-        let mut command = Command::new(&self.program);
+        let mut command = Command::new(&self.options.program);
         command.current_dir(repo_root()).arg("up").arg("--from").arg(&self.options.manifest);
         command.args(["--listen", &format!("127.0.0.1:{}", self.port)]);
         for (name, value) in &self.options.variables {

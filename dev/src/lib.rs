@@ -1,7 +1,8 @@
 //! What a developer's machine lacks to run the order service: a PostgreSQL of its own, stand-ins for the four peer
 //! services, and the commands that put them together with the component and a host.
 //!
-//! In reading order: [`component`] builds the WebAssembly component and finds the host program, [`host`] runs it,
+//! In reading order: [`component`] builds the WebAssembly component and the host program, [`spin`] finds a Spin that is
+//! installed, [`host`] runs them,
 //! [`postgres`] and [`migrations`] give it a database, [`peers`] are the services it talks to, [`chaos`] breaks all of
 //! them on purpose, and [`bench`](mod@bench) measures how fast it all is. `main.rs` and `up.rs` are the
 //! `cargo dev` commands over them; the black-box tests use the same parts directly.
@@ -17,6 +18,7 @@ pub mod peers;
 pub mod postgres;
 pub mod process;
 mod serve;
+pub mod spin;
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;

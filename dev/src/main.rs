@@ -94,6 +94,12 @@ enum Command {
 
 fn main() {
     let arguments = Arguments::parse();
+    if matches!(arguments.command, Command::Bench(_))
+        && let Err(error) = component::go_on_optimised()
+    {
+        eprintln!("error: {error:#}");
+        std::process::exit(1);
+    }
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if matches!(arguments.command, Command::BenchPeers { .. }) {
         runtime.worker_threads(2);

@@ -248,6 +248,7 @@ async fn start_host(
     let log_dir = testbed.folder().join(&database.name);
     let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
     Host::start_with(host::Options {
+        program: component::host_program().await?,
         manifest,
         variables,
         arguments,

@@ -15,9 +15,9 @@ use super::injection::InjectionCounts;
 use super::plan::{CLOSED_EVENT, ORDER_TTL_SECONDS, Plan};
 use super::request_log::RequestLog;
 use crate::host::Host;
-use crate::migrations;
 use crate::peers::{Control, Matching, Peers, SeatSpec};
 use crate::postgres::{self, Database, MovableAddress, Server};
+use crate::{component, migrations};
 
 /// Bearer token of the internal endpoints.
 pub const TOKEN: &str = "the-campaign";
@@ -101,9 +101,10 @@ impl Testbed {
         ];
         variables.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let log_dir = fresh_log_dir();
+        let program = component::host_program().await?;
         let start_host = async |replica: u32| {
             let log_dir = log_dir.join(format!("copy-{replica}"));
-            Host::start(&variables, &log_dir, Some(non_ephemeral_port()?)).await
+            Host::start(program.clone(), &variables, &log_dir, Some(non_ephemeral_port()?)).await
         };
         let hosts = [start_host(1).await?, start_host(2).await?, start_host(3).await?];
         let urls = hosts.each_ref().map(|host| host.base_url.clone());

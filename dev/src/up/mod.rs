@@ -3,13 +3,14 @@
 use std::fs::{File, TryLockError};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use order_dev::host::Host;
 use order_dev::peers::{self, Peers};
 use order_dev::postgres::{self, Database, Server};
+use order_dev::spin::{self, Spin};
 use order_dev::{component, migrations, repo_root};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -72,14 +73,18 @@ async fn start(settings: &Settings, port: u16, peers_port: u16, folder: &Path) -
             "port {port} is taken: stop what listens there, or choose another with `cargo dev up --port 4004`"
         )
     })?;
+    let spin = spin::find().await?;
+    match &spin {
+        Some(spin) => eprintln!("The host is {spin}."),
+        None => eprintln!(
+            "The host is the dev host, because no Spin 4.1 or later is on the PATH; it stands in for one."
+        ),
+    }
     let (server, database) = start_database(settings, folder).await?;
     for version in migrations::apply(&database).await? {
         eprintln!("Applied migration {version}.");
     }
-    eprintln!("Building the component …");
-    component::build().await?;
-    eprintln!("Building the host …");
-    component::host_program().await?;
+    let program = build(spin).await?;
     let peers = match settings.names_all_peers() {
         true => None,
         false => Some(start_peers(port, peers_port, folder).await?),
@@ -90,8 +95,24 @@ async fn start(settings: &Settings, port: u16, peers_port: u16, folder: &Path) -
         std::fs::remove_dir_all(&logs)?;
     }
     let variables = settings.spin_variables(&database, peers.as_ref());
-    let host = Host::start(&variables, &logs, Some(port)).await?;
+    let host = Host::start(program, &variables, &logs, Some(port)).await?;
     Ok(Running { host, peers, server, database })
+}
+
+/// Builds the component and, where there is no Spin, the dev host beside it: each has stretches that keep only one processor busy.
+async fn build(spin: Option<Spin>) -> Result<PathBuf> {
+    match spin {
+        Some(spin) => {
+            eprintln!("Building the component …");
+            component::build().await?;
+            Ok(spin.path)
+        }
+        None => {
+            eprintln!("Building the component and the dev host …");
+            let ((), program) = tokio::try_join!(component::build(), component::dev_host())?;
+            Ok(program)
+        }
+    }
 }
 
 async fn start_database(settings: &Settings, folder: &Path) -> Result<(Option<Server>, Database)> {

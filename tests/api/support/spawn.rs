@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use order_dev::host::{self, Host};
-use order_dev::migrations;
 use order_dev::peers::{Mode, Options as PeerOptions, Peers};
 use order_dev::postgres::{Database, Options, Server};
+use order_dev::{component, migrations};
 
 use super::app::App;
 use super::black_hole::BlackHole;
@@ -154,6 +154,7 @@ impl Spawn {
         for replica in 1..=self.replicas {
             let log_dir = log_dir.join(format!("copy-{replica}"));
             let options = host::Options {
+                program: component::host_program().await.expect("a host program"),
                 manifest: order_dev::repo_root().join("spin.toml"),
                 variables: variables.clone(),
                 arguments: arguments.clone(),
