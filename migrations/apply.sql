@@ -18,6 +18,8 @@
 SET client_min_messages = warning;
 -- Where the service looks for its tables, whatever the role's own path is.
 SET search_path = public, pg_temp;
+-- The role may have that of the service's sessions (deploy/pgbouncer/session-settings.sql).
+SET statement_timeout = 0;
 
 \if :{?replace_functions}
 \else

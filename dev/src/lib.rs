@@ -2,10 +2,10 @@
 //! services, and the commands that put them together with the component and a host.
 //!
 //! In reading order: [`component`] builds the WebAssembly component and the host program, [`spin`] finds a Spin that is
-//! installed, [`host`] runs them,
-//! [`postgres`] and [`migrations`] give it a database, [`peers`] are the services it talks to, [`chaos`] breaks all of
-//! them on purpose, and [`bench`](mod@bench) measures how fast it all is. `main.rs` and `up.rs` are the
-//! `cargo dev` commands over them; the black-box tests use the same parts directly.
+//! installed, [`host`] runs them, [`postgres`] and [`migrations`] give it a database, [`pgbouncer`] a connection pooler
+//! before that, [`peers`] are the services it talks to, [`chaos`] breaks all of them on purpose, and
+//! [`bench`](mod@bench) measures how fast it all is. `main.rs` and `up` are the `cargo dev` commands over them; the
+//! black-box tests use the same parts directly.
 //!
 //! Nothing here is ever deployed.
 
@@ -15,6 +15,7 @@ pub mod component;
 pub mod host;
 pub mod migrations;
 pub mod peers;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
 mod serve;

@@ -19,8 +19,9 @@ pub async fn stuck(config: &Config) -> Result<String, DbError> {
     require_row(query(config, Session::Own, include_str!("sql/list_stuck.sql"), parameters).await?)?.text()
 }
 
-/// Why a database that answers cannot be used: `read-only`, or `old schema`, which lacks a table file or a function that this
-/// version needs. `None` when it can be used. Read-only sessions from before a failover are ended on the way.
+/// Why a database that answers cannot be used: `read-only`; `old schema`, which lacks a table file or a function that this
+/// version needs; or `no statement timeout`, because a connection pooler has left out the session's settings: statements would go on
+/// after they were given up here. `None` when it can be used. Read-only sessions from before a failover are ended on the way.
 ///
 /// # Errors
 /// [`DbError`]; `Broken` where it has no schema of the service at all.

@@ -63,6 +63,7 @@ mod notification_down;
 mod older_hold;
 mod paid_without_seats;
 mod peers_misbehaving;
+mod pgbouncer;
 mod prices;
 mod queues;
 mod many_late_calls;

@@ -70,6 +70,8 @@ pub async fn apply_with(db: &Database, folder: &Path, options: Options) -> Resul
     let mut client = db.connect().await?;
     // Where the service looks for its tables, whatever the role's own path is.
     client.batch_execute("SET search_path = public, pg_temp").await?;
+    // The role may have that of the service's sessions (deploy/pgbouncer/session-settings.sql).
+    client.batch_execute("SET statement_timeout = 0").await?;
     take_lock(&client, options.lock_wait).await?;
     let known = versions(&client).await?;
     refuse_versions_under_development(&files, &known)?;

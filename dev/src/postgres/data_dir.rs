@@ -103,7 +103,7 @@ pub(super) async fn free_from_dead_server(data_dir: &Path) -> Result<()> {
 }
 
 /// A new folder below `parent` for a server that is not to stay, after deleting those of processes that have ended.
-pub(super) fn temporary_in(parent: &Path) -> Result<PathBuf> {
+pub(crate) fn temporary_in(parent: &Path) -> Result<PathBuf> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let prefix = "order-service-test-";
     for entry in std::fs::read_dir(parent)?.flatten() {

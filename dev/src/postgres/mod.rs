@@ -17,8 +17,10 @@ use crate::{free_port, process};
 use programs::Programs;
 
 pub use address::MovableAddress;
+pub(crate) use data_dir::temporary_in;
 pub use data_dir::{place_of, remove};
 pub use database::Database;
+pub(crate) use programs::unprivileged_user;
 
 /// How long a start may take: after a crash it reads the log from the last checkpoint.
 const START_LIMIT: Duration = Duration::from_secs(60);

@@ -81,7 +81,7 @@ impl Programs {
 }
 
 /// The user and group that root runs PostgreSQL as; `None` when we are not root.
-pub(super) fn unprivileged_user() -> Result<Option<(u32, u32)>> {
+pub(crate) fn unprivileged_user() -> Result<Option<(u32, u32)>> {
     // SAFETY: geteuid(2) cannot fail and touches no memory.
     if unsafe { libc::geteuid() } != 0 {
         return Ok(None);

@@ -1,5 +1,6 @@
 SELECT CASE
     WHEN current_setting('transaction_read_only')::boolean THEN 'read-only'
+    WHEN current_setting('statement_timeout') = '0' THEN 'no statement timeout'
     WHEN EXISTS (
         SELECT FROM unnest(ARRAY[
             '0001_orders',

@@ -7,6 +7,7 @@ use futures::future::join_all;
 
 use order_dev::host::Host;
 use order_dev::peers::{Control, Peers};
+use order_dev::pgbouncer::PgBouncer;
 use order_dev::postgres::Server;
 use serde_json::{Value, json};
 
@@ -34,6 +35,7 @@ pub struct App {
     pub(super) server: Option<Server>,
     pub(super) standby: Option<Server>,
     pub(super) black_hole: Option<BlackHole>,
+    pub(super) pgbouncer: Option<PgBouncer>,
     pub(super) log_dir: PathBuf,
     pub(super) dead_letters: i64,
     pub(super) may_log_errors: bool,
@@ -161,6 +163,11 @@ impl App {
     /// This test's own PostgreSQL server.
     pub fn postgres(&mut self) -> &mut Server {
         self.server.as_mut().expect("the test asked for a server of its own")
+    }
+
+    /// The PgBouncer between the hosts and the database.
+    pub fn pgbouncer(&mut self) -> &mut PgBouncer {
+        self.pgbouncer.as_mut().expect("the test asked for a PgBouncer")
     }
 
     /// Fences the primary, promotes the standby, and moves the address. The old primary goes on, read-only.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use order_dev::host::{self, Host};
 use order_dev::peers::{Mode, Options as PeerOptions, Peers};
+use order_dev::pgbouncer::PgBouncer;
 use order_dev::postgres::{Database, Options, Server};
 use order_dev::{component, migrations};
 
@@ -34,6 +35,13 @@ pub struct Spawn {
     black_hole: bool,
     has_standby: bool,
     pg_max_connections: Option<usize>,
+    pgbouncer: Option<Pooler>,
+}
+
+/// A PgBouncer before the database.
+struct Pooler {
+    session_settings: String,
+    settings: Vec<(String, String)>,
 }
 
 impl Spawn {
@@ -53,6 +61,7 @@ impl Spawn {
             black_hole: false,
             has_standby: false,
             pg_max_connections: None,
+            pgbouncer: None,
         }
     }
 
@@ -90,6 +99,14 @@ impl Spawn {
     /// Each host has so many connections to PostgreSQL at most (`[outbound_pg]` of the runtime configuration).
     pub fn pg_max_connections(self, pg_max_connections: usize) -> Spawn {
         Spawn { pg_max_connections: Some(pg_max_connections), ..self }
+    }
+
+    /// A PostgreSQL server for this test alone, which the hosts reach as `appuser` through a PgBouncer. The SQL is run before anybody
+    /// connects; `settings` override those of `deploy/pgbouncer/pgbouncer.ini`.
+    pub fn pgbouncer(self, session_settings: &str, settings: &[(&str, &str)]) -> Spawn {
+        let session_settings = session_settings.to_owned();
+        let settings = settings.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        Spawn { own_postgres: true, pgbouncer: Some(Pooler { session_settings, settings }), ..self }
     }
 
     /// A database that this SQL has filled before the migrations were applied.
@@ -133,6 +150,13 @@ impl Spawn {
         let black_hole = if self.black_hole { Some(BlackHole::before(database.port).await) } else { None };
         if let Some(black_hole) = &black_hole {
             variables.insert("database_port".to_owned(), black_hole.port.to_string());
+        }
+        let pgbouncer = match &self.pgbouncer {
+            Some(pooler) => Some(PgBouncer::start(&database, &pooler.settings).await.expect("PgBouncer")),
+            None => None,
+        };
+        if let Some(pgbouncer) = &pgbouncer {
+            variables.insert("database_port".to_owned(), pgbouncer.port().to_string());
         }
         variables.extend(sandbox.spin_variables());
         variables.extend(self.variables);
@@ -178,6 +202,7 @@ impl Spawn {
             server,
             standby,
             black_hole,
+            pgbouncer,
             log_dir,
             dead_letters: 0,
             may_log_errors: false,
@@ -189,6 +214,16 @@ impl Spawn {
         if self.own_postgres {
             let options = Options::for_tests().expect("a data directory");
             let server = Server::start(options).await.expect("PostgreSQL");
+            if let Some(pooler) = &self.pgbouncer {
+                let administrator = Store::new(server.database("postgres"));
+                administrator.run("CREATE ROLE appuser LOGIN PASSWORD 'correct horse'").await;
+                administrator.run("CREATE DATABASE order_db OWNER appuser").await;
+                let (user, password) = ("appuser".to_owned(), "correct horse".to_owned());
+                let database = Database { user, password, ..server.database("order_db") };
+                administrator.run(&pooler.session_settings).await;
+                migrations::apply(&database).await.expect("the migrations, by the service's own role");
+                return (Some(server), database);
+            }
             let database = server.create_database("orders", None).await.expect("a database");
             migrations::apply(&database).await.expect("the migrations");
             return (Some(server), database);
