@@ -45,6 +45,8 @@ mod stuck;
 mod violations;
 mod watch;
 
+mod archive;
+mod backup;
 mod chaos;
 mod circuit_breaker;
 mod crashes;

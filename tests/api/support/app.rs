@@ -160,6 +160,23 @@ impl App {
         assert_eq!(answer.status().as_u16(), 201, "{:?}", answer.text().await);
     }
 
+    /// Refunds at Payment directly, as its operators do.
+    pub async fn refund_directly(&self, payment_id: &str) {
+        self.post_directly("payment/v1/refund", &json!({ "payment_id": payment_id })).await;
+    }
+
+    /// Releases seats at Seating directly, as its operators do.
+    pub async fn release_directly(&self, seats: &[i64]) {
+        self.post_directly("seating/v1/seats/release", &json!(seats)).await;
+    }
+
+    async fn post_directly(&self, path: &str, body: &Value) {
+        let request = self.client.post(format!("{}/{path}", self.peers_url()));
+        let request = request.header("content-type", "application/json").body(body.to_string());
+        let answer = request.send().await.expect("the sandbox answers");
+        assert!(answer.status().is_success(), "{:?}", answer.text().await);
+    }
+
     /// This test's own PostgreSQL server.
     pub fn postgres(&mut self) -> &mut Server {
         self.server.as_mut().expect("the test asked for a server of its own")

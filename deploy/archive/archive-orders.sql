@@ -1,0 +1,65 @@
+-- Moves orders of events that are over to the schema `archive`, one row an order, as JSON with all that belongs to it:
+--
+--     psql -X -v events=101,102 -v older_than='13 months' -f deploy/archive/archive-orders.sql "$DATABASE"
+--
+-- events: only those that are over. An order's seats are kept from being sold twice by its rows in seat_claims, which go with it.
+-- older_than: nothing has happened to the order for so long. An idempotency key is remembered as long as its order is there.
+--
+-- Only orders at rest are taken: nothing is left to do, no payment is watched or in doubt, no message waits. A thousand orders a
+-- transaction; an order that somebody works on is left out. Run it again, and it goes on. Counters keep counting what was archived.
+\set ON_ERROR_STOP on
+\set QUIET on
+SET client_min_messages = notice;
+SET search_path = public, pg_temp;
+SET statement_timeout = 0;
+
+CREATE SCHEMA IF NOT EXISTS archive;
+CREATE TABLE IF NOT EXISTS archive.orders (
+    id              UUID      PRIMARY KEY,
+    idempotency_key TEXT,
+    event_id        INT,
+    archived_at     TIMESTAMP NOT NULL DEFAULT timezone('utc', now()),
+    "order"         JSONB     NOT NULL -- the row, with items, tickets, events, refund and payment_refunds
+);
+CREATE INDEX IF NOT EXISTS archived_orders_key ON archive.orders (idempotency_key);
+
+SELECT set_config('archive.events', :'events', false), set_config('archive.older_than', :'older_than', false) \g /dev/null
+
+CREATE PROCEDURE pg_temp.archive_orders() LANGUAGE plpgsql AS
+$$
+DECLARE
+    over CONSTANT INT[] := string_to_array(current_setting('archive.events'), ',')::int[];
+    before CONSTANT TIMESTAMP := timezone('utc', now()) - current_setting('archive.older_than')::interval;
+    batch UUID[];
+    moved BIGINT := 0;
+BEGIN
+    LOOP
+        SELECT array_agg(id) INTO batch FROM (
+            SELECT o.id FROM orders o
+            WHERE o.event_id = ANY (over) AND o.updated_at < before AND o.phase = 'done' AND o.status <> 'PENDING'
+              AND o.watch_at IS NULL AND NOT o.payment_unsure AND o.parked_at IS NULL
+              AND NOT EXISTS (SELECT FROM outbox m WHERE m.order_id = o.id)
+              AND NOT EXISTS (SELECT FROM refunds r WHERE r.order_id = o.id AND r.settled_at IS NULL)
+              AND NOT EXISTS (SELECT FROM payment_refunds p WHERE p.order_id = o.id AND p.due_at IS NOT NULL)
+              AND NOT EXISTS (SELECT FROM order_violations v WHERE v.id = o.id)
+            LIMIT 1000 FOR UPDATE OF o SKIP LOCKED) rest;
+        EXIT WHEN batch IS NULL;
+        INSERT INTO archive.orders (id, idempotency_key, event_id, "order")
+        SELECT o.id, o.idempotency_key, o.event_id, to_jsonb(o) || jsonb_build_object(
+            'items', (SELECT coalesce(jsonb_agg(to_jsonb(i) - 'order_id' ORDER BY i.id), '[]') FROM order_items i WHERE i.order_id = o.id),
+            'tickets', (SELECT coalesce(jsonb_agg(to_jsonb(t) - 'order_id' ORDER BY t.seat_id), '[]') FROM tickets t WHERE t.order_id = o.id),
+            'events', (SELECT coalesce(jsonb_agg(to_jsonb(e) - 'order_id' ORDER BY e.seq), '[]') FROM order_events e WHERE e.order_id = o.id),
+            'refund', (SELECT to_jsonb(r) - 'order_id' FROM refunds r WHERE r.order_id = o.id),
+            'payment_refunds', (SELECT coalesce(jsonb_agg(to_jsonb(p) - 'order_id'), '[]') FROM payment_refunds p WHERE p.order_id = o.id))
+        FROM orders o WHERE o.id = ANY (batch);
+        -- Items, tickets, claims, journal and refunds go with it (ON DELETE CASCADE).
+        DELETE FROM orders WHERE id = ANY (batch);
+        moved := moved + cardinality(batch);
+        COMMIT;
+        RAISE NOTICE '% orders are archived', moved;
+    END LOOP;
+END
+$$;
+CALL pg_temp.archive_orders();
+SELECT count(*) || ' orders are in archive.orders' AS told FROM archive.orders \gset
+\echo :told
