@@ -52,6 +52,11 @@ enum Command {
         /// times fewer, and PostgreSQL must fail over in each; below 2000 orders what is too rare is only a warning.
         #[arg(long, default_value = "1", value_parser = chaos::summary::parse_seeds)]
         seed: RangeInclusive<u64>,
+        /// Another commit, as in the middle of an upgrade: one of the three copies runs its component, two with even seeds
+        ///
+        /// The database is migrated by this tree. The other component is built once, by its own build command.
+        #[arg(long, value_name = "COMMIT")]
+        beside: Option<String>,
     },
     /// Measures how fast the service is, what it costs, and how near it comes to what the platform allows
     ///
@@ -121,7 +126,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Migrate { refresh: true } => migrations::refresh(&repo_root().join("migrations")),
         Command::Migrate { refresh: false } => migrate().await,
         Command::Build => component::build().await,
-        Command::Chaos { orders, seed } => run_chaos(orders, seed).await,
+        Command::Chaos { orders, seed, beside } => run_chaos(orders, seed, beside.as_deref()).await,
         Command::Bench(options) => run_bench(options).await,
         Command::BenchPeers { listen, callback_url } => {
             bench::peers::serve(listen, callback_url.as_deref()).await
@@ -162,9 +167,13 @@ async fn migrate() -> Result<()> {
     Ok(())
 }
 
-async fn run_chaos(orders: usize, seeds: RangeInclusive<u64>) -> Result<()> {
+async fn run_chaos(orders: usize, seeds: RangeInclusive<u64>, beside: Option<&str>) -> Result<()> {
     component::build().await?;
-    let summary = chaos::summary::run_seeds(orders, seeds, |report| println!("{report}\n")).await;
+    let beside = match beside {
+        Some(commit) => Some(bench::against::Version::of("--beside", commit).await?),
+        None => None,
+    };
+    let summary = chaos::summary::run_seeds(orders, seeds, beside, |report| println!("{report}\n")).await;
     print!("{summary}");
     summary.verdict()
 }

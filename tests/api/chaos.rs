@@ -8,7 +8,8 @@ use crate::support::*;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_order_comes_to_harm_whatever_fails() {
     build();
-    let report = run(Options { orders: 80, seed: 1, progress: false }).await.expect("the campaign ends");
+    let report =
+        run(Options { orders: 80, seed: 1, progress: false, beside: None }).await.expect("the campaign ends");
     println!("{report}");
     assert_eq!(report.violations(), 0, "see the report above");
     let happened = |kind| report.injected.iter().any(|(one, _, count)| *one == kind && *count > 0);

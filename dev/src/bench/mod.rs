@@ -56,7 +56,7 @@ use testbed::Testbed;
 pub async fn run(options: Options) -> Result<()> {
     options.check()?;
     let other = match &options.against {
-        Some(commit) => Some(Version::of(commit).await?),
+        Some(commit) => Some(Version::of("--against", commit).await?),
         None => None,
     };
     target::build(&options.targets()).await?;

@@ -33,6 +33,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 
+use crate::bench::against::Version;
 use injection::Injection;
 use payment_provider::PaymentProvider;
 use plan::Plan;
@@ -41,7 +42,7 @@ use snapshot::Snapshot;
 use testbed::Testbed;
 
 /// Options of a campaign.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Number of orders, at least one.
     pub orders: usize,
@@ -49,6 +50,17 @@ pub struct Options {
     pub seed: u64,
     /// Whether to print progress on standard error.
     pub progress: bool,
+    /// Another version, as in the middle of an upgrade: the first copy runs its component, and with even seeds the third one, too. The
+    /// database is migrated by the present tree.
+    pub beside: Option<Arc<Version>>,
+}
+
+impl Options {
+    /// The version of a copy (from 0); `None`: the present tree's.
+    fn version_of(&self, copy: usize) -> Option<&Version> {
+        let is_other = copy == 0 || copy == 2 && self.seed.is_multiple_of(2);
+        self.beside.as_deref().filter(|_| is_other)
+    }
 }
 
 /// Runs a campaign. The component must have been built.
@@ -58,11 +70,11 @@ pub struct Options {
 /// [`Report::violations`].
 pub async fn run(options: Options) -> Result<Report> {
     let plan = Plan::generate(options.orders.max(1), options.seed);
-    log_progress(options, || {
+    log_progress(&options, || {
         format!("Starting PostgreSQL, the peers and three copies of the service (seed {}) …", options.seed)
     });
-    let testbed = Arc::new(Testbed::start(plan).await?);
-    let result = campaign(&testbed, options).await;
+    let testbed = Arc::new(Testbed::start(plan, &options).await?);
+    let result = campaign(&testbed, &options).await;
     let failed = result.as_ref().map_or(true, |report| report.violations() > 0);
     let logs = testbed.log_dir().to_path_buf();
     // The tasks that shared it have ended, or end in a moment.
@@ -78,12 +90,12 @@ pub async fn run(options: Options) -> Result<Report> {
     result.with_context(|| format!("seed {}; the logs of the hosts are in {}", options.seed, logs.display()))
 }
 
-async fn campaign(testbed: &Arc<Testbed>, options: Options) -> Result<Report> {
+async fn campaign(testbed: &Arc<Testbed>, options: &Options) -> Result<Report> {
     let provider = PaymentProvider::new(testbed);
     let shutdown = Arc::new(AtomicBool::new(false));
     let settling = tokio::spawn(provider.clone().run(shutdown.clone()));
     let sweeping = AbortOnDrop(tokio::spawn(quiesce::sweep_periodically(testbed.clone())));
-    let progress = AbortOnDrop(tokio::spawn(report_progress(testbed.clone(), options)));
+    let progress = AbortOnDrop(tokio::spawn(report_progress(testbed.clone(), options.clone())));
     let begun = Instant::now();
     let (faults, ()) = tokio::join!(fault_injector::run(testbed), virtual_users::run_all(testbed));
     faults?;
@@ -110,6 +122,9 @@ async fn campaign(testbed: &Arc<Testbed>, options: Options) -> Result<Report> {
     (report.faults_took, report.quiesce_took, report.faulted_calls) =
         (faults_took, quiesce_took, faulted_calls);
     report.log_dir = testbed.log_dir().to_path_buf();
+    report.copies = (0..testbed.hosts.len())
+        .map(|copy| options.version_of(copy).map_or("this tree", Version::short).to_owned())
+        .collect();
     Ok(report)
 }
 
@@ -137,7 +152,7 @@ async fn count_faulted_calls(testbed: &Testbed) -> Result<BTreeMap<String, u64>>
 async fn report_progress(testbed: Arc<Testbed>, options: Options) {
     loop {
         tokio::time::sleep(Duration::from_secs(5)).await;
-        log_progress(options, || {
+        log_progress(&options, || {
             let finished = testbed.finished.load(Ordering::Relaxed);
             let killed = testbed.injections.count(Injection::HostKilled);
             let database = testbed.injections.count(Injection::DatabaseCrashed)
@@ -152,7 +167,7 @@ async fn report_progress(testbed: Arc<Testbed>, options: Options) {
     }
 }
 
-fn log_progress(options: Options, line: impl FnOnce() -> String) {
+fn log_progress(options: &Options, line: impl FnOnce() -> String) {
     if options.progress {
         eprintln!("{}", line());
     }

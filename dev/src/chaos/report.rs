@@ -44,6 +44,8 @@ pub struct Report {
     pub histories: Vec<(String, String)>,
     /// Where the hosts' logs are kept after a violation.
     pub log_dir: PathBuf,
+    /// The version that each copy ran.
+    pub copies: Vec<String>,
 }
 
 impl Report {
@@ -98,6 +100,7 @@ impl Report {
             left_to_expiry,
             calls: snapshot.calls.len(),
             log_dir: PathBuf::new(),
+            copies: Vec::new(),
         }
     }
 
@@ -152,6 +155,9 @@ impl Display for Report {
             count => format!("{count} VIOLATIONS"),
         };
         let (faults, rest) = (self.faults_took.as_secs_f64(), self.quiesce_took.as_secs_f64());
+        if self.copies.iter().any(|version| *version != self.copies[0]) {
+            writeln!(f, "\nThe copies ran {}.", self.copies.join(", "))?;
+        }
         write!(
             f,
             "\nSeed {}, {} orders: {result}. The faults took {faults:.0} s, coming to rest {rest:.0} s.",

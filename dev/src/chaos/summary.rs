@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
 use super::injection::Injection;
 use super::report::Report;
 use super::{Options, run};
+use crate::bench::against::Version;
 
 /// How often everything must be injected over [`FULL_ORDERS`].
 const MIN_INJECTIONS: u64 = 50;
@@ -42,10 +44,18 @@ pub struct Shortfall {
 
 /// Runs a campaign for each seed, one after the other, and hands each report to `show`. A campaign that fails does not keep the
 /// others from being run. The component must have been built.
-pub async fn run_seeds(orders: usize, seeds: RangeInclusive<u64>, show: impl Fn(&Report)) -> Summary {
+///
+/// `beside`: see [`Options::beside`].
+pub async fn run_seeds(
+    orders: usize,
+    seeds: RangeInclusive<u64>,
+    beside: Option<Version>,
+    show: impl Fn(&Report),
+) -> Summary {
+    let beside = beside.map(Arc::new);
     let mut summary = Summary::default();
     for seed in seeds {
-        match run(Options { orders, seed, progress: true }).await {
+        match run(Options { orders, seed, progress: true, beside: beside.clone() }).await {
             Ok(report) => {
                 show(&report);
                 summary.add(&report);

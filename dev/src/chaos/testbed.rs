@@ -10,11 +10,12 @@ use rand::RngExt;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex, watch};
 
-use super::failover;
 use super::injection::InjectionCounts;
 use super::plan::{CLOSED_EVENT, ORDER_TTL_SECONDS, Plan};
 use super::request_log::RequestLog;
-use crate::host::Host;
+use super::{Options, failover};
+use crate::bench::against::Manifest;
+use crate::host::{self, Host};
 use crate::peers::{Control, Matching, Peers, SeatSpec};
 use crate::postgres::{self, Database, MovableAddress, Server};
 use crate::{component, migrations};
@@ -76,7 +77,7 @@ impl Testbed {
     ///
     /// # Errors
     /// When something does not start.
-    pub async fn start(plan: Plan) -> Result<Testbed> {
+    pub async fn start(plan: Plan, options: &Options) -> Result<Testbed> {
         let server = Server::start(failover::primary()?).await?;
         let address = MovableAddress::of(server.port()).await?;
         let database = server.create_database("orders", None).await?;
@@ -85,8 +86,8 @@ impl Testbed {
         super::transition_recorder::install(&database).await?;
         let standby = failover::add_standby(&server).await?;
 
-        let options = crate::peers::Options { remember: usize::MAX, ..crate::peers::Options::default() };
-        let sandbox = Peers::start(options).await?;
+        let peers = crate::peers::Options { remember: usize::MAX, ..crate::peers::Options::default() };
+        let sandbox = Peers::start(peers).await?;
         let control = sandbox.control();
         let call_fault_ids = set_up_peers(&control, &plan).await?;
 
@@ -102,11 +103,26 @@ impl Testbed {
         variables.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let log_dir = fresh_log_dir();
         let program = component::host_program().await?;
-        let start_host = async |replica: u32| {
-            let log_dir = log_dir.join(format!("copy-{replica}"));
-            Host::start(program.clone(), &variables, &log_dir, Some(non_ephemeral_port()?)).await
+        let start_host = async |copy: usize| {
+            let log_dir = log_dir.join(format!("copy-{}", copy + 1));
+            let port = Some(non_ephemeral_port()?);
+            let Some(version) = options.version_of(copy) else {
+                return Host::start(program.clone(), &variables, &log_dir, port).await;
+            };
+            let manifest = Manifest::read(&version.folder().join("spin.toml"))?;
+            let known = variables.iter().filter(|(name, _)| manifest.has_variable(name));
+            Host::start_with(host::Options {
+                program: program.clone(),
+                manifest: manifest.file().to_path_buf(),
+                variables: known.cloned().collect(),
+                arguments: Vec::new(),
+                environment: Vec::new(),
+                log_dir,
+                port,
+            })
+            .await
         };
-        let hosts = [start_host(1).await?, start_host(2).await?, start_host(3).await?];
+        let hosts = [start_host(0).await?, start_host(1).await?, start_host(2).await?];
         let urls = hosts.each_ref().map(|host| host.base_url.clone());
         let callbacks = [&urls[0], &urls[1]].map(|url| format!("{url}/v1/payments/callback"));
         control.set_callback_urls(&callbacks).await?;

@@ -19,6 +19,7 @@ use crate::repo_root;
 const KEPT: usize = 4;
 
 /// A commit's sources and its component. While it exists, nobody else builds or deletes one.
+#[derive(Debug)]
 pub struct Version {
     commit: String,
     folder: PathBuf,
@@ -27,13 +28,13 @@ pub struct Version {
 
 impl Version {
     /// The version of a commit, whatever git takes for one; built when it has not been before, by the build command of its
-    /// own manifest and with the tool chain that runs us.
+    /// own manifest and with the tool chain that runs us. `option` is what it was asked for by, such as `--against`.
     ///
     /// # Errors
     /// When there is no git, no repository or no such commit, or when it does not build.
-    pub async fn of(commit: &str) -> Result<Version> {
+    pub async fn of(option: &str, commit: &str) -> Result<Version> {
         let root = repo_root();
-        let commit = resolve(&root, commit).await?;
+        let commit = resolve(&root, option, commit).await?;
         component::ensure_target().await?;
         let store = Store { root, folder: component::target_dir().await?.join("against") };
         store.version(commit).await
@@ -64,22 +65,22 @@ impl Drop for Version {
 
 /// The commit of a tree, if there is one and git is there to tell, and whether the tree differs from it.
 pub async fn present(root: &Path) -> Result<(Option<String>, bool)> {
-    let Ok(commit) = resolve(root, "HEAD").await else {
+    let Ok(commit) = resolve(root, "--against", "HEAD").await else {
         return Ok((None, false));
     };
     let changes = git(root, &["status", "--porcelain"]).await?;
     Ok((Some(commit), !changes.is_empty()))
 }
 
-async fn resolve(root: &Path, commit: &str) -> Result<String> {
-    git(root, &["--version"]).await.context("--against needs git")?;
+async fn resolve(root: &Path, option: &str, commit: &str) -> Result<String> {
+    git(root, &["--version"]).await.with_context(|| format!("{option} needs git"))?;
     if let Err(error) = git(root, &["rev-parse", "--git-dir"]).await {
         let error = error.to_string();
-        bail!("--against needs a git repository: {}", error.lines().next().unwrap_or_default());
+        bail!("{option} needs a git repository: {}", error.lines().next().unwrap_or_default());
     }
     let name = format!("{commit}^{{commit}}");
     let found = git(root, &["rev-parse", "--verify", "--quiet", "--end-of-options", &name]).await;
-    found.ok().with_context(|| format!("--against: there is no commit `{commit}` in this repository"))
+    found.ok().with_context(|| format!("{option}: there is no commit `{commit}` in this repository"))
 }
 
 async fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
@@ -99,7 +100,11 @@ impl Store {
     async fn version(&self, commit: String) -> Result<Version> {
         std::fs::create_dir_all(&self.folder).with_context(|| format!("making {}", self.folder.display()))?;
         let lock = File::create(self.folder.join("lock"))?;
-        ensure!(lock.try_lock().is_ok(), "another comparison is under way in {}", self.folder.display());
+        ensure!(
+            lock.try_lock().is_ok(),
+            "another comparison or campaign is under way in {}",
+            self.folder.display()
+        );
         let folder = self.folder.join(&commit);
         if !folder.is_dir() {
             eprintln!("Building the component of {commit} …");
@@ -233,7 +238,7 @@ mod tests {
             std::fs::write(self.root().join("text"), text).unwrap();
             self.git(&["add", "."]).await;
             self.git(&["commit", "--quiet", "--message", text]).await;
-            resolve(&self.root(), "HEAD").await.unwrap()
+            resolve(&self.root(), "--against", "HEAD").await.unwrap()
         }
 
         fn kept(&self) -> usize {
@@ -307,13 +312,13 @@ mod tests {
     async fn what_git_does_not_know_is_one_clear_line() {
         let repository = Repository::new("unknown").await;
         let commit = repository.commit("one").await;
-        assert_eq!(resolve(&repository.root(), &commit[..8]).await.unwrap(), commit);
+        assert_eq!(resolve(&repository.root(), "--against", &commit[..8]).await.unwrap(), commit);
         for unknown in ["nowhere", "--all", "0123456789", "HEAD~1", "HEAD:text", "HEAD-dirty"] {
-            let error = resolve(&repository.root(), unknown).await.unwrap_err();
+            let error = resolve(&repository.root(), "--against", unknown).await.unwrap_err();
             let said = format!("--against: there is no commit `{unknown}` in this repository");
             assert_eq!(format!("{error:#}"), said);
         }
-        let error = format!("{:#}", resolve(&repository.0, "HEAD").await.unwrap_err());
+        let error = format!("{:#}", resolve(&repository.0, "--against", "HEAD").await.unwrap_err());
         assert!(error.starts_with("--against needs a git repository: "), "{error}");
         assert!(!error.contains('\n'), "{error}");
     }
