@@ -9,6 +9,7 @@
 //!
 //! Nothing here is ever deployed.
 
+mod apt;
 pub mod bench;
 pub mod chaos;
 pub mod component;

@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt;
 use tokio::net::TcpStream;
 
 use crate::postgres::{Database, temporary_in, unprivileged_user};
-use crate::{free_port, process, repo_root};
+use crate::{apt, free_port, process, repo_root};
 
 /// The configuration that operators are given.
 const CONFIGURATION: &str = "deploy/pgbouncer/pgbouncer.ini";
@@ -32,7 +32,7 @@ impl PgBouncer {
     /// # Errors
     /// When PgBouncer is not installed, or does not start.
     pub async fn start(database: &Database, settings: &[(String, String)]) -> Result<PgBouncer> {
-        let program = find()?;
+        let program = find().await?;
         let folder = temporary_in(&std::env::temp_dir())?;
         std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
         let port = free_port()?;
@@ -166,11 +166,19 @@ fn with_values(text: &str, values: impl IntoIterator<Item = (String, String)>) -
     Ok(lines.join("\n") + "\n")
 }
 
-fn find() -> Result<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));
-    let found = folders.map(|folder| folder.join("pgbouncer")).find(|program| program.is_file());
-    found.context(
+/// PgBouncer's program, installed where it can be.
+async fn find() -> Result<PathBuf> {
+    if let Some(program) = installed() {
+        return Ok(program);
+    }
+    apt::install("pgbouncer").await?;
+    installed().context(
         "PgBouncer is not installed: install it (Debian, Ubuntu: `apt-get install pgbouncer`; macOS: `brew install pgbouncer`)",
     )
+}
+
+fn installed() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));
+    folders.map(|folder| folder.join("pgbouncer")).find(|program| program.is_file())
 }

@@ -1,11 +1,11 @@
 //! Where PostgreSQL's programs are, and which user may run them.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
 use std::os::unix::process::CommandExt;
-use tokio::process::Command as AsyncCommand;
+
+use crate::apt;
 
 /// Folders in which packages put the programs without adding them to PATH; `*` is a version.
 const USUAL_FOLDERS: [&str; 4] = [
@@ -141,24 +141,8 @@ async fn install() -> Result<()> {
     const ADVICE: &str = "PostgreSQL is not installed: install it (Debian, Ubuntu: `apt-get install postgresql`; \
          Fedora: `dnf install postgresql-server`; macOS: `brew install postgresql@17`), or name a running one with \
          DATABASE_HOST, DATABASE_PORT, DATABASE_USERNAME, DATABASE_PASSWORD, DATABASE_NAME";
-    if unprivileged_user().ok().flatten().is_none() || !Path::new("/usr/bin/apt-get").exists() {
+    if !apt::install("postgresql").await? {
         bail!(ADVICE);
     }
-    eprintln!("PostgreSQL is not installed: installing it with apt-get (once, a minute or two) …");
-    if !apt(&["install", "-y", "--no-install-recommends", "postgresql"]).await? {
-        // A fresh image has no package lists.
-        let done = apt(&["update"]).await?
-            && apt(&["install", "-y", "--no-install-recommends", "postgresql"]).await?;
-        if !done {
-            bail!(ADVICE);
-        }
-    }
     Ok(())
-}
-
-async fn apt(arguments: &[&str]) -> Result<bool> {
-    let mut command = AsyncCommand::new("/usr/bin/apt-get");
-    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true).status().await?;
-    Ok(status.success())
 }

@@ -282,7 +282,7 @@ mod tests {
         let good = repository.commit("good").await;
         repository.git(&["rm", "--quiet", "text"]).await;
         repository.git(&["commit", "--quiet", "--message", "bad"]).await;
-        let bad = resolve(&repository.root(), "HEAD").await.unwrap();
+        let bad = resolve(&repository.root(), "--against", "HEAD").await.unwrap();
         assert!(repository.store().version(bad).await.is_err());
         assert_eq!(repository.kept(), 0);
         assert_eq!(repository.git(&["worktree", "list"]).await.lines().count(), 1);
