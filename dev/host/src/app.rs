@@ -68,10 +68,7 @@ impl App {
             AllowedHosts::resolve(&component.allowed_outbound_hosts, |name| variables.get(name));
         let allowed_hosts = Arc::new(allowed_hosts);
 
-        let default_log_folder = component.folder.join(".spin/logs");
-        let log_folder = args.log_dir.as_deref().unwrap_or(&default_log_folder);
-        let log_folder = Some(log_folder).filter(|folder| !folder.as_os_str().is_empty());
-
+        let log_folder = args.log_folder(&component.folder);
         let wasm = std::fs::read(&component.source)
             .with_context(|| format!("cannot read the component {}", component.source.display()))?;
         let app = Self {
@@ -80,7 +77,7 @@ impl App {
             routes: manifest.routes,
             environment: component.environment.into_iter().chain(args.env.iter().cloned()).collect(),
             variables: ComponentVariables::resolve(&component.variables, &variables)?,
-            output: GuestOutput::open(log_folder, &component.id, args.quiet)?,
+            output: GuestOutput::open(log_folder.as_deref(), &component.id, args.quiet)?,
             outbound_http: OutboundHttp::new(&config, Arc::clone(&allowed_hosts)),
             postgres: Pools::new(&config),
             component_id: component.id,

@@ -1,7 +1,7 @@
 //! The command line: Spin's names and defaults, for the options that this project uses.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -46,9 +46,13 @@ pub struct UpArgs {
     #[arg(long, env = "RUNTIME_CONFIG_FILE")]
     pub runtime_config_file: Option<PathBuf>,
 
-    /// Where guest output is appended to; empty for nowhere. [default: .spin/logs beside the manifest]
-    #[arg(short = 'L', long, value_parser = possibly_empty_path)]
+    /// Where guest output is appended to; empty for nowhere. [default: logs in the state folder]
+    #[arg(short = 'L', long, env = "SPIN_LOG_DIR", value_parser = possibly_empty_path)]
     pub log_dir: Option<PathBuf>,
+
+    /// Where the state is kept, which here is the logs alone; empty for nowhere. [default: .spin beside the manifest]
+    #[arg(long, value_parser = possibly_empty_path)]
+    pub state_dir: Option<PathBuf>,
 
     /// Keep guest output off this process's stderr. As in Spin, without effect when there is no log folder.
     #[arg(short = 'q', long)]
@@ -69,6 +73,19 @@ pub struct UpArgs {
     /// How long a request may take to be answered. No limit by default.
     #[arg(long, value_parser = duration)]
     pub request_timeout: Option<Duration>,
+}
+
+impl UpArgs {
+    /// Where guest output is appended to, when the manifest is in `app_dir`; `None`: nowhere.
+    pub fn log_folder(&self, app_dir: &Path) -> Option<PathBuf> {
+        let in_state_folder = || match &self.state_dir {
+            Some(folder) if folder.as_os_str().is_empty() => PathBuf::new(),
+            Some(folder) => folder.join("logs"),
+            None => app_dir.join(".spin/logs"),
+        };
+        let folder = self.log_dir.clone().unwrap_or_else(in_state_folder);
+        Some(folder).filter(|folder| !folder.as_os_str().is_empty())
+    }
 }
 
 // clap's own parser of paths refuses the empty one.
@@ -117,6 +134,15 @@ mod tests {
     #[test]
     fn an_empty_log_folder_differs_from_none() {
         assert_eq!(parse(&["--log-dir", ""]).log_dir, Some(PathBuf::new()));
+    }
+
+    #[test]
+    fn logs_are_in_the_state_folder_unless_they_have_one_of_their_own() {
+        let folder = |arguments: &[&str]| parse(arguments).log_folder(Path::new("/app"));
+        assert_eq!(folder(&[]), Some("/app/.spin/logs".into()));
+        assert_eq!(folder(&["--state-dir", "/tmp/state"]), Some("/tmp/state/logs".into()));
+        assert_eq!(folder(&["--state-dir", "/tmp/state", "--log-dir", "/logs"]), Some("/logs".into()));
+        assert_eq!(folder(&["--state-dir", ""]), None);
     }
 
     #[test]

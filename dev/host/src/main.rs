@@ -31,23 +31,40 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::App;
 use crate::args::{Cli, Command, UpArgs};
 use crate::server::Server;
 use crate::worker::{Factory, Workers};
 
-// SIGINT and SIGTERM keep their default action: the process ends at once, requests and all, as Spin does.
 #[tokio::main]
 async fn main() -> ExitCode {
     let Command::Up(args) = Cli::parse().command;
-    match up(&args).await {
+    let result = match end_at_signals() {
+        Ok(()) => up(&args).await,
+        Err(error) => Err(error),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("Error: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// SIGINT and SIGTERM end the process at once, requests and all, as they end Spin. Their default action would not do where this
+/// is process 1 of a container.
+fn end_at_signals() -> Result<()> {
+    for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+        let mut signal = signal(kind).context("cannot handle signals")?;
+        tokio::spawn(async move {
+            signal.recv().await;
+            std::process::exit(0);
+        });
+    }
+    Ok(())
 }
 
 async fn up(args: &UpArgs) -> Result<()> {
