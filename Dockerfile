@@ -11,7 +11,7 @@ ARG DEBIAN_IMAGE=docker.io/library/debian:bookworm-slim
 # their sources may be empty.
 FROM ${RUST_IMAGE} AS dependencies
 WORKDIR /build
-RUN rustup target add wasm32-wasip2
+RUN test -d "$(rustc --print target-libdir --target wasm32-wasip2)" || rustup target add wasm32-wasip2
 COPY Cargo.toml Cargo.lock ./
 COPY dev/Cargo.toml dev/
 COPY dev/floor/Cargo.toml dev/floor/
