@@ -14,6 +14,7 @@ pub mod bench;
 pub mod chaos;
 pub mod component;
 pub mod host;
+pub mod manifests;
 pub mod migrations;
 pub mod peers;
 pub mod pgbouncer;

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
-use order_dev::{bench, chaos, component, migrations, peers, postgres, repo_root};
+use order_dev::{bench, chaos, component, manifests, migrations, peers, postgres, repo_root};
 
 /// Tools for developing the order service.
 #[derive(Parser)]
@@ -83,6 +83,11 @@ enum Command {
         #[arg(long, default_value = "http://127.0.0.1:4010")]
         peers_url: String,
     },
+    /// Checks everything under deploy/, the workflows, Dockerfile and compose.yaml, and that misspelt fields would be found
+    ///
+    /// Needs python3 (with venv) and npm, and installs the validators that deploy/validators/ names into the target directory. The
+    /// schemas of SpinKube's custom resources are looked for where SPINKUBE_SCHEMAS says, else in ../shared/crds.
+    ManifestTest,
     /// Runs only the sandbox peers; GET /control says how to make them misbehave
     Peers {
         /// Where to listen
@@ -127,6 +132,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Migrate { refresh: false } => migrate().await,
         Command::Build => component::build().await,
         Command::Chaos { orders, seed, beside } => run_chaos(orders, seed, beside.as_deref()).await,
+        Command::ManifestTest => manifests::run().await,
         Command::Bench(options) => run_bench(options).await,
         Command::BenchPeers { listen, callback_url } => {
             bench::peers::serve(listen, callback_url.as_deref()).await
