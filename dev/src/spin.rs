@@ -134,7 +134,7 @@ mod tests {
             std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
         };
         says("echo 'spin 4.1.2 (0123456 2026-11-01)'");
-        assert_eq!(on_the_path(Some(folder.clone().into())), [file.clone()]);
+        assert_eq!(on_the_path(Some(folder.clone().into())), std::slice::from_ref(&file));
         assert_eq!(version(&file).await.unwrap(), "spin 4.1.2 (0123456 2026-11-01)");
         says("echo 'spin 3.6.3'");
         assert!(version(&file).await.unwrap_err().to_string().contains("too old"));

@@ -237,7 +237,7 @@ fn a_changed_set_of_functions_replaces_the_one_that_it_was() -> Result<()> {
     let first = set("SELECT 1")?;
     assert!(replaces()?.is_empty());
     let second = set("SELECT 2")?;
-    assert_eq!(replaces()?, [first.clone()]);
+    assert_eq!(replaces()?, std::slice::from_ref(&first));
     let third = set("SELECT 3")?;
     assert_eq!(replaces()?, [first.clone(), second.clone()]);
     // Taken back: what was given up in between is a set of before, too.
