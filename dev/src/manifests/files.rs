@@ -33,9 +33,9 @@ pub fn check(tools: &Tools, root: &Path, context: &fits::Context, report: &mut R
     if compose.is_file() {
         checker.with_schema(&compose, "vendor.compose-spec", report)?;
     }
-    for profile in ["", "observe"] {
+    for profile in ["none", "observe"] {
         let mut command = Command::new(tools.program("docker-compose"));
-        command.env("COMPOSE_PROFILES", profile).args(["--file", "compose.yaml", "config", "--quiet"]);
+        command.args(["--file", "compose.yaml", "--profile", profile, "config", "--quiet"]);
         tool(root, report, "compose.yaml", &mut command)?;
     }
     let config = "deploy/observability/prometheus.yml";
@@ -50,15 +50,17 @@ pub fn check(tools: &Tools, root: &Path, context: &fits::Context, report: &mut R
 fn tool(root: &Path, report: &mut Report, file: &str, command: &mut Command) -> Result<()> {
     let name =
         Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy()).collect();
+    let shown = format!("{name} {}", arguments.join(" "));
     if !root.join(file).exists() {
-        report.left_out(&format!("{file}: {name}, because it is not there"));
+        report.left_out(&format!("{file} is not there: {shown}"));
         return Ok(());
     }
     let output = output(command.current_dir(root))?;
     // A warning on standard error is a failure, too.
     let clean = output.status.success() && (name != "docker-compose" || output.stderr.is_empty());
     report.check(
-        &format!("{file}: {name}"),
+        &format!("{file}: {shown}"),
         if clean { vec![] } else { said(&output).lines().map(str::to_owned).collect() },
     );
     Ok(())

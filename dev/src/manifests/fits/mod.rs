@@ -96,3 +96,18 @@ fn selects(selector: &Value, labels: &Value) -> bool {
     let Some(wanted) = selector.as_object().filter(|wanted| !wanted.is_empty()) else { return false };
     wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::selects;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn a_selector_finds_what_has_all_of_its_labels_and_an_empty_one_finds_nothing() {
+        let labels = json!({"a": "1", "b": "2"});
+        assert!(selects(&json!({"a": "1"}), &labels));
+        assert!(!selects(&json!({"a": "1", "c": "3"}), &labels));
+        assert!(!selects(&json!({"a": "2"}), &labels));
+        assert!(!selects(&json!({}), &labels) && !selects(&Value::Null, &labels));
+    }
+}
