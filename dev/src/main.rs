@@ -88,6 +88,11 @@ enum Command {
     /// Needs python3 (with venv) and npm, and installs the validators that deploy/validators/ names into the target directory. The
     /// schemas of SpinKube's custom resources are looked for where SPINKUBE_SCHEMAS says, else in ../shared/crds.
     ManifestTest,
+    /// Builds the container images, and runs them as a container engine would, in every way in which they can be started
+    ///
+    /// Needs root, buildah and debootstrap, and no container engine. RUST_IMAGE, SPIN_IMAGE and DEBIAN_IMAGE name base
+    /// images; without them stand-ins are made of Debian's packages, this machine's tool chain and the dev host.
+    ImageTest,
     /// Runs only the sandbox peers; GET /control says how to make them misbehave
     Peers {
         /// Where to listen
@@ -141,6 +146,7 @@ async fn run(command: Command) -> Result<()> {
             let database = settings::Settings::read()?.database();
             bench::native::run(listen, database, &peers_url).await
         }
+        Command::ImageTest => image_test().await,
         Command::Peers { listen, callback_url, state_file } => {
             let options = peers::Options { listen, callback_url, state_file, ..peers::Options::default() };
             run_peers(options).await
@@ -182,6 +188,20 @@ async fn run_chaos(orders: usize, seeds: RangeInclusive<u64>, beside: Option<&st
     let summary = chaos::summary::run_seeds(orders, seeds, beside, |report| println!("{report}\n")).await;
     print!("{summary}");
     summary.verdict()
+}
+
+#[cfg(target_os = "linux")]
+async fn image_test() -> Result<()> {
+    let mut stop = up::StopSignal::new()?;
+    tokio::select! {
+        result = order_dev::image::run() => result,
+        () = stop.wait() => bail!("stopped"),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn image_test() -> Result<()> {
+    bail!("image-test needs Linux: it runs containers")
 }
 
 async fn run_bench(options: bench::Options) -> Result<()> {
