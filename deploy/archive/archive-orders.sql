@@ -10,6 +10,7 @@
 \set ON_ERROR_STOP on
 \set QUIET on
 SET client_min_messages = notice;
+SET lock_timeout = '60s';
 SET search_path = public, pg_temp;
 SET statement_timeout = 0;
 
@@ -25,25 +26,38 @@ CREATE INDEX IF NOT EXISTS archived_orders_key ON archive.orders (idempotency_ke
 
 SELECT set_config('archive.events', :'events', false), set_config('archive.older_than', :'older_than', false) \g /dev/null
 
+-- Looked for once: there is no index for this, so all orders are read.
+CREATE TEMPORARY TABLE candidates AS
+SELECT id FROM orders
+WHERE event_id = ANY (string_to_array(current_setting('archive.events'), ',')::int[]) AND phase = 'done' AND status <> 'PENDING'
+  AND updated_at < timezone('utc', now()) - current_setting('archive.older_than')::interval
+  AND id NOT IN (SELECT id FROM order_violations);
+CREATE INDEX ON candidates (id);
+-- The service needs no index of claims by order; without it each deleted order would read all claims. One that an earlier run has left
+-- may not be whole.
+DROP INDEX IF EXISTS seat_claims_archive;
+CREATE INDEX CONCURRENTLY seat_claims_archive ON seat_claims (order_id);
+SET enable_seqscan = off;
+
 CREATE PROCEDURE pg_temp.archive_orders() LANGUAGE plpgsql AS
 $$
 DECLARE
-    over CONSTANT INT[] := string_to_array(current_setting('archive.events'), ',')::int[];
     before CONSTANT TIMESTAMP := timezone('utc', now()) - current_setting('archive.older_than')::interval;
+    looked_at UUID[];
     batch UUID[];
     moved BIGINT := 0;
 BEGIN
     LOOP
-        SELECT array_agg(id) INTO batch FROM (
+        SELECT array_agg(id) INTO looked_at FROM (SELECT id FROM candidates ORDER BY id LIMIT 1000) first;
+        EXIT WHEN looked_at IS NULL;
+        SELECT coalesce(array_agg(id), '{}') INTO batch FROM (
             SELECT o.id FROM orders o
-            WHERE o.event_id = ANY (over) AND o.updated_at < before AND o.phase = 'done' AND o.status <> 'PENDING'
+            WHERE o.id = ANY (looked_at) AND o.updated_at < before AND o.phase = 'done' AND o.status <> 'PENDING'
               AND o.watch_at IS NULL AND NOT o.payment_unsure AND o.parked_at IS NULL
               AND NOT EXISTS (SELECT FROM outbox m WHERE m.order_id = o.id)
               AND NOT EXISTS (SELECT FROM refunds r WHERE r.order_id = o.id AND r.settled_at IS NULL)
               AND NOT EXISTS (SELECT FROM payment_refunds p WHERE p.order_id = o.id AND p.due_at IS NOT NULL)
-              AND NOT EXISTS (SELECT FROM order_violations v WHERE v.id = o.id)
-            LIMIT 1000 FOR UPDATE OF o SKIP LOCKED) rest;
-        EXIT WHEN batch IS NULL;
+            FOR UPDATE OF o SKIP LOCKED) rest;
         INSERT INTO archive.orders (id, idempotency_key, event_id, "order")
         SELECT o.id, o.idempotency_key, o.event_id, to_jsonb(o) || jsonb_build_object(
             'items', (SELECT coalesce(jsonb_agg(to_jsonb(i) - 'order_id' ORDER BY i.id), '[]') FROM order_items i WHERE i.order_id = o.id),
@@ -54,6 +68,7 @@ BEGIN
         FROM orders o WHERE o.id = ANY (batch);
         -- Items, tickets, claims, journal and refunds go with it (ON DELETE CASCADE).
         DELETE FROM orders WHERE id = ANY (batch);
+        DELETE FROM candidates WHERE id = ANY (looked_at);
         moved := moved + cardinality(batch);
         COMMIT;
         RAISE NOTICE '% orders are archived', moved;
@@ -61,5 +76,6 @@ BEGIN
 END
 $$;
 CALL pg_temp.archive_orders();
+DROP INDEX CONCURRENTLY seat_claims_archive;
 SELECT count(*) || ' orders are in archive.orders' AS told FROM archive.orders \gset
 \echo :told

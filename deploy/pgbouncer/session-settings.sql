@@ -1,7 +1,7 @@
 -- The settings of the service's sessions, for a pooler that does not hand on start-up options (PgBouncer). Run it once, as a
 -- superuser, with the service's own role in the place of appuser; sessions that are open keep what they have.
 --
--- They are those of src/config/session_options.txt, one a line; tests/tidy holds the two together.
+-- They are those of src/config/session_options.txt, one a line; tests/api/pgbouncer.rs holds the two together.
 -- The migrations set what they need themselves, so the same role may run them. Other tools should have a role of their own.
 ALTER ROLE appuser SET timezone = 'UTC';
 ALTER ROLE appuser SET search_path = public, pg_temp;
