@@ -62,7 +62,7 @@ fn the_examples_of_secrets_have_exactly_the_secret_variables() {
 
 #[test]
 fn compose_gives_every_variable() {
-    let Some(compose) = optional("compose.yaml") else { return };
+    let compose = file("compose.yaml");
     let environment = assigned(&compose, |line| line == "  order-service:", ":");
     // Others of the service's keys are in lower case.
     let given: Vec<Name> = environment
@@ -76,7 +76,7 @@ fn compose_gives_every_variable() {
 
 #[test]
 fn the_entry_point_takes_the_variables_from_the_manifest() {
-    let Some(File { text: script, .. }) = optional("deploy/container/entrypoint.sh") else { return };
+    let script = file("deploy/container/entrypoint.sh").text;
     assert!(
         script.contains("/^\\[variables\\]/") && script.contains("$app/spin.toml"),
         "it no longer reads spin.toml"
@@ -110,11 +110,6 @@ impl Name {
 
 fn file(path: &str) -> File {
     files::read(|other| other == path).pop().expect("one file")
-}
-
-/// A way to run the service that a copy of the repository may lack.
-fn optional(path: &str) -> Option<File> {
-    files::paths().iter().any(|other| other == path).then(|| file(path))
 }
 
 /// What `[variables]` declares.
