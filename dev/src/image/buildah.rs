@@ -87,7 +87,9 @@ impl Buildah {
 
     /// The size of an image in the units that buildah prints.
     pub async fn size(&self, image: &str) -> Result<String> {
-        self.output("images", &["--format", "{{.Size}}", image]).await
+        // One line for each of its names.
+        let sizes = self.output("images", &["--format", "{{.Size}}", image]).await?;
+        Ok(sizes.lines().next().unwrap_or_default().to_owned())
     }
 
     /// A new container of an image; its name.

@@ -222,21 +222,26 @@ impl Container {
         Ok((output.status.success(), String::from_utf8_lossy(&said).trim().to_owned()))
     }
 
+    /// Process 1, once `unshare` has forked it.
+    fn children(&self) -> Vec<libc::pid_t> {
+        let ours = self.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{ours}/task/{ours}/children"));
+        let children = children.unwrap_or_default();
+        children.split_whitespace().filter_map(|child| child.parse().ok()).collect()
+    }
+
     /// Its process 1, by its id outside. It is another program until everything is mounted.
     async fn first_process(&self) -> Result<libc::pid_t> {
-        let ours = self.child.id();
         let deadline = Instant::now() + LIMIT;
         loop {
-            let children =
-                std::fs::read_to_string(format!("/proc/{ours}/task/{ours}/children")).unwrap_or_default();
-            if let Some(child) = children.split_whitespace().next()
+            if let Some(child) = self.children().first().copied()
                 && std::fs::read_to_string(format!("/proc/{child}/status")).is_ok_and(|status| {
                     status
                         .lines()
                         .any(|line| line.starts_with("Uid:") && line.contains(&self.user.0.to_string()))
                 })
             {
-                return Ok(child.parse()?);
+                return Ok(child);
             }
             if Instant::now() > deadline {
                 bail!("it has no process that runs as its user: {:?}", self.lines());
@@ -248,7 +253,11 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        // `unshare` takes process 1 with it, which takes all others.
+        // Process 1 takes all others with it. `unshare` would not take it along: a change of the user clears its death signal.
+        for child in self.children() {
+            // SAFETY: kill(2) touches no memory; its parent, our child, has not been waited for.
+            unsafe { libc::kill(child, libc::SIGKILL) };
+        }
         process::signal(&self.child, libc::SIGKILL);
         let _ = self.child.wait();
     }

@@ -189,8 +189,11 @@ impl<'a> Fixture<'a> {
         }
     }
 
-    /// Places an order for a seat of its own, which must be confirmed with a ticket and this total, and reads it.
-    pub async fn place(&self, base: &str, total_cents: u64) -> Result<()> {
+    /// Places an order for a seat of its own, which must be confirmed with a ticket and this total, and reads it. `base` leads to the
+    /// service that listens on `port` inside.
+    pub async fn place(&self, base: &str, port: u16, total_cents: u64) -> Result<()> {
+        let callback_url = format!("http://order-service:{port}/v1/payments/callback");
+        self.control.set_callback_url(Some(&callback_url)).await?;
         let number = self.seats.fetch_add(1, Ordering::Relaxed);
         // Each time, because the sandbox may have been started anew.
         let (event, seat) = (9000, 900_000 + number);
@@ -200,19 +203,18 @@ impl<'a> Fixture<'a> {
         let request = self.client.post(format!("{base}/v1/orders")).json(&body);
         let response = request.header("Idempotency-Key", format!("image-{number}")).send().await?;
         let status = response.status().as_u16();
-        let order: Value = response.json().await?;
-        let (read, again) = match order["id"].as_str() {
+        let document: Value = response.json().await?;
+        let (read, again) = match document["order"]["id"].as_str() {
             Some(id) => self.get(&format!("{base}/v1/orders/{id}"), None).await?,
-            None => bail!("an order is answered with {status}: {order}"),
+            None => bail!("an order is answered with {status}: {document}"),
         };
-        for (status, order, wanted) in [(status, &order, 201), (read, &again, 200)] {
-            let tickets = order["tickets"].as_array().map_or(0, Vec::len);
-            if status != wanted
-                || order["status"] != "CONFIRMED"
-                || tickets != 1
-                || order["total_cents"] != total_cents
-            {
-                bail!("the order is {status} and not CONFIRMED with one ticket at {total_cents}: {order}");
+        for (status, document, wanted) in [(status, &document, 201), (read, &again, 200)] {
+            let tickets = document["tickets"].as_array().map_or(0, Vec::len);
+            let order = &document["order"];
+            let is_confirmed =
+                order["status"] == "CONFIRMED" && tickets == 1 && order["total_cents"] == total_cents;
+            if status != wanted || !is_confirmed {
+                bail!("the order is {status} and not CONFIRMED with one ticket at {total_cents}: {document}");
             }
         }
         Ok(())

@@ -169,7 +169,7 @@ fn commands(readme: &str) -> Vec<String> {
 fn order_id(answer: &str) -> Option<String> {
     let body = &answer[answer.find('{')?..];
     let body = serde_json::Deserializer::from_str(body).into_iter::<Value>().next()?.ok()?;
-    body["id"].as_str().map(str::to_owned)
+    body["order"]["id"].as_str().map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub(super) async fn run(fixture: &mut Fixture<'_>, checks: &mut Checks) -> Resul
     );
     let script = format!("for program in {COMPILERS}; do command -v $program; done; true");
     checks.note("no compiler is in the runtime image", says(fixture, &script, "", false).await);
-    let script = "command -v spin psql curl | wc -l";
+    let script = "for program in spin psql curl; do command -v $program; done | wc -l";
     checks.note("spin, psql and curl are", says(fixture, script, "3", false).await);
     checks.note(
         "its user is 10001, in no other group",

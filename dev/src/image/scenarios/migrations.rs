@@ -10,6 +10,7 @@ use crate::image::fixture::Fixture;
 /// The lock of migrations/apply.sql.
 const LOCK: &str = "SELECT pg_advisory_lock(122537101324915)";
 const COPIES: u16 = 5;
+const FIRST_PORT: u16 = 4200;
 
 pub(super) async fn run(fixture: &mut Fixture<'_>, checks: &mut Checks) -> Result<()> {
     checks.note(
@@ -44,16 +45,16 @@ async fn at_once(fixture: &mut Fixture<'_>) -> Result<()> {
     let database = fixture.database().await?;
     let mut copies: Vec<(Container, String)> = Vec::new();
     for number in 0..COPIES {
-        let port = 4200 + number;
+        let port = FIRST_PORT + number;
         let base = fixture.network.publish(port).await?;
         let run = fixture.run(&database).and("PORT", &port.to_string());
         copies.push((fixture.start_service(&format!("copy-{number}"), &run)?, base));
     }
     let mut applied = 0;
-    for (container, base) in &mut copies {
+    for (port, (container, base)) in (FIRST_PORT..).zip(&mut copies) {
         container.wait_for_line("Serving http").await?;
         fixture.health(base, 200).await?;
-        fixture.place(base, 15_750).await?;
+        fixture.place(base, port, 15_750).await?;
         applied += container.lines().iter().filter(|line| line.starts_with("Applied ")).count();
     }
     require(applied == 1, format!("{applied} of them have applied migrations"))?;
