@@ -120,6 +120,12 @@ migrate() {
         fi
         reason=$(tr -s '\n\t ' '   ' <"$output" | sed 's, $,,')
         case $status:$reason in
+            *'invalid integer value'* | *'invalid port number'* | *'invalid sslmode value'*)
+                [ "$mode" = on ] || give_up "the migrations cannot be applied: $reason"
+                # The service names the variable, in /health and in its log.
+                say "the migrations are left out: $reason"
+                break
+                ;;
             2:* | *'run this again'*) ;;
             *) give_up "the migrations cannot be applied: $reason" ;;
         esac

@@ -1,5 +1,6 @@
 //! The service's configuration: Spin variables, parsed once per instance into one typed struct.
 
+mod allowed_host;
 mod base_url;
 mod secret;
 mod variables;
@@ -72,6 +73,11 @@ fn parse(variables: &Variables) -> Result<Config> {
     }
     if !matches!(variables.text("database_sslmode"), "disable" | "prefer" | "require") {
         return Err(wrong("database_sslmode", "disable, prefer or require"));
+    }
+    for name in ["peers_http", "peers_https"] {
+        if !allowed_host::is_entry(variables.text(name)) {
+            return Err(wrong(name, "empty, or one pattern such as https://*.internal:443, without a path"));
+        }
     }
     let tax = TaxRate::parse(variables.text("tax_percent"))
         .ok_or_else(|| wrong("tax_percent", "a decimal number from 0 to 1000"))?;

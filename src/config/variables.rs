@@ -16,6 +16,8 @@ const NAMES: &[&str] = &[
     "seating_url",
     "payment_url",
     "notification_url",
+    "peers_http",
+    "peers_https",
     "tax_percent",
     "currency",
     "order_ttl_seconds",

@@ -128,6 +128,19 @@ async fn a_standby_is_no_health_and_orders_can_be_read() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pattern_of_hosts_that_spin_cannot_read_is_named_although_it_denies_every_host() {
+    let mut app = Spawn::new().variable("peers_https", "https://peers.example/v1").start().await;
+    app.expect_errors_in_the_log();
+    let health = app.get("/health").await.json(503);
+    let error = health["checks"]["configuration"]["error"].as_str().unwrap().to_owned();
+    assert!(
+        error.starts_with("The variable peers_https is wrong: it must be empty, or one pattern"),
+        "{error}"
+    );
+    app.abandon().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_invalid_variable_is_no_health_but_life() {
     let mut app = Spawn::new().variable("tax_percent", "five-percent").start().await;
     app.expect_errors_in_the_log();

@@ -4,9 +4,6 @@ use std::collections::BTreeSet;
 
 use crate::files::{self, File, Finding};
 
-/// Only the manifest uses them, for `allowed_outbound_hosts`.
-const OF_THE_MANIFEST: [&str; 2] = ["peers_http", "peers_https"];
-
 const MANIFEST: &str = "spin.toml";
 
 #[test]
@@ -16,13 +13,11 @@ fn the_readme_lists_exactly_the_variables_of_the_manifest() {
 }
 
 #[test]
-fn the_component_gets_and_reads_every_variable_of_the_manifest_but_the_hosts() {
+fn the_component_gets_and_reads_every_variable_of_the_manifest() {
     let declared = declared();
-    let read: Vec<Name> =
-        declared.iter().filter(|one| !OF_THE_MANIFEST.contains(&one.name.as_str())).cloned().collect();
-    files::assert_none(differences(&read, &quoted(&file("src/config/variables.rs")), &[]));
+    files::assert_none(differences(&declared, &quoted(&file("src/config/variables.rs")), &[]));
     let given = assigned(&file(MANIFEST), |line| line == "[component.order-service.variables]", " =");
-    files::assert_none(differences(&read, &given, &[]));
+    files::assert_none(differences(&declared, &given, &[]));
 }
 
 #[test]

@@ -29,6 +29,9 @@ pub fn check(tools: &Tools, root: &Path, context: &fits::Context, report: &mut R
         Command::new(tools.program("zizmor")).args(["--offline", "--no-progress", "--quiet", ".github"]),
     )?;
     tool(root, report, "Dockerfile", Command::new(tools.program("hadolint")).arg("Dockerfile"))?;
+    for script in ["deploy/container/entrypoint.sh", ".ci/run"] {
+        tool(root, report, script, Command::new(tools.program("shellcheck")).arg(script))?;
+    }
     let compose = root.join("compose.yaml");
     if compose.is_file() {
         checker.with_schema(&compose, "vendor.compose-spec", report)?;

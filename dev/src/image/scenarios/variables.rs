@@ -22,6 +22,7 @@ pub(super) async fn run(fixture: &mut Fixture<'_>, checks: &mut Checks) -> Resul
         "a wrong variable: 503 at /health names it, with one log line, and the health check is bad",
         wrong(fixture).await,
     );
+    checks.note("a wrong DATABASE_PORT, and a wrong PEERS_HTTP, likewise", wrong_elsewhere(fixture).await);
     checks.note("PORT, RUNTIME_CONFIG and Spin's own options are taken", options(fixture).await);
     Ok(())
 }
@@ -95,6 +96,20 @@ async fn wrong(fixture: &Fixture<'_>) -> Result<()> {
     let (good, _) = container.exec(&fixture.runtime.health_check()?).await?;
     require(!good, "the health check is good")?;
     container.stop().await.map(drop)
+}
+
+/// What psql refuses, and what Spin would silently deny every host for.
+async fn wrong_elsewhere(fixture: &Fixture<'_>) -> Result<()> {
+    let database = fixture.database().await?;
+    for (name, value) in [("DATABASE_PORT", "abc"), ("PEERS_HTTP", "http://sandbox:4010/catalog")] {
+        let mut container =
+            serving(fixture, "wrong-elsewhere", &fixture.run(&database).and(name, value)).await?;
+        let (status, answer) = fixture.get(&format!("{}/health", fixture.service), None).await?;
+        let is_named = answer.to_string().contains(&name.to_lowercase());
+        require(status == 503 && is_named, format!("{name}: {status} {answer}"))?;
+        container.stop().await?;
+    }
+    Ok(())
 }
 
 async fn options(fixture: &mut Fixture<'_>) -> Result<()> {
