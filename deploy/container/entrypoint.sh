@@ -33,7 +33,8 @@ manifest() {
 
 is_number() {
     case $1 in
-        '' | *[!0-9]* | ??????*) return 1 ;;
+        # A zero in front would make it octal to the shell.
+        '' | *[!0-9]* | 0?* | ??????*) return 1 ;;
     esac
 }
 
@@ -80,7 +81,8 @@ apply_migrations() {
     PGSSLMODE=$(ssl_mode "$value_database_sslmode")
     export PGSSLMODE PGSSLROOTCERT="${PGSSLROOTCERT:-${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}}"
     export PGCONNECT_TIMEOUT=5 PGAPPNAME=order-service-migrations
-    exec psql -X -v "lock_wait=${1}s" -f "$app/migrations/apply.sql"
+    # Without -w it would ask a terminal for a password that is not given, and wait for ever.
+    exec psql -X -w -v "lock_wait=${1}s" -f "$app/migrations/apply.sql"
 }
 
 # A shell that is process 1 gets a signal only with a trap, and runs the trap only when it waits for a background job.
@@ -95,6 +97,7 @@ run_in_background() {
 stop() {
     trap - INT TERM
     [ -z "$child" ] || kill -s TERM "$child" 2>/dev/null || true
+    [ -z "$output" ] || rm -f "$output"
     exit "$1"
 }
 
@@ -104,9 +107,6 @@ now() {
 
 # psql ends with 2 when there is no server, or none any more; "run this again" is what apply.sql says of locks.
 migrate() {
-    child=
-    trap 'stop 130' INT
-    trap 'stop 143' TERM
     output=$temporary/migrations.$$
     deadline=$(($(now) + limit))
     has_told=
@@ -135,7 +135,6 @@ migrate() {
         run_in_background sleep 1
     done
     rm -f "$output"
-    trap - INT TERM
 }
 
 give_up() {
@@ -143,6 +142,12 @@ give_up() {
     say "$*"
     exit 1
 }
+
+# From the beginning: to process 1 a signal without a trap is none. Spin does not inherit them.
+child=
+output=
+trap 'stop 130' INT
+trap 'stop 143' TERM
 
 [ -w "$temporary" ] || refuse "$temporary (TMPDIR) is not writable: mount a tmpfs there"
 read_variables
