@@ -81,7 +81,7 @@ SELECT CASE WHEN :'applied' = '' THEN 'Nothing to apply.' ELSE 'Applied' || :'ap
 \endif
 \else
 ROLLBACK;
-SELECT set_config('migrations.told', :'step' || CASE WHEN :'state' = '55P03'
+SELECT set_config('migrations.told', :'step' || CASE WHEN :'state' IN ('55P03', '40P01')
     THEN ' was not applied: it waited too long for a lock; nothing of it was changed; run this again'
     ELSE ' was not applied, for the reason above; nothing of it was changed' END, false) AS told \gset
 DO $$ BEGIN RAISE EXCEPTION '%', current_setting('migrations.told'); END $$;
