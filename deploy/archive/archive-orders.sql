@@ -35,7 +35,7 @@ WHERE event_id = ANY (string_to_array(current_setting('archive.events'), ',')::i
 CREATE INDEX ON candidates (id);
 -- The service needs no index of claims by order; without it each deleted order would read all claims. One that an earlier run has left
 -- may not be whole.
-DROP INDEX IF EXISTS seat_claims_archive;
+DROP INDEX CONCURRENTLY IF EXISTS seat_claims_archive;
 CREATE INDEX CONCURRENTLY seat_claims_archive ON seat_claims (order_id);
 SET enable_seqscan = off;
 
@@ -44,20 +44,24 @@ $$
 DECLARE
     before CONSTANT TIMESTAMP := timezone('utc', now()) - current_setting('archive.older_than')::interval;
     looked_at UUID[];
+    locked UUID[];
     batch UUID[];
     moved BIGINT := 0;
 BEGIN
     LOOP
         SELECT array_agg(id) INTO looked_at FROM (SELECT id FROM candidates ORDER BY id LIMIT 1000) first;
         EXIT WHEN looked_at IS NULL;
+        -- First locked and then looked at: a payment check is stored without a change of its order (add_payment_check), so that a snapshot
+        -- from before the lock may not show it.
+        SELECT coalesce(array_agg(id), '{}') INTO locked FROM (
+            SELECT o.id FROM orders o WHERE o.id = ANY (looked_at) FOR UPDATE SKIP LOCKED) free;
         SELECT coalesce(array_agg(id), '{}') INTO batch FROM (
             SELECT o.id FROM orders o
-            WHERE o.id = ANY (looked_at) AND o.updated_at < before AND o.phase = 'done' AND o.status <> 'PENDING'
+            WHERE o.id = ANY (locked) AND o.updated_at < before AND o.phase = 'done' AND o.status <> 'PENDING'
               AND o.watch_at IS NULL AND NOT o.payment_unsure AND o.parked_at IS NULL
               AND NOT EXISTS (SELECT FROM outbox m WHERE m.order_id = o.id)
               AND NOT EXISTS (SELECT FROM refunds r WHERE r.order_id = o.id AND r.settled_at IS NULL)
-              AND NOT EXISTS (SELECT FROM payment_refunds p WHERE p.order_id = o.id AND p.due_at IS NOT NULL)
-            FOR UPDATE OF o SKIP LOCKED) rest;
+              AND NOT EXISTS (SELECT FROM payment_refunds p WHERE p.order_id = o.id AND p.due_at IS NOT NULL)) rest;
         INSERT INTO archive.orders (id, idempotency_key, event_id, "order")
         SELECT o.id, o.idempotency_key, o.event_id, to_jsonb(o) || jsonb_build_object(
             'items', (SELECT coalesce(jsonb_agg(to_jsonb(i) - 'order_id' ORDER BY i.id), '[]') FROM order_items i WHERE i.order_id = o.id),
