@@ -53,6 +53,9 @@ impl Files {
         }
         let list = std::fs::read_to_string(folder.join(REPLACES)).unwrap_or_default();
         files.replaces = list.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect();
+        if let Some(line) = files.replaces.iter().find(|line| !is_checksum(line)) {
+            bail!("{REPLACES}: {line:?} is no checksum; after a merge the lines of both sides stay");
+        }
         Ok(files)
     }
 
@@ -64,6 +67,10 @@ impl Files {
         }
         hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
+}
+
+fn is_checksum(line: &str) -> bool {
+    line.len() == 64 && line.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn is_numbered(name: &str) -> bool {

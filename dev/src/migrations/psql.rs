@@ -3,15 +3,16 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::files::{self, Files};
 
 /// Writes the generated files of a folder anew. When the functions have changed, the set that they were is one that they
-/// replace from now on.
+/// replace from now on; in the middle of a merge, the sets of both sides are.
 ///
 /// # Errors
-/// When they cannot be written.
+/// When they cannot be written, or when the functions are again what they were before: the version in between knows that set as
+/// one of before its own, and would put its own back.
 pub fn refresh(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder.join("psql"))?;
     note_replaced(folder)?;
@@ -31,21 +32,26 @@ pub fn stale(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files.filter(|(path, text)| is_stale(path, text)).map(|(path, _)| path).collect())
 }
 
-/// Adds the checksum that the generated files still have to the list, and takes the present one off it.
+/// Adds the checksum that the generated files still have to the list. After a merge with conflicts they have one of each side.
 fn note_replaced(folder: &Path) -> Result<()> {
     let files = Files::read(folder)?;
     let generated = std::fs::read_to_string(folder.join("psql/files.sql")).unwrap_or_default();
-    let Some(before) = generated.lines().find_map(|line| line.strip_prefix("\\set checksum ")) else {
-        return Ok(());
-    };
+    let before = generated.lines().filter_map(|line| line.strip_prefix("\\set checksum "));
     let now = files.checksum();
+    ensure!(
+        !files.replaces.contains(&now),
+        "the functions are again those of an earlier version (functions/replaces.txt has {now}): change a comment in one of them, \
+         or the version in between would put its own back; if that was never out, restore functions/replaces.txt and psql/ instead"
+    );
     let mut replaces = files.replaces;
-    if before == now && !replaces.contains(&now) {
-        return Ok(());
+    let count = replaces.len();
+    for before in before.filter(|before| *before != now) {
+        if !replaces.iter().any(|known| known == before) {
+            replaces.push(before.to_owned());
+        }
     }
-    replaces.retain(|checksum| *checksum != now && checksum != before);
-    if before != now {
-        replaces.push(before.to_owned());
+    if replaces.len() == count {
+        return Ok(());
     }
     let path = folder.join(files::REPLACES);
     let list = std::fs::read_to_string(&path).unwrap_or_default();

@@ -240,9 +240,26 @@ fn a_changed_set_of_functions_replaces_the_one_that_it_was() -> Result<()> {
     assert_eq!(replaces()?, std::slice::from_ref(&first));
     let third = set("SELECT 3")?;
     assert_eq!(replaces()?, [first.clone(), second.clone()]);
-    // Taken back: what was given up in between is a set of before, too.
-    assert_eq!(set("SELECT 2")?, second);
-    assert_eq!(replaces()?, [first, third]);
+    // Taken back: the version in between would replace it as one of before its own.
+    let error = set("SELECT 2").unwrap_err().to_string();
+    assert!(error.starts_with("the functions are again those of an earlier version"), "{error}");
+    let again = set("SELECT 2 -- again")?;
+    assert_eq!(replaces()?, [first, second, third]);
+
+    // In the middle of a merge.
+    let generated = folder.join("psql/files.sql");
+    let other = "0".repeat(64);
+    let ours = std::fs::read_to_string(&generated)?;
+    std::fs::write(
+        &generated,
+        format!("<<<<<<< ours\n{ours}=======\n\\set checksum {other}\n>>>>>>> theirs\n"),
+    )?;
+    set("SELECT 4")?;
+    assert_eq!(replaces()?[3..], [again, other]);
+    let list = folder.join(files::REPLACES);
+    std::fs::write(&list, format!("{}=======\n", std::fs::read_to_string(&list)?))?;
+    let error = set("SELECT 5").unwrap_err().to_string();
+    assert!(error.contains("\"=======\" is no checksum"), "{error}");
     std::fs::remove_dir_all(folder)?;
     Ok(())
 }
