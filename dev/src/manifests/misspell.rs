@@ -92,6 +92,9 @@ fn leads_somewhere(document: &Value, pointer: &str, name: &str, context: &Contex
     match last {
         // What a container is called leads nowhere.
         "name" => list != "containers",
+        "mountPath" | "path" => document["kind"] != "ServiceMonitor" && document["kind"] != "PodMonitor",
+        "value" => name == "off" || name == "only",
+        _ if parent == "drop" => true,
         "key" | "secretName" | "loadFromSecret" | "executor" | "port" | "targetPort" => true,
         _ => matches!(parent, "matchLabels" | "selector" | "labels" | "podLabels"),
     }

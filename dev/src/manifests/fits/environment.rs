@@ -45,8 +45,11 @@ pub fn problems(pod: &Pod, documents: &[Value], context: &Context) -> Vec<String
             list(&container["env"]).iter().any(|one| one["name"] == "MIGRATE" && one["value"] == "only");
         let needed = context.variables.iter().filter(|name| !only_migrates || name.starts_with("DATABASE_"));
         problems.extend(needed.filter(|name| !is_given(name)).map(|name| format!("{name} is not given")));
-        if !given.iter().any(|name| name == "MIGRATE") {
-            problems.push("says nothing of MIGRATE: every copy would migrate".to_owned());
+        let migrate = list(&container["env"]).iter().find(|one| one["name"] == "MIGRATE");
+        if !migrate.is_some_and(|one| ["off", "only"].contains(&text(&one["value"]))) {
+            problems.push(
+                "MIGRATE is neither off nor only: every copy would migrate, or none would start".to_owned(),
+            );
         }
     }
     for map in documents.iter().filter(|document| document["kind"] == "ConfigMap") {

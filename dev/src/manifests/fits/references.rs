@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::environment::is_mounted;
 use super::pods::Pod;
@@ -174,11 +174,42 @@ pub fn of_pod(pod: &Pod, documents: &[Value]) -> Vec<String> {
         if container["securityContext"]["readOnlyRootFilesystem"] != true {
             problems.push("its root file system is writable".to_owned());
         }
+        if container["securityContext"]["capabilities"]["drop"] != json!(["ALL"]) {
+            problems.push("keeps capabilities".to_owned());
+        }
+        // The entry point writes there; a command of its own may write nothing.
+        let mounts_tmp = list(&container["volumeMounts"]).iter().any(|mount| mount["mountPath"] == "/tmp");
+        if container["command"].is_null() && !mounts_tmp {
+            problems.push("nothing is mounted at /tmp, and its root file system is read-only".to_owned());
+        }
         problems.extend(of_command(container, pod, documents));
     }
+    problems.extend(images_and_probes(pod));
     for spread in list(&pod.spec["topologySpreadConstraints"]) {
         if !selects(&spread["labelSelector"]["matchLabels"], &pod.labels) {
             problems.push("spreads pods that are not its own".to_owned());
+        }
+    }
+    problems
+}
+
+/// Images that the kustomization names, and paths that the service has.
+fn images_and_probes(pod: &Pod) -> Vec<String> {
+    let mut problems = Vec::new();
+    let containers = list(&pod.spec["containers"]).iter();
+    let images = containers.clone().map(|container| &container["image"]).chain(
+        // A SpinApp has one container, which is the operator's.
+        (pod.kind == "SpinApp").then_some(&pod.spec["image"]),
+    );
+    for image in images.filter(|image| !text(image).contains('/')) {
+        problems.push(format!("{image} is of no registry: the kustomization's `images` do not name it"));
+    }
+    let probes = ["startupProbe", "livenessProbe", "readinessProbe"];
+    let of_containers = containers.flat_map(|container| probes.map(|probe| &container[probe]["httpGet"]));
+    let checks = ["liveness", "readiness"].map(|check| &pod.spec["checks"][check]["httpGet"]);
+    for asked in of_containers.chain(checks).filter(|asked| asked.is_object()) {
+        if !["/health", "/health/live"].contains(&text(&asked["path"])) {
+            problems.push(format!("a probe asks for {}, which the service does not have", asked["path"]));
         }
     }
     problems
