@@ -77,7 +77,7 @@ SELECT coalesce(string_agg(version, ' '), '') AS known FROM schema_migrations \g
 SELECT CASE WHEN :'applied' = '' THEN 'Nothing to apply.' ELSE 'Applied' || :'applied' || '.' END AS told \gset
 \echo :told
 \if :left
-\echo 'The functions were left as they are: this version does not know them, so they are of a newer one. To replace them: -v replace_functions=true'
+\echo 'The functions were left as they are: this version does not know them, so they are of a newer one, or of another branch. To replace them: -v replace_functions=true'
 \endif
 \else
 ROLLBACK;

@@ -26,6 +26,13 @@ CREATE INDEX IF NOT EXISTS archived_orders_key ON archive.orders (idempotency_ke
 
 SELECT set_config('archive.events', :'events', false), set_config('archive.older_than', :'older_than', false) \g /dev/null
 
+DO $$
+BEGIN
+    IF current_setting('archive.older_than')::interval < interval '1 day' THEN
+        RAISE EXCEPTION 'older_than is %: it must be a day or more, such as 13 months', current_setting('archive.older_than');
+    END IF;
+END $$;
+
 -- Looked for once: there is no index for this, so all orders are read.
 CREATE TEMPORARY TABLE candidates AS
 SELECT id FROM orders

@@ -38,6 +38,9 @@ is_number() {
     esac
 }
 
+# The line end of a file that was written on Windows begins with one.
+carriage_return=$(printf '\r')
+
 # Exports SPIN_VARIABLE_<NAME> for each variable that is given, and sets value_<name> to what will be in force.
 read_variables() {
     required=$(manifest 's/^\([a-z][a-z0-9_]*\) *=.*required *= *true.*/\1/p')
@@ -49,6 +52,7 @@ read_variables() {
             if [ "$file" ]; then
                 eval "[ -z \"\${$upper-}\" ]" || refuse "$upper and ${upper}_FILE are both set: leave one of them out"
                 value=$(cat -- "$file" 2>/dev/null) || refuse "${upper}_FILE cannot be read: $file"
+                value=${value%"$carriage_return"}
                 export "SPIN_VARIABLE_$upper=$value"
             elif eval "[ \"\${$upper+set}\" ]"; then
                 eval "export SPIN_VARIABLE_$upper=\"\$$upper\""

@@ -43,6 +43,9 @@ SELECT CASE
             'store_check_outcome',
             'store_payment_refund'
         ]) AS needed (function)
-        WHERE to_regproc(needed.function) IS NULL)
+        -- Not to_regproc: a name that two functions have is none to it.
+        WHERE NOT EXISTS (
+            SELECT FROM pg_proc
+            WHERE proname = needed.function::name AND pronamespace = 'public'::regnamespace))
     THEN 'old schema'
 END

@@ -85,9 +85,15 @@ fn health_asks_for_all_table_files_and_for_every_function_that_a_statement_calls
     let needed: BTreeSet<&str> = needed.chain(calls.filter(|name| functions.contains_key(*name))).collect();
     let mut asked = quoted(check);
     // The settings that it reads, and its answers.
-    for other in
-        ["transaction_read_only", "read-only", "statement_timeout", "0", "no statement timeout", "old schema"]
-    {
+    for other in [
+        "transaction_read_only",
+        "read-only",
+        "statement_timeout",
+        "0",
+        "no statement timeout",
+        "public",
+        "old schema",
+    ] {
         assert!(asked.remove(other), "{other}");
     }
     assert_eq!(asked, needed, "src/db/sql/check_schema.sql must list these");

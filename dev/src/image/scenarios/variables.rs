@@ -54,7 +54,7 @@ async fn from_files(fixture: &Fixture<'_>) -> Result<()> {
     let mut run = fixture.run(&database).without("DATABASE_PASSWORD").without("TAX_PERCENT");
     for (name, text) in [
         ("DATABASE_PASSWORD", format!("{PASSWORD}\n")),
-        ("TAX_PERCENT", "10".into()),
+        ("TAX_PERCENT", "10\r\n".into()),
         ("INTERNAL_TOKEN", "tok en\n".into()),
     ] {
         let (file, place) = fixture.secret(&name.to_lowercase(), &text)?;
