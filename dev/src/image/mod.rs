@@ -1,11 +1,11 @@
 //! `cargo dev image-test`: builds the images of the Dockerfile, and runs them as a container engine would.
 //!
-//! There need be no such engine: `buildah` builds without a daemon, and [`container`] runs what it has built in namespaces of its
+//! There need be no such engine: `buildah` builds without a daemon, and `container` runs what it has built in namespaces of its
 //! own: process 1 is the entry point, the root file system is read-only, the user is the image's, and the network is that
-//! of [`network`], in which every container has 127.0.0.1 in common. What an engine adds to that (control groups, seccomp, its
+//! of `network`, in which every container has 127.0.0.1 in common. What an engine adds to that (control groups, seccomp, its
 //! own networks) is not tried here.
 //!
-//! Where no RUST_IMAGE, SPIN_IMAGE or DEBIAN_IMAGE is given, [`stand_ins`] makes them of Debian's packages, this machine's tool
+//! Where no RUST_IMAGE, SPIN_IMAGE or DEBIAN_IMAGE is given, `stand_ins` makes them of Debian's packages, this machine's tool
 //! chain and the dev host.
 
 mod build;

@@ -2,11 +2,11 @@
 //! shows that the checks find what they are for.
 //!
 //! Each document is checked as it is, and must pass. Then each of its keys in turn is misspelt, and each name that leads to another
-//! place as well, and something must refuse that copy: the document's validator, or [`fits`], which knows what the schemas leave
+//! place as well, and something must refuse that copy: the document's validator, or `fits`, which knows what the schemas leave
 //! open. A mistake that nothing finds fails the run.
 //!
-//! In reading order: [`tools`] has the pinned validators, [`render`] the documents, [`misspell`] the mistakes; [`kubernetes`],
-//! [`spinkube`], [`prometheus`] and [`files`] are the validators, and [`fits`] holds the documents against each other.
+//! In reading order: `tools` has the pinned validators, `render` the documents, `misspell` the mistakes; `kubernetes`,
+//! `spinkube`, `prometheus` and `files` are the validators, and `fits` holds the documents against each other.
 
 mod files;
 mod fits;
