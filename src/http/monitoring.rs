@@ -8,7 +8,7 @@ use ::http::StatusCode;
 
 /// `GET /health`: 503 with the same shape when PostgreSQL does not answer.
 pub async fn health(context: &Context) -> Reply {
-    let (is_ok, report) = health_query::health(&context.config).await;
+    let (is_ok, report) = health_query::health(&context.config, &context.log).await;
     let status = if is_ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Reply::json(status, &report)
 }

@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::db::{self, DbError, operator};
 use crate::runtime::deadline::timeout;
 use crate::runtime::task;
+use crate::telemetry::log::Log;
 use serde_json::{Value, json};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -16,7 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 ///
 /// It always asks, so that a server that has just become read-only is noticed. But a check that has to wait, for a connection or
 /// behind a slow statement, says nothing about the database: while other statements succeed, all is well.
-pub async fn health(config: &Rc<Config>) -> (bool, Value) {
+///
+/// Why the database cannot be used is in the log alone: a refused log-in and a missing database are no answer, too.
+pub async fn health(config: &Rc<Config>, log: &Log) -> (bool, Value) {
     let begun = Instant::now();
     let config = config.clone();
     let mut check = Box::pin(async move { operator::check_schema(&config).await });
@@ -31,8 +34,11 @@ pub async fn health(config: &Rc<Config>) -> (bool, Value) {
     let error = match checked {
         Ok(error) => error,
         Err(DbError::Unavailable(_)) if begun.elapsed() >= PATIENCE && db::has_just_succeeded() => None,
-        Err(DbError::Unavailable(_)) => Some("no answer".into()),
-        Err(DbError::Broken(_)) => Some("no schema".into()),
+        Err(cause) => {
+            log.refusal("the database cannot be used", json!({ "cause": cause.to_string() }));
+            let error = if matches!(cause, DbError::Unavailable(_)) { "no answer" } else { "no schema" };
+            Some(error.into())
+        }
     };
     let latency_ms = (begun.elapsed().as_secs_f64() * 10_000.0).round() / 10.0;
     let database = match &error {

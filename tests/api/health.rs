@@ -34,6 +34,14 @@ async fn a_database_that_does_not_exist_is_no_health_but_life() {
     let app = Spawn::new().variable("database_name", "nobody_made_this").start().await;
     let health = app.get("/health").await.json(503);
     assert_unhealthy(&health, "no answer");
+    // Why, stands in the log: once for one check.
+    let lines = app.hosts[0].log_lines();
+    let [line] =
+        lines.iter().filter(|line| line["message"] == "the database cannot be used").collect::<Vec<_>>()[..]
+    else {
+        panic!("{lines:?}");
+    };
+    assert!(line["cause"].as_str().unwrap().contains("nobody_made_this"), "{line}");
     app.get("/health/live").await.json(200);
     let answer = app.place(&order(&[1])).await;
     let problem = answer.problem(503, "database_unavailable");
