@@ -298,7 +298,7 @@ mod tests {
         let first = repository.commit("0").await;
         let mut held = repository.store().version(first.clone()).await.unwrap();
         let error = repository.store().version(first.clone()).await.err().unwrap().to_string();
-        assert!(error.starts_with("another comparison is under way"), "{error}");
+        assert!(error.starts_with("another comparison or campaign is under way"), "{error}");
         for text in 1..=KEPT {
             let commit = repository.commit(&text.to_string()).await;
             drop(held);
