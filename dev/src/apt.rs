@@ -7,6 +7,8 @@ use anyhow::Result;
 use tokio::process::Command;
 use tokio::sync::Mutex;
 
+use crate::process;
+
 const PROGRAM: &str = "/usr/bin/apt-get";
 
 /// Installs a package; false where there is no `apt-get`, where we are not root, or where it fails.
@@ -14,8 +16,7 @@ const PROGRAM: &str = "/usr/bin/apt-get";
 /// # Errors
 /// When `apt-get` cannot be started.
 pub async fn install(package: &str) -> Result<bool> {
-    // SAFETY: geteuid(2) cannot fail and touches no memory.
-    if unsafe { libc::geteuid() } != 0 || !Path::new(PROGRAM).exists() {
+    if !process::is_root() || !Path::new(PROGRAM).exists() {
         return Ok(false);
     }
     // It refuses to run twice at once, as two tests would have it.

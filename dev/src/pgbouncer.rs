@@ -168,17 +168,11 @@ fn with_values(text: &str, values: impl IntoIterator<Item = (String, String)>) -
 
 /// PgBouncer's program, installed where it can be.
 async fn find() -> Result<PathBuf> {
-    if let Some(program) = installed() {
+    if let Some(program) = process::find("pgbouncer") {
         return Ok(program);
     }
     apt::install("pgbouncer").await?;
-    installed().context(
+    process::find("pgbouncer").context(
         "PgBouncer is not installed: install it (Debian, Ubuntu: `apt-get install pgbouncer`; macOS: `brew install pgbouncer`)",
     )
-}
-
-fn installed() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));
-    folders.map(|folder| folder.join("pgbouncer")).find(|program| program.is_file())
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{OnceLock, mpsc};
 use std::thread;
@@ -41,6 +42,20 @@ pub fn wait_at_most(child: &mut Child, limit: Duration) -> io::Result<Option<Exi
         }
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Where a program is: in a folder of the PATH, else where administrators' programs are.
+pub fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let usual = ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin"].map(PathBuf::from);
+    let mut files = std::env::split_paths(&path).chain(usual).map(|folder| folder.join(program));
+    files.find(|file| file.is_file())
+}
+
+/// Whether this process runs as root.
+pub fn is_root() -> bool {
+    // SAFETY: geteuid(2) cannot fail and touches no memory.
+    unsafe { libc::geteuid() == 0 }
 }
 
 struct Order {

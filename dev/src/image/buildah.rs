@@ -7,7 +7,6 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use tokio::process::Command;
 
-use super::tools;
 use crate::component;
 
 /// A storage of images and containers in a folder.
@@ -30,7 +29,7 @@ pub(super) struct Build<'a> {
 
 impl Buildah {
     pub fn new(folder: &Path) -> Result<Buildah> {
-        let program = tools::find("buildah").context("buildah is not there")?;
+        let program = crate::process::find("buildah").context("buildah is not there")?;
         let driver = if takes_overlays(folder) { "overlay" } else { "vfs" };
         Ok(Buildah { program, folder: folder.to_path_buf(), driver })
     }

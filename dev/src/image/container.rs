@@ -11,7 +11,6 @@ use serde_json::Value;
 
 use super::buildah::Buildah;
 use super::network::Network;
-use super::tools;
 use crate::process;
 
 /// How long a process may need to start, to end, and to answer.
@@ -128,7 +127,7 @@ impl Container {
         let mut environment = image.environment();
         environment.extend(run.environment.iter().cloned());
         let out = File::create(log).with_context(|| format!("making {}", log.display()))?;
-        let find = |program| tools::find(program).with_context(|| format!("{program} is not there"));
+        let find = |program| crate::process::find(program).with_context(|| format!("{program} is not there"));
         let mut command = Command::new(find("nsenter")?);
         command.arg(format!("--net={}", network.path().display())).arg(find("unshare")?);
         command.args([
@@ -213,7 +212,7 @@ impl Container {
     pub async fn exec(&self, words: &[String]) -> Result<(bool, String)> {
         let first = self.first_process().await?.to_string();
         let mut command =
-            tokio::process::Command::new(tools::find("nsenter").context("nsenter is not there")?);
+            tokio::process::Command::new(crate::process::find("nsenter").context("nsenter is not there")?);
         command.args(["--target", &first, "--mount", "--pid", "--net", "--root", "--wd"]);
         command.args(["--setuid", &self.user.0.to_string(), "--setgid", &self.user.1.to_string(), "--"]);
         command.args(words).env_clear().envs(&self.environment).stdin(Stdio::null()).kill_on_drop(true);

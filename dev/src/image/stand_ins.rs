@@ -22,7 +22,7 @@ pub(super) async fn debian(buildah: &Buildah, folder: &Path) -> Result<&'static 
         let root = buildah.mount(&container).await?;
         let log = folder.join("debootstrap.log");
         let mut command =
-            Command::new(super::tools::find("debootstrap").context("debootstrap is not there")?);
+            Command::new(crate::process::find("debootstrap").context("debootstrap is not there")?);
         command.args(["--variant=minbase", "--include=ca-certificates", "bookworm"]).arg(&root).arg(MIRROR);
         let out = std::fs::File::create(&log)?;
         command.stdout(out.try_clone()?).stderr(out);

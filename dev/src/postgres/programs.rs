@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use std::os::unix::process::CommandExt;
 
-use crate::apt;
+use crate::{apt, process};
 
 /// Folders in which packages put the programs without adding them to PATH; `*` is a version.
 const USUAL_FOLDERS: [&str; 4] = [
@@ -82,8 +82,7 @@ impl Programs {
 
 /// The user and group that root runs PostgreSQL as; `None` when we are not root.
 pub(crate) fn unprivileged_user() -> Result<Option<(u32, u32)>> {
-    // SAFETY: geteuid(2) cannot fail and touches no memory.
-    if unsafe { libc::geteuid() } != 0 {
+    if !process::is_root() {
         return Ok(None);
     }
     let users = std::fs::read_to_string("/etc/passwd").context("reading /etc/passwd")?;

