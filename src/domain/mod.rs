@@ -3,6 +3,7 @@
 //! Nothing in here uses the clock, randomness, the database, HTTP or Spin: times are arguments, and actions are return values.
 //! Read in the order of the modules below; [`saga`] is the state machine.
 
+pub mod access;
 pub mod ids;
 pub mod key;
 pub mod message;

@@ -10,8 +10,13 @@ use sha2::{Digest, Sha256};
 /// # Errors
 /// 401.
 pub fn require(token: &str, head: &RequestHead) -> Result<(), ApiError> {
+    if has(token, head) { Ok(()) } else { Err(ApiError::unauthorized()) }
+}
+
+/// Whether the request has this bearer token, by constant-time comparison.
+pub fn has(token: &str, head: &RequestHead) -> bool {
     let authorization = head.header(&AUTHORIZATION).unwrap_or_default();
-    if is_equal(credentials(&authorization), token) { Ok(()) } else { Err(ApiError::unauthorized()) }
+    is_equal(credentials(&authorization), token)
 }
 
 /// The token in the value of `Authorization`; empty when there is none.

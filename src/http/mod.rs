@@ -2,8 +2,9 @@
 //!
 //! Start at [`router`], the table of all routes. Each endpoint is in a file that is named by it or by its group, with the
 //! fields of its body: [`place_order`], [`orders`], [`payment_callback`], [`monitoring`], [`internal`]. What they share:
-//! [`request`], [`body`], [`json_object`], [`validation`] and [`problem`] for what comes in, [`response`] and [`compact_json`] for what goes out.
+//! [`request`], [`body`], [`json_object`], [`access`], [`validation`] and [`problem`] for what comes in, [`response`] and [`compact_json`] for what goes out.
 
+pub mod access;
 pub mod bearer_token;
 pub mod body;
 pub mod compact_json;

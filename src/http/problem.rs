@@ -57,7 +57,7 @@ problem_types! {
     ORDER_ID_INVALID = "invalid_order_id" BAD_REQUEST "The order id is not a UUID";
     UNAUTHORIZED = "unauthorized" UNAUTHORIZED "A valid bearer token is required";
     PAYMENT_DECLINED = "payment_declined" PAYMENT_REQUIRED "The payment was declined";
-    FORBIDDEN = "forbidden" FORBIDDEN "This endpoint is switched off";
+    FORBIDDEN = "forbidden" FORBIDDEN "This is not allowed";
     CALLBACK_REJECTED = "callback_rejected" FORBIDDEN "The callback could not be verified";
     ROUTE_NOT_FOUND = "route_not_found" NOT_FOUND "There is nothing at this path";
     ORDER_NOT_FOUND = "order_not_found" NOT_FOUND "There is no such order";
@@ -130,6 +130,14 @@ impl ApiError {
     /// 403: an internal endpoint while no token is configured.
     pub fn forbidden() -> Self {
         Self::new(&FORBIDDEN, "Internal endpoints answer only when the variable internal_token is set.")
+    }
+
+    /// 403: a list of everybody's orders without the internal token, while authentication is off.
+    pub fn list_forbidden() -> Self {
+        Self::new(
+            &FORBIDDEN,
+            "While authentication is off, lists need the internal token as Authorization: Bearer <token>.",
+        )
     }
 
     /// 403: a callback that could not be verified. `cause` is for the log only.

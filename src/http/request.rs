@@ -15,6 +15,8 @@ pub struct RequestHead {
     pub method: Method,
     /// Its path, without the query.
     pub path: String,
+    /// Its query as it was sent, without the `?`; `None` when there is no `?`.
+    pub query: Option<String>,
     headers: types::Headers,
 }
 
@@ -26,8 +28,12 @@ pub fn split(request: types::Request) -> (RequestHead, RequestBody) {
     // The host accepts only valid methods; any other is treated as TRACE, which has no route.
     let method = request.get_method().try_into().unwrap_or(Method::TRACE);
     let mut path = request.get_path_with_query().unwrap_or_default();
-    path.truncate(path.find('?').unwrap_or(path.len()));
-    (RequestHead { method, path, headers: request.get_headers() }, RequestBody(request))
+    let query = path.find('?').map(|at| {
+        let query = path[at + 1..].to_owned();
+        path.truncate(at);
+        query
+    });
+    (RequestHead { method, path, query, headers: request.get_headers() }, RequestBody(request))
 }
 
 impl RequestHead {

@@ -14,6 +14,7 @@ const FLOORS: &[&[&str]] = &[
     &["config"],
     &["db", "peers"],
     &["commands", "queries"],
+    &["auth"],
     &["http"],
 ];
 
