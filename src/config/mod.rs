@@ -2,6 +2,7 @@
 
 mod allowed_host;
 mod base_url;
+mod origin;
 mod secret;
 mod variables;
 
@@ -46,6 +47,8 @@ pub struct Config {
     /// Keys of the callbacks' signature (Standard Webhooks), decoded; several while the key is rotated, and any of them verifies.
     /// None: callbacks are not signed, and Payment is asked.
     pub webhook_keys: Vec<Secret<Vec<u8>>>,
+    /// Origins of web pages that may read the answers (CORS), as browsers send them.
+    pub cors_allowed_origins: Vec<String>,
     /// The lowest level that is logged.
     pub log_level: Level,
 }
@@ -91,6 +94,13 @@ fn parse(variables: &Variables) -> Result<Config> {
             "whsec_ followed by the base64 of 24 to 64 bytes, or several of that with blanks between them",
         )
     })?;
+    let cors_allowed_origins =
+        origin::parse_list(variables.text("cors_allowed_origins")).ok_or_else(|| {
+            wrong(
+                "cors_allowed_origins",
+                "empty, or exact origins such as https://shop.example with blanks between them",
+            )
+        })?;
     let log_level = variables.text("log_level");
     let log_level = log_level.parse().map_err(|()| wrong("log_level", "debug, info, warn or error"))?;
     // Trimmed: a secret that comes from a file often ends with a line break.
@@ -110,6 +120,7 @@ fn parse(variables: &Variables) -> Result<Config> {
         catalog_cache_seconds: variables.number("catalog_cache_seconds", 0, 3_600)?,
         internal_token: internal_token.map(|token| Secret::new(token.to_owned())),
         webhook_keys: webhook_keys.into_iter().map(Secret::new).collect(),
+        cors_allowed_origins,
         log_level,
     })
 }

@@ -25,6 +25,7 @@ const NAMES: &[&str] = &[
     "catalog_cache_seconds",
     "internal_token",
     "payment_webhook_secret",
+    "cors_allowed_origins",
     "log_level",
 ];
 

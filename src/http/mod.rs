@@ -2,12 +2,13 @@
 //!
 //! Start at [`router`], the table of all routes. Each endpoint is in a file that is named by it or by its group, with the
 //! fields of its body: [`place_order`], [`orders`], [`payment_callback`], [`monitoring`], [`internal`]. What they share:
-//! [`request`], [`body`], [`json_object`], [`access`], [`validation`] and [`problem`] for what comes in, [`response`] and [`compact_json`] for what goes out.
+//! [`request`], [`body`], [`json_object`], [`access`], [`validation`] and [`problem`] for what comes in, [`response`], [`compact_json`] and [`cors`] for what goes out.
 
 pub mod access;
 pub mod bearer_token;
 pub mod body;
 pub mod compact_json;
+pub mod cors;
 pub mod internal;
 pub mod json_object;
 pub mod monitoring;
@@ -56,6 +57,10 @@ pub async fn serve(request: Request) -> Response {
         error.log(&log);
         error.into_reply(&head.path)
     });
+    let reply = match &context {
+        Some(context) => cors::allow(&context.config, &head, reply),
+        None => reply,
+    };
 
     counters::add(Counter::Request { route, status: reply.status }, 1.0);
     counters::add(Counter::RequestSeconds { route }, begun.elapsed().as_secs_f64());

@@ -3,7 +3,7 @@
 use super::problem::ApiError;
 use super::request::{RequestBody, RequestHead};
 use super::response::Reply;
-use super::{internal, monitoring, orders, payment_callback, place_order};
+use super::{cors, internal, monitoring, orders, payment_callback, place_order};
 use crate::commands::Context;
 use ::http::Method;
 
@@ -175,7 +175,10 @@ pub async fn dispatch(
             if is_internal && (head.path != "/internal/sweep" || context.config.internal_token.is_some()) {
                 internal::require_token(context, head)?;
             }
-            Err(ApiError::method_not_allowed(allow))
+            match cors::preflight(&context.config, head, &allow) {
+                Some(reply) => Ok(reply),
+                None => Err(ApiError::method_not_allowed(allow)),
+            }
         }
         Match::NotFound { is_internal } => {
             if is_internal {

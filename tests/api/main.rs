@@ -49,6 +49,7 @@ mod archive;
 mod backup;
 mod chaos;
 mod circuit_breaker;
+mod cors;
 mod crashes;
 mod database_errors;
 mod database_outage;
