@@ -9,6 +9,8 @@ pub mod bearer_token;
 pub mod body;
 pub mod compact_json;
 pub mod cors;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod fuzz;
 pub mod internal;
 pub mod json_object;
 pub mod monitoring;

@@ -93,7 +93,7 @@ fn idempotency_key(head: &RequestHead) -> Result<IdempotencyKey, ApiError> {
 ///
 /// # Errors
 /// 422 with every invalid field.
-fn parse(
+pub(super) fn parse(
     key: IdempotencyKey,
     fields: &Map<String, Value>,
     max_seats: usize,
