@@ -8,6 +8,7 @@ mod bad_bodies;
 mod compact_json;
 mod concurrency;
 mod currencies;
+mod hostile_requests;
 mod idempotency;
 mod order_refused;
 mod place_order;
