@@ -1,13 +1,14 @@
 //! The HTTP contract: routes, requests, answers, problems.
 //!
 //! Start at [`router`], the table of all routes. Each endpoint is in a file that is named by it or by its group, with the
-//! fields of its body: [`place_order`], [`orders`], [`payment_callback`], [`monitoring`], [`internal`]. What they share:
+//! fields of its body: [`place_order`], [`orders`], [`payment_callback`], [`monitoring`], [`internal`], [`documentation`]. What they share:
 //! [`request`], [`body`], [`json_object`], [`access`], [`validation`] and [`problem`] for what comes in, [`response`] and [`compact_json`] for what goes out.
 
 pub mod access;
 pub mod bearer_token;
 pub mod body;
 pub mod compact_json;
+pub mod documentation;
 pub mod internal;
 pub mod json_object;
 pub mod monitoring;
@@ -30,6 +31,7 @@ use crate::telemetry::counters::{self, Counter};
 use crate::telemetry::log::{self, Log};
 use ::http::Method;
 use problem::ApiError;
+use request::RequestHead;
 use response::Reply;
 use router::Endpoint;
 use serde_json::json;
@@ -50,7 +52,7 @@ pub async fn serve(request: Request) -> Response {
             let context = Context::new(config, log.clone(), matched.actor());
             (router::dispatch(&context, matched, &head, body).await, Some(context))
         }
-        Err(error) => (answer_misconfigured(matched.endpoint(), error, &log), None),
+        Err(error) => (answer_misconfigured(matched.endpoint(), &head, error, &log), None),
     };
     let reply = result.unwrap_or_else(|error| {
         error.log(&log);
@@ -72,12 +74,14 @@ pub async fn serve(request: Request) -> Response {
 /// The answer while the configuration is invalid, by endpoint.
 fn answer_misconfigured(
     endpoint: Option<Endpoint>,
+    head: &RequestHead,
     error: anyhow::Error,
     log: &Log,
 ) -> Result<Reply, ApiError> {
     match endpoint {
         // The liveness probe is about the process, which is alive whatever its configuration.
         Some(Endpoint::Live) => Ok(monitoring::live()),
+        Some(Endpoint::OpenApi) => Ok(documentation::openapi(head)),
         Some(Endpoint::Health) => {
             log.error("the configuration is wrong", json!({ "cause": format!("{error:#}") }));
             Ok(monitoring::misconfigured(&error))

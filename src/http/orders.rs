@@ -87,7 +87,7 @@ pub async fn refund(
 }
 
 /// Whether the values of `If-None-Match` have the entity tag (RFC 9110, 13.1.2: weak comparison).
-fn if_none_match_has(values: &[Vec<u8>], etag: &str) -> bool {
+pub fn if_none_match_has(values: &[Vec<u8>], etag: &str) -> bool {
     let values = values.iter().filter_map(|value| std::str::from_utf8(value).ok());
     values.flat_map(|value| value.split(',')).any(|tag| {
         let tag = tag.trim();

@@ -19,13 +19,14 @@ pub struct Reply {
     /// Header fields beside `Cache-Control`, `Content-Type`, `Content-Length` and `X-Request-Id`.
     pub headers: Vec<(HeaderName, String)>,
     content_type: &'static str,
+    cache_control: &'static str,
     body: Vec<u8>,
 }
 
 impl Reply {
     /// A response with a body.
     pub fn new(status: StatusCode, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, headers: Vec::new(), content_type, body: body.into() }
+        Self { status, headers: Vec::new(), content_type, cache_control: "no-store", body: body.into() }
     }
 
     /// A response with a JSON body.
@@ -56,13 +57,18 @@ impl Reply {
         self
     }
 
+    /// Lets caches keep the response. Every other response is `no-store`.
+    pub fn with_cache_control(self, cache_control: &'static str) -> Self {
+        Self { cache_control, ..self }
+    }
+
     /// Builds the host's response, with `Content-Length` and with its body already being written (see
     /// [`crate::runtime::body`]). The response to a `HEAD` has the length and no body.
     pub async fn send(self, request_id: &str, is_head: bool) -> Response {
         let length = self.body.len().to_string();
         let mut headers = vec![
             (X_REQUEST_ID, request_id),
-            (CACHE_CONTROL, "no-store"),
+            (CACHE_CONTROL, self.cache_control),
             (CONTENT_TYPE, self.content_type),
             (CONTENT_LENGTH, &length),
         ];

@@ -3,7 +3,7 @@
 use super::problem::ApiError;
 use super::request::{RequestBody, RequestHead};
 use super::response::Reply;
-use super::{internal, monitoring, orders, payment_callback, place_order};
+use super::{documentation, internal, monitoring, orders, payment_callback, place_order};
 use crate::commands::Context;
 use ::http::Method;
 
@@ -22,6 +22,8 @@ pub enum Endpoint {
     RefundOrder,
     /// The callback (webhook) of Payment.
     PaymentCallback,
+    /// The OpenAPI document.
+    OpenApi,
     /// The health check.
     Health,
     /// The liveness probe.
@@ -46,6 +48,7 @@ const ROUTES: &[(Method, &str, Endpoint)] = &[
     (Method::POST, "/v1/orders/{id}/cancel", Endpoint::CancelOrder),
     (Method::POST, "/v1/orders/{id}/refund", Endpoint::RefundOrder),
     (Method::POST, "/v1/payments/callback", Endpoint::PaymentCallback),
+    (Method::GET, "/openapi.json", Endpoint::OpenApi),
     (Method::GET, "/health", Endpoint::Health),
     (Method::GET, "/health/live", Endpoint::Live),
     (Method::GET, "/metrics", Endpoint::Metrics),
@@ -162,6 +165,7 @@ pub async fn dispatch(
             Endpoint::CancelOrder => orders::cancel(context, head, id.unwrap_or_default(), body).await,
             Endpoint::RefundOrder => orders::refund(context, head, id.unwrap_or_default(), body).await,
             Endpoint::PaymentCallback => payment_callback::handle(context, head, body).await,
+            Endpoint::OpenApi => Ok(documentation::openapi(head)),
             Endpoint::Health => Ok(monitoring::health(context).await),
             Endpoint::Live => Ok(monitoring::live()),
             Endpoint::Metrics => monitoring::metrics(context).await,
