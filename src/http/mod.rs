@@ -1,13 +1,15 @@
 //! The HTTP contract: routes, requests, answers, problems.
 //!
 //! Start at [`router`], the table of all routes. Each endpoint is in a file that is named by it or by its group, with the
-//! fields of its body: [`place_order`], [`orders`], [`payment_callback`], [`monitoring`], [`internal`], [`documentation`]. What they share:
+//! fields of its body: [`place_order`], [`orders`], [`payment_callback`], [`monitoring`], [`internal`],
+//! [`documentation`], [`docs`]. What they share:
 //! [`request`], [`body`], [`json_object`], [`access`], [`validation`] and [`problem`] for what comes in, [`response`] and [`compact_json`] for what goes out.
 
 pub mod access;
 pub mod bearer_token;
 pub mod body;
 pub mod compact_json;
+pub mod docs;
 pub mod documentation;
 pub mod internal;
 pub mod json_object;
@@ -81,6 +83,8 @@ fn answer_misconfigured(
     match endpoint {
         // The liveness probe is about the process, which is alive whatever its configuration.
         Some(Endpoint::Live) => Ok(monitoring::live()),
+        Some(Endpoint::Root) => Ok(docs::redirect()),
+        Some(Endpoint::Docs) => Ok(docs::page(head)),
         Some(Endpoint::OpenApi) => Ok(documentation::openapi(head)),
         Some(Endpoint::Health) => {
             log.error("the configuration is wrong", json!({ "cause": format!("{error:#}") }));
