@@ -21,7 +21,7 @@
       if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
       else made.setAttribute(name, value === true ? "" : value);
     }
-    made.append(...children.flat().filter((child) => child !== undefined && child !== null && child !== ""));
+    made.append(...children.flat(Infinity).filter((child) => child !== undefined && child !== null && child !== ""));
     return made;
   }
 
@@ -65,7 +65,12 @@
     return element("pre", { tabindex: 0, role: "region", "aria-label": label }, element("code", {}, isJson ? highlighted(text) : text));
   }
 
-  const pretty = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 2));
+  // JSON to be read: indented, but lists of plain values on one line.
+  function pretty(value) {
+    if (typeof value === "string") return value;
+    const text = JSON.stringify(value, null, 2) ?? "";
+    return text.replace(/\[\s+((?:(?:"(?:[^"\\]|\\.)*"|[\w.+-]+)(?:,\s+)?)+)\s+\]/g, (_, items) => `[${items.replace(/,\s*\n\s*/g, ", ")}]`);
+  }
 
   // The document
 
@@ -106,6 +111,8 @@
     const whole = merged(schema);
     const limits = [];
     const range = (low, high, unit) => {
+      // That something is there goes without saying.
+      if (unit && low === 1) low = undefined;
       if (low === undefined && high === undefined) return;
       const text = low === undefined ? `at most ${high}` : high === undefined ? `at least ${low}` : `${low} to ${high}`;
       limits.push(text + unit);
@@ -179,7 +186,7 @@
   function parameterList(operation) {
     if (!operation.parameters.length) return [];
     const order = ["path", "query", "header"];
-    const sorted = order.flatMap((place) => operation.parameters.filter((parameter) => parameter.in === place));
+    const sorted = order.flatMap((place) => [true, false].flatMap((required) => operation.parameters.filter((one) => one.in === place && Boolean(one.required) === required)));
     return [
       element("h4", {}, "Parameters"),
       element("dl", { class: "members" }, sorted.flatMap((parameter) => {
@@ -195,7 +202,7 @@
     if (!body) return [];
     const [type, media] = Object.entries(body.content)[0];
     return [
-      element("h4", {}, "Body ", element("span", { class: "type" }, type), body.required ? "" : element("span", { class: "type" }, "may be left out")),
+      element("h4", {}, "Body ", element("span", { class: "type" }, `${type}${body.required ? "" : ", may be left out"}`)),
       markdown(body.description),
       members(media.schema),
     ];
@@ -227,8 +234,7 @@
     const codes = new Set(media.flatMap(([, content]) => examplesOf(content)).map(({ value }) => value?.code).filter(Boolean));
     const summary = [
       element("span", { class: `status s${status[0]}` }, status),
-      element("span", {}, inline((node.description ?? "").trim().split("\n\n")[0])),
-      [...codes].map((one) => element("code", { class: "problem" }, one)),
+      element("span", { class: "meaning" }, inline((node.description ?? "").trim().split("\n\n")[0]), codes.size > 0 && element("span", { class: "problems" }, [...codes].map((one) => element("code", {}, one))) || ""),
     ];
     if (!parts.length) return element("li", {}, element("div", { class: "answer" }, summary));
     return element("li", {}, element("details", {}, element("summary", { class: "answer" }, summary), element("div", { class: "inner" }, parts)));
@@ -253,7 +259,7 @@
       input = element("input", { ...common, type: secret ? "password" : "text", spellcheck: "false" });
     }
     if (value !== "") input.value = value;
-    const label = element("label", { for: id }, element("span", {}, name), place && element("span", { class: "place" }, place), required && element("span", { class: "required" }, "required") || "");
+    const label = element("label", { for: id }, element("span", {}, name), place && [element("span", { class: "place" }, place), required && element("span", { class: "required" }, "required") || ""]);
     const box = element("div", { class: "field" }, label, element("div", { class: "row" }, input, more), hint && element("p", { class: "hint", id: `${id}-hint` }, hint));
     return { box, input };
   }
@@ -472,10 +478,11 @@
   function render() {
     const all = operations();
     const described = (api.tags ?? []).map((tag) => tag.name);
+    const title = (name) => name[0].toUpperCase() + name.slice(1);
     const names = [...new Set([...described, ...all.map((one) => one.tags?.[0] ?? "Other")])];
     const groups = names.map((name) => ({ name, own: all.filter((one) => (one.tags?.[0] ?? "Other") === name) })).filter(({ own }) => own.length);
     const links = groups.map(({ name, own }) => [
-      element("p", { class: "group" }, name),
+      element("p", { class: "group" }, title(name)),
       element("ul", {}, own.map((one) => element("li", {}, element("a", { href: `#${one.id}` }, methodBadge(one.method), element("span", {}, one.summary ?? one.path))))),
     ]);
     document.getElementById("operation-links").replaceChildren(...links.flat());
@@ -484,7 +491,7 @@
       element("td", {}, one.summary ?? ""))));
     const sections = groups.map(({ name, own }, at) => {
       const about = (api.tags ?? []).find((tag) => tag.name === name);
-      return element("section", { class: "group", "aria-labelledby": `group-${at}` }, element("h2", { id: `group-${at}` }, name), markdown(about?.description), own.map(section));
+      return element("section", { class: "group", "aria-labelledby": `group-${at}` }, element("h2", { id: `group-${at}` }, title(name)), markdown(about?.description), own.map(section));
     });
     document.getElementById("operation-sections").replaceChildren(...sections);
   }
