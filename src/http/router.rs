@@ -3,7 +3,7 @@
 use super::problem::ApiError;
 use super::request::{RequestBody, RequestHead};
 use super::response::Reply;
-use super::{docs, documentation, internal, monitoring, orders, payment_callback, place_order};
+use super::{docs, documentation, internal, list_orders, monitoring, orders, payment_callback, place_order};
 use crate::commands::Context;
 use ::http::Method;
 
@@ -12,6 +12,8 @@ use ::http::Method;
 pub enum Endpoint {
     /// Places an order.
     PlaceOrder,
+    /// Lists orders.
+    ListOrders,
     /// Reads an order.
     GetOrder,
     /// Reads an order's journal.
@@ -47,6 +49,7 @@ pub enum Endpoint {
 /// Method, path (`{id}` stands for one segment), endpoint. `HEAD` works where `GET` does.
 const ROUTES: &[(Method, &str, Endpoint)] = &[
     (Method::POST, "/v1/orders", Endpoint::PlaceOrder),
+    (Method::GET, "/v1/orders", Endpoint::ListOrders),
     (Method::GET, "/v1/orders/{id}", Endpoint::GetOrder),
     (Method::GET, "/v1/orders/{id}/events", Endpoint::OrderEvents),
     (Method::POST, "/v1/orders/{id}/cancel", Endpoint::CancelOrder),
@@ -166,8 +169,9 @@ pub async fn dispatch(
     match matched {
         Match::Found { endpoint, id, .. } => match endpoint {
             Endpoint::PlaceOrder => place_order::handle(context, head, body).await,
+            Endpoint::ListOrders => list_orders::handle(context, head).await,
             Endpoint::GetOrder => orders::get(context, head, id.unwrap_or_default()).await,
-            Endpoint::OrderEvents => orders::events(context, id.unwrap_or_default()).await,
+            Endpoint::OrderEvents => orders::events(context, head, id.unwrap_or_default()).await,
             Endpoint::CancelOrder => orders::cancel(context, head, id.unwrap_or_default(), body).await,
             Endpoint::RefundOrder => orders::refund(context, head, id.unwrap_or_default(), body).await,
             Endpoint::PaymentCallback => payment_callback::handle(context, head, body).await,
