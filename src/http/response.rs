@@ -72,6 +72,11 @@ impl Reply {
         self
     }
 
+    /// Lets caches keep the response. Every other response is `no-store`.
+    pub fn with_cache_control(self, cache_control: &'static str) -> Self {
+        self.with_header(CACHE_CONTROL, cache_control)
+    }
+
     /// Builds the host's response, with `Content-Length` and with its body already being written (see
     /// [`crate::runtime::body`]). The response to a `HEAD` has the length and no body.
     pub async fn send(self, request_id: &str, is_head: bool) -> Response {
