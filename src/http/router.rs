@@ -158,7 +158,7 @@ pub async fn dispatch(
         Match::Found { endpoint, id, .. } => match endpoint {
             Endpoint::PlaceOrder => place_order::handle(context, head, body).await,
             Endpoint::GetOrder => orders::get(context, head, id.unwrap_or_default()).await,
-            Endpoint::OrderEvents => orders::events(context, id.unwrap_or_default()).await,
+            Endpoint::OrderEvents => orders::events(context, head, id.unwrap_or_default()).await,
             Endpoint::CancelOrder => orders::cancel(context, head, id.unwrap_or_default(), body).await,
             Endpoint::RefundOrder => orders::refund(context, head, id.unwrap_or_default(), body).await,
             Endpoint::PaymentCallback => payment_callback::handle(context, head, body).await,

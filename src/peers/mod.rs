@@ -1,10 +1,11 @@
-//! Clients of the four peers (Catalog, Seating, Payment, Notification), each with its deadlines and its JSON as it really is.
+//! Clients of the four peers (Catalog, Seating, Payment, Notification), of User, and of the issuer of tokens ([`key_set`]), each with its deadlines and its JSON as it really is.
 //!
 //! An answer counts, as a success or as a refusal, only if that call documents its status and it has the peer's own shape: each
 //! peer's file says which, call by call, and `refusal.rs` knows the shapes of errors. Everything else comes from something in front
 //! of the peer, such as an ingress or a proxy, and is no answer.
 
 pub mod catalog;
+pub mod key_set;
 pub mod lenient;
 pub mod notification;
 pub mod payment;
@@ -12,6 +13,7 @@ mod refusal;
 mod retry_after;
 pub mod seating;
 mod send;
+pub mod user;
 
 use crate::config::BaseUrl;
 use http::StatusCode;

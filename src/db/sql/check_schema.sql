@@ -12,7 +12,8 @@ SELECT CASE
             '0009_payment_checks',
             '0010_payment_leases',
             '0011_open_writers',
-            '0012_cheaper_rules'
+            '0012_cheaper_rules',
+            '0014_authentication'
         ]) AS needed (version)
         WHERE needed.version NOT IN (SELECT version FROM schema_migrations))
     OR EXISTS (
@@ -23,6 +24,7 @@ SELECT CASE
             'claim_due_messages',
             'claim_due_orders',
             'claim_due_second_payments',
+            'claim_key_set',
             'close_charge_check',
             'close_payment_checks',
             'delete_message',
@@ -32,15 +34,18 @@ SELECT CASE
             'flush_counters',
             'list_stuck',
             'load_order',
+            'place_limited_order',
             'place_order',
             'postpone_message',
             'read_durable_metrics',
             'read_journal',
+            'read_key_set',
             'read_order',
             'redrive_stuck',
             'remember_payment',
             'request_full_scan',
             'store_check_outcome',
+            'store_key_set',
             'store_payment_refund'
         ]) AS needed (function)
         -- Not to_regproc: a name that two functions have is none to it.
