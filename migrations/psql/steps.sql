@@ -21,6 +21,8 @@
 \ir table.sql
 \set step 0012_cheaper_rules
 \ir table.sql
+\set step 0014_authentication
+\ir table.sql
 
 \set step functions
 BEGIN;
@@ -43,6 +45,7 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/claim_due_orders.sql
 \ir ../functions/claim_due_payment_refunds.sql
 \ir ../functions/claim_due_second_payments.sql
+\ir ../functions/request_key_set.sql
 \ir ../functions/close_charge_check.sql
 \ir ../functions/close_payment_checks.sql
 \ir ../functions/count_milliseconds.sql
@@ -64,10 +67,12 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/list_stuck.sql
 \ir ../functions/load_order.sql
 \ir ../functions/make_next_message_due.sql
+\ir ../functions/place_limited_order.sql
 \ir ../functions/place_order.sql
 \ir ../functions/postpone_message.sql
 \ir ../functions/read_durable_metrics.sql
 \ir ../functions/read_journal.sql
+\ir ../functions/read_key_set.sql
 \ir ../functions/read_metrics.sql
 \ir ../functions/read_order.sql
 \ir ../functions/redrive_stuck.sql
@@ -79,6 +84,7 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/require_writable_server.sql
 \ir ../functions/scan_queues.sql
 \ir ../functions/store_check_outcome.sql
+\ir ../functions/store_key_set.sql
 \ir ../functions/store_payment_check.sql
 \ir ../functions/store_payment_refund.sql
 \ir ../functions/store_transition.sql

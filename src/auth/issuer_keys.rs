@@ -92,7 +92,7 @@ pub async fn look_up(context: &Context, url: &BaseUrl) -> Result<Lookup, DbError
     {
         return Ok(Lookup::NewKeys);
     }
-    let (turn, document) = key_sets::claim(config, &url.to_string(), PACE).await?;
+    let (turn, document) = key_sets::take_turn(config, &url.to_string(), PACE).await?;
     let is_new = document.is_some_and(take);
     match turn {
         Turn::Ours => {
@@ -148,7 +148,7 @@ async fn refresh(context: &Context, url: &BaseUrl) -> Result<(), DbError> {
         }
         None => true,
     };
-    if is_old && let (Turn::Ours, _) = key_sets::claim(config, &url.to_string(), PACE).await? {
+    if is_old && let (Turn::Ours, _) = key_sets::take_turn(config, &url.to_string(), PACE).await? {
         ask(context, url).await?;
     }
     Ok(())

@@ -1,40 +1,21 @@
 //! Who sends a request, by the token that it carries.
 //!
-//! In reading order: [`verified_tokens`] keeps those that were verified, [`issuer_keys`] has the issuer's public keys, [`users`] finds
+//! In reading order: [`refused`] is why there is no caller, [`verified_tokens`] keeps those that were verified, [`issuer_keys`] has the issuer's public keys, [`users`] finds
 //! users by name.
 
+pub mod refused;
 pub mod verified_tokens;
 pub mod issuer_keys;
 pub mod users;
 
 use crate::commands::Context;
 use crate::config::Authentication;
-use crate::db::DbError;
 use crate::domain::access::{Caller, Roles};
 use crate::jose::token::{self, Refusal, User, Verified};
-use crate::peers::CallFailure;
 use issuer_keys::Lookup;
+use refused::Refused;
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
-
-/// Why there is no caller.
-#[derive(Debug)]
-pub enum Refused {
-    /// The token is not valid. In words, for the log.
-    Token(&'static str),
-    /// The token was valid until it expired.
-    Expired,
-    /// User has no account of the token's name.
-    UnknownUser,
-    /// The account is not active.
-    InactiveUser,
-    /// User does not answer.
-    UserUnavailable(CallFailure),
-    /// The issuer's keys are not known, and cannot be asked for just now.
-    KeysUnavailable,
-    /// The issuer's keys are in the database, which does not answer.
-    Database(DbError),
-}
 
 /// The holder of a token.
 ///

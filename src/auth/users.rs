@@ -1,6 +1,6 @@
 //! Users by name, as User tells; an active account is kept in the instance for a minute.
 
-use super::Refused;
+use super::refused::Refused;
 use crate::config::BaseUrl;
 use crate::peers::Outcome;
 use crate::peers::user::{self, Account};

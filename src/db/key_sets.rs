@@ -52,10 +52,10 @@ pub async fn read(config: &Config, url: &str) -> Result<Option<(String, Duration
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn claim(config: &Config, url: &str, pace: Pace) -> Result<(Turn, Option<String>), DbError> {
+pub async fn take_turn(config: &Config, url: &str, pace: Pace) -> Result<(Turn, Option<String>), DbError> {
     let milliseconds = |time: Duration| ParameterValue::Int64(time.as_millis() as i64);
     let parameters = || {
-        named! { "sql/claim_key_set.sql":
+        named! { "sql/request_key_set.sql":
             p_url = text(url),
             p_interval_ms = milliseconds(pace.interval),
             p_first_ms = milliseconds(pace.first),
@@ -63,7 +63,7 @@ pub async fn claim(config: &Config, url: &str, pace: Pace) -> Result<(Turn, Opti
         }
     };
     let mut answer =
-        answer(query(config, Session::Shared, include_str!("sql/claim_key_set.sql"), parameters).await?)?;
+        answer(query(config, Session::Shared, include_str!("sql/request_key_set.sql"), parameters).await?)?;
     let turn = match &answer.text()?[..] {
         "ask" => Turn::Ours,
         "asking" => Turn::Others,

@@ -3,7 +3,8 @@
 use super::bearer_token;
 use super::problem::ApiError;
 use super::request::RequestHead;
-use crate::auth::{self, Refused};
+use crate::auth;
+use crate::auth::refused::Refused;
 use crate::commands::Context;
 use crate::domain::access::{Caller, OrderScope, Roles};
 use crate::jose::token::MAX_TOKEN;

@@ -24,7 +24,6 @@ SELECT CASE
             'claim_due_messages',
             'claim_due_orders',
             'claim_due_second_payments',
-            'claim_key_set',
             'close_charge_check',
             'close_payment_checks',
             'delete_message',
@@ -44,6 +43,7 @@ SELECT CASE
             'redrive_stuck',
             'remember_payment',
             'request_full_scan',
+            'request_key_set',
             'store_check_outcome',
             'store_key_set',
             'store_payment_refund'

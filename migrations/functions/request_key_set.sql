@@ -5,7 +5,7 @@
 -- Raises read_only_sql_transaction on a read-only server.
 -- Locks: the issuer's row, when it is time to ask.
 -- Commit: may be asynchronous, and is. Losing it in a crash of PostgreSQL loses that somebody has asked.
-CREATE OR REPLACE FUNCTION claim_key_set(p_url TEXT, p_interval_ms BIGINT, p_first_ms BIGINT, p_deadline_ms BIGINT)
+CREATE OR REPLACE FUNCTION request_key_set(p_url TEXT, p_interval_ms BIGINT, p_first_ms BIGINT, p_deadline_ms BIGINT)
 RETURNS TEXT[] LANGUAGE plpgsql AS
 $$
 DECLARE
