@@ -6,6 +6,7 @@
 
 // In reading order: a module uses only the modules before it.
 pub mod domain;
+pub mod jose;
 pub mod runtime;
 pub mod telemetry;
 pub mod config;
@@ -13,6 +14,7 @@ pub mod db;
 pub mod peers;
 pub mod commands;
 pub mod queries;
+pub mod auth;
 pub mod http;
 
 #[global_allocator]

@@ -23,6 +23,8 @@
 \ir table.sql
 \set step 0013_order_lists
 \ir table.sql
+\set step 0014_authentication
+\ir table.sql
 \set step 0015_changed_orders
 \ir table.sql
 
@@ -73,11 +75,13 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/load_order.sql
 \ir ../functions/make_next_message_due.sql
 \ir ../functions/mark_changes.sql
+\ir ../functions/place_limited_order.sql
 \ir ../functions/place_order.sql
 \ir ../functions/postpone_message.sql
 \ir ../functions/read_durable_metrics.sql
 \ir ../functions/read_journal.sql
 \ir ../functions/read_journal_page.sql
+\ir ../functions/read_key_set.sql
 \ir ../functions/read_metrics.sql
 \ir ../functions/read_order.sql
 \ir ../functions/redrive_stuck.sql
@@ -86,9 +90,11 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/render_state.sql
 \ir ../functions/report_conflict.sql
 \ir ../functions/request_full_scan.sql
+\ir ../functions/request_key_set.sql
 \ir ../functions/require_writable_server.sql
 \ir ../functions/scan_queues.sql
 \ir ../functions/store_check_outcome.sql
+\ir ../functions/store_key_set.sql
 \ir ../functions/store_payment_check.sql
 \ir ../functions/store_payment_refund.sql
 \ir ../functions/store_transition.sql

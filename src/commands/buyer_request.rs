@@ -5,6 +5,7 @@ use super::drive::{TransitionOutcome, apply_event, drive};
 use super::time_budget::within_budget;
 use crate::db::DbError;
 use crate::db::orders::{self, Document};
+use crate::domain::access::Caller;
 use crate::domain::ids::OrderId;
 use crate::domain::order::Order;
 use crate::domain::saga::{Event, Rejected};
@@ -25,12 +26,14 @@ pub enum RequestOutcome {
 /// How long an answer waits for the compensations that follow.
 const BUDGET: Duration = Duration::from_secs(5);
 
-/// Applies the request to the order and drives the order on. Idempotent: repeating it changes nothing. `detail` is for the journal.
+/// Applies the request of somebody who may change the order, and drives the order on. Idempotent: repeating it changes nothing. `detail`
+/// is for the journal. For a caller who may not change it, the order is not there.
 ///
 /// # Errors
 /// [`DbError`] when the request is not granted, as far as is known.
 pub async fn handle(
     context: &Context,
+    caller: &Caller,
     id: OrderId,
     request: Event,
     detail: Value,
@@ -38,6 +41,9 @@ pub async fn handle(
     let Some((order, document)) = orders::load(&context.config, id).await? else {
         return Ok(RequestOutcome::OrderNotFound);
     };
+    if !caller.may_change(order.owner()) {
+        return Ok(RequestOutcome::OrderNotFound);
+    }
     let stored = apply_event(context, &order, request, detail).await?;
     match stored.rejected {
         Some(

@@ -3,6 +3,7 @@
 use super::Context;
 use super::buyer_request::{self, RequestOutcome};
 use crate::db::DbError;
+use crate::domain::access::Caller;
 use crate::domain::ids::OrderId;
 use crate::domain::saga::Event;
 use serde_json::json;
@@ -11,6 +12,6 @@ use serde_json::json;
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn cancel(context: &Context, id: OrderId) -> Result<RequestOutcome, DbError> {
-    buyer_request::handle(context, id, Event::CancelRequested, json!({})).await
+pub async fn cancel(context: &Context, caller: &Caller, id: OrderId) -> Result<RequestOutcome, DbError> {
+    buyer_request::handle(context, caller, id, Event::CancelRequested, json!({})).await
 }

@@ -10,6 +10,7 @@ use crate::domain::retry;
 use crate::peers::catalog::{self, EventStatus};
 use crate::peers::{CallFailure, Outcome};
 use anyhow::anyhow;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// The outcome of a placing request.
@@ -29,6 +30,8 @@ pub enum PlaceOutcome {
     KeyReused,
     /// Other live orders have these seats; nothing is stored.
     SeatsTaken(Vec<i32>),
+    /// The user has as many unpaid orders as a user may have; nothing is stored. When the first of them expires.
+    TooManyOpenOrders(Duration),
     /// The event is not on sale; nothing is stored.
     EventNotOnSale,
     /// Catalog does not know the event; nothing is stored.
@@ -62,6 +65,7 @@ pub async fn place(context: &Context, request: &PlacingRequest) -> Result<PlaceO
     match orders::place(config, id, request).await? {
         InsertOutcome::Placed => {}
         InsertOutcome::SeatsTaken(seats) => return Ok(PlaceOutcome::SeatsTaken(seats)),
+        InsertOutcome::TooManyOpen(wait) => return Ok(PlaceOutcome::TooManyOpenOrders(wait)),
         InsertOutcome::Exists(stored) => {
             return existing_order(stored)
                 .ok_or_else(|| DbError::Unavailable(anyhow!("the key's order is not visible yet")));

@@ -3,6 +3,7 @@
 use super::Context;
 use super::buyer_request::{self, RequestOutcome};
 use crate::db::DbError;
+use crate::domain::access::Caller;
 use crate::domain::ids::OrderId;
 use crate::domain::saga::Event;
 use serde_json::json;
@@ -12,6 +13,6 @@ use serde_json::json;
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn refund(context: &Context, id: OrderId) -> Result<RequestOutcome, DbError> {
-    buyer_request::handle(context, id, Event::RefundRequested, json!({})).await
+pub async fn refund(context: &Context, caller: &Caller, id: OrderId) -> Result<RequestOutcome, DbError> {
+    buyer_request::handle(context, caller, id, Event::RefundRequested, json!({})).await
 }

@@ -6,6 +6,7 @@ use super::drive::{apply_event, drive};
 use crate::db::orders::{self, Document};
 use crate::db::transition::JournalEntry;
 use crate::db::{DbError, payment_checks, payment_refunds};
+use crate::domain::access::Caller;
 use crate::domain::ids::{OrderId, PaymentId};
 use crate::domain::order::{Order, Payment, PaymentStatus};
 use crate::domain::saga::{Event, Rejected, Verdict};
@@ -84,7 +85,7 @@ pub async fn resolve(
     let detail = json!({
         "payment": resolution.status, "payment_id": resolution.payment.or(known), "reason": resolution.reason,
     });
-    Ok(match buyer_request::handle(context, id, Event::Resolved(verdict), detail).await? {
+    Ok(match buyer_request::handle(context, &Caller::Anyone, id, Event::Resolved(verdict), detail).await? {
         RequestOutcome::OrderNotFound => ResolveOutcome::OrderNotFound,
         RequestOutcome::Refused(_, Rejected::ForeignPayment) => ResolveOutcome::OtherPayment,
         RequestOutcome::Refused(order, _) => ResolveOutcome::NotResolvable(order),

@@ -1,5 +1,7 @@
 //! Base URLs of peers.
 
+use std::fmt;
+
 /// The base URL of a peer: scheme, authority and an optional path, without a slash at the end.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BaseUrl {
@@ -25,6 +27,13 @@ impl BaseUrl {
             authority: authority.to_owned(),
             path: path.trim_end_matches('/').to_owned(),
         })
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.is_https { "https" } else { "http" };
+        write!(f, "{scheme}://{}{}", self.authority, self.path)
     }
 }
 

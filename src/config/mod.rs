@@ -1,17 +1,20 @@
 //! The service's configuration: Spin variables, parsed once per instance into one typed struct.
 
 mod allowed_host;
+mod authentication;
 mod base_url;
 mod origin;
 mod secret;
 mod variables;
 
 use crate::domain::money::{self, TaxRate};
-use crate::telemetry::log::Level;
+use crate::telemetry::log::{self, Level, Log};
 use anyhow::Result;
+use serde_json::json;
 use std::cell::RefCell;
 use std::rc::Rc;
 
+pub use authentication::Authentication;
 pub use base_url::BaseUrl;
 pub use secret::Secret;
 use variables::{Variables, wrong};
@@ -47,6 +50,11 @@ pub struct Config {
     /// Keys of the callbacks' signature (Standard Webhooks), decoded; several while the key is rotated, and any of them verifies.
     /// None: callbacks are not signed, and Payment is asked.
     pub webhook_keys: Vec<Secret<Vec<u8>>>,
+    /// How callers are authenticated; `None`: everybody may do everything that does not need the internal token.
+    pub authentication: Option<Authentication>,
+    /// How many unpaid orders a user may have; `None`: any number. Only while authentication is on, because anybody could use up
+    /// another's else.
+    pub max_open_orders: Option<u32>,
     /// Origins of web pages that may read the answers (CORS), as browsers send them.
     pub cors_allowed_origins: Vec<String>,
     /// The lowest level that is logged.
@@ -66,7 +74,13 @@ pub async fn get() -> Result<Rc<Config>> {
         return Ok(config);
     }
     let config = Rc::new(parse(&Variables::read().await?)?);
-    CONFIG.set(Some(config.clone()));
+    if CONFIG.replace(Some(config.clone())).is_none() && config.authentication.is_none() {
+        log::set_level(config.log_level);
+        Log::default().warn(
+            "authentication is off: whoever reaches the service may read and cancel every order",
+            json!({}),
+        );
+    }
     Ok(config)
 }
 
@@ -103,8 +117,8 @@ fn parse(variables: &Variables) -> Result<Config> {
         })?;
     let log_level = variables.text("log_level");
     let log_level = log_level.parse().map_err(|()| wrong("log_level", "debug, info, warn or error"))?;
-    // Trimmed: a secret that comes from a file often ends with a line break.
-    let internal_token = Some(variables.text("internal_token").trim()).filter(|token| !token.is_empty());
+    let authentication = authentication::parse(variables)?;
+    let max_open_orders = variables.number("max_open_orders_per_user", 0, 1_000)?;
 
     Ok(Config {
         database: Secret::new(database_address(variables, SESSION_OPTIONS)),
@@ -118,8 +132,10 @@ fn parse(variables: &Variables) -> Result<Config> {
         order_ttl_seconds: variables.number("order_ttl_seconds", 1, 860)?,
         max_seats_per_order: variables.number("max_seats_per_order", 1, 100)? as usize,
         catalog_cache_seconds: variables.number("catalog_cache_seconds", 0, 3_600)?,
-        internal_token: internal_token.map(|token| Secret::new(token.to_owned())),
+        internal_token: variables.optional_text("internal_token").map(|token| Secret::new(token.to_owned())),
         webhook_keys: webhook_keys.into_iter().map(Secret::new).collect(),
+        max_open_orders: (max_open_orders > 0 && authentication.is_some()).then_some(max_open_orders),
+        authentication,
         cors_allowed_origins,
         log_level,
     })

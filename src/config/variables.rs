@@ -25,9 +25,21 @@ const NAMES: &[&str] = &[
     "catalog_cache_seconds",
     "internal_token",
     "payment_webhook_secret",
+    "auth_jwt_secret",
+    "auth_public_key",
+    "auth_jwks_url",
+    "auth_issuer",
+    "auth_audience",
+    "auth_user_claim",
+    "auth_roles_claim",
+    "user_url",
+    "max_open_orders_per_user",
     "cors_allowed_origins",
     "log_level",
 ];
+
+/// What a base URL must be.
+const BASE_URL: &str = "an http:// or https:// URL without query or fragment";
 
 /// The values, in the order of [`NAMES`].
 pub struct Variables(Vec<String>);
@@ -66,13 +78,27 @@ impl Variables {
         number.ok_or_else(|| wrong(name, &format!("a whole number from {least} to {most}")))
     }
 
+    /// The value without whitespace around it; `None` when it is empty.
+    pub fn optional_text(&self, name: &str) -> Option<&str> {
+        // Trimmed: what comes from a file often ends with a line break.
+        Some(self.text(name).trim()).filter(|text| !text.is_empty())
+    }
+
+    /// The value as a base URL; `None` when it is empty.
+    ///
+    /// # Errors
+    /// As [`Self::base_url`].
+    pub fn optional_base_url(&self, name: &str) -> Result<Option<BaseUrl>> {
+        let parse = |url| BaseUrl::parse(url).ok_or_else(|| wrong(name, BASE_URL));
+        self.optional_text(name).map(parse).transpose()
+    }
+
     /// The value as a base URL.
     ///
     /// # Errors
     /// When it is not an `http` or `https` URL without query or fragment.
     pub fn base_url(&self, name: &str) -> Result<BaseUrl> {
-        BaseUrl::parse(self.text(name))
-            .ok_or_else(|| wrong(name, "an http:// or https:// URL without query or fragment"))
+        BaseUrl::parse(self.text(name)).ok_or_else(|| wrong(name, BASE_URL))
     }
 }
 

@@ -97,6 +97,11 @@ pub fn optional_answer(row: Option<Row>) -> Result<Option<Answer>, DbError> {
 }
 
 impl Answer {
+    /// Whether the next element is this one. It is still the next one then.
+    pub fn begins_with(&self, element: &str) -> bool {
+        self.elements.as_slice().first().is_some_and(|next| next.as_deref() == Some(element))
+    }
+
     /// The next element; `None` when it is NULL, or beyond the end.
     pub fn optional_text(&mut self) -> Option<String> {
         self.element += 1;

@@ -13,6 +13,7 @@ use anyhow::{Error, anyhow};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use spin_sdk::pg::ParameterValue;
+use std::time::Duration;
 
 /// The order document of the HTTP contract, as JSON text that is passed through.
 pub type Document = String;
@@ -52,6 +53,8 @@ pub enum InsertOutcome {
     SeatsTaken(Vec<i32>),
     /// Nothing is stored: the key is in use.
     Exists(ExistingOrder),
+    /// Nothing is stored: the user has as many unpaid orders as a user may have. When the first of them expires.
+    TooManyOpen(Duration),
 }
 
 /// Looks an idempotency key up, and compares the request's content.
@@ -80,8 +83,49 @@ pub async fn find_by_key(config: &Config, request: &PlacingRequest) -> Result<Ex
 /// # Errors
 /// [`DbError`].
 pub async fn place(config: &Config, id: OrderId, request: &PlacingRequest) -> Result<InsertOutcome, DbError> {
-    let parameters = || {
-        named! { "sql/place_order.sql":
+    let mut answer = match config.max_open_orders {
+        None => answer(
+            query(config, Session::Shared, include_str!("sql/place_order.sql"), || {
+                named! { "sql/place_order.sql":
+                    p_id = uuid(id.0),
+                    p_key = text(request.key.as_str()),
+                    p_hash = text(&*request.hash),
+                    p_user = ParameterValue::Int32(request.user_id),
+                    p_event = ParameterValue::Int32(request.event_id),
+                    p_seats = ints(request.seats.ids()),
+                    p_currency = text(&*config.currency),
+                    p_ttl_seconds = ParameterValue::Int32(config.order_ttl_seconds as i32),
+                    p_hold_seconds = ParameterValue::Int32(retry::HOLD_WINDOW_SECONDS as i32),
+                    p_lease_ms = ParameterValue::Int32(retry::lease_ms(Phase::Reserving) as i32),
+                }
+            })
+            .await?,
+        )?,
+        Some(limit) => place_limited(config, id, request, limit).await?,
+    };
+    let outcome = answer.text()?;
+    Ok(match &outcome[..] {
+        "placed" => InsertOutcome::Placed,
+        "taken" => InsertOutcome::SeatsTaken(answer.ints()?),
+        "limited" => InsertOutcome::TooManyOpen(Duration::from_millis(answer.number()?)),
+        other => match existing(other, &mut answer)? {
+            // A retry: the statement had succeeded on the connection that broke.
+            ExistingOrder::SameRequest(order, _) if order.id == id => InsertOutcome::Placed,
+            stored => InsertOutcome::Exists(stored),
+        },
+    })
+}
+
+/// Calls `place_limited_order`. On the shared session nobody waits for another request of the same user: who would have to, waits on a
+/// session of its own, for a moment.
+async fn place_limited(
+    config: &Config,
+    id: OrderId,
+    request: &PlacingRequest,
+    limit: u32,
+) -> Result<Answer, DbError> {
+    let parameters = |wait| {
+        named! { "sql/place_limited_order.sql":
             p_id = uuid(id.0),
             p_key = text(request.key.as_str()),
             p_hash = text(&*request.hash),
@@ -92,20 +136,17 @@ pub async fn place(config: &Config, id: OrderId, request: &PlacingRequest) -> Re
             p_ttl_seconds = ParameterValue::Int32(config.order_ttl_seconds as i32),
             p_hold_seconds = ParameterValue::Int32(retry::HOLD_WINDOW_SECONDS as i32),
             p_lease_ms = ParameterValue::Int32(retry::lease_ms(Phase::Reserving) as i32),
+            p_limit = ParameterValue::Int32(limit as i32),
+            p_wait = ParameterValue::Boolean(wait),
         }
     };
-    let mut answer =
-        answer(query(config, Session::Shared, include_str!("sql/place_order.sql"), parameters).await?)?;
-    let outcome = answer.text()?;
-    Ok(match &outcome[..] {
-        "placed" => InsertOutcome::Placed,
-        "taken" => InsertOutcome::SeatsTaken(answer.ints()?),
-        other => match existing(other, &mut answer)? {
-            // A retry: the statement had succeeded on the connection that broke.
-            ExistingOrder::SameRequest(order, _) if order.id == id => InsertOutcome::Placed,
-            stored => InsertOutcome::Exists(stored),
-        },
-    })
+    const STATEMENT: &str = include_str!("sql/place_limited_order.sql");
+    let row = query(config, Session::Shared, STATEMENT, || parameters(false)).await?;
+    let tried = answer(row)?;
+    if !tried.begins_with("locked") {
+        return Ok(tried);
+    }
+    answer(query(config, Session::Own, STATEMENT, || parameters(true)).await?)
 }
 
 fn existing(outcome: &str, answer: &mut Answer) -> Result<ExistingOrder, DbError> {
@@ -152,6 +193,24 @@ pub async fn read(config: &Config, id: OrderId) -> Result<Option<(String, Docume
         return Ok(None);
     };
     Ok(Some((answer.text()?, answer.text()?)))
+}
+
+/// The user whose order it is, by its document; an inherited order may have none.
+///
+/// # Errors
+/// [`DbError::Broken`] when it is no document.
+pub fn owner(document: &str) -> Result<Option<i32>, DbError> {
+    #[derive(Deserialize)]
+    struct Shown {
+        order: Owned,
+    }
+    #[derive(Deserialize)]
+    struct Owned {
+        user_id: Option<i32>,
+    }
+    let shown: Shown = serde_json::from_str(document)
+        .map_err(|error| DbError::Broken(Error::new(error).context("the JSON of render_document")))?;
+    Ok(shown.order.user_id)
 }
 
 /// Claims at most `limit` due orders for the sweep: each is leased to the caller. A row that cannot be parsed, such as one that a

@@ -87,6 +87,27 @@ impl Caller {
         }
     }
 
+    /// Whether the caller may read every order.
+    pub fn may_read_all(&self) -> bool {
+        self.list_scope() == Some(OrderScope::All)
+    }
+
+    /// Whether there can be an order that the caller may cancel or refund.
+    pub fn may_change_some(&self) -> bool {
+        match *self {
+            Self::Anyone => true,
+            Self::Holder { user, roles } => roles.admin || roles.is_buyer() && user.is_some(),
+        }
+    }
+
+    /// Whether the caller may place an order for anybody; else it is refused before the request is read.
+    pub fn may_place_some(&self) -> bool {
+        match *self {
+            Self::Anyone => true,
+            Self::Holder { user, roles } => roles.admin || user.is_some(),
+        }
+    }
+
     /// Which orders the caller may list; `None`: no list is there for the caller.
     pub fn list_scope(&self) -> Option<OrderScope> {
         match *self {
@@ -146,6 +167,9 @@ mod tests {
             ];
             assert_eq!(rights, expected, "{caller:?}");
             assert_eq!(caller.may_read(None), caller.may_read(Some(OTHER)), "{caller:?}");
+            assert_eq!(caller.may_read_all(), caller.may_read(Some(OTHER)), "{caller:?}");
+            assert_eq!(caller.may_change_some(), caller.may_change(Some(OWN)), "{caller:?}");
+            assert!(caller.may_place_some(), "{caller:?}");
             assert_eq!(caller.places_for(Some(OWN)), Ok(OWN), "{caller:?}");
         }
     }
@@ -170,6 +194,9 @@ mod tests {
         assert!(!buyer.may_read(None) && !buyer.may_read(Some(OWN)) && !buyer.may_change(None));
         assert_eq!(buyer.list_scope(), None);
         assert_eq!(buyer.places_for(Some(OWN)), Err(PlaceRefusal::NoUser));
+        assert!(
+            !buyer.may_place_some() && !buyer.may_change_some() && nameless("orders:admin").may_place_some()
+        );
         assert_eq!(nameless("orders:admin").places_for(None), Err(PlaceRefusal::UserRequired));
         assert_eq!(nameless("orders:admin").places_for(Some(OWN)), Ok(OWN));
         assert_eq!(holder("").places_for(Some(OTHER)), Err(PlaceRefusal::OtherUser));

@@ -214,6 +214,11 @@ pub fn refund_is_accepted(again_in_ms: Option<i64>) -> bool {
 }
 
 impl Order {
+    /// The user whose order it is; an inherited order may have none.
+    pub fn owner(&self) -> Option<i32> {
+        Some(self.user_id).filter(|id| *id >= 1)
+    }
+
     /// Whether the time to pay is over.
     pub fn expired(&self) -> bool {
         self.expires_in_ms <= 0

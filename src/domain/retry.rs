@@ -5,6 +5,10 @@ use std::time::Duration;
 
 /// Deadline of a call of Catalog, in milliseconds.
 pub const CATALOG_DEADLINE_MS: u64 = 2_000;
+/// Deadline of a call of User, in milliseconds.
+pub const USER_DEADLINE_MS: u64 = 2_000;
+/// Deadline of asking an issuer of tokens for its keys, in milliseconds.
+pub const KEY_SET_DEADLINE_MS: u64 = 2_000;
 /// Deadline of a call of Seating, in milliseconds.
 pub const SEATING_DEADLINE_MS: u64 = 3_000;
 /// Deadline of a call of Payment, in milliseconds.

@@ -3,16 +3,42 @@
 use super::bearer_token;
 use super::problem::ApiError;
 use super::request::RequestHead;
+use crate::auth;
+use crate::auth::refused::Refused;
 use crate::commands::Context;
-use crate::domain::access::{Caller, OrderScope};
+use crate::domain::access::{Caller, OrderScope, Roles};
+use crate::jose::token::MAX_TOKEN;
+use ::http::header::AUTHORIZATION;
 
 /// The caller of a request.
 ///
 /// # Errors
-/// 401 without a valid token, while authentication is on.
-#[expect(clippy::unused_async, reason = "keys are fetched")]
-pub async fn caller(_context: &Context, _head: &RequestHead) -> Result<Caller, ApiError> {
-    Ok(Caller::Anyone)
+/// While authentication is on: 401 without a valid token of somebody, 403 for an account that is not active, 503 when nobody can tell.
+pub async fn caller(context: &Context, head: &RequestHead) -> Result<Caller, ApiError> {
+    let Some(authentication) = &context.config.authentication else { return Ok(Caller::Anyone) };
+    let token = token(head)?;
+    let caller = auth::authenticate(context, authentication, &token).await?;
+    match caller {
+        Caller::Holder { user: None, roles } if roles == Roles::default() => Err(ApiError::user_required()),
+        _ => Ok(caller),
+    }
+}
+
+/// The token of a request.
+///
+/// # Errors
+/// 401.
+fn token(head: &RequestHead) -> Result<String, ApiError> {
+    let mut values = head.header_values(&AUTHORIZATION);
+    if values.len() > 1 {
+        return Err(ApiError::token_invalid("several Authorization headers"));
+    }
+    let value = values.pop().and_then(|value| String::from_utf8(value).ok()).unwrap_or_default();
+    match bearer_token::credentials(&value) {
+        "" => Err(ApiError::token_required()),
+        token if token.len() > MAX_TOKEN => Err(ApiError::token_invalid("the token is too long")),
+        token => Ok(token.to_owned()),
+    }
 }
 
 /// Which orders the caller of a list may see.
@@ -29,4 +55,23 @@ pub async fn list_scope(context: &Context, head: &RequestHead) -> Result<OrderSc
         }
     }
     caller.list_scope().ok_or_else(ApiError::order_not_found)
+}
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Token(reason) => Self::token_invalid(reason),
+            Refused::Expired => Self::token_expired(),
+            Refused::UnknownUser => Self::token_invalid("User has no such user"),
+            Refused::InactiveUser => Self::account_inactive(),
+            Refused::UserUnavailable(failure) => {
+                Self::peer_unavailable("User", failure.reason, failure.retry_after)
+            }
+            Refused::KeysUnavailable => {
+                let cause = "the issuer's keys are not known".to_owned();
+                Self::peer_unavailable("The issuer of tokens", cause, None)
+            }
+            Refused::Database(error) => error.into(),
+        }
+    }
 }

@@ -20,7 +20,7 @@ pub fn has(token: &str, head: &RequestHead) -> bool {
 }
 
 /// The token in the value of `Authorization`; empty when there is none.
-pub(super) fn credentials(authorization: &str) -> &str {
+pub fn credentials(authorization: &str) -> &str {
     match authorization.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
         _ => "",

@@ -1,6 +1,7 @@
 //! Entry points for fuzzing: what reads bytes that clients choose. Each takes any bytes, and panics when what must hold does not.
 
 use super::{bearer_token, body, internal, orders, payment_callback, place_order, router, webhook_signature};
+use crate::domain::access::Caller;
 use crate::domain::ids::parse_uuid;
 use crate::domain::key::IdempotencyKey;
 use ::http::Method;
@@ -13,8 +14,9 @@ const MAX_SEATS: usize = 10;
 /// strictly.
 pub fn place_order(data: &[u8]) {
     let key = IdempotencyKey::parse(b"k").expect("a key");
-    let parse =
-        |body: &[u8]| place_order::parse(key.clone(), &body::parse_object(body).ok()?, MAX_SEATS).ok();
+    let parse = |body: &[u8]| {
+        place_order::parse(key.clone(), &Caller::Anyone, &body::parse_object(body).ok()?, MAX_SEATS).ok()
+    };
     if let Some(request) = parse(data) {
         let seats = request.seats.ids();
         assert!((1..=MAX_SEATS).contains(&seats.len()) && seats.iter().all(|seat| *seat >= 1));

@@ -8,6 +8,7 @@ use super::response::{POLL_AFTER_SECONDS, Reply};
 use super::{access, body};
 use crate::commands::buyer_request::RequestOutcome;
 use crate::commands::{Context, cancel_order, refund_order};
+use crate::domain::access::Caller;
 use crate::domain::ids::{OrderId, parse_uuid};
 use crate::domain::order::Status;
 use crate::queries::{get_order, order_events};
@@ -20,10 +21,11 @@ const EVENTS: PageSizes = PageSizes { default: 100, most: 500 };
 /// `GET /v1/orders/{id}`: reads an order; 304 when `If-None-Match` has its `ETag`.
 ///
 /// # Errors
-/// 400 when the id is not a UUID, 404 when there is no such order.
+/// Those of [`access::caller`]; 400 when the id is not a UUID, 404 when there is no such order, or it is another's.
 pub async fn get(context: &Context, head: &RequestHead, id: &str) -> Result<Reply, ApiError> {
-    let id = order_id(id)?;
-    let read = get_order::get(&context.config, id).await?.ok_or_else(ApiError::order_not_found)?;
+    let caller = access::caller(context, head).await?;
+    let read = get_order::get(&context.config, &caller, order_id(id)?).await?;
+    let read = read.ok_or_else(ApiError::order_not_found)?;
     let reply = Reply::json_text(StatusCode::OK, read.document);
     let is_known = if_none_match_has(&head.header_values(&IF_NONE_MATCH), &read.etag);
     let reply = if is_known { reply.not_modified() } else { reply };
@@ -57,16 +59,18 @@ pub async fn events(context: &Context, head: &RequestHead, id: &str) -> Result<R
 /// `POST /v1/orders/{id}/cancel`: cancels an order.
 ///
 /// # Errors
-/// 400, 404, 409 `order_not_cancellable`, and those of a body that has members.
+/// Those of [`access::caller`], 400, 404 (also for another's order), 409 `order_not_cancellable`, and those of a body that has members.
 pub async fn cancel(
     context: &Context,
     head: &RequestHead,
     id: &str,
     body: RequestBody,
 ) -> Result<Reply, ApiError> {
+    let caller = access::caller(context, head).await?;
     let id = order_id(id)?;
+    require_changer(&caller)?;
     body::require_no_members(head, body).await?;
-    match cancel_order::cancel(context, id).await? {
+    match cancel_order::cancel(context, &caller, id).await? {
         RequestOutcome::Granted(_, document) => Ok(Reply::json_text(StatusCode::OK, document)),
         RequestOutcome::Refused(order, _) => Err(ApiError::order_not_cancellable(&order)),
         RequestOutcome::OrderNotFound => Err(ApiError::order_not_found()),
@@ -76,16 +80,18 @@ pub async fn cancel(
 /// `POST /v1/orders/{id}/refund`: refunds an order; 202 while Payment has not answered.
 ///
 /// # Errors
-/// 400, 404, 409 `order_not_refundable`, and those of a body that has members.
+/// Those of [`access::caller`], 400, 404 (also for another's order), 409 `order_not_refundable`, and those of a body that has members.
 pub async fn refund(
     context: &Context,
     head: &RequestHead,
     id: &str,
     body: RequestBody,
 ) -> Result<Reply, ApiError> {
+    let caller = access::caller(context, head).await?;
     let id = order_id(id)?;
+    require_changer(&caller)?;
     body::require_no_members(head, body).await?;
-    match refund_order::refund(context, id).await? {
+    match refund_order::refund(context, &caller, id).await? {
         RequestOutcome::Granted(order, document) if order.status == Status::Refunded => {
             Ok(Reply::json_text(StatusCode::OK, document))
         }
@@ -96,6 +102,11 @@ pub async fn refund(
         RequestOutcome::Refused(order, _) => Err(ApiError::order_not_refundable(&order)),
         RequestOutcome::OrderNotFound => Err(ApiError::order_not_found()),
     }
+}
+
+/// Refuses somebody who may change no order at all, before the body is read.
+fn require_changer(caller: &Caller) -> Result<(), ApiError> {
+    if caller.may_change_some() { Ok(()) } else { Err(ApiError::order_not_found()) }
 }
 
 /// Whether the values of `If-None-Match` have the entity tag (RFC 9110, 13.1.2: weak comparison).

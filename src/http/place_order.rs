@@ -1,13 +1,14 @@
 //! `POST /v1/orders`.
 
-use super::body;
 use super::problem::ApiError;
 use super::request::{RequestBody, RequestHead};
 use super::response::{POLL_AFTER_SECONDS, Reply};
 use super::validation::{FieldErrors, POSITIVE_INT};
+use super::{access, body};
 use crate::commands::Context;
 use crate::commands::place_order::{self, PlaceOutcome};
 use crate::db::orders::PlacingRequest;
+use crate::domain::access::{Caller, PlaceRefusal};
 use crate::domain::ids::{OrderId, parse_positive_int};
 use crate::domain::key::IdempotencyKey;
 use crate::domain::order::{Order, Phase, Status};
@@ -23,13 +24,17 @@ const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-repl
 /// Handles a request to place an order.
 ///
 /// # Errors
-/// 400 for the idempotency key, 402, 409 and 422 for an order that cannot be placed, 503 when Catalog or PostgreSQL does not
+/// Those of [`access::caller`], 403 for another user; 400 for the idempotency key, 402, 409 and 422 for an order that cannot be placed, 503 when Catalog or PostgreSQL does not
 /// answer; those of an invalid body.
 pub async fn handle(context: &Context, head: &RequestHead, body: RequestBody) -> Result<Reply, ApiError> {
+    let caller = access::caller(context, head).await?;
+    if !caller.may_place_some() {
+        return Err(ApiError::user_required());
+    }
     let key = idempotency_key(head)?;
     body::require_json_content_type(head)?;
     let body = body::read(body).await?;
-    let request = parse(key, &body::parse_object(&body)?, context.config.max_seats_per_order)?;
+    let request = parse(key, &caller, &body::parse_object(&body)?, context.config.max_seats_per_order)?;
     match place_order::place(context, &request).await? {
         PlaceOutcome::Order { order, document, interrupted: true, .. } if order.status == Status::Pending => {
             Ok(under_way(document).with_header(LOCATION, location(order.id)))
@@ -37,6 +42,9 @@ pub async fn handle(context: &Context, head: &RequestHead, body: RequestBody) ->
         PlaceOutcome::Order { order, document, replayed, .. } => answer(&order, document, replayed),
         PlaceOutcome::KeyReused => Err(ApiError::key_reused()),
         PlaceOutcome::SeatsTaken(seats) => Err(ApiError::seats_taken(&seats)),
+        PlaceOutcome::TooManyOpenOrders(wait) => {
+            Err(ApiError::too_many_open_orders(context.config.max_open_orders.unwrap_or_default(), wait))
+        }
         PlaceOutcome::EventNotOnSale => Err(ApiError::event_not_on_sale(request.event_id)),
         PlaceOutcome::EventNotFound => Err(ApiError::event_not_found(request.event_id)),
         PlaceOutcome::CatalogUnavailable(failure) => {
@@ -92,9 +100,10 @@ fn idempotency_key(head: &RequestHead) -> Result<IdempotencyKey, ApiError> {
 /// The request from the fields of its body.
 ///
 /// # Errors
-/// 422 with every invalid field.
+/// 403 for another user, 401 where no user is told; 422 with every invalid field.
 pub(super) fn parse(
     key: IdempotencyKey,
+    caller: &Caller,
     fields: &Map<String, Value>,
     max_seats: usize,
 ) -> Result<PlacingRequest, ApiError> {
@@ -108,7 +117,17 @@ pub(super) fn parse(
         }
         number
     };
-    let (user_id, event_id) = (number("user_id"), number("event_id"));
+    let user_id = match fields.get("user_id").map(parse_positive_int) {
+        // Not valid, which is told with the other fields.
+        Some(None) => number("user_id"),
+        asked => match caller.places_for(asked.flatten()) {
+            Ok(user_id) => Some(user_id),
+            Err(PlaceRefusal::UserRequired) => number("user_id"),
+            Err(PlaceRefusal::OtherUser) => return Err(ApiError::other_user()),
+            Err(PlaceRefusal::NoUser) => return Err(ApiError::user_required()),
+        },
+    };
+    let event_id = number("event_id");
     let seats = seats(fields.get("seats"), max_seats, &mut errors);
     match (user_id, event_id, seats) {
         (Some(user_id), Some(event_id), Some(seats)) if errors.is_empty() => Ok(PlacingRequest {
@@ -145,13 +164,14 @@ fn seats(value: Option<&Value>, max_seats: usize, errors: &mut FieldErrors) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::access::Roles;
     use serde_json::json;
 
     #[test]
     fn every_invalid_field_of_a_placing_request_is_told() {
         let check = |body: Value| {
             let key = IdempotencyKey::parse(b"k").unwrap();
-            parse(key, body.as_object().unwrap(), 10).map_err(|error| error.pointers())
+            parse(key, &Caller::Anyone, body.as_object().unwrap(), 10).map_err(|error| error.pointers())
         };
         assert!(
             check(json!({"user_id": "101", "event_id": 101, "seats": [3, "1", 2], "else": null})).is_ok()
@@ -169,5 +189,33 @@ mod tests {
         ] {
             assert_eq!(check(body.clone()).unwrap_err(), expected, "{body}");
         }
+    }
+
+    #[test]
+    fn the_user_is_the_tokens_unless_an_administrator_names_another() {
+        let check = |caller: Caller, body: Value| {
+            let key = IdempotencyKey::parse(b"k").unwrap();
+            parse(key, &caller, body.as_object().unwrap(), 10).map(|request| request.user_id)
+        };
+        let holder = |names: &str| Caller::Holder { user: Some(7), roles: Roles::of(names.split(' ')) };
+        let body = |user: Value| json!({"user_id": user, "event_id": 101, "seats": [1]});
+        let without = json!({"event_id": 101, "seats": [1]});
+        for (caller, body, expected) in [
+            (holder(""), without.clone(), Some(7)),
+            (holder(""), body(json!("7")), Some(7)),
+            (holder(""), body(json!(8)), None),
+            (holder("tickets:redeem"), without.clone(), Some(7)),
+            (holder("orders:read"), body(json!(8)), None),
+            (holder("orders:admin"), without.clone(), Some(7)),
+            (holder("orders:admin"), body(json!(8)), Some(8)),
+            (Caller::Anyone, without.clone(), None),
+            (Caller::Anyone, body(json!(8)), Some(8)),
+            (holder(""), body(json!(null)), None),
+        ] {
+            assert_eq!(check(caller, body.clone()).ok(), expected, "{caller:?} {body}");
+        }
+        // Whatever else is wrong, nobody asks for another user.
+        let error = check(holder(""), json!({"user_id": 8, "seats": "x"})).unwrap_err();
+        assert!(error.pointers().is_empty(), "{error:?}");
     }
 }

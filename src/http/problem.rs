@@ -1,6 +1,8 @@
 //! Every error that a client can see, as a problem (RFC 9457, `application/problem+json`). The only module that knows status codes
 //! of errors. Nothing in here shows SQL, a stack trace, a secret or another user's data.
 
+mod of_callers;
+
 use super::response::Reply;
 use crate::db::DbError;
 use crate::domain::ids::OrderId;
@@ -78,6 +80,7 @@ problem_types! {
     EVENT_NOT_FOUND = "event_not_found" UNPROCESSABLE_ENTITY "There is no such event";
     SEAT_NOT_FOUND = "seat_not_found" UNPROCESSABLE_ENTITY "There is no such seat in this event";
     AMOUNT_OUT_OF_RANGE = "amount_out_of_range" UNPROCESSABLE_ENTITY "The total cannot be charged";
+    TOO_MANY_OPEN_ORDERS = "too_many_open_orders" TOO_MANY_REQUESTS "There are too many unpaid orders";
     INTERNAL_ERROR = "internal_error" INTERNAL_SERVER_ERROR "Something went wrong on our side";
     PEER_UNAVAILABLE = "peer_unavailable" SERVICE_UNAVAILABLE "A service that is needed does not answer";
     DATABASE_UNAVAILABLE = "database_unavailable" SERVICE_UNAVAILABLE "The database does not answer";

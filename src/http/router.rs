@@ -235,7 +235,7 @@ mod tests {
             assert_eq!(find(&method, path).label(), expected, "{method} {path}");
         }
         for (method, path, expected) in
-            [(Method::GET, "/v1/orders", "POST"), (Method::PUT, "/v1/orders/x", "GET, HEAD")]
+            [(Method::PATCH, "/v1/orders", "POST, GET, HEAD"), (Method::PUT, "/v1/orders/x", "GET, HEAD")]
         {
             let matched = find(&method, path);
             assert!(matches!(matched, Match::MethodNotAllowed { allow, .. } if allow == expected), "{path}");

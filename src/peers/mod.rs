@@ -1,4 +1,4 @@
-//! Clients of the four peers (Catalog, Seating, Payment, Notification), each with its deadlines and its JSON as it really is.
+//! Clients of the four peers (Catalog, Seating, Payment, Notification), of User, and of the issuer of tokens ([`key_set`]), each with its deadlines and its JSON as it really is.
 //!
 //! An answer counts, as a success or as a refusal, only if that call documents its status and it has the peer's own shape: each
 //! peer's file says which, call by call, and `refusal.rs` knows the shapes of errors. Everything else comes from something in front
@@ -7,6 +7,7 @@
 pub mod catalog;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod fuzz;
+pub mod key_set;
 pub mod lenient;
 pub mod notification;
 pub mod payment;
@@ -14,6 +15,7 @@ mod refusal;
 mod retry_after;
 pub mod seating;
 mod send;
+pub mod user;
 
 use crate::config::BaseUrl;
 use http::StatusCode;

@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::db::DbError;
 use crate::db::orders::{self, Document};
+use crate::domain::access::Caller;
 use crate::domain::ids::OrderId;
 
 /// An order's document with its entity tag (`ETag`, RFC 9110).
@@ -13,11 +14,17 @@ pub struct Read {
     pub document: Document,
 }
 
-/// Reads an order; `None` when there is no such order.
+/// Reads an order; `None` when there is no such order that the caller may read.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn get(config: &Config, id: OrderId) -> Result<Option<Read>, DbError> {
-    let read = orders::read(config, id).await?;
-    Ok(read.map(|(tag, document)| Read { etag: format!("\"{id}.{tag}\""), document }))
+pub async fn get(config: &Config, caller: &Caller, id: OrderId) -> Result<Option<Read>, DbError> {
+    let Some((tag, document)) = orders::read(config, id).await? else {
+        return Ok(None);
+    };
+    // A document is read only for the owner in it.
+    if !caller.may_read_all() && !caller.may_read(orders::owner(&document)?) {
+        return Ok(None);
+    }
+    Ok(Some(Read { etag: format!("\"{id}.{tag}\""), document }))
 }

@@ -16,6 +16,12 @@ mod read_order;
 mod seats;
 mod validation;
 
+mod auth_keys;
+mod auth_rights;
+mod auth_tokens;
+mod auth_users;
+mod open_orders_limit;
+
 mod callback;
 mod callback_doubtful;
 mod callback_flood;

@@ -8,7 +8,7 @@ use crate::rust::{Named, named};
 /// The rooms, from the lowest floor up. A room may use itself and what is on lower floors, its tests included, and so
 /// none on its own floor. `lib.rs` may use all.
 const FLOORS: &[&[&str]] = &[
-    &["domain"],
+    &["domain", "jose"],
     &["runtime"],
     &["telemetry"],
     &["config"],

@@ -1,15 +1,32 @@
 //! A minimal HTTP/1.1 client: one keep-alive connection, one request at a time.
 
 use std::net::SocketAddr;
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+
+/// The token that every request carries, where authentication is measured.
+static TOKEN: OnceLock<HeaderValue> = OnceLock::new();
+
+/// Makes every request from now on carry this token.
+pub fn send_token(token: &str) {
+    let mut value = HeaderValue::try_from(format!("Bearer {token}")).expect("a token is visible ASCII");
+    value.set_sensitive(true);
+    // The first one stays.
+    let _ = TOKEN.set(value);
+}
+
+/// Whether requests carry a token.
+pub fn sends_token() -> bool {
+    TOKEN.get().is_some()
+}
 
 /// A request with its body.
 pub type HttpRequest = Request<Full<Bytes>>;
@@ -110,5 +127,8 @@ fn ask(method: Method, host: &HeaderValue, path: &str, body: Bytes) -> HttpReque
     *request.method_mut() = method;
     *request.uri_mut() = path.parse().expect("the paths here are paths");
     request.headers_mut().insert(HOST, host.clone());
+    if let Some(token) = TOKEN.get() {
+        request.headers_mut().insert(AUTHORIZATION, token.clone());
+    }
     request
 }

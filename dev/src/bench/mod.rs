@@ -55,6 +55,12 @@ use testbed::Testbed;
 /// When something does not start, at the first answer that is wrong, and when an instance's memory grows.
 pub async fn run(options: Options) -> Result<()> {
     options.check()?;
+    if options.tokens {
+        http::send_token(&crate::peers::token(
+            &scenario::TOKEN_USER.to_string(),
+            chrono::Utc::now().timestamp(),
+        ));
+    }
     let other = match &options.against {
         Some(commit) => Some(Version::of("--against", commit).await?),
         None => None,

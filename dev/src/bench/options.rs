@@ -29,6 +29,10 @@ pub struct Options {
     /// not been. Changes the defaults: place and read, seven pairs of three seconds
     #[arg(long, value_name = "COMMIT")]
     pub against: Option<String>,
+    /// With --against: authentication is on, and every request carries a token of one user. A commit without authentication
+    /// takes no notice of it
+    #[arg(long)]
+    pub tokens: bool,
     /// How often each is measured; medians are shown [default: 5]
     #[arg(long, global = true)]
     rounds: Option<usize>,
@@ -76,6 +80,7 @@ impl Options {
         if self.against.is_some() {
             self.check_against(plan)?;
         }
+        ensure!(!self.tokens || self.against.is_some(), "--tokens: only with --against");
         match &self.what {
             Some(What::Growth(options)) => options.check(),
             Some(What::Hosts(options)) => options.check(),

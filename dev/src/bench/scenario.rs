@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::{Result, anyhow};
 use hyper::header::{HeaderValue, LOCATION};
 
-use super::http::{Answer, HttpRequest, get, post};
+use super::http::{Answer, HttpRequest, get, post, sends_token};
 
 /// A scenario: one kind of request, repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum, serde::Serialize)]
@@ -74,6 +74,8 @@ impl Scenario {
 /// The event whose payments stay pending, and the one whose payments succeed at once.
 const PENDING_EVENT: u32 = 101;
 const PAID_EVENT: u32 = 1_001;
+/// The user of all orders where requests carry a token.
+pub const TOKEN_USER: u64 = 1;
 const SEATS_PER_ORDER: u64 = 3;
 /// The answer to a sweep that found nothing.
 const NOTHING_SWEPT: &[u8] = br#"{"messages":0,"orders":0}"#;
@@ -149,8 +151,8 @@ impl Workload {
             Scenario::Read | Scenario::Stored => get(&self.host, &known().path),
             Scenario::Replay => self.post(&known().key, known().body.clone()),
             Scenario::Refused => {
-                let order =
-                    Order { user: 2_000_000, seats: known().seats, ..Order::new(number, PENDING_EVENT) };
+                let user = if sends_token() { TOKEN_USER } else { 2_000_000 };
+                let order = Order { user, seats: known().seats, ..Order::new(number, PENDING_EVENT) };
                 self.place(&order)
             }
             Scenario::Metrics => get(&self.host, "/metrics"),
@@ -224,7 +226,9 @@ impl Order {
     fn new(number: u64, event: u32) -> Order {
         let first = number * SEATS_PER_ORDER + 1;
         let key = format!("bench-{number}");
-        Order { key, event, user: 1 + number % 1_000_000, seats: [first, first + 1, first + 2] }
+        // A token is of one user.
+        let user = if sends_token() { TOKEN_USER } else { 1 + number % 1_000_000 };
+        Order { key, event, user, seats: [first, first + 1, first + 2] }
     }
 
     fn at(number: u64, sale: Option<Sale>) -> Order {

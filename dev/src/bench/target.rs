@@ -8,12 +8,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, ensure};
 
 use super::against::Manifest;
-use super::http::{Connection, host_of};
+use super::http::{self, Connection, host_of};
 use super::peers::PeersProcess;
 use super::scenario::{PlacedOrder, Sale, Scenario, Workload, new_order};
 use super::server_process::ServerProcess;
 use super::testbed::Testbed;
 use crate::host::{self, Host};
+use crate::peers::JWT_SECRET;
 use crate::postgres::Database;
 use crate::{component, repo_root};
 
@@ -131,6 +132,9 @@ impl Target {
     pub async fn start_service(manifest: &Manifest, testbed: &Testbed, database: Database) -> Result<Target> {
         let peers = Arc::new(PeersProcess::start().await?);
         let mut variables = variables(&database, &peers);
+        if http::sends_token() {
+            variables.push(("auth_jwt_secret".into(), JWT_SECRET.into()));
+        }
         variables.retain(|(name, _)| manifest.has_variable(name));
         let host = start_host(manifest.file(), testbed, &database, variables, &[]).await?;
         Target::of(Kind::Service, database, peers, Process::Host(host))

@@ -122,7 +122,11 @@ impl Call {
                 about.order_id = text("payment_id").and_then(|id| state.order_of_payment(&id))
             }
             CallName::Notify => (about.order_id, about.seat_ids) = (text("order_id"), ids(&body["seats"])),
-            CallName::Event | CallName::Availability | CallName::Unknown => {}
+            CallName::Event
+            | CallName::Availability
+            | CallName::Login
+            | CallName::ByName
+            | CallName::Unknown => {}
         }
         state.complete(about);
     }

@@ -16,6 +16,7 @@ use super::faults::FaultRule;
 use super::payment::{Mode, Payment, PaymentStatus, RefundMode};
 use super::record::RecordedCall;
 use super::state::SeatStatus;
+use super::user::Account;
 
 /// Talks to `/control` of a sandbox.
 #[derive(Clone, Debug)]
@@ -139,6 +140,11 @@ impl Control {
     /// Adds or changes an event.
     pub async fn put_event(&self, id: i64, status: &str) -> Result<()> {
         self.post("events", &EventSpec { id, status: status.into(), title: None }).await
+    }
+
+    /// Adds or replaces an account.
+    pub async fn put_account(&self, account: &Account) -> Result<()> {
+        self.post("users", account).await
     }
 
     /// Adds or replaces seats of an event.

@@ -1,7 +1,7 @@
-//! The sandbox: Catalog, Seating, Payment and Notification in one HTTP server on one port, under `/catalog`,
-//! `/seating`, `/payment` and `/notification`, with the behaviour of the real ones down to their peculiarities.
+//! The sandbox: Catalog, Seating, Payment, Notification and User in one HTTP server on one port, under `/catalog`,
+//! `/seating`, `/payment`, `/notification` and `/user`, with the behaviour of the real ones down to their peculiarities.
 //!
-//! One room a peer (`catalog`, `seating`, `payment`, `notification`) says what a call does; `contract` has the shapes and
+//! One room a peer (`catalog`, `seating`, `payment`, `notification`, `user`) says what a call does; `contract` has the shapes and
 //! paths of all of them, `call` recognises the call, `faults` decides whether a fault is injected, `record` records it, `state` is all that there is to know.
 //! `/control` (see [`control`], and `GET /control` for its text) sets all of it; [`Control`] is its typed client.
 
@@ -19,6 +19,7 @@ mod record;
 mod seating;
 mod server;
 pub(crate) mod state;
+mod user;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -38,6 +39,7 @@ pub use faults::{Action, FaultRule, Moment, Page, RetryAfter};
 pub use payment::{Mode, Payment, PaymentStatus, RefundMode};
 pub use record::RecordedCall;
 pub use state::SeatStatus;
+pub use user::{Account, JWT_SECRET, token};
 
 use crate::serve::serve;
 use state::State;

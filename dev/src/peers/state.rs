@@ -15,6 +15,7 @@ use super::faults::Faults;
 use super::payment::{Chosen, Mode, Payment, RefundMode};
 use super::record::Recorder;
 use super::seating::Transactions;
+use super::user::Account;
 
 /// What a seat may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -50,6 +51,9 @@ pub(super) struct Seat {
 pub(super) struct State {
     pub events: BTreeMap<i64, Event>,
     pub seats: HashMap<i64, Seat>,
+    /// By name.
+    #[serde(default)]
+    pub accounts: BTreeMap<String, Account>,
     /// The seats that were ever allocated to an order.
     pub allocated: HashMap<String, BTreeSet<i64>>,
     /// By payment id.
@@ -112,10 +116,25 @@ impl State {
                 state.put_seat(Seat::new(seat, id, format!("{row}{}", index % 25 + 1), raw(price)));
             }
         }
+        for (id, username, status) in
+            [(101, "alice", "ACTIVE"), (102, "bob", "ACTIVE"), (103, "mallory", "SUSPENDED")]
+        {
+            state.put_account(Account::new(id, username, status));
+        }
         if let Some(seat) = state.seats.get_mut(&1200) {
             seat.status = SeatStatus::Blocked;
         }
         state
+    }
+
+    /// The account of this name.
+    pub fn account(&self, username: &str) -> Option<&Account> {
+        self.accounts.get(username)
+    }
+
+    /// Adds or replaces an account.
+    pub fn put_account(&mut self, account: Account) {
+        self.accounts.insert(account.username.clone(), account);
     }
 
     /// Adds or replaces a seat.

@@ -14,6 +14,7 @@ SELECT CASE
             '0011_open_writers',
             '0012_cheaper_rules',
             '0013_order_lists',
+            '0014_authentication',
             '0015_changed_orders'
         ]) AS needed (version)
         WHERE needed.version NOT IN (SELECT version FROM schema_migrations))
@@ -37,15 +38,19 @@ SELECT CASE
             'list_orders',
             'list_stuck',
             'load_order',
+            'place_limited_order',
             'place_order',
             'postpone_message',
             'read_durable_metrics',
             'read_journal_page',
+            'read_key_set',
             'read_order',
             'redrive_stuck',
             'remember_payment',
             'request_full_scan',
+            'request_key_set',
             'store_check_outcome',
+            'store_key_set',
             'store_payment_refund'
         ]) AS needed (function)
         -- Not to_regproc: a name that two functions have is none to it.

@@ -160,6 +160,16 @@ impl App {
         assert_eq!(answer.status().as_u16(), 201, "{:?}", answer.text().await);
     }
 
+    /// Logs in at User, with a name that it knows: a token.
+    pub async fn log_in(&self, username: &str) -> String {
+        let request = self.client.post(format!("{}/user/v1/users/login", self.peers_url()));
+        let body = json!({ "username": username, "password": "whatever" }).to_string();
+        let answer = request.header("content-type", "application/json").body(body).send().await;
+        let text = answer.expect("the sandbox answers").text().await.expect("a body");
+        let answer: Value = serde_json::from_str(&text).expect("JSON");
+        answer["token"].as_str().expect("a token").to_owned()
+    }
+
     /// Refunds at Payment directly, as its operators do.
     pub async fn refund_directly(&self, payment_id: &str) {
         self.post_directly("payment/v1/refund", &json!({ "payment_id": payment_id })).await;

@@ -13,6 +13,7 @@ mod database;
 mod document;
 mod gate;
 mod invariants;
+mod issuer;
 pub mod logs;
 mod operator;
 mod order_request;
@@ -25,6 +26,7 @@ mod request;
 mod shared;
 mod spawn;
 mod suspended_processes;
+pub mod tokens;
 pub mod webhook;
 
 pub use answer::Answer;
@@ -32,6 +34,7 @@ pub use app::{App, DetachedClient};
 pub use database::Store;
 pub use document::Document;
 pub use gate::Gate;
+pub use issuer::Issuer;
 pub use operator::TOKEN;
 pub use order_request::{OrderRequest, order};
 pub use outcome::{Outcome, Seats};
@@ -45,8 +48,8 @@ pub use spawn::{Spawn, spawn};
 pub use suspended_processes::signal;
 
 pub use order_dev::peers::{
-    Action, CallName, FaultRule, Matching, Mode, Moment, Page, PaymentStatus, Peer, Peers, RefundMode,
-    RetryAfter, SeatSpec, SeatStatus,
+    Account, Action, CallName, FaultRule, Matching, Mode, Moment, Page, PaymentStatus, Peer, Peers,
+    RefundMode, RetryAfter, SeatSpec, SeatStatus,
 };
 pub use reqwest::Method;
 pub use serde_json::{Value, json};

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use hyper::Method;
 use serde::{Deserialize, Serialize};
 
-/// One of the four peer services.
+/// One of the peer services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
@@ -20,15 +20,17 @@ pub enum Peer {
     Seating,
     Payment,
     Notification,
+    User,
 }
 
 impl Peer {
     /// All of them, with the first segment of their paths.
-    const ALL: [(Peer, &str); 4] = [
+    const ALL: [(Peer, &str); 5] = [
         (Peer::Catalog, "catalog"),
         (Peer::Seating, "seating"),
         (Peer::Payment, "payment"),
         (Peer::Notification, "notification"),
+        (Peer::User, "user"),
     ];
 }
 
@@ -48,6 +50,8 @@ pub enum CallName {
     Payment,
     Refund,
     Notify,
+    Login,
+    ByName,
     Unknown,
 }
 
@@ -69,6 +73,8 @@ pub fn route<'a>(method: &Method, path: &'a str) -> Option<(Peer, CallName, &'a 
         (Peer::Payment, "GET", ["v1", "payments", id]) => (CallName::Payment, *id),
         (Peer::Payment, "POST", ["v1", "refund"]) => (CallName::Refund, ""),
         (Peer::Notification, "POST", ["v1", "notify"]) => (CallName::Notify, ""),
+        (Peer::User, "POST", ["v1", "users", "login"]) => (CallName::Login, ""),
+        (Peer::User, "GET", ["v1", "users", "username", name]) => (CallName::ByName, *name),
         _ => (CallName::Unknown, ""),
     };
     Some((peer, name, id))

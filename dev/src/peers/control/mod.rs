@@ -17,6 +17,7 @@ use super::catalog::Event;
 use super::faults::FaultRule;
 use super::payment::PaymentStatus;
 use super::state::{Seat, SeatStatus, State, now_ms, raw};
+use super::user::Account;
 use super::{Sandbox, payment, seating};
 use specs::{
     CallbackUrl, Down, Expire, Forget, Hold, ModeSpec, RefundModeSpec, ReserveSpec, Seats, Second, Settle,
@@ -47,6 +48,10 @@ pub(super) async fn answer(sandbox: &Sandbox, head: &Parts, body: &[u8]) -> Answ
     match (head.method.as_str(), segments.as_slice()) {
         ("GET", [""]) => Answer::text(200, include_str!("control.txt")),
         ("POST", ["events"]) => parsed(body, |spec| put_event(state, spec)),
+        ("POST", ["users"]) => parsed(body, |account: Account| {
+            state.put_account(account);
+            ok()
+        }),
         ("POST", ["seats"]) => parsed(body, |spec| put_seats(state, spec)),
         ("GET", ["seats", id]) => views::seat(state, id),
         ("POST", ["seats", "expire"]) => parsed(body, |spec: Expire| {

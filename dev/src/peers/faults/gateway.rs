@@ -40,7 +40,7 @@ impl Page {
             Page::Map => Answer::json(status, &json!({ "email": "must not be blank" })),
             Page::Empty => Answer::empty(status),
             Page::Own => match call.peer {
-                Peer::Seating => errors::seating(status, message),
+                Peer::Seating | Peer::User => errors::seating(status, message),
                 Peer::Payment => errors::payment(status, message),
                 Peer::Catalog | Peer::Notification => errors::catalog(status, message),
             },

@@ -182,6 +182,8 @@ async fn refuse(sandbox: &Sandbox, call: &Call) -> Answer {
         CallName::Notify => errors::catalog(400, "refused"),
         CallName::Seat | CallName::OrderSeats | CallName::Availability => seating::not_found(),
         CallName::Payment => payment::not_found(),
+        CallName::Login => errors::seating(401, "refused"),
+        CallName::ByName => errors::seating(404, "refused"),
         CallName::Event | CallName::Unknown => catalog::not_found(),
     }
 }

@@ -1,0 +1,56 @@
+-- Stores a new order as place_order does, unless its user has p_limit unpaid orders already. Exact also when a user sends many requests
+-- at once: they come one after the other, by a lock of the user's.
+--
+-- Returns what place_order does; or {limited, ms until the first of those orders expires}; or {locked} when another request of the user
+-- is at work and p_wait is false: for a session that others share. With p_wait it waits for 250 ms, and then raises lock_not_available.
+-- A request that was made before is found before the limit counts. Raises read_only_sql_transaction on a read-only server.
+-- Locks: the user's advisory lock, then as place_order.
+-- Commit: as place_order.
+CREATE OR REPLACE FUNCTION place_limited_order(
+    p_id UUID,
+    p_key TEXT,
+    p_hash TEXT,
+    p_user INT,
+    p_event INT,
+    p_seats INT[],
+    p_currency TEXT,
+    p_ttl_seconds INT,
+    p_hold_seconds INT,
+    p_lease_ms INT,
+    p_limit INT,
+    p_wait BOOLEAN
+) RETURNS TEXT[] LANGUAGE plpgsql AS
+$$
+DECLARE
+    -- The first of the two numbers of the lock: those of the service that have two are all of users.
+    user_locks CONSTANT INT := 1869767;
+    at TIMESTAMP := timezone('utc', clock_timestamp());
+    unpaid BIGINT;
+    first_expiry TIMESTAMP;
+    stored TEXT[];
+BEGIN
+    PERFORM require_writable_server();
+    IF p_wait THEN
+        PERFORM set_config('lock_timeout', '250ms', true);
+        PERFORM pg_advisory_xact_lock(user_locks, p_user);
+    ELSIF NOT pg_try_advisory_xact_lock(user_locks, p_user) THEN
+        RETURN ARRAY['locked'];
+    END IF;
+
+    -- Orders are unpaid for order_ttl_seconds, 15 minutes at most, or while nobody knows whether they are paid.
+    SELECT count(*), min(o.expires_at) INTO unpaid, first_expiry
+    FROM (
+        SELECT expires_at FROM orders
+        WHERE user_id = p_user AND created_at > at - interval '1 day'
+          AND status = 'PENDING' AND payment_status IS DISTINCT FROM 'SUCCESS'
+    ) o;
+    IF unpaid >= p_limit THEN
+        stored := find_order(p_key, p_hash, p_user, p_event, p_seats);
+        IF stored[1] <> 'none' THEN
+            RETURN stored;
+        END IF;
+        RETURN ARRAY['limited', count_milliseconds(greatest(first_expiry - at, interval '0'))::text];
+    END IF;
+    RETURN place_order(p_id, p_key, p_hash, p_user, p_event, p_seats, p_currency, p_ttl_seconds, p_hold_seconds, p_lease_ms);
+END
+$$;

@@ -1,0 +1,1 @@
+SELECT read_key_set(p_url => $1)
