@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use order_service::{http, peers};
+use order_service::{http, jose, peers};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -13,14 +13,20 @@ type Target = fn(&[u8]);
 const TARGETS: &[(&str, Target)] = &[
     ("http_header_values", http::fuzz::header_values),
     ("http_idempotency_key", http::fuzz::idempotency_key),
+    ("http_list_query", http::fuzz::list_query),
     ("http_other_bodies", http::fuzz::other_bodies),
+    ("http_page_token", http::fuzz::page_token),
     ("http_path", http::fuzz::path),
     ("http_place_order", http::fuzz::place_order),
     ("http_webhook_signature", http::fuzz::webhook_signature),
+    ("jose_claims", jose::fuzz::claims),
+    ("jose_key_set", jose::fuzz::key_set),
+    ("jose_token", jose::fuzz::token),
     ("peers_catalog", peers::fuzz::catalog),
     ("peers_notification", peers::fuzz::notification),
     ("peers_payment", peers::fuzz::payment),
     ("peers_seating", peers::fuzz::seating),
+    ("peers_user", peers::fuzz::user),
 ];
 
 /// How often a kept input is changed and read again.

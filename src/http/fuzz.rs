@@ -1,9 +1,13 @@
 //! Entry points for fuzzing: what reads bytes that clients choose. Each takes any bytes, and panics when what must hold does not.
 
-use super::{bearer_token, body, internal, orders, payment_callback, place_order, router, webhook_signature};
+use super::{
+    bearer_token, body, internal, list_orders, orders, payment_callback, place_order, router,
+    webhook_signature,
+};
 use crate::domain::access::Caller;
 use crate::domain::ids::parse_uuid;
 use crate::domain::key::IdempotencyKey;
+use crate::domain::page_token::Cursor;
 use ::http::Method;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -80,5 +84,25 @@ pub fn path(data: &[u8]) {
     for method in [Method::GET, Method::HEAD, Method::POST, Method::OPTIONS] {
         let label = router::find(&method, &path).label();
         assert!(label == "none" || path.starts_with(label.split('{').next().unwrap_or_default()));
+    }
+}
+
+/// The query of a list: what is read is within limits, and its page token is of no list.
+pub fn list_query(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Ok((_, page)) = list_orders::parse(Some(&text)) {
+        assert!((1..=200).contains(&page.size));
+        if let Some(token) = page.token {
+            page_token(token.as_bytes());
+        }
+    }
+}
+
+/// A page token: what is one for a list that nobody has described is written the same again.
+pub fn page_token(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Some(cursor) = Cursor::of_token(&text, "a list") {
+        assert_eq!(cursor.token("a list"), text);
+        assert_eq!(Cursor::of_token(&text, "another list"), None);
     }
 }

@@ -78,7 +78,7 @@ pub fn page(parameters: &mut QueryParameters, sizes: &PageSizes) -> PageRequest 
     PageRequest { size: size.unwrap_or(sizes.default), token: parameters.take("page_token") }
 }
 
-fn parse(query: Option<&str>) -> Result<(Selection, PageRequest), ApiError> {
+pub(super) fn parse(query: Option<&str>) -> Result<(Selection, PageRequest), ApiError> {
     let mut parameters = QueryParameters::parse(query, &KNOWN);
     let number = |value: &str| parse_positive_int(&Value::String(value.to_owned()));
     let filters = Filters {

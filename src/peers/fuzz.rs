@@ -1,6 +1,6 @@
 //! Entry points for fuzzing: what reads the answers of peers. Each takes any bytes, the first two of which choose the status.
 
-use super::{Answer, catalog, notification, payment, retry_after, seating};
+use super::{Answer, catalog, key_set, notification, payment, retry_after, seating, user};
 use crate::domain::ids::{OrderId, PaymentId};
 use crate::domain::order::{Hold, Order, Phase, Status};
 use http::StatusCode;
@@ -89,4 +89,15 @@ pub fn notification(data: &[u8]) {
     if let Some(wait) = retry_after::retry_after(header, Some(date)) {
         assert!(wait.as_secs() <= 600);
     }
+}
+
+/// User's answers, and names as a part of its path.
+pub fn user(data: &[u8]) {
+    let answer = answer(data);
+    if let Ok(user::Account::Active(id)) = user::shown(&answer, "alice") {
+        assert!(id >= 1 && answer.status.is_success());
+    }
+    let segment = user::path_segment(&answer.body);
+    assert!(!segment.contains(['/', '?', '#', '\\', ' ']));
+    let _ = key_set::shown(answer);
 }
