@@ -13,6 +13,7 @@ mod domain;
 mod functions;
 mod length;
 mod links;
+mod openapi;
 mod rooms;
 mod statements;
 mod variables;
