@@ -14,6 +14,7 @@ mod functions;
 mod length;
 mod links;
 mod openapi;
+mod openapi_release;
 mod rooms;
 mod statements;
 mod variables;
