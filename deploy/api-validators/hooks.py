@@ -1,11 +1,13 @@
 """What `cargo dev api-test` adds to schemathesis."""
 
 import itertools
+import os
 import uuid
 
 import schemathesis
 
 _numbers = itertools.count()
+_seats = itertools.count(int(os.environ["FIRST_SEAT"]))
 
 
 @schemathesis.hook
@@ -16,8 +18,10 @@ def filter_case(context, case):
 
 @schemathesis.hook
 def map_case(context, case):
-    """Most valid orders get a key of their own: keys that were drawn are few, and an order with a used one is refused."""
+    """Most valid orders get a key and seats of their own: those that are drawn are few, and an order with used ones is refused."""
     is_order = case.method.upper() == "POST" and case.operation.path == "/v1/orders"
-    if is_order and case.meta is not None and case.meta.generation.mode.is_positive and next(_numbers) % 4:
+    is_valid = case.meta is not None and case.meta.generation.mode.is_positive
+    if is_order and is_valid and isinstance(case.body, dict) and next(_numbers) % 4:
         case.headers["Idempotency-Key"] = str(uuid.uuid4())
+        case.body = {**case.body, "seats": [next(_seats) for _ in case.body["seats"]]}
     return case

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::narrowed::narrowed;
-use super::service::{Authentication, INTERNAL_TOKEN, Service, USERS, token_of};
+use super::service::{Authentication, FIRST_SEAT, INTERNAL_TOKEN, Service, USERS, token_of};
 use super::{Options, VALIDATORS};
 use crate::manifests::report::Report;
 use crate::manifests::tools::Tools;
@@ -34,6 +34,8 @@ pub async fn run(
     command.arg("--config-file").arg(settings).arg("run").arg(file);
     command.args(["--url", &service.base_url, "--checks", "all", "--no-color"]);
     command.args(["--max-examples", &options.examples.to_string(), "--seed", &options.seed.to_string()]);
+    // For hooks.py.
+    command.env("FIRST_SEAT", FIRST_SEAT.to_string());
     // It says itself what it does and finds.
     let run = move || command.current_dir(folder).stdin(Stdio::null()).status();
     let status = tokio::task::spawn_blocking(run).await?.context("starting schemathesis")?;
