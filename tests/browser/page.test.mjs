@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import axe from "axe-core";
-import { SERVICE, form, launch, open, send } from "./browser.mjs";
+import { SERVICE, field, form, launch, open, send } from "./browser.mjs";
 
 const SCHEMES = ["light", "dark"];
 const WIDTHS = { narrow: 360, wide: 1440 };
@@ -155,7 +155,7 @@ for (const colorScheme of SCHEMES) {
       // Seats of this test alone.
       const seat = 200 + 10 * SCHEMES.indexOf(colorScheme) + Object.keys(WIDTHS).indexOf(name);
       const place = form(page, "placeOrder");
-      await place.getByLabel("Body").fill(JSON.stringify({ user_id: 101, event_id: 101, seats: [seat] }, null, 2));
+      await field(place, "Body").fill(JSON.stringify({ user_id: 101, event_id: 101, seats: [seat] }, null, 2));
       assert.equal((await send(place)).status, 201);
       await shot("call", name === "wide" ? "#placeOrder" : "#placeOrder .answer-of-call");
       await send(form(page, "cancelOrder"));
