@@ -64,8 +64,8 @@ export async function answer(form) {
   await form.locator("button.send:enabled", { hasText: "Send" }).waitFor();
   const [status, headers, body] = await Promise.all([
     form.locator(".outcome .status").textContent(),
-    form.locator(".answer-of-call details").nth(0).locator("pre").textContent(),
-    form.locator(".answer-of-call details").nth(1).locator("pre").textContent({ timeout: 1000 }).catch(() => ""),
+    form.locator(".answer-of-call .headers pre").textContent(),
+    form.locator(".answer-of-call .body pre").allTextContents().then((texts) => texts.join("")),
   ]);
   return { status: Number(status), headers, body: /json/.test(headers) && body ? JSON.parse(body) : body };
 }
