@@ -14,6 +14,7 @@ mod functions;
 mod guide;
 mod length;
 mod links;
+mod openapi;
 mod rooms;
 mod statements;
 mod variables;
