@@ -8,6 +8,7 @@
 mod answer;
 mod connection;
 mod error;
+pub mod lists;
 pub mod metrics;
 pub mod operator;
 pub mod orders;

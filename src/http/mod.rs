@@ -1,21 +1,25 @@
 //! The HTTP contract: routes, requests, answers, problems.
 //!
 //! Start at [`router`], the table of all routes. Each endpoint is in a file that is named by it or by its group, with the
-//! fields of its body: [`place_order`], [`orders`], [`payment_callback`], [`monitoring`], [`internal`], [`documentation`]. What they share:
-//! [`request`], [`body`], [`json_object`], [`access`], [`validation`] and [`problem`] for what comes in, [`response`] and [`compact_json`] for what goes out.
+//! fields of its body: [`place_order`], [`list_orders`], [`orders`], [`payment_callback`], [`monitoring`], [`internal`], and the
+//! documentation: [`documentation`], [`docs`]. What they share:
+//! [`request`], [`body`], [`json_object`], [`query_parameters`], [`access`], [`validation`] and [`problem`] for what comes in, [`response`] and [`compact_json`] for what goes out.
 
 pub mod access;
 pub mod bearer_token;
 pub mod body;
 pub mod compact_json;
+pub mod docs;
 pub mod documentation;
 pub mod internal;
 pub mod json_object;
+pub mod list_orders;
 pub mod monitoring;
 pub mod orders;
 pub mod payment_callback;
 pub mod place_order;
 pub mod problem;
+pub mod query_parameters;
 pub mod request;
 pub mod response;
 pub mod router;
@@ -81,6 +85,8 @@ fn answer_misconfigured(
     match endpoint {
         // The liveness probe is about the process, which is alive whatever its configuration.
         Some(Endpoint::Live) => Ok(monitoring::live()),
+        Some(Endpoint::Root) => Ok(docs::redirect()),
+        Some(Endpoint::Docs) => Ok(docs::page(head)),
         Some(Endpoint::OpenApi) => Ok(documentation::openapi(head)),
         Some(Endpoint::Health) => {
             log.error("the configuration is wrong", json!({ "cause": format!("{error:#}") }));

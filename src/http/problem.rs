@@ -5,6 +5,7 @@ use super::response::Reply;
 use crate::db::DbError;
 use crate::domain::ids::OrderId;
 use crate::domain::order::{Failure, FailureCode, Order, PaymentStatus, Status};
+use crate::queries::list_orders::ListError;
 use crate::telemetry::log::Log;
 use ::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use ::http::{HeaderName, StatusCode};
@@ -55,6 +56,7 @@ problem_types! {
     KEY_REQUIRED = "idempotency_key_required" BAD_REQUEST "An Idempotency-Key header is required";
     KEY_INVALID = "invalid_idempotency_key" BAD_REQUEST "The Idempotency-Key header is not valid";
     ORDER_ID_INVALID = "invalid_order_id" BAD_REQUEST "The order id is not a UUID";
+    PAGE_TOKEN_INVALID = "invalid_page_token" BAD_REQUEST "The page token is not valid";
     UNAUTHORIZED = "unauthorized" UNAUTHORIZED "A valid bearer token is required";
     PAYMENT_DECLINED = "payment_declined" PAYMENT_REQUIRED "The payment was declined";
     FORBIDDEN = "forbidden" FORBIDDEN "This is not allowed";
@@ -118,6 +120,14 @@ impl ApiError {
     /// 400: an order id that is not a UUID.
     pub fn order_id_invalid() -> Self {
         Self::new(&ORDER_ID_INVALID, "The id of an order is a UUID, as 01980000-0000-7000-8000-000000000000.")
+    }
+
+    /// 400: a page token that is none, or of another list.
+    pub fn page_token_invalid() -> Self {
+        Self::new(
+            &PAGE_TOKEN_INVALID,
+            "Send a next_page_token as it was answered, with the same other parameters; or begin again without one.",
+        )
     }
 
     /// 401: the bearer token is missing or wrong.
@@ -340,6 +350,15 @@ impl ApiError {
         let mut reply = Reply::new(*status, "application/problem+json", body.to_string());
         reply.headers.extend(self.0.headers);
         reply
+    }
+}
+
+impl From<ListError> for ApiError {
+    fn from(error: ListError) -> Self {
+        match error {
+            ListError::InvalidPageToken => Self::page_token_invalid(),
+            ListError::Db(error) => error.into(),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::problem::ApiError;
 use super::request::{RequestBody, RequestHead};
 use super::response::Reply;
-use super::{documentation, internal, monitoring, orders, payment_callback, place_order};
+use super::{docs, documentation, internal, list_orders, monitoring, orders, payment_callback, place_order};
 use crate::commands::Context;
 use ::http::Method;
 
@@ -12,6 +12,8 @@ use ::http::Method;
 pub enum Endpoint {
     /// Places an order.
     PlaceOrder,
+    /// Lists orders.
+    ListOrders,
     /// Reads an order.
     GetOrder,
     /// Reads an order's journal.
@@ -22,6 +24,10 @@ pub enum Endpoint {
     RefundOrder,
     /// The callback (webhook) of Payment.
     PaymentCallback,
+    /// Leads to the documentation.
+    Root,
+    /// The documentation as a page.
+    Docs,
     /// The OpenAPI document.
     OpenApi,
     /// The health check.
@@ -43,11 +49,14 @@ pub enum Endpoint {
 /// Method, path (`{id}` stands for one segment), endpoint. `HEAD` works where `GET` does.
 const ROUTES: &[(Method, &str, Endpoint)] = &[
     (Method::POST, "/v1/orders", Endpoint::PlaceOrder),
+    (Method::GET, "/v1/orders", Endpoint::ListOrders),
     (Method::GET, "/v1/orders/{id}", Endpoint::GetOrder),
     (Method::GET, "/v1/orders/{id}/events", Endpoint::OrderEvents),
     (Method::POST, "/v1/orders/{id}/cancel", Endpoint::CancelOrder),
     (Method::POST, "/v1/orders/{id}/refund", Endpoint::RefundOrder),
     (Method::POST, "/v1/payments/callback", Endpoint::PaymentCallback),
+    (Method::GET, "/", Endpoint::Root),
+    (Method::GET, "/docs", Endpoint::Docs),
     (Method::GET, "/openapi.json", Endpoint::OpenApi),
     (Method::GET, "/health", Endpoint::Health),
     (Method::GET, "/health/live", Endpoint::Live),
@@ -160,11 +169,14 @@ pub async fn dispatch(
     match matched {
         Match::Found { endpoint, id, .. } => match endpoint {
             Endpoint::PlaceOrder => place_order::handle(context, head, body).await,
+            Endpoint::ListOrders => list_orders::handle(context, head).await,
             Endpoint::GetOrder => orders::get(context, head, id.unwrap_or_default()).await,
-            Endpoint::OrderEvents => orders::events(context, id.unwrap_or_default()).await,
+            Endpoint::OrderEvents => orders::events(context, head, id.unwrap_or_default()).await,
             Endpoint::CancelOrder => orders::cancel(context, head, id.unwrap_or_default(), body).await,
             Endpoint::RefundOrder => orders::refund(context, head, id.unwrap_or_default(), body).await,
             Endpoint::PaymentCallback => payment_callback::handle(context, head, body).await,
+            Endpoint::Root => Ok(docs::redirect()),
+            Endpoint::Docs => Ok(docs::page(head)),
             Endpoint::OpenApi => Ok(documentation::openapi(head)),
             Endpoint::Health => Ok(monitoring::health(context).await),
             Endpoint::Live => Ok(monitoring::live()),
@@ -208,7 +220,9 @@ mod tests {
             ("GET", "/v1/orders/", "none"),
             ("GET", "/v1/orders/a/b", "none"),
             ("GET", "/V1/orders/x", "none"),
-            ("GET", "/", "none"),
+            ("GET", "/", "/"),
+            ("HEAD", "/docs", "/docs"),
+            ("GET", "/docs/", "none"),
             ("GET", "", "none"),
             ("POST", "/health", "none"),
         ] {

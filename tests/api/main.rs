@@ -91,6 +91,7 @@ mod metrics;
 mod migrations;
 mod outbox;
 mod refusals;
+mod docs_page;
 mod routes;
 mod secrets;
 mod sweep;

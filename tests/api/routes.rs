@@ -8,7 +8,7 @@ const ID: &str = "01980000-0000-7000-8000-000000000000";
 async fn an_unknown_path_is_not_found() {
     let app = spawn().await;
     for path in [
-        "/",
+        "/docs/",
         "/v1",
         "/v1/",
         "/v2/orders",

@@ -11,6 +11,7 @@ mod sql;
 mod document_format;
 mod domain;
 mod functions;
+mod guide;
 mod length;
 mod links;
 mod openapi;

@@ -11,8 +11,8 @@ use crate::files::{self, File};
 use crate::rust::{self, Token};
 
 /// In the document already, and not yet in the service; whoever adds one there takes it away here.
-const ROUTES_TO_COME: &[&str] = &["GET /", "GET /docs", "GET /v1/orders"];
-const PROBLEMS_TO_COME: &[&str] = &["invalid_page_token", "too_many_open_orders"];
+const ROUTES_TO_COME: &[&str] = &[];
+const PROBLEMS_TO_COME: &[&str] = &["too_many_open_orders"];
 
 #[test]
 fn the_document_has_exactly_the_routes_of_the_router() {
