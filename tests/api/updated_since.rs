@@ -282,3 +282,27 @@ async fn after_a_failover_a_follower_is_told_to_begin_again() {
     again.catches_up(&app, &[id]).await;
     app.finish().await;
 }
+
+/// As docs/OPERATIONS.md has it, after a dump was restored on a server whose transaction numbers are lower.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn numbers_of_a_restored_dump_that_lie_in_the_future_are_set_to_the_beginning() {
+    let app = with_lists(Mode::Pending).await;
+    let id = app.place(&order(&[1])).await.created().id().to_owned();
+    app.store
+        .run(
+            "UPDATE orders SET changed_xid = (changed_xid::text::bigint + 1000000000)::text::xid8;
+             UPDATE change_marks SET xid = (xid::text::bigint + 1000000000)::text::xid8",
+        )
+        .await;
+    assert!(page(&app, BEGINNING).await.orders.is_empty());
+    app.store
+        .run(
+            "UPDATE orders SET changed_xid = '0' WHERE changed_xid >= pg_current_xact_id();
+             TRUNCATE change_marks",
+        )
+        .await;
+    assert_eq!(page(&app, BEGINNING).await.ids(), [id.clone()]);
+    let now = "updated_since=2026-01-01T00:00:00Z";
+    assert_eq!(page(&app, now).await.ids(), [id], "a time before all marks is the beginning");
+    app.finish().await;
+}
