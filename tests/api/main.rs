@@ -9,10 +9,13 @@ mod compact_json;
 mod concurrency;
 mod currencies;
 mod idempotency;
+mod list_look_ups;
+mod list_orders;
 mod order_refused;
 mod place_order;
 mod read_order;
 mod seats;
+mod updated_since;
 mod validation;
 
 mod callback;
