@@ -107,7 +107,7 @@ pub(super) fn parse(query: Option<&str>) -> Result<(Selection, PageRequest), Api
 
     let mut lookups = Vec::new();
     lookups.extend(seat_id.map(|seat_id| {
-        if filters.event_id.is_none() {
+        if !parameters.has("event_id") {
             parameters.reject("event_id", "is required with seat_id");
         }
         ("seat_id", Lookup::Seat { event_id: filters.event_id.unwrap_or_default(), seat_id })
@@ -200,7 +200,7 @@ mod tests {
             ("updated_since=2026-11-22", vec!["#/updated_since"]),
             ("updated_since=2026-11-22T10:00:00+02:00", vec!["#/updated_since"]),
             ("seat_id=1", vec!["#/event_id"]),
-            ("seat_id=1&event_id=0", vec!["#/event_id", "#/event_id"]),
+            ("seat_id=1&event_id=0", vec!["#/event_id"]),
             ("seat_id=1&event_id=1&user_id=1&status=FAILED", vec!["#/status", "#/user_id"]),
             ("ticket_code=a&event_id=1", vec!["#/event_id"]),
             ("ticket_code=a&idempotency_key=b", vec!["#/ticket_code"]),

@@ -12,6 +12,8 @@ const WHAT: &str = "query parameter: ";
 pub struct QueryParameters {
     /// Names and values, decoded. A value that is not sound is not in here.
     pairs: Vec<(String, String)>,
+    /// The known names that came, each once.
+    given: Vec<String>,
     errors: FieldErrors,
 }
 
@@ -19,7 +21,6 @@ impl QueryParameters {
     /// Takes a query apart; what is not `known` is an error.
     pub fn parse(query: Option<&str>, known: &[&str]) -> Self {
         let mut parameters = Self::default();
-        let mut seen: Vec<String> = Vec::new();
         for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let Some(name) = decode(name) else {
@@ -28,7 +29,7 @@ impl QueryParameters {
             };
             if !known.contains(&name.as_str()) {
                 parameters.reject(&name, "is not known here");
-            } else if seen.contains(&name) {
+            } else if parameters.has(&name) {
                 parameters.pairs.retain(|(other, _)| *other != name);
                 parameters.reject(&name, "may be given once");
             } else {
@@ -37,10 +38,15 @@ impl QueryParameters {
                     Some(value) if value.is_empty() => parameters.reject(&name, "must not be empty"),
                     Some(value) => parameters.pairs.push((name.clone(), value)),
                 }
-                seen.push(name);
+                parameters.given.push(name);
             }
         }
         parameters
+    }
+
+    /// Whether a parameter was given, right or wrong.
+    pub fn has(&self, name: &str) -> bool {
+        self.given.iter().any(|given| given == name)
     }
 
     /// Takes a parameter out. `None`: it was not given, or is wrong already.

@@ -3,7 +3,7 @@
 import { chromium } from "playwright-core";
 
 /** The service's address, without a slash at the end. */
-export const SERVICE = process.env.SERVICE;
+export const SERVICE = process.env.BASE;
 
 /** Opens the browser. As root Chromium's sandbox cannot be used. */
 export function launch() {
@@ -50,6 +50,9 @@ export async function open(browser, options = {}) {
 /** The form that tries an operation. */
 export const form = (page, operation) => page.locator(`#${operation} form`);
 
+/** A field of a form, by its label. */
+export const field = (form, name) => form.locator(".field", { has: form.page().locator(`label > span:text-is("${name}")`) }).locator("input, select, textarea").last();
+
 /** Sends a form, and reads what it shows: the status, the headers, and the body as JSON, if it is. */
 export async function send(form) {
   await form.getByRole("button", { name: "Send" }).click();
@@ -61,8 +64,8 @@ export async function answer(form) {
   await form.locator("button.send:enabled", { hasText: "Send" }).waitFor();
   const [status, headers, body] = await Promise.all([
     form.locator(".outcome .status").textContent(),
-    form.locator(".answer-of-call details").nth(0).locator("pre").textContent(),
-    form.locator(".answer-of-call details").nth(1).locator("pre").textContent({ timeout: 1000 }).catch(() => ""),
+    form.locator(".answer-of-call .headers pre").textContent(),
+    form.locator(".answer-of-call .body pre").allTextContents().then((texts) => texts.join("")),
   ]);
   return { status: Number(status), headers, body: /json/.test(headers) && body ? JSON.parse(body) : body };
 }

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { after, before, test } from "node:test";
-import { SERVICE, answer, form, launch, open, send } from "./browser.mjs";
+import { SERVICE, answer, field, form, launch, open, send } from "./browser.mjs";
 
 let browser;
 before(async () => (browser = await launch()));
@@ -12,14 +12,14 @@ after(() => browser.close());
 /** Fills the form that places an order. */
 async function fill(page, seats) {
   const place = form(page, "placeOrder");
-  await place.getByLabel("Body").fill(JSON.stringify({ user_id: 101, event_id: 101, seats }));
+  await field(place, "Body").fill(JSON.stringify({ user_id: 101, event_id: 101, seats }));
   return place;
 }
 
 test("an order is placed, replayed, read and refunded from the page, without a violation, an error or another origin", async () => {
   const { page, problems, origins } = await open(browser);
   const place = await fill(page, [101, 102]);
-  const key = await place.getByLabel("Idempotency-Key").inputValue();
+  const key = await field(place, "Idempotency-Key").inputValue();
   assert.match(key, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   const placed = await send(place);
   assert.equal(placed.status, 201);
@@ -33,12 +33,12 @@ test("an order is placed, replayed, read and refunded from the page, without a v
 
   // The other forms know the order by now.
   const read = form(page, "getOrder");
-  assert.equal(await read.getByLabel("id").inputValue(), placed.body.order.id);
+  assert.equal(await field(read, "id").inputValue(), placed.body.order.id);
   const document = await send(read);
   assert.deepEqual([document.status, document.body.order.id], [200, placed.body.order.id]);
   const etag = /^etag: (.+)$/m.exec(document.headers)[1];
   await read.locator("summary", { hasText: "optional" }).click();
-  await read.getByLabel("If-None-Match").fill(etag);
+  await field(read, "If-None-Match").fill(etag);
   assert.equal((await send(read)).status, 304);
 
   const refunded = await send(form(page, "refundOrder"));
@@ -65,7 +65,7 @@ test("the curl line that is shown does the same", async () => {
 test("a new key makes another order, and an error is shown as it is", async () => {
   const { page } = await open(browser);
   const place = await fill(page, [104]);
-  const key = place.getByLabel("Idempotency-Key");
+  const key = field(place, "Idempotency-Key");
   const first = await key.inputValue();
   assert.equal((await send(place)).status, 201);
   await place.getByRole("button", { name: "New key" }).click();
@@ -73,7 +73,7 @@ test("a new key makes another order, and an error is shown as it is", async () =
   assert.match(await place.locator("pre.curl").textContent(), new RegExp(await key.inputValue()));
   const taken = await send(place);
   assert.deepEqual([taken.status, taken.body.code], [409, "seats_unavailable"]);
-  await place.getByLabel("Body").fill("{");
+  await field(place, "Body").fill("{");
   const malformed = await send(place);
   assert.deepEqual([malformed.status, malformed.body.code], [400, "malformed_json"]);
   await page.context().close();
@@ -82,11 +82,11 @@ test("a new key makes another order, and an error is shown as it is", async () =
 test("a token is sent, shared by the forms, and never in the curl line", async () => {
   const { page, problems } = await open(browser);
   const stuck = form(page, "listStuck");
-  await stuck.getByLabel("Authorization").fill(process.env.TOKEN);
+  await field(stuck, "Authorization").fill(process.env.TOKEN);
   const told = await send(stuck);
   assert.equal(told.status, 200, JSON.stringify(told.body));
   const sweep = form(page, "sweep");
-  assert.equal(await sweep.getByLabel("Authorization").inputValue(), process.env.TOKEN);
+  assert.equal(await field(sweep, "Authorization").inputValue(), process.env.TOKEN);
   for (const one of [stuck, sweep]) {
     const line = await one.locator("pre.curl").textContent();
     assert.ok(line.includes('"Authorization: Bearer $TOKEN"') && !line.includes(process.env.TOKEN), line);

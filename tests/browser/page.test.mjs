@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import axe from "axe-core";
-import { SERVICE, form, launch, open, send } from "./browser.mjs";
+import { SERVICE, field, form, launch, open, send } from "./browser.mjs";
 
 const SCHEMES = ["light", "dark"];
 const WIDTHS = { narrow: 360, wide: 1440 };
@@ -146,7 +146,7 @@ for (const colorScheme of SCHEMES) {
       const viewport = { width, height: name === "wide" ? 900 : 740 };
       const { page } = await open(browser, { colorScheme, viewport, bypassCSP: true });
       const shot = async (what, at) => {
-        await page.evaluate((at) => document.querySelector(at).scrollIntoView(), at);
+        if (at) await page.evaluate((at) => document.querySelector(at).scrollIntoView(), at);
         await page.screenshot({ path: `${process.env.SCREENSHOTS}/${what}-${colorScheme}-${name}.png` });
       };
       await shot("overview", "#overview");
@@ -155,9 +155,9 @@ for (const colorScheme of SCHEMES) {
       // Seats of this test alone.
       const seat = 200 + 10 * SCHEMES.indexOf(colorScheme) + Object.keys(WIDTHS).indexOf(name);
       const place = form(page, "placeOrder");
-      await place.getByLabel("Body").fill(JSON.stringify({ user_id: 101, event_id: 101, seats: [seat] }, null, 2));
+      await field(place, "Body").fill(`{\n  "user_id": 101,\n  "event_id": 101,\n  "seats": [${seat}]\n}`);
       assert.equal((await send(place)).status, 201);
-      await shot("call", name === "wide" ? "#placeOrder" : "#placeOrder .answer-of-call");
+      await shot("call");
       await send(form(page, "cancelOrder"));
       await page.evaluate(() => document.querySelectorAll("details").forEach((details) => (details.open = true)));
       if (name === "narrow") {
@@ -173,8 +173,7 @@ for (const colorScheme of SCHEMES) {
 test("axe would find text without contrast, and a field without a label", async () => {
   const { page } = await open(browser, { bypassCSP: true });
   await page.evaluate(() => {
-    const lead = document.querySelector(".lead");
-    lead.style.color = getComputedStyle(document.body).backgroundColor;
+    document.querySelector(".lead").style.color = "rgb(200, 200, 200)";
     document.querySelector("#placeOrder label").remove();
   });
   const found = await findings(page);

@@ -1,8 +1,11 @@
 //! `cargo dev docs-test`: tries what people who integrate meet, with a service that runs: the page of `GET /docs` in a browser
-//! (`tests/browser/`), and the TypeScript client of `docs/client/`, whose types must be those of `docs/openapi.json`.
+//! (`tests/browser/`), and the TypeScript client of `docs/client/`, whose types must be those of `docs/openapi.json`,
+//! and the commands of `docs/API.md`.
 //!
-//! In reading order: `tools` finds the browser and installs the packages, `service` starts what both talk to.
+//! In reading order: `tools` finds the browser and installs the packages, `service` starts what all talk to, `guide` runs
+//! the commands.
 
+mod guide;
 mod service;
 mod tools;
 
@@ -36,16 +39,18 @@ pub async fn run(refresh: bool) -> Result<()> {
     component::run(tools.node_program("client", "tsc").arg("--project").arg("tsconfig.json")).await?;
 
     let service = Service::start().await?;
+    let commands = guide::run(&root, &service).await;
     let mut client = tools.node("client");
-    client.args(["--test", "dist/test/orders.test.js"]);
+    client.args(["--test", "--test-reporter=spec", "dist/test/orders.test.js"]);
     let client = component::run(service.environment(&mut client)).await;
     let screenshots = if refresh { root.join(SCREENSHOTS) } else { tools.folder().join("screenshots") };
     std::fs::create_dir_all(&screenshots)?;
     let mut browser = tools.node("browser");
-    browser.args(["--test", "--test-concurrency=1"]);
+    browser.args(["--test", "--test-reporter=spec", "--test-concurrency=1"]);
     browser.env("CHROMIUM", tools.chromium()).env("SCREENSHOTS", &screenshots);
     let page = component::run(service.environment(&mut browser)).await;
     service.stop().await?;
+    commands?;
     client.context("the client's tests")?;
     page.context("the page's tests")?;
     println!("The page and the client are as they should be, after {} s.", begin.elapsed().as_secs());

@@ -47,8 +47,7 @@ impl Service {
 
     /// Tells a test where everything is.
     pub fn environment<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        let control = format!("{}/control", self.peers.url());
-        command.env("SERVICE", &self.host.base_url).env("CONTROL", control).env("TOKEN", TOKEN)
+        command.env("BASE", &self.host.base_url).env("SANDBOX", self.peers.url()).env("TOKEN", TOKEN)
     }
 
     /// Stops all of it.

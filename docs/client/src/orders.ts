@@ -158,8 +158,10 @@ export class Orders {
     for (let number = 0; ; number++) {
       let failure: OrderError;
       let asked = 0;
+      const ends = new AbortController();
+      const timer = setTimeout(() => ends.abort(), this.#timeout);
       try {
-        const { data, error, response } = await attempt(AbortSignal.timeout(this.#timeout));
+        const { data, error, response } = await attempt(ends.signal);
         if (response.ok && data !== undefined) return data;
         if (response.status === 304 && data !== undefined) return data;
         failure = refusal(response, error);
@@ -169,6 +171,10 @@ export class Orders {
         if (cause instanceof OrderError) throw cause;
         // No answer, or half of one: it may have been done or not. The next attempt tells.
         failure = new OrderError("the service does not answer", undefined, cause);
+      } finally {
+        clearTimeout(timer);
+        // Also after an answer: Node's fetch waits on for a body of a 304 that has a Content-Length, and holds the connection.
+        ends.abort();
       }
       // 0.25, 0.5, 1, … seconds, less up to half of it at random, so that many clients do not come back at once.
       const growing = Math.min(LONGEST_WAIT, 250 * 2 ** number) * (1 - Math.random() / 2);

@@ -10,14 +10,15 @@ const env = (name: string): string => {
   assert.ok(value, `${name} is set`);
   return value;
 };
-const baseUrl = env("SERVICE");
+const baseUrl = env("BASE");
 // While authentication is off, lists take the internal token, and nothing else asks for one.
 const token = () => env("TOKEN");
 const orders = new Orders({ baseUrl, token });
 
 /** Tells the stand-ins how to behave. */
-async function control(path: string, body: unknown): Promise<unknown> {
-  const answer = await fetch(`${env("CONTROL")}/${path}`, { method: "POST", body: JSON.stringify(body) });
+async function control(path: string, body: unknown, method = "POST"): Promise<unknown> {
+  const init = body === undefined ? { method } : { method, body: JSON.stringify(body) };
+  const answer = await fetch(`${env("SANDBOX")}/control/${path}`, init);
   const text = await answer.text();
   assert.ok(answer.ok, `${path}: ${text}`);
   return text === "" ? undefined : JSON.parse(text);
@@ -71,7 +72,7 @@ test("patience ends, with the problem that was answered last", async () => {
   const fault = (await control("faults", { call: "event", action: { fail: { status: 503 } }, times: null })) as { id: number };
   const impatient = new Orders({ baseUrl, patience: 1_000 });
   await assert.rejects(impatient.place(order(7003), randomUUID()), refused(503, "peer_unavailable"));
-  await fetch(`${env("CONTROL")}/faults/${fault.id}`, { method: "DELETE" });
+  await control(`faults/${fault.id}`, undefined, "DELETE");
 });
 
 test("an order is polled until it is paid", async () => {

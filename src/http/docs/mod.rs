@@ -48,8 +48,7 @@ impl Documentation {
 
 /// `GET /`: leads to the page.
 pub fn redirect() -> Reply {
-    Reply::new(StatusCode::FOUND, "text/plain; charset=utf-8", "The documentation is at /docs.\n")
-        .with_header(LOCATION, "/docs")
+    Reply::new(StatusCode::FOUND, "text/plain; charset=utf-8", "").with_header(LOCATION, "/docs")
 }
 
 /// `GET /docs`: the page; 304 when `If-None-Match` has its `ETag`. A cache may keep it, but asks each time whether it is current,

@@ -62,7 +62,7 @@
   }
 
   function code(text, label, isJson) {
-    return element("pre", { tabindex: 0, role: "region", "aria-label": label }, element("code", {}, isJson ? highlighted(text) : text));
+    return element("pre", { tabindex: 0, role: "group", "aria-label": label }, element("code", {}, isJson ? highlighted(text) : text));
   }
 
   // JSON to be read: indented, but lists of plain values on one line.
@@ -371,7 +371,7 @@
     const token = takesToken(operation) && tokenField();
     const body = bodyField(operation);
     const line = element("code");
-    const linePre = element("pre", { tabindex: 0, role: "region", "aria-label": `${operation.id} with curl`, class: "curl" }, line);
+    const linePre = element("pre", { tabindex: 0, role: "group", "aria-label": `${operation.id} with curl`, class: "curl" }, line);
     const copied = element("span", { role: "status", class: "hint" });
     const answer = element("div", { class: "answer-of-call", role: "region", "aria-label": `Answer of ${operation.id}`, hidden: true });
     const send = element("button", { type: "submit", class: "send" }, "Send");
@@ -428,7 +428,10 @@
     answer.hidden = false;
     send.disabled = false;
     send.textContent = "Send";
-    send.focus();
+    send.focus({ preventScroll: true });
+    // The button stays in sight where there is room for both.
+    const { top } = answer.getBoundingClientRect();
+    if (top > innerHeight * 0.55) answer.firstElementChild.scrollIntoView({ block: "center" });
   }
 
   function show(answer, got, text, milliseconds) {
@@ -448,8 +451,8 @@
       element("p", { class: "outcome", role: "status" },
         element("span", { class: `status s${String(got.status)[0]}` }, String(got.status)),
         element("span", {}, `${got.statusText ? `${got.statusText}, ` : ""}${milliseconds} ms, ${size} bytes${got.redirected ? `, from ${new URL(got.url).pathname}` : ""}`)),
-      element("details", { open: true }, element("summary", {}, "Headers"), code(headers, "Headers of the answer")),
-      ...(shown ? [element("details", { open: true }, element("summary", {}, "Body"), code(shown, "Body of the answer", value !== undefined))] : []));
+      ...(shown ? [element("details", { class: "body", open: true }, element("summary", {}, "Body"), code(shown, "Body of the answer", value !== undefined))] : []),
+      element("details", { class: "headers", open: true }, element("summary", {}, "Headers"), code(headers, "Headers of the answer")));
     if (value?.order?.id) fillOrder(value.order.id);
   }
 

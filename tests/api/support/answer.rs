@@ -8,6 +8,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use super::document::Document;
+use super::openapi::Answered;
 
 /// An answer that was received in full.
 #[derive(Clone, Debug)]
@@ -32,6 +33,7 @@ impl Answer {
     ) -> Answer {
         let answer = Answer { status, headers, body, method, path };
         answer.check_framing();
+        answer.check_contract();
         answer
     }
 
@@ -157,6 +159,16 @@ impl Answer {
             assert!(members["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{shown}");
         }
         problem
+    }
+
+    /// The answer is as the OpenAPI document says.
+    #[track_caller]
+    fn check_contract(&self) {
+        let Answer { status, headers, body, method, path } = self;
+        let answered = Answered { method, path, status: *status, headers, body };
+        if let Err(what) = answered.check() {
+            panic!("{what}\nin {method} {path}: {status} {headers:?} {}", String::from_utf8_lossy(body));
+        }
     }
 
     /// The length is stated, the request has an id, browsers are told to be careful, and JSON is compact, whatever the answer is.
