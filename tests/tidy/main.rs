@@ -15,6 +15,7 @@ mod guide;
 mod length;
 mod links;
 mod openapi;
+mod openapi_release;
 mod rooms;
 mod statements;
 mod variables;

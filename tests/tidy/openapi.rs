@@ -99,6 +99,17 @@ fn objects_of_answers_are_closed_so_that_no_member_can_be_forgotten() {
     assert_eq!(open, ["PaymentCallback", "PlaceOrder"]);
 }
 
+#[test]
+fn every_component_is_used() {
+    let text = file("docs/openapi.json").text;
+    let document = document();
+    for (kind, components) in document["components"].as_object().expect("components") {
+        for name in components.as_object().expect("components").keys().filter(|_| kind != "securitySchemes") {
+            assert!(text.contains(&format!("\"#/components/{kind}/{name}\"")), "{kind}/{name} is unused");
+        }
+    }
+}
+
 fn file(path: &str) -> File {
     files::read(|other| other == path).pop().expect("one file")
 }
