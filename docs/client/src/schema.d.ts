@@ -1414,6 +1414,26 @@ export interface components {
          */
         DocsLocation: "/docs";
         /**
+         * @description What the page may load: its own style and script by their hashes, and answers of this service (CSP Level 3).
+         * @example default-src 'none'; connect-src 'self'; frame-ancestors 'none'
+         */
+        ContentSecurityPolicy: string;
+        /**
+         * @description The content type is not guessed.
+         * @example nosniff
+         */
+        XContentTypeOptions: "nosniff";
+        /**
+         * @description Links tell nobody where they were.
+         * @example no-referrer
+         */
+        ReferrerPolicy: "no-referrer";
+        /**
+         * @description The page is in no frame, for browsers that know no `frame-ancestors`.
+         * @example DENY
+         */
+        XFrameOptions: "DENY";
+        /**
          * @description After how many seconds to ask again.
          * @example 1
          */
@@ -2044,6 +2064,11 @@ export interface operations {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description Entity tags that the client has: 304 when one of them is still right.
+                 * @example "019aa6f2-4c80-7d31-9f2a-5b1f0c7e8a01.3.4.1795341600345678"
+                 */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path?: never;
             cookie?: never;
@@ -2055,11 +2080,30 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["XRequestId"];
                     "Cache-Control": components["headers"]["CacheControl"];
+                    ETag: components["headers"]["ETag"];
+                    "Content-Security-Policy": components["headers"]["ContentSecurityPolicy"];
+                    "X-Content-Type-Options": components["headers"]["XContentTypeOptions"];
+                    "Referrer-Policy": components["headers"]["ReferrerPolicy"];
+                    "X-Frame-Options": components["headers"]["XFrameOptions"];
                     [name: string]: unknown;
                 };
                 content: {
                     "text/html": string;
                 };
+            };
+            /** @description The page has not changed. */
+            304: {
+                headers: {
+                    "X-Request-Id": components["headers"]["XRequestId"];
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    ETag: components["headers"]["ETag"];
+                    "Content-Security-Policy": components["headers"]["ContentSecurityPolicy"];
+                    "X-Content-Type-Options": components["headers"]["XContentTypeOptions"];
+                    "Referrer-Policy": components["headers"]["ReferrerPolicy"];
+                    "X-Frame-Options": components["headers"]["XFrameOptions"];
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };

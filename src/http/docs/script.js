@@ -130,27 +130,28 @@
     return values && element("p", { class: "values" }, "One of ", values.flatMap((value, at) => [at ? ", " : "", element("code", {}, String(value))]));
   }
 
-  // The members of a schema as a list of definitions.
-  function members(schema, level = 0) {
+  // The members of a schema as a list of definitions. Of a request it tells what is required, of an answer what may be missing.
+  function members(schema, isAnswer = false, level = 0) {
     const whole = merged(schema);
     const choices = (whole.oneOf ?? whole.anyOf ?? []).filter((choice) => merged(choice).type !== "null");
-    if (!whole.properties && choices.length) return choices.map((choice) => members(choice, level)).find(Boolean);
-    if (!whole.properties && whole.items) return members(whole.items, level);
+    if (!whole.properties && choices.length) return choices.map((choice) => members(choice, isAnswer, level)).find(Boolean);
+    if (!whole.properties && whole.items) return members(whole.items, isAnswer, level);
     if (!whole.properties || level >= MOST_LEVELS) return undefined;
     const required = new Set(whole.required);
     return element("dl", { class: "members" }, Object.entries(whole.properties).flatMap(([name, property]) => definition(
       name,
       property,
-      { required: required.has(name), description: resolved(property).description },
-      members(property, level + 1),
+      { required: required.has(name), isAnswer, description: resolved(property).description },
+      members(property, isAnswer, level + 1),
     )));
   }
 
-  function definition(name, schema, { required, description, deprecated }, inner) {
+  function definition(name, schema, { required, isAnswer, description, deprecated }, inner) {
     const limits = limitsOf(schema);
     return [
       element("dt", {}, element("code", {}, name), element("span", { class: "type" }, typeOf(schema)),
-        required && element("span", { class: "required" }, "required") || "", deprecated && element("span", { class: "type" }, "deprecated") || ""),
+        required && !isAnswer && element("span", { class: "required" }, "required") || "",
+        !required && isAnswer && element("span", { class: "type" }, "not always there") || "", deprecated && element("span", { class: "type" }, "deprecated") || ""),
       element("dd", {}, markdown(description), limits && element("p", { class: "limits" }, limits), valuesOf(schema), inner),
     ];
   }
@@ -222,11 +223,11 @@
     if (headers.length) {
       parts.push(element("h5", {}, "Headers"), element("dl", { class: "members" }, headers.flatMap(([name, header]) => {
         const whole = resolved(header);
-        return definition(name, whole.schema ?? {}, whole);
+        return definition(name, whole.schema ?? {}, { ...whole, isAnswer: true });
       })));
     }
     for (const [type, content] of media) {
-      parts.push(element("h5", {}, type), content.schema && members(content.schema) || "");
+      parts.push(element("h5", {}, type), content.schema && members(content.schema, true) || "");
       for (const { name, value } of examplesOf(content)) {
         parts.push(element("p", { class: "example" }, name), code(pretty(value), `${status}: ${name}`, typeof value !== "string"));
       }
@@ -545,7 +546,8 @@
     const loading = document.getElementById("loading");
     loading.textContent = "Reading openapi.json …";
     try {
-      const got = await fetch("/openapi.json");
+      // Of the same version as the page, which a cache might not have.
+      const got = await fetch("/openapi.json", { cache: "no-cache" });
       if (!got.ok) throw new Error(`the answer is ${got.status}`);
       api = await got.json();
       render();
