@@ -45,7 +45,6 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/claim_due_orders.sql
 \ir ../functions/claim_due_payment_refunds.sql
 \ir ../functions/claim_due_second_payments.sql
-\ir ../functions/request_key_set.sql
 \ir ../functions/close_charge_check.sql
 \ir ../functions/close_payment_checks.sql
 \ir ../functions/count_milliseconds.sql
@@ -81,6 +80,7 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/render_state.sql
 \ir ../functions/report_conflict.sql
 \ir ../functions/request_full_scan.sql
+\ir ../functions/request_key_set.sql
 \ir ../functions/require_writable_server.sql
 \ir ../functions/scan_queues.sql
 \ir ../functions/store_check_outcome.sql
