@@ -38,29 +38,22 @@ thread_local! {
     static KNOWN: RefCell<Option<Known>> = const { RefCell::new(None) };
 }
 
-/// What looking for keys has brought.
+/// How looking for keys has ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Lookup {
-    /// Other keys than were known.
-    NewKeys,
-    /// None that were not known.
-    NothingNew,
+    /// What there is to be known is known now.
+    Done,
     /// Another request is asking for them.
     UnderWay,
 }
 
-/// The keys that this instance knows.
-pub fn known() -> Rc<[NamedKey]> {
-    KNOWN.with_borrow(|known| known.as_ref().map_or_else(|| Rc::from([]), |known| known.keys.clone()))
+/// The keys that this instance knows, if it knows any.
+pub fn known() -> Option<Rc<[NamedKey]>> {
+    KNOWN.with_borrow(|known| known.as_ref().map(|known| known.keys.clone()))
 }
 
-/// Whether this instance knows any.
-pub fn is_any_known() -> bool {
-    KNOWN.with_borrow(Option::is_some)
-}
-
-/// Takes the keys of a document. Whether they are others than were known: then a token may have been verified by a key that is gone.
-fn take(document: String) -> bool {
+/// Takes the keys of a document. When they are others than were known, a token may have been verified by a key that is gone.
+fn take(document: String) {
     let is_known = KNOWN.with_borrow_mut(|known| match known {
         Some(known) if known.document == document => {
             known.read_at = task::now();
@@ -69,15 +62,13 @@ fn take(document: String) -> bool {
         _ => false,
     });
     if is_known {
-        return false;
+        return;
     }
-    let Some(keys) = key_set::parse(&document) else {
-        // A version that reads more of it has stored it.
-        return false;
-    };
-    KNOWN.set(Some(Known { document, keys: keys.into(), read_at: task::now() }));
-    verified_tokens::forget_all();
-    true
+    // None where another version, which reads more of it, has stored it.
+    if let Some(keys) = key_set::parse(&document) {
+        KNOWN.set(Some(Known { document, keys: keys.into(), read_at: task::now() }));
+        verified_tokens::forget_all();
+    }
 }
 
 /// Looks for keys that this instance does not know: in the database, then at the issuer, if it is time to ask.
@@ -86,37 +77,39 @@ fn take(document: String) -> bool {
 /// [`DbError`].
 pub async fn look_up(context: &Context, url: &BaseUrl) -> Result<Lookup, DbError> {
     let config = &context.config;
-    if !is_any_known()
-        && let Some((document, _)) = key_sets::read(config, &url.to_string()).await?
-        && take(document)
-    {
-        return Ok(Lookup::NewKeys);
+    if known().is_none() {
+        if let Some((document, _)) = key_sets::read(config, &url.to_string()).await? {
+            take(document);
+        }
+        if known().is_some() {
+            return Ok(Lookup::Done);
+        }
     }
     let (turn, document) = key_sets::take_turn(config, &url.to_string(), PACE).await?;
-    let is_new = document.is_some_and(take);
-    match turn {
-        Turn::Ours => {
-            Ok(if ask(context, url).await? || is_new { Lookup::NewKeys } else { Lookup::NothingNew })
-        }
-        _ if is_new => Ok(Lookup::NewKeys),
-        Turn::Others => Ok(Lookup::UnderWay),
-        Turn::Nobodys => Ok(Lookup::NothingNew),
+    if let Some(document) = document {
+        take(document);
     }
+    match turn {
+        Turn::Ours => ask(context, url).await?,
+        Turn::Others => return Ok(Lookup::UnderWay),
+        Turn::Nobodys => {}
+    }
+    Ok(Lookup::Done)
 }
 
-/// Asks the issuer, and stores its document for all. Whether it has other keys than were known.
-async fn ask(context: &Context, url: &BaseUrl) -> Result<bool, DbError> {
+/// Asks the issuer, and stores its document for all.
+async fn ask(context: &Context, url: &BaseUrl) -> Result<(), DbError> {
     match peers::key_set::fetch(url).await {
         Outcome::Answered(document) => {
             key_sets::store(&context.config, &url.to_string(), Some(&document)).await?;
-            Ok(take(document))
+            take(document);
         }
         Outcome::NoAnswer(failure) => {
             context.log.warn("the issuer's keys cannot be had", json!({ "cause": failure.reason }));
             key_sets::store(&context.config, &url.to_string(), None).await?;
-            Ok(false)
         }
     }
+    Ok(())
 }
 
 /// Reads the row again when this instance has not done so for a minute, and asks the issuer when that is old; in the background.
