@@ -1,5 +1,5 @@
 //! The public keys of the issuer. The last good document is a row of the database for all copies of the service; each instance has read
-//! it, and reads it again after a minute. Whoever finds it old asks the issuer, in the background; who meets a token of an unknown key asks
+//! it, and reads it again after a minute. Whoever finds it older than ten minutes asks the issuer, in the background; who meets a token of an unknown key asks
 //! at once, and all copies together do so once a minute. What the issuer then fails to show changes nothing.
 
 use super::verified_tokens;
@@ -78,8 +78,11 @@ fn take(document: String) {
 pub async fn look_up(context: &Context, url: &BaseUrl) -> Result<Lookup, DbError> {
     let config = &context.config;
     if known().is_none() {
-        if let Some((document, _)) = key_sets::read(config, &url.to_string()).await? {
+        if let Some((document, age)) = key_sets::read(config, &url.to_string()).await? {
             take(document);
+            if age >= ASK_AGAIN {
+                in_background(context, url, false);
+            }
         }
         if known().is_some() {
             return Ok(Lookup::Done);
@@ -123,25 +126,29 @@ pub fn keep_fresh(context: &Context, authentication: &Authentication) {
         _ => false,
     });
     if is_due {
-        let (context, url) = (context.clone(), url.clone());
-        task::spawn(task::in_background(async move {
-            if let Err(error) = refresh(&context, &url).await {
-                context.log.warn("the issuer's keys cannot be read", json!({ "cause": error.to_string() }));
-            }
-        }));
+        in_background(context, url, true);
     }
 }
 
-async fn refresh(context: &Context, url: &BaseUrl) -> Result<(), DbError> {
-    let config = &context.config;
-    let is_old = match key_sets::read(config, &url.to_string()).await? {
-        Some((document, age)) => {
-            take(document);
-            age >= ASK_AGAIN
+/// Asks the issuer, if it is time to, after the row has been read and found old where `reads_first`. No request waits for it.
+fn in_background(context: &Context, url: &BaseUrl, reads_first: bool) {
+    let (context, url) = (context.clone(), url.clone());
+    task::spawn(task::in_background(async move {
+        if let Err(error) = refresh(&context, &url, reads_first).await {
+            context.log.warn("the issuer's keys cannot be read", json!({ "cause": error.to_string() }));
         }
-        None => true,
-    };
-    if is_old && let (Turn::Ours, _) = key_sets::take_turn(config, &url.to_string(), PACE).await? {
+    }));
+}
+
+async fn refresh(context: &Context, url: &BaseUrl, reads_first: bool) -> Result<(), DbError> {
+    let config = &context.config;
+    if reads_first && let Some((document, age)) = key_sets::read(config, &url.to_string()).await? {
+        take(document);
+        if age < ASK_AGAIN {
+            return Ok(());
+        }
+    }
+    if let (Turn::Ours, _) = key_sets::take_turn(config, &url.to_string(), PACE).await? {
         ask(context, url).await?;
     }
     Ok(())
