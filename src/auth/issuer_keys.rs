@@ -1,5 +1,5 @@
 //! The public keys of the issuer. The last good document is a row of the database for all copies of the service; each instance has read
-//! it, and reads it again after a minute. Whoever finds it old asks the issuer, in the background; who meets a token of an unknown key asks
+//! it, and reads it again after a minute. Whoever finds it older than ten minutes asks the issuer, in the background; who meets a token of an unknown key asks
 //! at once, and all copies together do so once a minute. What the issuer then fails to show changes nothing.
 
 use super::verified_tokens;
@@ -38,29 +38,22 @@ thread_local! {
     static KNOWN: RefCell<Option<Known>> = const { RefCell::new(None) };
 }
 
-/// What looking for keys has brought.
+/// How looking for keys has ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Lookup {
-    /// Other keys than were known.
-    NewKeys,
-    /// None that were not known.
-    NothingNew,
+    /// What there is to be known is known now.
+    Done,
     /// Another request is asking for them.
     UnderWay,
 }
 
-/// The keys that this instance knows.
-pub fn known() -> Rc<[NamedKey]> {
-    KNOWN.with_borrow(|known| known.as_ref().map_or_else(|| Rc::from([]), |known| known.keys.clone()))
+/// The keys that this instance knows, if it knows any.
+pub fn known() -> Option<Rc<[NamedKey]>> {
+    KNOWN.with_borrow(|known| known.as_ref().map(|known| known.keys.clone()))
 }
 
-/// Whether this instance knows any.
-pub fn is_any_known() -> bool {
-    KNOWN.with_borrow(Option::is_some)
-}
-
-/// Takes the keys of a document. Whether they are others than were known: then a token may have been verified by a key that is gone.
-fn take(document: String) -> bool {
+/// Takes the keys of a document. When they are others than were known, a token may have been verified by a key that is gone.
+fn take(document: String) {
     let is_known = KNOWN.with_borrow_mut(|known| match known {
         Some(known) if known.document == document => {
             known.read_at = task::now();
@@ -69,15 +62,13 @@ fn take(document: String) -> bool {
         _ => false,
     });
     if is_known {
-        return false;
+        return;
     }
-    let Some(keys) = key_set::parse(&document) else {
-        // A version that reads more of it has stored it.
-        return false;
-    };
-    KNOWN.set(Some(Known { document, keys: keys.into(), read_at: task::now() }));
-    verified_tokens::forget_all();
-    true
+    // None where another version, which reads more of it, has stored it.
+    if let Some(keys) = key_set::parse(&document) {
+        KNOWN.set(Some(Known { document, keys: keys.into(), read_at: task::now() }));
+        verified_tokens::forget_all();
+    }
 }
 
 /// Looks for keys that this instance does not know: in the database, then at the issuer, if it is time to ask.
@@ -86,37 +77,42 @@ fn take(document: String) -> bool {
 /// [`DbError`].
 pub async fn look_up(context: &Context, url: &BaseUrl) -> Result<Lookup, DbError> {
     let config = &context.config;
-    if !is_any_known()
-        && let Some((document, _)) = key_sets::read(config, &url.to_string()).await?
-        && take(document)
-    {
-        return Ok(Lookup::NewKeys);
+    if known().is_none() {
+        if let Some((document, age)) = key_sets::read(config, &url.to_string()).await? {
+            take(document);
+            if age >= ASK_AGAIN {
+                in_background(context, url, false);
+            }
+        }
+        if known().is_some() {
+            return Ok(Lookup::Done);
+        }
     }
     let (turn, document) = key_sets::take_turn(config, &url.to_string(), PACE).await?;
-    let is_new = document.is_some_and(take);
-    match turn {
-        Turn::Ours => {
-            Ok(if ask(context, url).await? || is_new { Lookup::NewKeys } else { Lookup::NothingNew })
-        }
-        _ if is_new => Ok(Lookup::NewKeys),
-        Turn::Others => Ok(Lookup::UnderWay),
-        Turn::Nobodys => Ok(Lookup::NothingNew),
+    if let Some(document) = document {
+        take(document);
     }
+    match turn {
+        Turn::Ours => ask(context, url).await?,
+        Turn::Others => return Ok(Lookup::UnderWay),
+        Turn::Nobodys => {}
+    }
+    Ok(Lookup::Done)
 }
 
-/// Asks the issuer, and stores its document for all. Whether it has other keys than were known.
-async fn ask(context: &Context, url: &BaseUrl) -> Result<bool, DbError> {
+/// Asks the issuer, and stores its document for all.
+async fn ask(context: &Context, url: &BaseUrl) -> Result<(), DbError> {
     match peers::key_set::fetch(url).await {
         Outcome::Answered(document) => {
             key_sets::store(&context.config, &url.to_string(), Some(&document)).await?;
-            Ok(take(document))
+            take(document);
         }
         Outcome::NoAnswer(failure) => {
             context.log.warn("the issuer's keys cannot be had", json!({ "cause": failure.reason }));
             key_sets::store(&context.config, &url.to_string(), None).await?;
-            Ok(false)
         }
     }
+    Ok(())
 }
 
 /// Reads the row again when this instance has not done so for a minute, and asks the issuer when that is old; in the background.
@@ -130,25 +126,29 @@ pub fn keep_fresh(context: &Context, authentication: &Authentication) {
         _ => false,
     });
     if is_due {
-        let (context, url) = (context.clone(), url.clone());
-        task::spawn(task::in_background(async move {
-            if let Err(error) = refresh(&context, &url).await {
-                context.log.warn("the issuer's keys cannot be read", json!({ "cause": error.to_string() }));
-            }
-        }));
+        in_background(context, url, true);
     }
 }
 
-async fn refresh(context: &Context, url: &BaseUrl) -> Result<(), DbError> {
-    let config = &context.config;
-    let is_old = match key_sets::read(config, &url.to_string()).await? {
-        Some((document, age)) => {
-            take(document);
-            age >= ASK_AGAIN
+/// Asks the issuer, if it is time to, after the row has been read and found old where `reads_first`. No request waits for it.
+fn in_background(context: &Context, url: &BaseUrl, reads_first: bool) {
+    let (context, url) = (context.clone(), url.clone());
+    task::spawn(task::in_background(async move {
+        if let Err(error) = refresh(&context, &url, reads_first).await {
+            context.log.warn("the issuer's keys cannot be read", json!({ "cause": error.to_string() }));
         }
-        None => true,
-    };
-    if is_old && let (Turn::Ours, _) = key_sets::take_turn(config, &url.to_string(), PACE).await? {
+    }));
+}
+
+async fn refresh(context: &Context, url: &BaseUrl, reads_first: bool) -> Result<(), DbError> {
+    let config = &context.config;
+    if reads_first && let Some((document, age)) = key_sets::read(config, &url.to_string()).await? {
+        take(document);
+        if age < ASK_AGAIN {
+            return Ok(());
+        }
+    }
+    if let (Turn::Ours, _) = key_sets::take_turn(config, &url.to_string(), PACE).await? {
         ask(context, url).await?;
     }
     Ok(())

@@ -17,6 +17,9 @@ use refused::Refused;
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// How often keys are looked for that may verify a token.
+const LOOKUPS: usize = 3;
+
 /// The holder of a token.
 ///
 /// # Errors
@@ -50,33 +53,33 @@ async fn verify(
     if let Some(verified) = verified_tokens::get(&hash, now) {
         return Ok(verified);
     }
-    // The row of the database, then the issuer.
-    let mut lookups_left = 2_u32;
-    loop {
-        let keys = [&authentication.keys[..], &issuer_keys::known()].concat();
+    // By those that are known, by those of the database, by those of the issuer.
+    for _ in 0..LOOKUPS {
+        let known = issuer_keys::known();
+        let keys = [&authentication.keys[..], known.as_deref().unwrap_or_default()].concat();
         let refusal = match token::verify(token, &keys, &authentication.rules(), now) {
             Ok(verified) => return Ok(verified_tokens::keep(hash, verified)),
             Err(refusal) => refusal,
         };
-        let is_any_known = issuer_keys::is_any_known();
         let may_be_new = match refusal {
             Refusal::UnknownKey => true,
-            Refusal::Signature => !is_any_known,
+            Refusal::Signature => known.is_none(),
             Refusal::Expired => return Err(Refused::Expired),
             Refusal::Invalid(reason) => return Err(Refused::Token(reason)),
         };
         let (true, Some(url)) = (may_be_new, &authentication.key_set) else {
             return Err(Refused::Token(refusal.reason()));
         };
-        let lookup = match lookups_left {
-            0 => Lookup::NothingNew,
-            _ => issuer_keys::look_up(context, url).await.map_err(Refused::Database)?,
-        };
-        lookups_left = lookups_left.saturating_sub(1);
-        match lookup {
-            Lookup::NewKeys => {}
-            Lookup::NothingNew if is_any_known => return Err(Refused::Token(refusal.reason())),
-            Lookup::NothingNew | Lookup::UnderWay => return Err(Refused::KeysUnavailable),
+        let is_asked = issuer_keys::look_up(context, url).await.map_err(Refused::Database)?;
+        let new = issuer_keys::known();
+        // Also another request of this instance may have found them meanwhile.
+        if new.as_ref().map(Rc::as_ptr) != known.as_ref().map(Rc::as_ptr) {
+            continue;
         }
+        return Err(match (is_asked, new) {
+            (Lookup::Done, Some(_)) => Refused::Token(refusal.reason()),
+            (Lookup::Done, None) | (Lookup::UnderWay, _) => Refused::KeysUnavailable,
+        });
     }
+    Err(Refused::Token(Refusal::UnknownKey.reason()))
 }

@@ -77,6 +77,31 @@ async fn an_unknown_kid_asks_once_a_minute_in_all_and_a_new_key_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_that_are_old_are_asked_for_again_while_requests_go_on() {
+    let issuer = Issuer::start(&document(&[(Algorithm::EdDSA, "a"), (Algorithm::ES256, "b")])).await;
+    let app = Spawn::new().variable("auth_jwks_url", &issuer.url).replicas(3).start().await;
+    let token = issued(Algorithm::EdDSA, "a", json!({ "sub": "101" }));
+    read(&app, 0, &token).await.problem(404, "order_not_found");
+    // One key has been taken back, and eleven minutes have passed.
+    issuer.show(200, &document(&[(Algorithm::ES256, "b")]).to_string());
+    app.store.run("UPDATE key_sets SET fetched_at = fetched_at - interval '11 minutes'").await;
+    pass(&app, 61).await;
+    read(&app, 1, &token).await.problem(404, "order_not_found");
+    eventually("the issuer is asked, and has answered", async || {
+        let stored = app.store.value("SELECT document::jsonb -> 'keys' -> 0 ->> 'kid' FROM key_sets").await;
+        (stored == "b").then_some(())
+    })
+    .await;
+    read(&app, 2, &token).await.problem(401, "unauthorized");
+    eventually("the instance that has asked knows of it", async || {
+        (read(&app, 1, &token).await.status == 401).then_some(())
+    })
+    .await;
+    assert_eq!(issuer.asked(), 2);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_set_of_keys_leaves_those_that_are_known() {
     let good = document(&[(Algorithm::EdDSA, "a")]);
     let issuer = Issuer::start(&good).await;

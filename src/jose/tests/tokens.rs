@@ -124,7 +124,7 @@ fn a_token_has_three_parts_in_base64url_without_padding_and_8_kib() {
         token_of(r#"{"alg":"HS256"}"#, &claims, Algorithm::HS256)
     };
     let lengths: Vec<(usize, bool)> = (6_000..6_200)
-        .map(|length| padded(length))
+        .map(padded)
         .map(|token| (token.len(), check(&token, &keys(), &RULES).is_ok()))
         .collect();
     assert!(lengths.iter().all(|(length, is_valid)| *is_valid == (*length <= 8_192)), "{lengths:?}");
