@@ -219,9 +219,9 @@ async fn a_time_leaves_out_what_changed_long_before_and_nothing_that_changed_aft
     let new = app.place(&order(&[2])).await.created().id().to_owned();
     scan().await;
     let after = now().await;
-    assert_eq!(page(&app, &format!("updated_since={between}")).await.ids(), [new.clone()]);
-    assert_eq!(page(&app, &format!("updated_since={after}")).await.ids(), [String::new(); 0]);
-    assert_eq!(page(&app, "updated_since=2999-12-31T23:59:59Z").await.ids(), [String::new(); 0]);
+    assert_eq!(page(&app, &format!("updated_since={between}")).await.ids(), std::slice::from_ref(&new));
+    assert!(page(&app, &format!("updated_since={after}")).await.orders.is_empty());
+    assert!(page(&app, "updated_since=2999-12-31T23:59:59Z").await.orders.is_empty());
     assert_eq!(page(&app, BEGINNING).await.ids(), [old.clone(), new.clone()]);
 
     // The clock was set back after the first of them: the time has come twice, and may mean the first one.
@@ -301,7 +301,7 @@ async fn numbers_of_a_restored_dump_that_lie_in_the_future_are_set_to_the_beginn
              TRUNCATE change_marks",
         )
         .await;
-    assert_eq!(page(&app, BEGINNING).await.ids(), [id.clone()]);
+    assert_eq!(page(&app, BEGINNING).await.ids(), std::slice::from_ref(&id));
     let now = "updated_since=2026-01-01T00:00:00Z";
     assert_eq!(page(&app, now).await.ids(), [id], "a time before all marks is the beginning");
     app.finish().await;
