@@ -265,7 +265,7 @@ mod tests {
                 swept,
             ),
             ("There is no such order", Method::GET, &*order, 404, vec![failed], &*retitled),
-            ("errors", Method::POST, "/v1/orders", 422, vec![failed], &*invalid),
+            ("oneOf", Method::POST, "/v1/orders", 422, vec![failed], &*invalid),
             ("Retry-After is missing", Method::GET, &*order, 503, vec![failed], &*down),
             ("header Retry-After", Method::GET, &*order, 503, vec![failed, ("retry-after", "soon")], &*down),
             ("ETag is missing", Method::GET, &*order, 304, vec![], ""),
