@@ -33,7 +33,7 @@ BEGIN
     END IF;
 END $$;
 
--- Looked for once: there is no index for this, so all orders are read.
+-- Looked for once: all orders of the events are read.
 CREATE TEMPORARY TABLE candidates AS
 SELECT id FROM orders
 WHERE event_id = ANY (string_to_array(current_setting('archive.events'), ',')::int[]) AND phase = 'done' AND status <> 'PENDING'

@@ -50,13 +50,27 @@ pub async fn host_program() -> Result<PathBuf> {
     }
 }
 
+/// The same for `cargo test`, to be called before anything else asks for the program. Beside the dev host it names tests, which are
+/// there: their dependencies choose features of what wasmtime depends on, and without them it would be built a second time.
+pub async fn host_program_for_tests() -> Result<PathBuf> {
+    match spin::named()? {
+        Some(program) => Ok(program),
+        None => built_dev_host(&["--test", "tidy", "--test", "world"]).await,
+    }
+}
+
 /// The dev host, built when it has to be; at most once in the life of this process.
 pub async fn dev_host() -> Result<PathBuf> {
+    built_dev_host(&[]).await
+}
+
+async fn built_dev_host(beside: &[&str]) -> Result<PathBuf> {
     static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
     let program = PROGRAM.get_or_try_init(async || {
         // The whole workspace's features, as for `cargo test`: with `--package` wasmtime would be built a second time.
         let (profile, folder) = PROFILE;
-        run(cargo().args(["build", "--profile", profile, "--workspace", "--bin", "dev-host"])).await?;
+        run(cargo().args(["build", "--profile", profile, "--workspace", "--bin", "dev-host"]).args(beside))
+            .await?;
         anyhow::Ok(target_dir().await?.join(folder).join("dev-host"))
     });
     program.await.cloned()

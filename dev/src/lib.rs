@@ -4,16 +4,19 @@
 //! In reading order: [`component`] builds the WebAssembly component and the host program, [`spin`] finds a Spin that is
 //! installed, [`host`] runs them, [`postgres`] and [`migrations`] give it a database, [`pgbouncer`] a connection pooler
 //! before that, [`peers`] are the services it talks to, [`chaos`] breaks all of them on purpose, and
-//! [`bench`](mod@bench) measures how fast it all is, [`manifests`] and `image` check what deploys it. `main.rs`
+//! [`bench`](mod@bench) measures how fast it all is, [`manifests`] and `image` check what deploys it, [`api_check`] what it
+//! says of its API, and [`docs_check`] what people who integrate meet. `main.rs`
 //! and `up` are the `cargo dev` commands over them; the
 //! black-box tests use the same parts directly.
 //!
 //! Nothing here is ever deployed.
 
+pub mod api_check;
 mod apt;
 pub mod bench;
 pub mod chaos;
 pub mod component;
+pub mod docs_check;
 pub mod host;
 #[cfg(target_os = "linux")]
 pub mod image;

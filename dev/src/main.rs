@@ -9,7 +9,9 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
-use order_dev::{bench, chaos, component, manifests, migrations, peers, postgres, repo_root};
+use order_dev::{
+    api_check, bench, chaos, component, docs_check, manifests, migrations, peers, postgres, repo_root,
+};
 
 /// Tools for developing the order service.
 #[derive(Parser)]
@@ -88,6 +90,19 @@ enum Command {
     /// Needs python3 (with venv) and npm, and installs the validators that deploy/validators/ names into the target directory. The
     /// schemas of SpinKube's custom resources are looked for where SPINKUBE_SCHEMAS says, else in ../shared/crds.
     ManifestTest,
+    /// Checks the OpenAPI document, and sends the service whatever requests can be made of it
+    ///
+    /// Lints the document, compares it with that of the last release, and has schemathesis send valid and invalid requests to a
+    /// running service. Needs python3 (with venv) and npm, and installs what deploy/api-validators/ names into the target directory.
+    ApiTest(api_check::Options),
+    /// Tries the page of GET /docs in a browser, and the TypeScript client of docs/client, with a service that runs
+    ///
+    /// Needs node, npm and a Chromium (Debian's package, which is installed as root, or CHROMIUM=/path/to/it).
+    DocsTest {
+        /// Also writes the client's types and the screenshots below docs/ anew, after a change to the document or the page
+        #[arg(long)]
+        refresh: bool,
+    },
     /// Builds the container images, and runs them as a container engine would, in every way in which they can be started
     ///
     /// Needs root, buildah and debootstrap, and no container engine. RUST_IMAGE, SPIN_IMAGE and DEBIAN_IMAGE name base
@@ -138,6 +153,8 @@ async fn run(command: Command) -> Result<()> {
         Command::Build => component::build().await,
         Command::Chaos { orders, seed, beside } => run_chaos(orders, seed, beside.as_deref()).await,
         Command::ManifestTest => manifests::run().await,
+        Command::ApiTest(options) => api_check::run(&options).await,
+        Command::DocsTest { refresh } => run_docs_test(refresh).await,
         Command::Bench(options) => run_bench(options).await,
         Command::BenchPeers { listen, callback_url } => {
             bench::peers::serve(listen, callback_url.as_deref()).await
@@ -188,6 +205,15 @@ async fn run_chaos(orders: usize, seeds: RangeInclusive<u64>, beside: Option<&st
     let summary = chaos::summary::run_seeds(orders, seeds, beside, |report| println!("{report}\n")).await;
     print!("{summary}");
     summary.verdict()
+}
+
+async fn run_docs_test(refresh: bool) -> Result<()> {
+    let mut stop = up::StopSignal::new()?;
+    tokio::select! {
+        result = docs_check::run(refresh) => result,
+        // What was started ends with its handles.
+        () = stop.wait() => bail!("stopped"),
+    }
 }
 
 #[cfg(target_os = "linux")]

@@ -36,7 +36,7 @@ BEGIN
             RETURN CASE WHEN owner = p_order THEN ARRAY['known', render_document(o)] ELSE ARRAY['foreign'] END;
         END IF;
     END IF;
-    UPDATE orders w SET version = w.version + 1, updated_at = at WHERE w.id = p_order RETURNING * INTO o;
+    UPDATE orders w SET version = w.version + 1, updated_at = at, changed_xid = pg_current_xact_id() WHERE w.id = p_order RETURNING * INTO o;
     INSERT INTO order_events (order_id, seq, type, at, actor, data)
     VALUES (p_order, o.version, 'second_payment', at, p_actor, p_data);
     RETURN ARRAY['added', render_document(o)];

@@ -105,6 +105,7 @@ BEGIN
     UPDATE orders w SET
         version = p_version + 1,
         updated_at = at,
+        changed_xid = pg_current_xact_id(),
         status = p_status,
         phase = p_phase,
         phase_since = CASE WHEN p_phase = p_was_phase THEN w.phase_since ELSE at END,

@@ -18,7 +18,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    UPDATE orders w SET version = w.version + 1, updated_at = at WHERE w.id = p_order RETURNING w.version INTO now_version;
+    UPDATE orders w SET version = w.version + 1, updated_at = at, changed_xid = pg_current_xact_id() WHERE w.id = p_order RETURNING w.version INTO now_version;
     INSERT INTO order_events (order_id, seq, type, at, actor, data) VALUES (p_order, now_version, p_event, at, p_actor, p_data);
     RETURN true;
 END

@@ -43,9 +43,9 @@ BEGIN
     durable := current_setting('synchronous_commit');
     PERFORM set_config('synchronous_commit', 'off', true);
     INSERT INTO orders (id, idempotency_key, request_hash, user_id, event_id, seats, status, currency, phase,
-                        created_at, updated_at, phase_since, expires_at, hold_until, due_at, leased, claimed)
+                        created_at, updated_at, changed_xid, phase_since, expires_at, hold_until, due_at, leased, claimed)
     VALUES (p_id, p_key, p_hash, p_user, p_event, p_seats, 'PENDING', p_currency, 'reserving',
-            at, at, at, at + p_ttl_seconds * interval '1 second', at + p_hold_seconds * interval '1 second',
+            at, at, pg_current_xact_id(), at, at + p_ttl_seconds * interval '1 second', at + p_hold_seconds * interval '1 second',
             at + p_lease_ms * interval '1 millisecond', true, cardinality(p_seats))
     ON CONFLICT (idempotency_key) DO NOTHING;
     IF NOT FOUND THEN

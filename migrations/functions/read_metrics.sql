@@ -89,6 +89,10 @@ $$
         -- At the last scan. Infinite before the first one.
         'oldest_writer_seconds', coalesce((
             SELECT extract(epoch FROM scanned_at - settled_at) FROM scan WHERE isfinite(settled_at) AND scanned_at > settled_at), 0)::float8,
+        -- Since when it is the oldest running transaction. Of whatever database; of this service's own it is a moment.
+        'updated_since_delay_seconds', coalesce((
+            SELECT extract(epoch FROM timezone('utc', clock_timestamp()) - min(at)) FROM change_marks
+            WHERE xid = pg_snapshot_xmin(pg_current_snapshot())), 0)::float8,
         -- Of the sequence, which also counts what was rolled back, or of the rows where no sequence belongs to the column.
         'order_items_id_used', (
             SELECT greatest(pg_sequence_last_value(pg_get_serial_sequence('order_items', 'id')::regclass),

@@ -18,6 +18,7 @@ BEGIN
         UPDATE orders o SET
             version = o.version + 1,
             updated_at = at,
+            changed_xid = pg_current_xact_id(),
             -- Not zero: the action may have been begun before.
             attempts = 1,
             parked_at = NULL,

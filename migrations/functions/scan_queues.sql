@@ -129,6 +129,7 @@ BEGIN
     END IF;
     INSERT INTO queue_scans VALUES (scan.*);
     DELETE FROM queue_scans WHERE id = last.id;
+    PERFORM mark_changes(scan.id);
     RETURN scan;
 END
 $$;

@@ -40,7 +40,7 @@ BEGIN
         RETURN false;
     END IF;
     IF p_outcome IS NOT NULL THEN
-        UPDATE orders w SET version = w.version + 1, updated_at = at WHERE w.id = p_order RETURNING w.version INTO now_version;
+        UPDATE orders w SET version = w.version + 1, updated_at = at, changed_xid = pg_current_xact_id() WHERE w.id = p_order RETURNING w.version INTO now_version;
         INSERT INTO order_events (order_id, seq, type, at, actor, data)
         VALUES (p_order, now_version, CASE p_outcome WHEN 'REFUNDED' THEN 'second_payment_refunded' ELSE 'second_payment_failed' END,
                 at, p_actor, jsonb_strip_nulls(jsonb_build_object('payment_id', p_payment, 'reason', p_reason)));

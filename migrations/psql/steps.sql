@@ -21,7 +21,11 @@
 \ir table.sql
 \set step 0012_cheaper_rules
 \ir table.sql
+\set step 0013_order_lists
+\ir table.sql
 \set step 0014_authentication
+\ir table.sql
+\set step 0015_changed_orders
 \ir table.sql
 
 \set step functions
@@ -51,10 +55,12 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/count_visited_entries.sql
 \ir ../functions/delete_message.sql
 \ir ../functions/drop_claims.sql
+\ir ../functions/find_change_mark.sql
 \ir ../functions/find_due.sql
 \ir ../functions/find_marks.sql
 \ir ../functions/find_oldest_writer.sql
 \ir ../functions/find_order.sql
+\ir ../functions/find_orders.sql
 \ir ../functions/find_payment_check.sql
 \ir ../functions/find_seat_holder.sql
 \ir ../functions/find_second_payment.sql
@@ -63,14 +69,18 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/fold_counts.sql
 \ir ../functions/follow_refund.sql
 \ir ../functions/format_time.sql
+\ir ../functions/list_changed_orders.sql
+\ir ../functions/list_orders.sql
 \ir ../functions/list_stuck.sql
 \ir ../functions/load_order.sql
 \ir ../functions/make_next_message_due.sql
+\ir ../functions/mark_changes.sql
 \ir ../functions/place_limited_order.sql
 \ir ../functions/place_order.sql
 \ir ../functions/postpone_message.sql
 \ir ../functions/read_durable_metrics.sql
 \ir ../functions/read_journal.sql
+\ir ../functions/read_journal_page.sql
 \ir ../functions/read_key_set.sql
 \ir ../functions/read_metrics.sql
 \ir ../functions/read_order.sql

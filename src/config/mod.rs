@@ -3,6 +3,7 @@
 mod allowed_host;
 mod authentication;
 mod base_url;
+mod origin;
 mod secret;
 mod variables;
 
@@ -54,6 +55,8 @@ pub struct Config {
     /// How many unpaid orders a user may have; `None`: any number. Only while authentication is on, because anybody could use up
     /// another's else.
     pub max_open_orders: Option<u32>,
+    /// Origins of web pages that may read the answers (CORS), as browsers send them.
+    pub cors_allowed_origins: Vec<String>,
     /// The lowest level that is logged.
     pub log_level: Level,
 }
@@ -105,6 +108,13 @@ fn parse(variables: &Variables) -> Result<Config> {
             "whsec_ followed by the base64 of 24 to 64 bytes, or several of that with blanks between them",
         )
     })?;
+    let cors_allowed_origins =
+        origin::parse_list(variables.text("cors_allowed_origins")).ok_or_else(|| {
+            wrong(
+                "cors_allowed_origins",
+                "empty, or exact origins such as https://shop.example with blanks between them",
+            )
+        })?;
     let log_level = variables.text("log_level");
     let log_level = log_level.parse().map_err(|()| wrong("log_level", "debug, info, warn or error"))?;
     let authentication = authentication::parse(variables)?;
@@ -126,6 +136,7 @@ fn parse(variables: &Variables) -> Result<Config> {
         webhook_keys: webhook_keys.into_iter().map(Secret::new).collect(),
         max_open_orders: (max_open_orders > 0 && authentication.is_some()).then_some(max_open_orders),
         authentication,
+        cors_allowed_origins,
         log_level,
     })
 }

@@ -34,6 +34,7 @@ const NAMES: &[&str] = &[
     "auth_roles_claim",
     "user_url",
     "max_open_orders_per_user",
+    "cors_allowed_origins",
     "log_level",
 ];
 

@@ -125,6 +125,15 @@ impl Answer {
         text.parse().map_err(|error| self.error(anyhow!("{error}")))
     }
 
+    /// The next element as a number; `None` when it is NULL, or beyond the end.
+    ///
+    /// # Errors
+    /// [`DbError::Broken`] when it is none.
+    pub fn optional_number<T: FromStr<Err: Display>>(&mut self) -> Result<Option<T>, DbError> {
+        let number = self.optional_text().map(|text| text.parse()).transpose();
+        number.map_err(|error| self.error(anyhow!("{error}")))
+    }
+
     /// The next element as numbers separated by commas.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ mod answer;
 mod connection;
 mod error;
 pub mod key_sets;
+pub mod lists;
 pub mod metrics;
 pub mod operator;
 pub mod orders;

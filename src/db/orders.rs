@@ -213,21 +213,6 @@ pub fn owner(document: &str) -> Result<Option<i32>, DbError> {
     Ok(shown.order.user_id)
 }
 
-/// Reads an order's journal as JSON text that is passed through; `None` when there is no such order.
-///
-/// # Errors
-/// [`DbError`].
-pub async fn journal(config: &Config, id: OrderId) -> Result<Option<String>, DbError> {
-    let row = query(
-        config,
-        Session::Own,
-        include_str!("sql/read_journal.sql"),
-        || named!("sql/read_journal.sql": p_id = uuid(id.0)),
-    )
-    .await?;
-    row.map(|row| Columns::of(row).text()).transpose()
-}
-
 /// Claims at most `limit` due orders for the sweep: each is leased to the caller. A row that cannot be parsed, such as one that a
 /// newer version of the service wrote, is an error of its own and does not affect the others.
 ///

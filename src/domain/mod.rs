@@ -9,6 +9,8 @@ pub mod key;
 pub mod message;
 pub mod money;
 pub mod order;
+pub mod order_list;
+pub mod page_token;
 pub mod payment_check;
 pub mod payment_refund;
 pub mod retry;

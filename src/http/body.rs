@@ -47,7 +47,7 @@ pub fn require_json_content_type(head: &RequestHead) -> Result<(), ApiError> {
 /// Parses a JSON object: see [`json_object::parse`].
 ///
 /// # Errors
-/// 400 when it is not JSON, 422 when it is not an object.
+/// 400 when it is not JSON or a member occurs twice, 422 when it is not an object.
 pub fn parse_object(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
     let text = std::str::from_utf8(body).map_err(|_| ApiError::malformed_json("The body is not UTF-8."))?;
     json_object::parse(text).map_err(|error| match error {
@@ -57,6 +57,7 @@ pub fn parse_object(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
             error.column()
         )),
         NoObject::TooDeep => ApiError::malformed_json("It is nested too deeply."),
+        NoObject::Repeated(name) => ApiError::malformed_json(format!("The member {name} occurs twice.")),
         NoObject::OtherValue => FieldErrors::of("#", "must be an object").into(),
     })
 }

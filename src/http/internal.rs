@@ -91,7 +91,7 @@ pub fn require_token(context: &Context, head: &RequestHead) -> Result<(), ApiErr
 ///
 /// # Errors
 /// 422 with every invalid field.
-fn parse_redrive(fields: &Map<String, Value>) -> Result<RedriveSelection, ApiError> {
+pub(super) fn parse_redrive(fields: &Map<String, Value>) -> Result<RedriveSelection, ApiError> {
     if fields.is_empty() {
         return Ok(RedriveSelection::default());
     }
@@ -109,7 +109,7 @@ const MAX_REASON: usize = 500;
 ///
 /// # Errors
 /// 422 with every invalid field.
-fn parse_resolution(fields: &Map<String, Value>) -> Result<Resolution, ApiError> {
+pub(super) fn parse_resolution(fields: &Map<String, Value>) -> Result<Resolution, ApiError> {
     let mut errors = FieldErrors::default();
     errors.reject_unknown_members(fields, &["payment", "payment_id", "reason"]);
     let status = match fields.get("payment").and_then(Value::as_str) {

@@ -2,6 +2,9 @@
 //!
 //! RFC 8259 allows numbers and strings that no type of ours holds: `1e999`, and `"\ud800"`, half of a surrogate pair. They are
 //! valid JSON, so they must not make a body unreadable; in a member that matters they are a wrong value.
+//!
+//! A member that occurs twice is refused (I-JSON, RFC 7493, 2.3): of two readers one would take the first and the other the last, and
+//! what a gateway has checked would not be what is done.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -18,6 +21,8 @@ pub enum NoObject {
     Malformed(Error),
     /// It is nested deeper than anybody needs.
     TooDeep,
+    /// A member of this name, cut to a sensible length, occurs twice.
+    Repeated(String),
     /// It is another JSON value.
     OtherValue,
 }
@@ -36,7 +41,15 @@ pub fn parse(text: &str) -> Result<Map<String, Value>, NoObject> {
     let name = |raw: &RawValue| {
         serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.get().trim_matches('"').to_owned())
     };
-    Ok(members.into_iter().map(|(key, member)| (name(key), value(member))).collect())
+    let mut object = Map::new();
+    for (key, member) in members {
+        let name = name(key);
+        if object.contains_key(&name) {
+            return Err(NoObject::Repeated(name.chars().filter(|c| !c.is_control()).take(64).collect()));
+        }
+        object.insert(name, value(member));
+    }
+    Ok(object)
 }
 
 /// The value, or that of a list's elements, as far as a [`Value`] can hold it; else an empty object. (Not `null`: where a member may be
@@ -113,7 +126,6 @@ mod tests {
             (r#"{"seats":[1,"\ud800","2",[1e999,3]]}"#, json!({"seats": [1, {}, "2", [{}, 3]]})),
             (r#"{"a":{"b":1e999}}"#, json!({"a": {}})),
             (r#"{"\ud800":1,"\u0061":2}"#, json!({"\\ud800": 1, "a": 2})),
-            (r#"{"a":1,"a":2}"#, json!({"a": 2})),
             ("\n{ }\t", json!({})),
             (r#"{"a":"[{\"[","b\\":"{"}"#, json!({"a": "[{\"[", "b\\": "{"})),
         ] {
@@ -147,6 +159,20 @@ mod tests {
     }
 
     #[test]
+    fn a_member_that_occurs_twice_is_refused_however_it_is_written() {
+        for text in [
+            r#"{"a":1,"a":2}"#,
+            r#"{"a":1,"b":2,"\u0061":1}"#,
+            r#"{"a":null,"a":null}"#,
+            r#"{"a":1e999,"a":"\ud800"}"#,
+        ] {
+            assert!(matches!(parse(text), Err(NoObject::Repeated(name)) if name == "a"), "{text}");
+        }
+        // Deeper down nobody looks.
+        assert_eq!(read(r#"{"a":{"b":1,"b":2}}"#), json!({"a": {"b": 2}}));
+    }
+
+    #[test]
     fn the_depth_is_limited_where_serde_json_limits_it() {
         let nested = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth - 1), "]".repeat(depth - 1));
         for depth in [2, 126, 127, 128, 129, 10_000] {
@@ -163,6 +189,7 @@ mod tests {
         ) {
             match (parse(&text), serde_json::from_str::<Map<String, Value>>(&text)) {
                 (Ok(ours), Ok(theirs)) => prop_assert_eq!(ours, theirs),
+                (Err(NoObject::Repeated(_)), Ok(_)) => {}
                 (Err(_), Ok(theirs)) => prop_assert!(false, "{text} is {theirs:?}"),
                 (Ok(_) | Err(_), Err(_)) => {}
             }

@@ -1,20 +1,28 @@
 //! The HTTP contract: routes, requests, answers, problems.
 //!
 //! Start at [`router`], the table of all routes. Each endpoint is in a file that is named by it or by its group, with the
-//! fields of its body: [`place_order`], [`orders`], [`payment_callback`], [`monitoring`], [`internal`]. What they share:
-//! [`request`], [`body`], [`json_object`], [`access`], [`validation`] and [`problem`] for what comes in, [`response`] and [`compact_json`] for what goes out.
+//! fields of its body: [`place_order`], [`list_orders`], [`orders`], [`payment_callback`], [`monitoring`], [`internal`], and the
+//! documentation: [`documentation`], [`docs`]. What they share:
+//! [`request`], [`body`], [`json_object`], [`query_parameters`], [`access`], [`validation`] and [`problem`] for what comes in, [`response`], [`compact_json`] and [`cors`] for what goes out.
 
 pub mod access;
 pub mod bearer_token;
 pub mod body;
 pub mod compact_json;
+pub mod cors;
+pub mod docs;
+pub mod documentation;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod fuzz;
 pub mod internal;
 pub mod json_object;
+pub mod list_orders;
 pub mod monitoring;
 pub mod orders;
 pub mod payment_callback;
 pub mod place_order;
 pub mod problem;
+pub mod query_parameters;
 pub mod request;
 pub mod response;
 pub mod router;
@@ -30,6 +38,7 @@ use crate::telemetry::counters::{self, Counter};
 use crate::telemetry::log::{self, Log};
 use ::http::Method;
 use problem::ApiError;
+use request::RequestHead;
 use response::Reply;
 use router::Endpoint;
 use serde_json::json;
@@ -50,12 +59,16 @@ pub async fn serve(request: Request) -> Response {
             let context = Context::new(config, log.clone(), matched.actor());
             (router::dispatch(&context, matched, &head, body).await, Some(context))
         }
-        Err(error) => (answer_misconfigured(matched.endpoint(), error, &log), None),
+        Err(error) => (answer_misconfigured(matched.endpoint(), &head, error, &log), None),
     };
     let reply = result.unwrap_or_else(|error| {
         error.log(&log);
         error.into_reply(&head.path)
     });
+    let reply = match &context {
+        Some(context) => cors::allow(&context.config, &head, reply),
+        None => reply,
+    };
 
     counters::add(Counter::Request { route, status: reply.status }, 1.0);
     counters::add(Counter::RequestSeconds { route }, begun.elapsed().as_secs_f64());
@@ -72,12 +85,16 @@ pub async fn serve(request: Request) -> Response {
 /// The answer while the configuration is invalid, by endpoint.
 fn answer_misconfigured(
     endpoint: Option<Endpoint>,
+    head: &RequestHead,
     error: anyhow::Error,
     log: &Log,
 ) -> Result<Reply, ApiError> {
     match endpoint {
         // The liveness probe is about the process, which is alive whatever its configuration.
         Some(Endpoint::Live) => Ok(monitoring::live()),
+        Some(Endpoint::Root) => Ok(docs::redirect()),
+        Some(Endpoint::Docs) => Ok(docs::page(head)),
+        Some(Endpoint::OpenApi) => Ok(documentation::openapi(head)),
         Some(Endpoint::Health) => {
             log.error("the configuration is wrong", json!({ "cause": format!("{error:#}") }));
             Ok(monitoring::misconfigured(&error))

@@ -1,6 +1,8 @@
 //! The endpoints of an order that was placed: reading it and its journal, cancelling and refunding it.
 
+use super::list_orders::{self, PageSizes};
 use super::problem::ApiError;
+use super::query_parameters::QueryParameters;
 use super::request::{RequestBody, RequestHead};
 use super::response::{POLL_AFTER_SECONDS, Reply};
 use super::{access, body};
@@ -12,6 +14,9 @@ use crate::domain::order::Status;
 use crate::queries::{get_order, order_events};
 use ::http::StatusCode;
 use ::http::header::{ETAG, IF_NONE_MATCH, RETRY_AFTER};
+
+/// How many entries a page of a journal has.
+const EVENTS: PageSizes = PageSizes { default: 100, most: 500 };
 
 /// `GET /v1/orders/{id}`: reads an order; 304 when `If-None-Match` has its `ETag`.
 ///
@@ -35,14 +40,20 @@ pub fn order_id(id: &str) -> Result<OrderId, ApiError> {
     parse_uuid(id).map(OrderId).ok_or_else(ApiError::order_id_invalid)
 }
 
-/// `GET /v1/orders/{id}/events`: reads an order's journal.
+/// `GET /v1/orders/{id}/events`: reads a page of an order's journal.
 ///
 /// # Errors
-/// Those of [`access::caller`]; 400 when the id is not a UUID, 404 when there is no such order, or it is another's.
+/// 400 when the id is not a UUID, 404 when there is no such order, and those of [`list_orders::page`].
 pub async fn events(context: &Context, head: &RequestHead, id: &str) -> Result<Reply, ApiError> {
     let caller = access::caller(context, head).await?;
-    let journal = order_events::events(&context.config, &caller, order_id(id)?).await?;
-    journal.map(|journal| Reply::json_text(StatusCode::OK, journal)).ok_or_else(ApiError::order_not_found)
+    let id = order_id(id)?;
+    let mut parameters = QueryParameters::parse(head.query.as_deref(), &["page_size", "page_token"]);
+    let page = list_orders::page(&mut parameters, &EVENTS);
+    parameters.into_result()?;
+    // The journal of an order is for whoever may list it.
+    let scope = caller.list_scope().ok_or_else(ApiError::order_not_found)?;
+    let events = order_events::events(&context.config, scope, id, page.token.as_deref(), page.size).await?;
+    Ok(list_orders::reply("events", events.ok_or_else(ApiError::order_not_found)?))
 }
 
 /// `POST /v1/orders/{id}/cancel`: cancels an order.
@@ -99,7 +110,7 @@ fn require_changer(caller: &Caller) -> Result<(), ApiError> {
 }
 
 /// Whether the values of `If-None-Match` have the entity tag (RFC 9110, 13.1.2: weak comparison).
-fn if_none_match_has(values: &[Vec<u8>], etag: &str) -> bool {
+pub fn if_none_match_has(values: &[Vec<u8>], etag: &str) -> bool {
     let values = values.iter().filter_map(|value| std::str::from_utf8(value).ok());
     values.flat_map(|value| value.split(',')).any(|tag| {
         let tag = tag.trim();

@@ -59,7 +59,7 @@ fn ok(document: &str, note: Option<&str>) -> Reply {
 ///
 /// # Errors
 /// 422 with every invalid field.
-fn parse(fields: &Map<String, Value>) -> Result<Callback, ApiError> {
+pub(super) fn parse(fields: &Map<String, Value>) -> Result<Callback, ApiError> {
     let mut errors = FieldErrors::default();
     let mut id = |name: &str| {
         let value = fields.get(name);

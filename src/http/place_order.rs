@@ -101,7 +101,7 @@ fn idempotency_key(head: &RequestHead) -> Result<IdempotencyKey, ApiError> {
 ///
 /// # Errors
 /// 403 for another user, 401 where no user is told; 422 with every invalid field.
-fn parse(
+pub(super) fn parse(
     key: IdempotencyKey,
     caller: &Caller,
     fields: &Map<String, Value>,

@@ -7,6 +7,7 @@ use super::response::Reply;
 use crate::db::DbError;
 use crate::domain::ids::OrderId;
 use crate::domain::order::{Failure, FailureCode, Order, PaymentStatus, Status};
+use crate::queries::list_orders::ListError;
 use crate::telemetry::log::Log;
 use ::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use ::http::{HeaderName, StatusCode};
@@ -57,6 +58,7 @@ problem_types! {
     KEY_REQUIRED = "idempotency_key_required" BAD_REQUEST "An Idempotency-Key header is required";
     KEY_INVALID = "invalid_idempotency_key" BAD_REQUEST "The Idempotency-Key header is not valid";
     ORDER_ID_INVALID = "invalid_order_id" BAD_REQUEST "The order id is not a UUID";
+    PAGE_TOKEN_INVALID = "invalid_page_token" BAD_REQUEST "The page token is not valid";
     UNAUTHORIZED = "unauthorized" UNAUTHORIZED "A valid bearer token is required";
     PAYMENT_DECLINED = "payment_declined" PAYMENT_REQUIRED "The payment was declined";
     FORBIDDEN = "forbidden" FORBIDDEN "This is not allowed";
@@ -123,6 +125,14 @@ impl ApiError {
         Self::new(&ORDER_ID_INVALID, "The id of an order is a UUID, as 01980000-0000-7000-8000-000000000000.")
     }
 
+    /// 400: a page token that is none, or of another list.
+    pub fn page_token_invalid() -> Self {
+        Self::new(
+            &PAGE_TOKEN_INVALID,
+            "Send a next_page_token as it was answered, with the same other parameters; or begin again without one.",
+        )
+    }
+
     /// 401: the bearer token is missing or wrong.
     pub fn unauthorized() -> Self {
         let mut error = Self::new(&UNAUTHORIZED, "Send the internal token as Authorization: Bearer <token>.");
@@ -155,7 +165,7 @@ impl ApiError {
 
     /// 404: an unknown path.
     pub fn route_not_found() -> Self {
-        Self::new(&ROUTE_NOT_FOUND, "See the README for the endpoints.")
+        Self::new(&ROUTE_NOT_FOUND, "See /docs for the endpoints.")
     }
 
     /// 404: an unknown order.
@@ -343,6 +353,15 @@ impl ApiError {
         let mut reply = Reply::new(*status, "application/problem+json", body.to_string());
         reply.headers.extend(self.0.headers);
         reply
+    }
+}
+
+impl From<ListError> for ApiError {
+    fn from(error: ListError) -> Self {
+        match error {
+            ListError::InvalidPageToken => Self::page_token_invalid(),
+            ListError::Db(error) => error.into(),
+        }
     }
 }
 

@@ -37,6 +37,11 @@ pub fn split(request: types::Request) -> (RequestHead, RequestBody) {
 }
 
 impl RequestHead {
+    /// Whether the path is one of operators' endpoints.
+    pub fn is_internal(&self) -> bool {
+        self.path.starts_with("/internal/")
+    }
+
     /// All values of a header field, in the order in which they came.
     pub fn header_values(&self, name: &HeaderName) -> Vec<Vec<u8>> {
         self.headers.get(name.as_str())

@@ -3,7 +3,10 @@
 use super::compact_json::compact;
 use super::request::X_REQUEST_ID;
 use crate::runtime::body;
-use ::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use ::http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use ::http::{HeaderName, StatusCode};
 use serde_json::Value;
 use spin_sdk::wasip3::http::types::Response;
@@ -11,12 +14,20 @@ use spin_sdk::wasip3::http::types::Response;
 /// `Retry-After` in seconds, for polling an order that is still being processed.
 pub const POLL_AFTER_SECONDS: &str = "1";
 
+/// Header fields of every response that has no others of these names. Orders are personal data, which nobody on the way may store; and
+/// no answer but a page of the documentation is one to be shown, or to be framed by another page.
+const DEFAULT_HEADERS: [(HeaderName, &str); 3] = [
+    (CACHE_CONTROL, "no-store"),
+    (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (REFERRER_POLICY, "no-referrer"),
+];
+
 /// A response before it is handed to the host.
 #[derive(Debug)]
 pub struct Reply {
     /// The status code.
     pub status: StatusCode,
-    /// Header fields beside `Cache-Control`, `Content-Type`, `Content-Length` and `X-Request-Id`.
+    /// Header fields beside `Content-Type`, `Content-Length`, `X-Request-Id` and `X-Content-Type-Options`.
     pub headers: Vec<(HeaderName, String)>,
     content_type: &'static str,
     body: Vec<u8>,
@@ -26,6 +37,11 @@ impl Reply {
     /// A response with a body.
     pub fn new(status: StatusCode, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
         Self { status, headers: Vec::new(), content_type, body: body.into() }
+    }
+
+    /// A response with an empty body.
+    pub fn empty(status: StatusCode) -> Self {
+        Self::new(status, "", Vec::new())
     }
 
     /// A response with a JSON body.
@@ -56,16 +72,25 @@ impl Reply {
         self
     }
 
+    /// Lets caches keep the response. Every other response is `no-store`.
+    pub fn with_cache_control(self, cache_control: &'static str) -> Self {
+        self.with_header(CACHE_CONTROL, cache_control)
+    }
+
     /// Builds the host's response, with `Content-Length` and with its body already being written (see
     /// [`crate::runtime::body`]). The response to a `HEAD` has the length and no body.
     pub async fn send(self, request_id: &str, is_head: bool) -> Response {
         let length = self.body.len().to_string();
-        let mut headers = vec![
-            (X_REQUEST_ID, request_id),
-            (CACHE_CONTROL, "no-store"),
-            (CONTENT_TYPE, self.content_type),
-            (CONTENT_LENGTH, &length),
-        ];
+        let mut headers =
+            vec![(X_REQUEST_ID, request_id), (X_CONTENT_TYPE_OPTIONS, "nosniff"), (CONTENT_LENGTH, &length)];
+        if !self.content_type.is_empty() {
+            headers.push((CONTENT_TYPE, self.content_type));
+        }
+        for (name, default) in DEFAULT_HEADERS {
+            if self.headers.iter().all(|(other, _)| other != name) {
+                headers.push((name, default));
+            }
+        }
         headers.extend(self.headers.iter().map(|(name, value)| (name.clone(), value.as_str())));
         let contents =
             if is_head || self.status == StatusCode::NOT_MODIFIED { Vec::new() } else { self.body };

@@ -3,7 +3,9 @@
 use super::problem::ApiError;
 use super::request::{RequestBody, RequestHead};
 use super::response::Reply;
-use super::{internal, monitoring, orders, payment_callback, place_order};
+use super::{
+    cors, docs, documentation, internal, list_orders, monitoring, orders, payment_callback, place_order,
+};
 use crate::commands::Context;
 use ::http::Method;
 
@@ -12,6 +14,8 @@ use ::http::Method;
 pub enum Endpoint {
     /// Places an order.
     PlaceOrder,
+    /// Lists orders.
+    ListOrders,
     /// Reads an order.
     GetOrder,
     /// Reads an order's journal.
@@ -22,6 +26,12 @@ pub enum Endpoint {
     RefundOrder,
     /// The callback (webhook) of Payment.
     PaymentCallback,
+    /// Leads to the documentation.
+    Root,
+    /// The documentation as a page.
+    Docs,
+    /// The OpenAPI document.
+    OpenApi,
     /// The health check.
     Health,
     /// The liveness probe.
@@ -41,11 +51,15 @@ pub enum Endpoint {
 /// Method, path (`{id}` stands for one segment), endpoint. `HEAD` works where `GET` does.
 const ROUTES: &[(Method, &str, Endpoint)] = &[
     (Method::POST, "/v1/orders", Endpoint::PlaceOrder),
+    (Method::GET, "/v1/orders", Endpoint::ListOrders),
     (Method::GET, "/v1/orders/{id}", Endpoint::GetOrder),
     (Method::GET, "/v1/orders/{id}/events", Endpoint::OrderEvents),
     (Method::POST, "/v1/orders/{id}/cancel", Endpoint::CancelOrder),
     (Method::POST, "/v1/orders/{id}/refund", Endpoint::RefundOrder),
     (Method::POST, "/v1/payments/callback", Endpoint::PaymentCallback),
+    (Method::GET, "/", Endpoint::Root),
+    (Method::GET, "/docs", Endpoint::Docs),
+    (Method::GET, "/openapi.json", Endpoint::OpenApi),
     (Method::GET, "/health", Endpoint::Health),
     (Method::GET, "/health/live", Endpoint::Live),
     (Method::GET, "/metrics", Endpoint::Metrics),
@@ -157,11 +171,15 @@ pub async fn dispatch(
     match matched {
         Match::Found { endpoint, id, .. } => match endpoint {
             Endpoint::PlaceOrder => place_order::handle(context, head, body).await,
+            Endpoint::ListOrders => list_orders::handle(context, head).await,
             Endpoint::GetOrder => orders::get(context, head, id.unwrap_or_default()).await,
             Endpoint::OrderEvents => orders::events(context, head, id.unwrap_or_default()).await,
             Endpoint::CancelOrder => orders::cancel(context, head, id.unwrap_or_default(), body).await,
             Endpoint::RefundOrder => orders::refund(context, head, id.unwrap_or_default(), body).await,
             Endpoint::PaymentCallback => payment_callback::handle(context, head, body).await,
+            Endpoint::Root => Ok(docs::redirect()),
+            Endpoint::Docs => Ok(docs::page(head)),
+            Endpoint::OpenApi => Ok(documentation::openapi(head)),
             Endpoint::Health => Ok(monitoring::health(context).await),
             Endpoint::Live => Ok(monitoring::live()),
             Endpoint::Metrics => monitoring::metrics(context).await,
@@ -175,7 +193,10 @@ pub async fn dispatch(
             if is_internal && (head.path != "/internal/sweep" || context.config.internal_token.is_some()) {
                 internal::require_token(context, head)?;
             }
-            Err(ApiError::method_not_allowed(allow))
+            match cors::preflight(&context.config, head, &allow) {
+                Some(reply) => Ok(reply),
+                None => Err(ApiError::method_not_allowed(allow)),
+            }
         }
         Match::NotFound { is_internal } => {
             if is_internal {
@@ -204,7 +225,9 @@ mod tests {
             ("GET", "/v1/orders/", "none"),
             ("GET", "/v1/orders/a/b", "none"),
             ("GET", "/V1/orders/x", "none"),
-            ("GET", "/", "none"),
+            ("GET", "/", "/"),
+            ("HEAD", "/docs", "/docs"),
+            ("GET", "/docs/", "none"),
             ("GET", "", "none"),
             ("POST", "/health", "none"),
         ] {
@@ -212,7 +235,7 @@ mod tests {
             assert_eq!(find(&method, path).label(), expected, "{method} {path}");
         }
         for (method, path, expected) in
-            [(Method::GET, "/v1/orders", "POST"), (Method::PUT, "/v1/orders/x", "GET, HEAD")]
+            [(Method::PATCH, "/v1/orders", "POST, GET, HEAD"), (Method::PUT, "/v1/orders/x", "GET, HEAD")]
         {
             let matched = find(&method, path);
             assert!(matches!(matched, Match::MethodNotAllowed { allow, .. } if allow == expected), "{path}");

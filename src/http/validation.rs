@@ -1,4 +1,4 @@
-//! Validation of the fields of a body: all invalid fields are collected, so that one answer lists them all.
+//! Validation of the fields of a body or a query: all invalid fields are collected, so that one answer lists them all.
 
 use super::problem::{ApiError, FieldError};
 use serde_json::{Map, Value};
@@ -40,7 +40,7 @@ impl FieldErrors {
     /// Adds each member that is not one of `known`.
     pub fn reject_unknown_members(&mut self, members: &Map<String, Value>, known: &[&str]) {
         for name in members.keys().filter(|name| !known.contains(&name.as_str())) {
-            self.add(format!("#/{}", shown(name).replace('~', "~0").replace('/', "~1")), "is not known here");
+            self.add(pointer(name), "is not known here");
         }
     }
 
@@ -62,6 +62,11 @@ impl From<FieldErrors> for ApiError {
     fn from(errors: FieldErrors) -> Self {
         Self::validation_failed(errors.listed, errors.more)
     }
+}
+
+/// The JSON pointer of a field whose name may be anything.
+pub fn pointer(name: &str) -> String {
+    format!("#/{}", shown(name).replace('~', "~0").replace('/', "~1"))
 }
 
 /// The beginning of a name that is too long to be shown.

@@ -34,7 +34,7 @@ pub fn verify<'a>(
     verify_parts(keys, &id, &timestamp, &signatures, body, now)
 }
 
-fn verify_parts<'a>(
+pub(super) fn verify_parts<'a>(
     keys: impl IntoIterator<Item = &'a [u8]>,
     id: &str,
     timestamp: &str,

@@ -139,16 +139,11 @@ impl Key {
         Some(keys)
     }
 
-    /// Whether signatures by this algorithm are this key's. A secret has all algorithms for which it is long enough: many issuers choose
-    /// by its length, others do not.
+    /// Whether signatures by this algorithm are this key's. A secret has all three: many issuers choose by its length, others do not, and
+    /// one of 32 bytes is no weaker with the longer hashes.
     pub fn has(&self, algorithm: Algorithm) -> bool {
         match self {
-            Self::Secret(secret) => match algorithm {
-                Algorithm::Hs256 => secret.len() >= MIN_SECRET,
-                Algorithm::Hs384 => secret.len() >= 48,
-                Algorithm::Hs512 => secret.len() >= 64,
-                Algorithm::Rs256 | Algorithm::Es256 | Algorithm::EdDsa => false,
-            },
+            Self::Secret(_) => algorithm.is_of_secrets(),
             Self::Rsa(_) => algorithm == Algorithm::Rs256,
             Self::P256(_) => algorithm == Algorithm::Es256,
             Self::Ed25519(_) => algorithm == Algorithm::EdDsa,

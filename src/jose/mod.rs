@@ -4,6 +4,8 @@
 //! In reading order: [`json`] reads JSON in which nothing is said twice, [`key`] is a key and what it verifies, [`key_set`] are the keys
 //! of a document (JWKS, RFC 7517), [`token`] verifies.
 
+#[cfg(not(target_arch = "wasm32"))]
+pub mod fuzz;
 pub mod json;
 pub mod key;
 pub mod key_set;

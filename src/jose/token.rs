@@ -97,7 +97,12 @@ pub fn verify(token: &str, keys: &[NamedKey], rules: &Rules<'_>, now: f64) -> Re
     let (algorithm, id) = read_header(&header)?;
     require_signature(keys, algorithm, id, message.as_bytes(), &signature)?;
 
-    let claims = json::object(&payload).ok_or(Refusal::Invalid("the claims are not one JSON object"))?;
+    read_claims(&payload, rules, now)
+}
+
+/// What the claims of a token say whose signature was verified.
+pub(super) fn read_claims(payload: &[u8], rules: &Rules<'_>, now: f64) -> Result<Verified, Refusal> {
+    let claims = json::object(payload).ok_or(Refusal::Invalid("the claims are not one JSON object"))?;
     let valid_until = check_times(&claims, now)?;
     check_parties(&claims, rules)?;
     Ok(Verified {

@@ -64,7 +64,7 @@ pub async fn event(config: &Config, event_id: i32) -> Outcome<EventStatus> {
 }
 
 /// What counts: 2xx with the event, and 404 in Catalog's own shape.
-fn shown(answer: &Answer, event_id: i32) -> Result<EventStatus, CallFailure> {
+pub(super) fn shown(answer: &Answer, event_id: i32) -> Result<EventStatus, CallFailure> {
     if is_not_found_of_catalog(answer) {
         return Ok(EventStatus::Unknown);
     }

@@ -19,7 +19,7 @@ pub async fn fetch(url: &BaseUrl) -> Outcome<String> {
     send(call).await.and_then(shown).into()
 }
 
-fn shown(answer: Answer) -> Result<String, CallFailure> {
+pub(super) fn shown(answer: Answer) -> Result<String, CallFailure> {
     if !answer.status.is_success() {
         return Err(answer.not_the_peers());
     }

@@ -5,6 +5,8 @@
 //! of the peer, such as an ingress or a proxy, and is no answer.
 
 pub mod catalog;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod fuzz;
 pub mod key_set;
 pub mod lenient;
 pub mod notification;

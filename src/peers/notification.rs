@@ -46,7 +46,7 @@ pub async fn notify(config: &Config, message: &Message) -> Result<(), NotDeliver
 /// Whether an answer is about the message itself: 400, 413 or 422 with a JSON text of any kind, which may be a mere string or number.
 /// A gateway's page is not, nor is any other client error, such as 401, 404 or 429: those end when somebody mends Notification's
 /// address, key or limits.
-fn refuses_message(status: StatusCode, body: &str) -> bool {
+pub(super) fn refuses_message(status: StatusCode, body: &str) -> bool {
     matches!(
         status,
         StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY

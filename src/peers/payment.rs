@@ -165,7 +165,7 @@ pub async fn charge(config: &Config, order: &Order) -> Outcome<Charge> {
     send(call).await.and_then(|answer| charged(&answer, order)).into()
 }
 
-fn charged(answer: &Answer, order: &Order) -> Result<Charge, CallFailure> {
+pub(super) fn charged(answer: &Answer, order: &Order) -> Result<Charge, CallFailure> {
     if answer.status.is_success() {
         let record = PaymentRecord::read(answer)?;
         let payment = record
@@ -192,7 +192,7 @@ pub async fn ask(config: &Config, id: PaymentId, deadline_ms: u64) -> Outcome<Op
     send(call).await.and_then(|answer| shown(&answer, id)).into()
 }
 
-fn shown(answer: &Answer, id: PaymentId) -> Result<Option<PaymentRecord>, CallFailure> {
+pub(super) fn shown(answer: &Answer, id: PaymentId) -> Result<Option<PaymentRecord>, CallFailure> {
     if answer.status.is_success() {
         let record = PaymentRecord::read(answer)?;
         let is_asked = record.id == id;
@@ -232,7 +232,7 @@ pub async fn refund(config: &Config, id: PaymentId) -> Outcome<Refund> {
     send(call).await.and_then(|answer| refunded(&answer, id)).into()
 }
 
-fn refunded(answer: &Answer, id: PaymentId) -> Result<Refund, CallFailure> {
+pub(super) fn refunded(answer: &Answer, id: PaymentId) -> Result<Refund, CallFailure> {
     if answer.status.is_success() {
         let object = answer.object()?;
         let read = || Ok::<_, String>((object.needed("id", payment_id)?, object.needed("status", status)?));

@@ -170,7 +170,7 @@ pub async fn reserve(config: &Config, order: &Order) -> Outcome<Reserve> {
     send(call).await.and_then(|answer| reserved(&answer, order)).into()
 }
 
-fn reserved(answer: &Answer, order: &Order) -> Result<Reserve, CallFailure> {
+pub(super) fn reserved(answer: &Answer, order: &Order) -> Result<Reserve, CallFailure> {
     if answer.status.is_success() {
         return held(answer, order).map(Reserve::Held);
     }
@@ -226,7 +226,7 @@ pub async fn read_seats(config: &Config, order: &Order) -> Outcome<Vec<Option<Se
     futures::future::join_all(looks).await.into_iter().collect::<Result<_, _>>().into()
 }
 
-fn shown(answer: &Answer, id: i32, order: &Order) -> Result<Option<Seat>, CallFailure> {
+pub(super) fn shown(answer: &Answer, id: i32, order: &Order) -> Result<Option<Seat>, CallFailure> {
     if answer.status.as_u16() == 404 && of_seating(answer).is_some() {
         return Ok(None);
     }
@@ -254,7 +254,7 @@ pub async fn allocate(config: &Config, order: &Order) -> Outcome<bool> {
     send(call).await.and_then(|answer| allocated(&answer)).into()
 }
 
-fn allocated(answer: &Answer) -> Result<bool, CallFailure> {
+pub(super) fn allocated(answer: &Answer) -> Result<bool, CallFailure> {
     match (answer.status.as_u16(), of_seating(answer)) {
         (200..300, _) => done(answer).map(|()| true),
         (409 | 404 | 400, Some(_)) => Ok(false),
@@ -264,7 +264,7 @@ fn allocated(answer: &Answer) -> Result<bool, CallFailure> {
 }
 
 /// The success of a call that Seating answers with an empty body. With a body it is not Seating's: the caller has to look.
-fn done(answer: &Answer) -> Result<(), CallFailure> {
+pub(super) fn done(answer: &Answer) -> Result<(), CallFailure> {
     if !answer.status.is_success() {
         return Err(answer.not_the_peers());
     }
@@ -278,7 +278,7 @@ pub async fn allocated_to(config: &Config, id: OrderId) -> Outcome<Vec<i32>> {
 }
 
 /// What counts: 2xx with a list of seats, which may be empty. It has no 404.
-fn listed(answer: &Answer) -> Result<Vec<i32>, CallFailure> {
+pub(super) fn listed(answer: &Answer) -> Result<Vec<i32>, CallFailure> {
     if !answer.status.is_success() {
         return Err(answer.not_the_peers());
     }

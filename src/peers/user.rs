@@ -37,7 +37,7 @@ pub async fn by_name(base: &BaseUrl, name: &str) -> Outcome<Account> {
 }
 
 /// The text as one segment of a path (RFC 3986): everything but unreserved characters percent-encoded.
-fn path_segment(text: &str) -> String {
+pub(super) fn path_segment(text: &str) -> String {
     let mut segment = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -51,7 +51,7 @@ fn path_segment(text: &str) -> String {
 }
 
 /// What counts: 2xx with the account of this name, and 404 that is no page of something in front of User.
-fn shown(answer: &Answer, name: &str) -> Result<Account, CallFailure> {
+pub(super) fn shown(answer: &Answer, name: &str) -> Result<Account, CallFailure> {
     if answer.status.as_u16() == 404 && (answer.is_empty() || answer.object().is_ok()) {
         return Ok(Account::Unknown);
     }

@@ -185,6 +185,17 @@ fn database(page: &mut Page, summary: &Value) {
         "",
         number(&summary["oldest_writer_seconds"]),
     );
+    page.metric(
+        "order_service_updated_since_delay_seconds",
+        "gauge",
+        "For how long one transaction, of whatever database, has held back the list of changed orders (updated_since): nothing that \
+         changed since is in it yet. 0 when none does.",
+    );
+    page.sample(
+        "order_service_updated_since_delay_seconds",
+        "",
+        number(&summary["updated_since_delay_seconds"]),
+    );
 
     page.metric(
         "order_service_database_oldest_snapshot_transactions",

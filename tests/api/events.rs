@@ -137,3 +137,69 @@ async fn what_was_before_this_service_is_not_known() {
     }
     app.finish().await;
 }
+
+/// A page of the journal: its numbers, and the token of the next one.
+async fn page(app: &App, id: &str, query: &str) -> (Vec<u64>, Option<String>) {
+    let body = app.get(&format!("/v1/orders/{id}/events?{query}")).await.json(200);
+    let members: Vec<&String> = body.as_object().expect("an object").keys().collect();
+    assert!(members == ["events"] || members == ["events", "next_page_token"], "{members:?}");
+    let events = body["events"].as_array().expect("a list");
+    let numbers = events.iter().map(|event| event["seq"].as_u64().expect("a number")).collect();
+    (numbers, body.get("next_page_token").map(|token| token.as_str().expect("a text").to_owned()))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_journal_comes_in_pages_which_stay_as_they_are_while_an_entry_is_counted_up() {
+    let app = spawn().await;
+    let document = confirmed(&app, &[1]).await;
+    let id = document.id();
+    let (first, token) = page(&app, id, "page_size=2").await;
+    assert_eq!(first, [1, 2]);
+    let count =
+        "UPDATE order_events SET count = count + 1, last_at = timezone('utc', now()) WHERE seq IN (2, 3)";
+    app.store.run(count).await;
+    let token = token.unwrap();
+    assert_eq!(page(&app, id, &format!("page_size=2&page_token={token}")).await, (vec![3, 4], None));
+    assert_eq!(page(&app, id, "page_size=4").await, (vec![1, 2, 3, 4], None), "the end is known");
+
+    let more = "INSERT INTO order_events (order_id, seq, type, actor) SELECT id, n, 'noted', 'operator'
+                FROM orders, generate_series(10, 620) n";
+    app.store.run(more).await;
+    assert_eq!(page(&app, id, "").await.0.len(), 100);
+    for size in ["500", "501", "4294967297"] {
+        assert_eq!(page(&app, id, &format!("page_size={size}")).await.0.len(), 500, "{size}");
+    }
+    let (mut all, mut query) = (Vec::new(), String::new());
+    loop {
+        let (numbers, next) = page(&app, id, &query).await;
+        all.extend(numbers);
+        let Some(next) = next else { break };
+        query = format!("page_token={next}");
+    }
+    assert_eq!(all, [1, 2, 3, 4].into_iter().chain(10..=620).collect::<Vec<_>>());
+    // As it was, for the invariants.
+    let restore = "DELETE FROM order_events WHERE seq > 9; UPDATE order_events SET count = 1, last_at = NULL";
+    app.store.run(restore).await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_a_journal_is_asked_for_rightly_or_not_at_all() {
+    let app = spawn().await;
+    let [one, other] = [confirmed(&app, &[1]).await, confirmed(&app, &[2]).await];
+    let ask = async |id: &str, query: &str| app.get(&format!("/v1/orders/{id}/events?{query}")).await;
+    for query in
+        ["page_size=0", "page_size=-1", "page_size=x", "page_size=1&page_size=1", "seq=1", "page_token="]
+    {
+        ask(one.id(), query).await.problem(422, "validation_failed");
+    }
+    let token = page(&app, one.id(), "page_size=1").await.1.unwrap();
+    for token in [&token[1..], &format!("{token}A"), "x"] {
+        ask(one.id(), &format!("page_token={token}")).await.problem(400, "invalid_page_token");
+    }
+    ask(other.id(), &format!("page_token={token}")).await.problem(400, "invalid_page_token");
+    let unknown = "01980000-0000-7000-8000-000000000000";
+    ask(unknown, "page_size=1").await.problem(404, "order_not_found");
+    ask("x", "page_size=0").await.problem(400, "invalid_order_id");
+    app.finish().await;
+}

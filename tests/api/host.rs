@@ -73,6 +73,9 @@ async fn a_bad_variable_is_one_clear_error_that_names_it_and_not_its_value() {
         ("seating_url", "seating.internal"),
         ("payment_webhook_secret", "not-a-webhook-secret"),
         ("log_level", "chatty"),
+        ("cors_allowed_origins", "https://*.shop.example"),
+        ("cors_allowed_origins", "https://shop.example/"),
+        ("cors_allowed_origins", "https://a.example,https://b.example"),
     ] {
         let mut app = Spawn::new().variable(name, value).start().await;
         app.expect_errors_in_the_log();

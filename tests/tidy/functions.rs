@@ -18,6 +18,35 @@ fn only_a_function_that_a_table_an_index_or_a_trigger_calls_stands_beside_the_ta
     files::assert_none(misplaced(&files::read(product_sql)));
 }
 
+#[test]
+fn what_changes_an_order_is_listed_as_a_change() {
+    files::assert_none(unmarked_changes(&files::read(|path| {
+        path.starts_with(FOLDER) && path.ends_with(".sql")
+    })));
+}
+
+/// Functions that set an order's `updated_at` and not its `changed_xid`: whoever follows changes (`updated_since`) would miss them.
+fn unmarked_changes(files: &[File]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for file in files {
+        let words = sql::words(&file.text);
+        let statements = words.split(|word| word.text == ";");
+        for statement in statements {
+            let sets = |name: &str| {
+                let of_update = statement.windows(2).any(|two| two[0].text == name && two[1].text == "=");
+                of_update
+                    || statement.iter().any(|word| word.text == "insert")
+                        && statement.iter().any(|word| word.text == name)
+            };
+            if sets("updated_at") && !sets("changed_xid") {
+                let what = "this changes an order: set changed_xid = pg_current_xact_id(), too";
+                findings.push(Finding::new(&file.path, statement[0].line, what));
+            }
+        }
+    }
+    findings
+}
+
 /// The SQL of the service itself; the tools in `dev/` and the tests may make functions for their own use.
 fn product_sql(path: &str) -> bool {
     (path.starts_with("migrations/") || path.starts_with("src/")) && path.ends_with(".sql")
@@ -118,6 +147,19 @@ mod tests {
         assert_eq!(untidy_in("a", COMMENT).len(), 1);
         let found = untidy_in("a", &format!("-- Returns one.\n{function}"));
         assert!(found.len() == 1 && found[0].ends_with("what it locks, what it commits"), "{found:?}");
+    }
+
+    #[test]
+    fn a_change_that_followers_would_miss_is_found() {
+        let found = |body: &str| unmarked_changes(&[File::new("migrations/functions/a.sql", body)]).len();
+        assert_eq!(found("BEGIN; UPDATE orders SET updated_at = at WHERE id = 1; END"), 1);
+        assert_eq!(found("UPDATE orders SET updated_at = at, changed_xid = pg_current_xact_id()"), 0);
+        assert_eq!(found("INSERT INTO orders (id, updated_at) VALUES (1, at)"), 1);
+        assert_eq!(
+            found("INSERT INTO orders (id, updated_at, changed_xid) VALUES (1, at, pg_current_xact_id())"),
+            0
+        );
+        assert_eq!(found("SELECT updated_at FROM orders; UPDATE orders SET attempts = 1"), 0);
     }
 
     #[test]

@@ -14,9 +14,9 @@ mod kubernetes;
 mod misspell;
 mod prometheus;
 mod render;
-mod report;
+pub(crate) mod report;
 mod spinkube;
-mod tools;
+pub(crate) mod tools;
 
 pub use fits::ENTRY_POINT;
 
@@ -37,7 +37,7 @@ use tools::Tools;
 pub async fn run() -> Result<()> {
     let begin = Instant::now();
     let root = repo_root();
-    let tools = Tools::prepare(&root).await?;
+    let tools = Tools::prepare(&root.join("deploy/validators"), "manifest-test").await?;
     let mut report = Report::default();
     let context = fits::Context::read(&root)?;
     for name in ["kubernetes", "spinkube"] {

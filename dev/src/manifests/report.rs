@@ -42,7 +42,7 @@ impl Report {
             elapsed.as_secs_f64()
         );
         if *failed > 0 {
-            bail!("{failed} checks of the manifests failed");
+            bail!("{failed} checks failed");
         }
         Ok(())
     }

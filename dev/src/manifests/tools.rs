@@ -1,4 +1,4 @@
-//! The validators, of the versions in `deploy/validators/`, in folders of cargo's target directory.
+//! Programs of PyPI and npm, of the versions that a folder below `deploy/` names, in folders of cargo's target directory.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -16,15 +16,15 @@ pub struct Tools {
 }
 
 impl Tools {
-    /// Installs what is not there yet, or of another version.
+    /// Installs what the files in `validators` name (`requirements.txt`, `package-lock.json`) into a folder `name` of the target
+    /// directory, unless it is there.
     ///
     /// # Errors
     /// When python3 or npm is missing, or a registry does not answer.
-    pub async fn prepare(root: &Path) -> Result<Tools> {
-        let folder = target_dir().await?.join("manifest-test");
+    pub async fn prepare(validators: &Path, name: &str) -> Result<Tools> {
+        let folder = target_dir().await?.join(name);
         let tools =
             Tools { python: folder.join("python"), node: folder.join("node"), work: folder.join("work") };
-        let validators = root.join("deploy/validators");
         once(&tools.python, &[&validators.join("requirements.txt")], || {
             start(
                 "python3",

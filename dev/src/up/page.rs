@@ -28,6 +28,9 @@ Send Payment's callback once more (it changes nothing):
   curl -i {base}/v1/payments/callback -H 'Content-Type: application/json' \
        -d '{{"order_id":"'${{ORDER##*/}}'","payment_id":"'$PAYMENT'","status":"SUCCESS"}}'
 
+Read the API, and try calls in a browser:
+  {base}/docs
+
 Look at the service:
   curl {base}/health
   curl {base}/metrics

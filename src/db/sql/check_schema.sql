@@ -13,7 +13,9 @@ SELECT CASE
             '0010_payment_leases',
             '0011_open_writers',
             '0012_cheaper_rules',
-            '0014_authentication'
+            '0013_order_lists',
+            '0014_authentication',
+            '0015_changed_orders'
         ]) AS needed (version)
         WHERE needed.version NOT IN (SELECT version FROM schema_migrations))
     OR EXISTS (
@@ -28,16 +30,19 @@ SELECT CASE
             'close_payment_checks',
             'delete_message',
             'find_order',
+            'find_orders',
             'find_payment_check',
             'find_second_payment',
             'flush_counters',
+            'list_changed_orders',
+            'list_orders',
             'list_stuck',
             'load_order',
             'place_limited_order',
             'place_order',
             'postpone_message',
             'read_durable_metrics',
-            'read_journal',
+            'read_journal_page',
             'read_key_set',
             'read_order',
             'redrive_stuck',

@@ -45,6 +45,7 @@ fn values(name: &str, kind: &str) -> &'static [&'static str] {
         ("p_hash", _) => &["'known'", "'other'"],
         ("p_seats", _) => &["'{1}'", "'{3}'"],
         ("p_event", "integer") => &["101"],
+        ("p_status" | "p_ticket", _) => &["NULL", "'x'"],
         ("p_limit", _) => &["0", "8"],
         ("p_version", _) => &["1", "2"],
         ("p_wait_ms" | "p_delay_ms", _) => &["NULL", "1"],

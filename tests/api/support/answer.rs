@@ -8,6 +8,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use super::document::Document;
+use super::openapi::Answered;
 
 /// An answer that was received in full.
 #[derive(Clone, Debug)]
@@ -32,6 +33,7 @@ impl Answer {
     ) -> Answer {
         let answer = Answer { status, headers, body, method, path };
         answer.check_framing();
+        answer.check_contract();
         answer
     }
 
@@ -159,7 +161,17 @@ impl Answer {
         problem
     }
 
-    /// The length is stated, the request has an id, and JSON is compact, whatever the answer is.
+    /// The answer is as the OpenAPI document says.
+    #[track_caller]
+    fn check_contract(&self) {
+        let Answer { status, headers, body, method, path } = self;
+        let answered = Answered { method, path, status: *status, headers, body };
+        if let Err(what) = answered.check() {
+            panic!("{what}\nin {method} {path}: {status} {headers:?} {}", String::from_utf8_lossy(body));
+        }
+    }
+
+    /// The length is stated, the request has an id, browsers are told to be careful, and JSON is compact, whatever the answer is.
     #[track_caller]
     fn check_framing(&self) {
         let shown = format!("{} {}: {} {:?}", self.method, self.path, self.status, self.headers);
@@ -172,6 +184,22 @@ impl Answer {
         }
         let id = self.header("x-request-id").unwrap_or_else(|| panic!("an X-Request-Id in {shown}"));
         assert!(!id.is_empty() && id.len() <= 200, "{shown}");
+        assert_eq!(self.header("x-content-type-options"), Some("nosniff"), "{shown}");
+        let policy = self.header("content-security-policy").unwrap_or_default();
+        for rule in ["default-src 'none'", "frame-ancestors 'none'"] {
+            assert!(policy.contains(rule), "{rule} in {shown}");
+        }
+        assert!(!policy.contains("unsafe"), "{shown}");
+        assert!(
+            ["no-referrer", "same-origin"].contains(&self.header("referrer-policy").unwrap_or_default()),
+            "{shown}"
+        );
+        if !["/docs", "/openapi.json", "/"]
+            .iter()
+            .any(|public| self.path == *public || self.path.starts_with("/docs/"))
+        {
+            assert_eq!(self.header("cache-control"), Some("no-store"), "{shown}");
+        }
         if self.header("content-type").is_some_and(|content_type| content_type.ends_with("json")) {
             assert!(is_compact(&self.body), "{shown}: {}", self.text());
         }

@@ -3,7 +3,7 @@
 //! orders, money and seats.
 //!
 //! In reading order: [`spawn`] builds it from the fixtures that are [`shared`] by the process, [`app`] sends requests,
-//! [`order_request`] builds orders, [`answer`] and [`document`] check responses, [`database`] runs SQL, [`quiesce`] drives
+//! [`order_request`] builds orders, [`answer`] and [`document`] check responses, which [`openapi`] holds to the OpenAPI document, [`database`] runs SQL, [`quiesce`] drives
 //! the service until no work is pending, and [`invariants`] are checked then.
 
 mod answer;
@@ -15,6 +15,7 @@ mod gate;
 mod invariants;
 mod issuer;
 pub mod logs;
+mod openapi;
 mod operator;
 mod order_request;
 mod outcome;

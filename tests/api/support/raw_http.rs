@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use order_dev::host::Host;
+use reqwest::Method;
+use reqwest::header::{HeaderMap, HeaderName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use super::openapi::Answered;
 
 /// What came back before the connection was closed.
 #[derive(Debug)]
@@ -18,11 +22,35 @@ pub struct RawResponse {
 }
 
 impl RawResponse {
-    fn parse(received: &[u8]) -> RawResponse {
+    fn parse(sent: &[u8], received: &[u8]) -> RawResponse {
         let text = String::from_utf8_lossy(received).into_owned();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        RawResponse { status: status.unwrap_or(0), head: head.to_owned(), body: body.to_owned() }
+        let response =
+            RawResponse { status: status.unwrap_or(0), head: head.to_owned(), body: body.to_owned() };
+        response.check_contract(sent);
+        response
+    }
+
+    /// An answer of the component is as the OpenAPI document says. One of the host alone has no request id.
+    fn check_contract(&self, sent: &[u8]) {
+        if self.header("x-request-id").is_none() {
+            return;
+        }
+        let sent = String::from_utf8_lossy(sent);
+        let mut line = sent.lines().next().unwrap_or_default().split(' ');
+        let method: Method = line.next().and_then(|method| method.parse().ok()).expect("a method");
+        let path = line.next().expect("a path");
+        let mut headers = HeaderMap::new();
+        for (name, value) in self.head.lines().skip(1).filter_map(|line| line.split_once(':')) {
+            let name: HeaderName = name.parse().expect("a header's name");
+            headers.append(name, value.trim().parse().expect("a header's value"));
+        }
+        let (status, body) = (self.status, self.body.as_bytes());
+        let answered = Answered { method: &method, path, status, headers: &headers, body };
+        if let Err(what) = answered.check() {
+            panic!("{what}\nin {method} {path}: {self:?}");
+        }
     }
 
     /// A header's value.
@@ -45,8 +73,9 @@ pub async fn exchange(host: &Host, bytes: impl AsRef<[u8]>) -> RawResponse {
     let stream = TcpStream::connect(address).await.expect("the host accepts");
     let (mut reader, mut writer) = stream.into_split();
     let bytes = bytes.as_ref().to_vec();
+    let sent = bytes.clone();
     let writing = tokio::spawn(async move {
-        let _ = writer.write_all(&bytes).await;
+        let _ = writer.write_all(&sent).await;
         writer
     });
     let mut received = Vec::new();
@@ -56,7 +85,7 @@ pub async fn exchange(host: &Host, bytes: impl AsRef<[u8]>) -> RawResponse {
         received.extend_from_slice(&buffer[..n]);
     }
     drop(writing.await);
-    RawResponse::parse(&received)
+    RawResponse::parse(&bytes, &received)
 }
 
 async fn within<T>(read: impl Future<Output = T>) -> T {
@@ -82,5 +111,5 @@ pub async fn send_and_close(host: &Host, bytes: &[u8]) -> RawResponse {
     let _ = stream.shutdown().await;
     let mut received = Vec::new();
     let _ = within(stream.read_to_end(&mut received)).await;
-    RawResponse::parse(&received)
+    RawResponse::parse(bytes, &received)
 }

@@ -16,7 +16,7 @@ pub fn build() {
     let built = BUILT.get_or_init(|| {
         outside_of_the_test(async || {
             component::build().await?;
-            component::host_program().await.map(drop)
+            component::host_program_for_tests().await.map(drop)
         })
     });
     assert_eq!(*built, Ok(()), "the component and its host must be built");

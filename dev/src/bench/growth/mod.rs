@@ -1,9 +1,10 @@
 //! How the service does when there are many orders, and many seats at an event.
 //!
 //! [`loads`] puts the same loads over HTTP on databases of several sizes, and on events of several sizes, in turn;
-//! [`statements`] then asks PostgreSQL directly for the statements that look for work, while much of it is due. [`table`]
-//! shows both.
+//! [`lists`] and [`statements`] then ask PostgreSQL directly: for pages of lists, and for the statements that look for work, while much
+//! of it is due. [`table`] shows all.
 
+pub mod lists;
 pub mod loads;
 pub mod statements;
 pub mod table;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use tokio_postgres::{AsyncMessage, Client, NoTls};
 
+use super::lists::{self, List};
 use crate::bench::fill;
 use crate::postgres::Database;
 
@@ -55,6 +56,8 @@ pub struct Statements {
     pub orders: u64,
     /// Bytes of the database.
     pub bytes: u64,
+    /// Pages of lists.
+    pub lists: Vec<List>,
     /// By rising number of due orders.
     pub backlogs: Vec<Backlog>,
     /// What became of the last backlog.
@@ -78,6 +81,7 @@ pub async fn measure(database: &Database, backlogs: &[u64], runs: usize) -> Resu
     let client = database.connect().await?;
     let size =
         client.query_one("SELECT count(*), pg_database_size(current_database()) FROM orders", &[]).await?;
+    let lists = lists::measure(database, runs).await?;
     let mut measured = Vec::new();
     for &wanted in backlogs {
         let count = "SELECT count(*) FROM orders WHERE due_at <= timezone('utc', now())";
@@ -90,6 +94,7 @@ pub async fn measure(database: &Database, backlogs: &[u64], runs: usize) -> Resu
     Ok(Statements {
         orders: size.get::<_, i64>(0) as u64,
         bytes: size.get::<_, i64>(1) as u64,
+        lists,
         backlogs: measured,
         drained: drain(database).await?,
     })
@@ -135,7 +140,8 @@ pub async fn drain(database: &Database) -> Result<Drained> {
 }
 
 impl Timing {
-    fn of(took: &[Duration], rows: usize) -> Timing {
+    /// What these runs took.
+    pub fn of(took: &[Duration], rows: usize) -> Timing {
         let mut sorted: Vec<f64> = took.iter().map(|duration| duration.as_secs_f64() * 1000.0).collect();
         sorted.sort_unstable_by(f64::total_cmp);
         let (median_ms, max_ms) = (sorted[sorted.len() / 2], sorted[sorted.len() - 1]);
@@ -192,6 +198,16 @@ mod tests {
         fill::fill(&database, fill::Options { orders: 2_000, unfinished: 220, progress: false }).await?;
         let growth = measure(&database, &[20, 200], 3).await?;
         assert_eq!(growth.orders, 2_000);
+        let orders = |name: &str| growth.lists.iter().find(|list| list.name == name).map(|list| list.orders);
+        for page in ["first page", "page in the middle", "changes, from 1970", "changes, middle"] {
+            assert_eq!(orders(page), Some(50), "{page}");
+        }
+        assert!(
+            orders("of a user") >= Some(1)
+                && orders("of a seat") >= Some(1)
+                && orders("of an event") > Some(1)
+        );
+        assert_eq!((orders("of no status"), orders("a user's changes")), (Some(0), orders("of a user")));
         for (backlog, due) in growth.backlogs.iter().zip([20, 200]) {
             assert_eq!((backlog.due, backlog.claim.rows, backlog.metrics.rows), (due, BATCH, 1));
         }

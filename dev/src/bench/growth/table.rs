@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::lists::List;
 use super::loads::Row;
 use super::statements::{Statements, Timing};
 use crate::bench::table::{compared, grouped};
@@ -39,6 +40,17 @@ pub fn statements(all: &[Statements]) -> String {
             );
         }
     }
+    text.push_str("\n\nPages of lists       orders, ms: median, max\n                    ");
+    for statements in all {
+        let _ = write!(text, " {:>10} orders", statements.orders);
+    }
+    let names = all.first().map_or(&[][..], |first| &first.lists);
+    for (index, list) in names.iter().enumerate() {
+        let _ = write!(text, "\n{:<20}", list.name);
+        for List { timing, orders, .. } in all.iter().filter_map(|statements| statements.lists.get(index)) {
+            let _ = write!(text, " {orders:>3} {:>6.2} {:>6.2}", timing.median_ms, timing.max_ms);
+        }
+    }
     for statements in all.iter().filter(|statements| statements.drained.claims > 1) {
         let drained = &statements.drained;
         let _ = write!(
@@ -71,10 +83,12 @@ mod tests {
         let backlog = |due, plan| Backlog { due, claim: timing(0.5, None), metrics: timing(20.0, plan) };
         let drained = Drained { claims: 7, first: timing(1.0, None), last: timing(2.0, None) };
         let backlogs = vec![backlog(100, None), backlog(1_000, Some("Seq Scan on orders"))];
-        let text = statements(&[Statements { orders: 20_000, bytes: 40_000_000, backlogs, drained }]);
+        let lists = vec![List { name: "first page", timing: timing(3.25, None), orders: 50 }];
+        let text = statements(&[Statements { orders: 20_000, bytes: 40_000_000, lists, backlogs, drained }]);
+        assert!(text.contains("\nfirst page            50   3.25   3.25\n"), "{text}");
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[2].contains(" 100 ") && lines[3].contains(" 1000 "), "{text}");
-        assert!(lines[4].contains("in 7 claims: 1.00 ms each at first, 2.00 ms at last"), "{text}");
+        assert!(text.contains("in 7 claims: 1.00 ms each at first, 2.00 ms at last"), "{text}");
         assert!(text.ends_with("Seq Scan on orders"), "{text}");
     }
 }
