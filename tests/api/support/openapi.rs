@@ -62,7 +62,7 @@ impl Answered<'_> {
         Ok((format!("{place}: {}", self.status), response))
     }
 
-    fn check_headers(&self, response: &Value) -> Result<(), String> {
+    fn check_headers(&self, response: &'static Value) -> Result<(), String> {
         let listed = response.get("headers").and_then(Value::as_object);
         let common = DOCUMENT["x-common-headers"].as_object();
         let mut known = FRAMING.map(str::to_owned).to_vec();
