@@ -24,6 +24,7 @@ RUN mkdir -p src dev/src dev/floor/src dev/host/src \
 
 FROM dependencies AS builder
 COPY wit wit
+COPY docs/openapi.json docs/
 COPY src src
 # COPY keeps the times of the sources, which are older than the build of the empty ones: to cargo they would seem unchanged.
 RUN touch src/lib.rs \

@@ -94,7 +94,7 @@ export class Orders {
 
   /**
    * Reads an order until it is no longer `PENDING`, by its entity tag: what has not changed is not sent again. Without `within`
-   * milliseconds it ends when the service has ended the order, a little after `expires_at` at the latest.
+   * milliseconds it ends with the order: one that is not paid, a little after `expires_at` at the latest.
    */
   async waitUntilSettled(id: string, { every = 1_000, within = Infinity } = {}): Promise<OrderDocument> {
     const deadline = Date.now() + within;

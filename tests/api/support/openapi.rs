@@ -45,6 +45,9 @@ impl Answered<'_> {
         let path = self.path.split('?').next().unwrap_or_default();
         let method = if self.method == Method::HEAD { &Method::GET } else { self.method };
         let otherwise = &DOCUMENT["paths"]["x-otherwise"];
+        if *method == Method::OPTIONS && self.status == 200 {
+            return Ok((format!("preflight of {path}"), &DOCUMENT["paths"]["x-preflight"]));
+        }
         let (place, responses) = match route(path) {
             Some((template, item)) => {
                 let place = format!("{method} {template}");
@@ -171,7 +174,14 @@ mod tests {
         body: &str,
     ) -> Result<(), String> {
         let mut map = HeaderMap::new();
-        for (name, value) in [("x-request-id", "a"), ("cache-control", "no-store")].iter().chain(headers) {
+        let common = [
+            ("x-request-id", "a"),
+            ("cache-control", "no-store"),
+            ("x-content-type-options", "nosniff"),
+            ("content-security-policy", "default-src 'none'"),
+            ("referrer-policy", "no-referrer"),
+        ];
+        for (name, value) in common.iter().chain(headers) {
             map.insert(reqwest::header::HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
         }
         Answered { method: &method, path, status, headers: &map, body: body.as_bytes() }.check()
@@ -265,7 +275,7 @@ mod tests {
                 swept,
             ),
             ("There is no such order", Method::GET, &*order, 404, vec![failed], &*retitled),
-            ("errors", Method::POST, "/v1/orders", 422, vec![failed], &*invalid),
+            ("oneOf", Method::POST, "/v1/orders", 422, vec![failed], &*invalid),
             ("Retry-After is missing", Method::GET, &*order, 503, vec![failed], &*down),
             ("header Retry-After", Method::GET, &*order, 503, vec![failed, ("retry-after", "soon")], &*down),
             ("ETag is missing", Method::GET, &*order, 304, vec![], ""),
