@@ -27,6 +27,15 @@ const TABLE: &[(&str, &str, [u16; 7])] = &[
     ("POST", "/v1/orders/{id}/cancel", [401, 404, 200, 404, 200, 404, 404]),
     // It is pending, so that those who may ask are told why not.
     ("POST", "/v1/orders/{id}/refund", [401, 404, 409, 404, 409, 404, 404]),
+    ("GET", "/v1/orders", [401, 200, 200, 200, 200, 404, 200]),
+    ("GET", "/v1/orders?user_id=101", [401, 200, 200, 200, 200, 404, 200]),
+    ("GET", "/v1/orders?updated_since=2026-01-01T00:00:00Z", [401, 200, 200, 200, 200, 404, 200]),
+    ("GET", "/v1/orders?idempotency_key=k", [401, 200, 200, 200, 200, 404, 200]),
+    // Who may list nothing is not told what else is wrong.
+    ("GET", "/v1/orders?page_size=x", [401, 422, 422, 422, 422, 404, 422]),
+    ("GET", "/", [302; 7]),
+    ("GET", "/docs", [200; 7]),
+    ("GET", "/openapi.json", [200; 7]),
     ("GET", "/health", [200; 7]),
     ("GET", "/health/live", [200; 7]),
     ("GET", "/metrics", [200; 7]),
@@ -98,6 +107,52 @@ async fn anothers_order_is_answered_exactly_as_one_that_does_not_exist() {
             assert_eq!(ask(placed.id()).await, ask(missing).await, "{method} {path} {body}");
         }
     }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_holds_what_its_caller_may_read_and_its_page_token_is_the_callers() {
+    let app =
+        Spawn::new().variable("auth_jwt_secret", SECRET).variable("internal_token", TOKEN).start().await;
+    for (seat, user) in [(1, 101), (2, 101), (3, 102)] {
+        let request = order(&[seat]).user(user).key(&format!("key-{seat}"));
+        request.request(&app, 0).token(&tokens::user(user)).send().await.created();
+    }
+    let list = async |token: &str, query: &str| {
+        let path = format!("/v1/orders?{query}");
+        app.request(Method::GET, &path).token(token).send().await
+    };
+    let users = async |token: &str, query: &str| {
+        let body = list(token, query).await.json(200);
+        let orders = body["orders"].as_array().expect("a list").clone();
+        orders
+            .iter()
+            .map(|document| document["order"]["user_id"].as_i64().expect("a user"))
+            .collect::<Vec<_>>()
+    };
+    let (first, second) = (tokens::user(101), tokens::user(102));
+    let (reader, admin) = (tokens::holder(103, "orders:read"), tokens::holder(103, "orders:admin"));
+    for (query, of_first, of_second, of_all) in [
+        ("", vec![101, 101], vec![102], vec![102, 101, 101]),
+        ("user_id=101", vec![101, 101], vec![], vec![101, 101]),
+        ("event_id=101", vec![101, 101], vec![102], vec![102, 101, 101]),
+        ("updated_since=2026-01-01T00:00:00Z&user_id=102", vec![], vec![102], vec![102]),
+        ("idempotency_key=key-3", vec![], vec![102], vec![102]),
+        ("event_id=101&seat_id=1", vec![101], vec![], vec![101]),
+    ] {
+        assert_eq!(users(&first, query).await, of_first, "{query}");
+        assert_eq!(users(&second, query).await, of_second, "{query}");
+        assert_eq!(users(&reader, query).await, of_all, "{query}");
+        assert_eq!(users(&admin, query).await, of_all, "{query}");
+    }
+    let page = list(&first, "page_size=1").await.json(200);
+    let query = format!("page_size=1&page_token={}", page["next_page_token"].as_str().expect("a token"));
+    assert_eq!(users(&first, &query).await, [101]);
+    for other in [&second, &reader, &admin] {
+        list(other, &query).await.problem(400, "invalid_page_token");
+    }
+    // The internal token lists only while authentication is off.
+    list(TOKEN, "").await.problem(401, "unauthorized");
     app.finish().await;
 }
 
