@@ -37,9 +37,33 @@ async fn assert_holds_up_no_read(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_journal_holds_up_no_read() {
-    let function = ("read_journal", "(p_id UUID) RETURNS TABLE (journal TEXT)", "p_id");
+    let function = (
+        "read_journal_page",
+        "(p_id UUID, p_owner INT, p_after INT, p_limit INT) RETURNS TEXT[]",
+        "p_id, p_owner, p_after, p_limit",
+    );
     assert_holds_up_no_read(function, async |app, id| app.get(&format!("/v1/orders/{id}/events")).await)
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_list_of_orders_holds_up_no_read() {
+    let signature = "(p_user INT, p_event INT, p_status TEXT, p_before BIGINT, p_before_id UUID, p_limit INT, p_visits INT) RETURNS TEXT[]";
+    let arguments = "p_user, p_event, p_status, p_before, p_before_id, p_limit, p_visits";
+    assert_holds_up_no_read(("list_orders", signature, arguments), async |app, _| {
+        app.operator(Method::GET, "/v1/orders").send().await
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_list_of_changes_holds_up_no_read() {
+    let signature = "(p_user INT, p_event INT, p_status TEXT, p_since BIGINT, p_server BIGINT, p_xid BIGINT, p_id UUID, p_limit INT, p_visits INT) RETURNS TEXT[]";
+    let arguments = "p_user, p_event, p_status, p_since, p_server, p_xid, p_id, p_limit, p_visits";
+    assert_holds_up_no_read(("list_changed_orders", signature, arguments), async |app, _| {
+        app.operator(Method::GET, "/v1/orders?updated_since=2026-01-01T00:00:00Z").send().await
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -132,7 +132,10 @@ fn read(id: &str) -> Work {
 fn answer(status: u16, of_its_own: (&'static str, String)) -> Answer {
     let headers = vec![
         ("x-request-id", "0fa86ef0-87b5-4bb0-8a5e-2f1f2a4fb0a1".to_owned()),
+        ("x-content-type-options", "nosniff".to_owned()),
         ("cache-control", "no-store".to_owned()),
+        ("content-security-policy", "default-src 'none'; frame-ancestors 'none'".to_owned()),
+        ("referrer-policy", "no-referrer".to_owned()),
         ("content-type", "application/json".to_owned()),
         of_its_own,
     ];
