@@ -230,7 +230,7 @@ mod tests {
             assert_eq!(find(&method, path).label(), expected, "{method} {path}");
         }
         for (method, path, expected) in
-            [(Method::GET, "/v1/orders", "POST"), (Method::PUT, "/v1/orders/x", "GET, HEAD")]
+            [(Method::GET, "/v1/orders/x/cancel", "POST"), (Method::PUT, "/v1/orders/x", "GET, HEAD")]
         {
             let matched = find(&method, path);
             assert!(matches!(matched, Match::MethodNotAllowed { allow, .. } if allow == expected), "{path}");
