@@ -15,8 +15,10 @@ BEGIN
     -- subquery is.
     IF o.status <> 'PENDING' OR o.valid_tickets <> 0 OR o.request_hash IS NULL THEN
         tickets := (
-            SELECT json_agg(json_build_object('id', t.id, 'seat_id', t.seat_id, 'ticket_code', t.ticket_code,
-                'status', CASE WHEN t.voided_at IS NULL THEN 'VALID' ELSE 'VOID' END, 'issued_at', format_time(t.issued_at)) ORDER BY t.seat_id, t.id)
+            SELECT json_agg(json_build_object('id', t.id, 'seat_id', t.seat_id,
+                'seat_code', (SELECT i.seat_code FROM order_items i WHERE i.order_id = o.id AND i.seat_id = t.seat_id ORDER BY i.id LIMIT 1),
+                'ticket_code', t.ticket_code, 'status', CASE WHEN t.voided_at IS NULL THEN 'VALID' ELSE 'VOID' END,
+                'issued_at', format_time(t.issued_at), 'redeemed_at', NULL) ORDER BY t.seat_id, t.id)
             FROM tickets t WHERE t.order_id = o.id);
     END IF;
     RETURN json_build_object(

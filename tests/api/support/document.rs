@@ -47,7 +47,16 @@ impl Document {
             assert!(item["seat_id"].is_i64() && item["seat_price_cents"].is_i64(), "{document}");
         }
         for ticket in list(&document["tickets"]) {
-            members(ticket, &["id", "seat_id", "ticket_code", "status", "issued_at"]);
+            let names = ["id", "seat_id", "seat_code", "ticket_code", "status", "issued_at", "redeemed_at"];
+            members(ticket, &names);
+            let mut items = list(&document["items"]).iter();
+            let item = items.find(|item| item["seat_id"] == ticket["seat_id"]);
+            assert_eq!(
+                ticket["seat_code"],
+                item.map_or(Value::Null, |item| item["seat_code"].clone()),
+                "{document}"
+            );
+            assert!(ticket["redeemed_at"].is_null(), "{document}");
             assert!(is_uuid(&ticket["id"]) && ticket["seat_id"].is_i64() && is_time(&ticket["issued_at"]));
             assert!(ticket["status"] == "VALID" || ticket["status"] == "VOID", "{document}");
         }

@@ -138,7 +138,7 @@ fn what_is_only_added_or_widened_breaks_nobody() {
         (format!("{SCHEMAS}/Order/properties/note"), json!({ "type": "string" })),
         (format!("{SCHEMAS}/JournalPage/required/-"), json!("next_page_token")),
         (format!("{SCHEMAS}/Item/properties/seat_code/type"), json!("string")),
-        (format!("{SCHEMAS}/Status/enum/4"), json!(null)),
+        (format!("{SCHEMAS}/Phase/enum/6"), json!(null)),
         (format!("{SCHEMAS}/PlaceOrder/properties/gift"), json!({ "type": "boolean" })),
         (format!("{SCHEMAS}/PlaceOrder/required/0"), json!(null)),
         (format!("{SCHEMAS}/PlaceOrder/properties/seats/maxItems"), json!(null)),
