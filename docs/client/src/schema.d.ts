@@ -478,6 +478,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "x-preflight": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1009,6 +1025,8 @@ export interface components {
             id: components["schemas"]["Uuid"];
             /** @description The seat. */
             seat_id: number;
+            /** @description What is written on the seat. May be null in an order that an earlier service placed. */
+            seat_code: string | null;
             /** @description What is shown at the gate. Whoever has it gets in: treat it as a secret. */
             ticket_code: string;
             /**
@@ -1017,6 +1035,8 @@ export interface components {
              */
             status: "VALID" | "VOID";
             issued_at: components["schemas"]["Time"];
+            /** @description When it was shown at the gate; null before. */
+            redeemed_at: components["schemas"]["Time"] | null;
         };
         /** @description The order's payment. */
         Payment: {
@@ -1414,8 +1434,8 @@ export interface components {
          */
         DocsLocation: "/docs";
         /**
-         * @description What the page may load: its own style and script by their hashes, and answers of this service (CSP Level 3).
-         * @example default-src 'none'; connect-src 'self'; frame-ancestors 'none'
+         * @description What a browser may do with the answer (CSP Level 3): nothing. The page of the documentation may load its own style and script, by their hashes, and answers of this service.
+         * @example default-src 'none'; frame-ancestors 'none'
          */
         ContentSecurityPolicy: string;
         /**
@@ -1465,9 +1485,24 @@ export interface components {
         AccessControlAllowOrigin: string;
         /**
          * @description The headers that those scripts may read.
-         * @example ETag, Idempotent-Replayed, Location, Retry-After, X-Request-Id
+         * @example Allow, ETag, Idempotent-Replayed, Location, Retry-After, WWW-Authenticate, X-Request-Id
          */
         AccessControlExposeHeaders: string;
+        /**
+         * @description The methods that this path takes.
+         * @example GET, HEAD
+         */
+        AccessControlAllowMethods: string;
+        /**
+         * @description The headers that scripts may send.
+         * @example Authorization, Content-Type, Idempotency-Key, If-None-Match, X-Request-Id, Traceparent, Tracestate
+         */
+        AccessControlAllowHeaders: string;
+        /**
+         * @description For how many seconds this may be kept.
+         * @example 7200
+         */
+        AccessControlMaxAge: number;
     };
     pathItems: never;
 }
