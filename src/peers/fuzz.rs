@@ -24,13 +24,14 @@ fn answer(data: &[u8]) -> Answer {
     }
 }
 
-fn order() -> Order {
+/// An order of user 101 for event 101, with seat 1.
+pub fn order(id: OrderId) -> Order {
     Order {
-        id: OrderId(ID),
+        id,
         version: 1,
         user_id: 101,
         event_id: 101,
-        seats: vec![1, 2],
+        seats: vec![1],
         status: Status::Pending,
         phase: Phase::Reserving,
         hold: Hold::Nothing,
@@ -58,7 +59,7 @@ pub fn catalog(data: &[u8]) {
 
 /// Seating's answers: seats that count as held are the order's, at a price that the column holds.
 pub fn seating(data: &[u8]) {
-    let (answer, order) = (answer(data), order());
+    let (answer, order) = (answer(data), Order { seats: vec![1, 2], ..order(OrderId(ID)) });
     if let Ok(seating::Reserve::Held(seating::Priced::Items(items))) = seating::reserved(&answer, &order) {
         assert!(items.iter().map(|item| item.seat_id).eq(order.seats.iter().copied()));
         assert!(items.iter().all(|item| (0..=i64::from(i32::MAX)).contains(&item.price_cents)));
@@ -72,7 +73,7 @@ pub fn seating(data: &[u8]) {
 
 /// Payment's answers: money counts only as the order's own.
 pub fn payment(data: &[u8]) {
-    let (answer, order) = (answer(data), order());
+    let (answer, order) = (answer(data), order(OrderId(ID)));
     // The order has no total yet: no payment is of its amount.
     assert!(!matches!(payment::charged(&answer, &order), Ok(payment::Charge::Payment { .. })));
     if let Ok(Some(record)) = payment::shown(&answer, PaymentId(ID)) {

@@ -143,8 +143,6 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::OrderId;
-    use crate::domain::order::{Hold, Order, Phase, Status};
 
     /// An answer to a call that changes something.
     pub fn answer(status: u16, body: &str) -> Answer {
@@ -157,33 +155,7 @@ mod tests {
         Answer { is_change: false, ..answer(status, body) }
     }
 
-    /// An order of user 101 for event 101.
-    pub fn order(id: OrderId) -> Order {
-        Order {
-            id,
-            version: 1,
-            user_id: 101,
-            event_id: 101,
-            seats: vec![1],
-            status: Status::Pending,
-            phase: Phase::Reserving,
-            hold: Hold::Nothing,
-            failure: None,
-            currency: "INR".into(),
-            amounts: None,
-            payment: None,
-            attempts: 0,
-            lease: 1,
-            expires_in_ms: 60_000,
-            hold_in_ms: 60_000,
-            in_flight_ms: 0,
-            refund_again_in_ms: None,
-            phase_ms: 0,
-            given_up: false,
-            payment_unsure: false,
-            parked: false,
-        }
-    }
+    pub use crate::peers::fuzz::order;
 
     #[test]
     fn a_failure_keeps_what_the_answer_tells_and_not_its_body() {
