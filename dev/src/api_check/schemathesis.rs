@@ -39,7 +39,8 @@ pub async fn run(
     // It says itself what it does and finds.
     let run = move || command.current_dir(folder).stdin(Stdio::null()).status();
     let status = tokio::task::spawn_blocking(run).await?.context("starting schemathesis")?;
-    let problems = if status.success() { Vec::new() } else { vec!["see above".to_owned()] };
+    let mut problems = if status.success() { Vec::new() } else { vec!["see above".to_owned()] };
+    problems.extend(service.missing_orders(authentication).await?);
     let shown = format!("{authentication:?}").to_lowercase();
     report.check(&format!("schemathesis, {} examples, authentication {shown}", options.examples), problems);
     drop(service);
@@ -62,6 +63,11 @@ fn config(root: &Path, folder: &Path, authentication: Authentication) -> Result<
         }
     };
     config.insert("auth".to_owned(), toml::Value::try_from(auth)?);
+    if authentication == Authentication::On {
+        // Both users' tokens are valid.
+        let accepted = config["checks"]["positive_data_acceptance"]["expected-statuses"].as_array_mut();
+        accepted.context("expected-statuses")?.retain(|status| status.as_integer() != Some(401));
+    }
     Ok(toml::to_string(&config)?)
 }
 

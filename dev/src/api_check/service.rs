@@ -10,7 +10,7 @@ use sha2::Sha256;
 
 use crate::host::Host;
 use crate::peers::{self, Matching, Mode, Peers};
-use crate::postgres::{self, Server};
+use crate::postgres::{self, Database, Server};
 use crate::{component, migrations};
 
 /// The event whose seats there are.
@@ -43,6 +43,7 @@ pub struct Service {
     pub base_url: String,
     _host: Host,
     _peers: Peers,
+    database: Database,
     server: Server,
 }
 
@@ -83,7 +84,32 @@ impl Service {
                 control.payment_mode_for(only, mode).await?;
             }
         }
-        Ok(Service { base_url: host.base_url.clone(), _host: host, _peers: peers, server })
+        Ok(Service { base_url: host.base_url.clone(), _host: host, _peers: peers, database, server })
+    }
+}
+
+impl Service {
+    /// What of the run shows that it was one: orders in each status that a valid request leads to. Without them every request may have
+    /// been refused, which no check of an answer tells.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn missing_orders(&self, authentication: Authentication) -> Result<Vec<String>> {
+        let wanted: &[&str] = match authentication {
+            Authentication::Off => &["CONFIRMED", "PENDING", "FAILED"],
+            // Whose payments succeed, both of them.
+            Authentication::On => &["CONFIRMED"],
+        };
+        let client = self.database.connect().await?;
+        let mut missing = Vec::new();
+        for status in wanted {
+            let sql = "SELECT count(*) FROM orders WHERE status = $1::text";
+            let count: i64 = client.query_one(sql, &[status]).await?.get(0);
+            if count == 0 {
+                missing.push(format!("no order is {status}: valid requests were refused"));
+            }
+        }
+        Ok(missing)
     }
 }
 
