@@ -3,7 +3,8 @@
 --
 -- Returns what place_order does; or {limited, ms until the first of those orders expires}; or {locked} when another request of the user
 -- is at work and p_wait is false: for a session that others share. With p_wait it waits for 250 ms, and then raises lock_not_available.
--- A request that was made before is found before the limit counts. Raises read_only_sql_transaction on a read-only server.
+-- A request that was made before is found before the limit counts. An order that was cancelled or has failed counts until its seats are
+-- given back, while Seating holds them: else whoever cancels while Payment or Seating is away could hold any number. Raises read_only_sql_transaction on a read-only server.
 -- Locks: the user's advisory lock, then as place_order.
 -- Commit: as place_order.
 CREATE OR REPLACE FUNCTION place_limited_order(
@@ -38,11 +39,11 @@ BEGIN
     END IF;
 
     -- Orders are unpaid for order_ttl_seconds, 15 minutes at most, or while nobody knows whether they are paid.
-    SELECT count(*), min(o.expires_at) INTO unpaid, first_expiry
+    SELECT count(*), min(o.ends_at) INTO unpaid, first_expiry
     FROM (
-        SELECT expires_at FROM orders
-        WHERE user_id = p_user AND created_at > at - interval '1 day'
-          AND status = 'PENDING' AND payment_status IS DISTINCT FROM 'SUCCESS'
+        SELECT CASE WHEN status = 'PENDING' THEN expires_at ELSE hold_until END AS ends_at FROM orders
+        WHERE user_id = p_user AND created_at > at - interval '1 day' AND payment_status IS DISTINCT FROM 'SUCCESS'
+          AND (status = 'PENDING' OR (status IN ('CANCELLED', 'FAILED') AND claimed > 0 AND hold_until > at))
     ) o;
     IF unpaid >= p_limit THEN
         stored := find_order(p_key, p_hash, p_user, p_event, p_seats);

@@ -6,12 +6,16 @@
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
+use std::ops::RangeInclusive;
 use uuid::Uuid;
 
 /// Goes on when tokens change, so that older ones are invalid.
 const VERSION: u8 = 1;
 /// Bytes of the hash.
 const HASH: usize = 12;
+/// The times that orders can have been created at, the years 1 to 9999, in microseconds since 1970. The hash has no secret, so anybody can
+/// make a token with any number in it, also with one that PostgreSQL has no time for.
+const TIMES: RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
 
 /// Where a page begins, by the kind of list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,7 +83,12 @@ impl Cursor {
             b'e' => Self::Entry(i32::from_be_bytes(take(&mut rest)?)),
             _ => return None,
         };
-        rest.is_empty().then_some(cursor)
+        let is_possible = match cursor {
+            Self::Before { created_at, .. } => TIMES.contains(&created_at),
+            Self::Changed { xid, .. } => xid >= 0,
+            Self::Entry(number) => number >= 0,
+        };
+        (is_possible && rest.is_empty()).then_some(cursor)
     }
 }
 
@@ -111,14 +120,14 @@ mod tests {
 
     fn any_cursor() -> impl Strategy<Value = Cursor> {
         prop_oneof![
-            (any::<i64>(), any::<u128>())
+            (TIMES, any::<u128>())
                 .prop_map(|(created_at, id)| Cursor::Before { created_at, id: Uuid::from_u128(id) }),
-            (any::<i64>(), any::<i64>(), any::<u128>()).prop_map(|(server, xid, id)| Cursor::Changed {
+            (any::<i64>(), 0..=i64::MAX, any::<u128>()).prop_map(|(server, xid, id)| Cursor::Changed {
                 server,
                 xid,
                 id: Uuid::from_u128(id)
             }),
-            any::<i32>().prop_map(Cursor::Entry),
+            (0..=i32::MAX).prop_map(Cursor::Entry),
         ]
     }
 
@@ -148,6 +157,20 @@ mod tests {
         #[test]
         fn nothing_else_is_a_token(text in ".{0,200}") {
             prop_assert_eq!(Cursor::of_token(&text, "list"), None);
+        }
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_is_in_no_token() {
+        let id = Uuid::nil();
+        for cursor in [
+            Cursor::Before { created_at: i64::MIN, id },
+            Cursor::Before { created_at: *TIMES.start() - 1, id },
+            Cursor::Before { created_at: *TIMES.end() + 1, id },
+            Cursor::Changed { server: 0, xid: -1, id },
+            Cursor::Entry(-1),
+        ] {
+            assert_eq!(Cursor::of_token(&cursor.token("list"), "list"), None, "{cursor:?}");
         }
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 pub const MAX_TOKEN: usize = 8 * 1024;
 /// How many seconds the issuer's clock and ours may differ.
 const LEEWAY: f64 = 60.0;
-/// With how many keys a token is tried: as many as there are while keys are changed, and not so many that a forged one costs much.
+/// With how many public keys a token is tried: as many as there are while keys are changed, and not so many that a forged one costs much.
 const MAX_TRIES: usize = 4;
 
 /// What a token must say beside its times, and where it says who its holder is.
@@ -141,7 +141,8 @@ fn is_type_of_access_token(kind: &str) -> bool {
     matches!(kind.strip_prefix("application/").unwrap_or(&kind), "jwt" | "at+jwt")
 }
 
-/// Makes sure that one of the keys has signed the message. A key without a name is tried for a token with any.
+/// Makes sure that one of the keys has signed the message. A key without a name is tried for a token with any, after those that have the
+/// token's. All secrets are tried: they cost next to nothing.
 fn require_signature(
     keys: &[NamedKey],
     algorithm: Algorithm,
@@ -149,8 +150,10 @@ fn require_signature(
     message: &[u8],
     signature: &[u8],
 ) -> Result<(), Refusal> {
-    let is_named = |key: &NamedKey| key.id.is_none() || id.is_none() || key.id.as_deref() == id;
-    let candidates = keys.iter().filter(|key| is_named(key) && key.key.has(algorithm)).take(MAX_TRIES);
+    let named = keys.iter().filter(|key| id.is_some() && key.id.as_deref() == id);
+    let others = keys.iter().filter(|key| id.is_none() || key.id.is_none());
+    let tries = if algorithm.is_of_secrets() { usize::MAX } else { MAX_TRIES };
+    let candidates = named.chain(others).filter(|key| key.key.has(algorithm)).take(tries);
     let mut is_known = id.is_some() && keys.iter().any(|key| key.id.as_deref() == id);
     for candidate in candidates {
         if candidate.key.verifies(algorithm, message, signature) {

@@ -47,9 +47,16 @@ pub async fn list(
         Some(token) => Some(Cursor::of_token(token, &list).ok_or(ListError::InvalidPageToken)?),
         None => None,
     };
-    let before = match cursor {
-        Some(Cursor::Before { created_at, id }) => Some((created_at, id)),
-        _ => None,
+    // A cursor of another kind is in no token that was made for this list.
+    let (before, after) = match (selection, cursor) {
+        (_, None) => (None, None),
+        (Selection::ChangedSince { .. }, Some(Cursor::Changed { server, xid, id })) => {
+            (None, Some(Change { server, xid, id }))
+        }
+        (Selection::Newest(_) | Selection::Found(_), Some(Cursor::Before { created_at, id })) => {
+            (Some((created_at, id)), None)
+        }
+        (_, Some(_)) => return Err(ListError::InvalidPageToken),
     };
     let page = match selection {
         Selection::Newest(filters) => match filters.within(scope) {
@@ -64,10 +71,7 @@ pub async fn list(
             lists::find(config, owner, lookup, before, size).await?
         }
         Selection::ChangedSince { since, filters } => {
-            let from = match cursor {
-                Some(Cursor::Changed { server, xid, id }) => ChangesFrom::Change(Change { server, xid, id }),
-                _ => ChangesFrom::Time(*since),
-            };
+            let from = after.map_or(ChangesFrom::Time(*since), ChangesFrom::Change);
             // Of another's orders there is nothing to tell, but a place to go on from.
             let (filters, size) = filters.within(scope).map_or((*filters, 0), |filters| (filters, size));
             let changed = lists::changed(config, filters, from, size).await?;

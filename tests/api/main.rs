@@ -13,6 +13,7 @@ mod idempotency;
 mod list_look_ups;
 mod list_orders;
 mod order_refused;
+mod page_tokens;
 mod place_order;
 mod read_order;
 mod seats;

@@ -52,6 +52,34 @@ async fn one_order_too_many_is_refused_until_one_is_paid_or_cancelled() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_is_cancelled_counts_until_its_seats_are_free_again() {
+    let app = spawn_limited(2).await;
+    app.take_peer_down(Peer::Payment).await;
+    // Nobody knows what became of the charges, so the seats stay held.
+    for seat in 1..=2 {
+        let placed = place(&app, &order(&[seat]), 101).await.document(202);
+        let path = format!("/v1/orders/{}/cancel", placed.id());
+        let cancelled = app.request(Method::POST, &path).token(&tokens::user(101)).send().await.document(200);
+        assert_eq!(cancelled.status(), "CANCELLED");
+        assert_eq!(app.seat(seat).await.status, SeatStatus::Reserved);
+    }
+    let refused = place(&app, &order(&[3]), 101).await;
+    refused.problem(429, "too_many_open_orders");
+    assert!(refused.header("retry-after").is_some());
+    place(&app, &order(&[3]), 102).await.document(202);
+
+    app.take_peer_up(Peer::Payment).await;
+    eventually("the seats are given back", async || {
+        app.sweep().await;
+        let seats = [app.seat(1).await.status, app.seat(2).await.status];
+        seats.iter().all(|status| *status == SeatStatus::Available).then_some(())
+    })
+    .await;
+    place(&app, &order(&[1]), 101).await.created();
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_hundred_at_once_leave_as_many_as_are_allowed() {
     let app = spawn_limited(5).await;
     app.never_fail_overlapping_reserves().await;

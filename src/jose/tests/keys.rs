@@ -1,6 +1,7 @@
 //! What is taken for a key.
 
 use super::*;
+use p256::elliptic_curve::sec1::ToSec1Point;
 
 #[test]
 fn the_name_of_a_key_is_compared_and_an_unknown_one_is_told_from_a_bad_signature() {
@@ -78,4 +79,25 @@ fn public_keys_of_pem_are_of_the_right_kind_and_size() {
     ] {
         assert_eq!(Key::from_pem(&text).map(|keys| keys.len()), expected, "{text}");
     }
+}
+
+#[test]
+fn the_key_that_a_token_names_is_tried_before_those_without_a_name_and_every_secret_is() {
+    let claims = json!({ "exp": now() + 60 }).to_string();
+    // Points that are nobody's keys.
+    let other = |number: u8| {
+        let secret = p256::SecretKey::from_slice(&[[0; 31].as_slice(), &[number]].concat()).unwrap();
+        let point = secret.public_key().to_sec1_point(false);
+        Key::p256(point.x().unwrap(), point.y().unwrap()).unwrap()
+    };
+    let mut keys: Vec<NamedKey> = (1..=4).map(|number| NamedKey { id: None, key: other(number) }).collect();
+    keys.push(NamedKey { id: Some("a".into()), key: public(P256[1]) });
+    let token = token_of(r#"{"alg":"ES256","kid":"a"}"#, &claims, Algorithm::ES256);
+    assert_eq!(check(&token, &keys, &RULES).map(drop), Ok(()));
+
+    let other = |number: u8| Key::secret(&[number; 32]).unwrap();
+    let mut keys: Vec<NamedKey> = (1..=4).map(|number| NamedKey { id: None, key: other(number) }).collect();
+    keys.push(NamedKey { id: None, key: Key::secret(SECRET.as_bytes()).unwrap() });
+    let token = token_of(r#"{"alg":"HS256"}"#, &claims, Algorithm::HS256);
+    assert_eq!(check(&token, &keys, &RULES).map(drop), Ok(()));
 }
