@@ -71,9 +71,10 @@ pub fn reply(name: &str, page: ListPage) -> Reply {
 pub fn page(parameters: &mut QueryParameters, sizes: &PageSizes) -> PageRequest {
     let detail = format!("must be a positive integer; more than {} is lowered to that", sizes.most);
     let size = parameters.read("page_size", &detail, |value| {
-        let is_number = value.len() <= 20 && value.bytes().all(|byte| byte.is_ascii_digit());
-        let number = if is_number { value.parse::<u128>().ok()? } else { 0 };
-        (number > 0).then(|| i32::try_from(number).map_or(sizes.most, |size| size.min(sizes.most)))
+        let digits = value.trim_start_matches('0');
+        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        // What fits no number is larger, too.
+        is_number.then(|| digits.parse().map_or(sizes.most, |size: i32| size.min(sizes.most)))
     });
     PageRequest { size: size.unwrap_or(sizes.default), token: parameters.take("page_token") }
 }
@@ -209,6 +210,7 @@ mod tests {
             ("idempotency_key=a+b", vec!["#/idempotency_key"]),
             ("payment_id=1", vec!["#/payment_id"]),
             ("page_size=0", vec!["#/page_size"]),
+            ("page_size=000", vec!["#/page_size"]),
             ("page_size=-1", vec!["#/page_size"]),
             ("page_size=1e3", vec!["#/page_size"]),
             ("page_token=", vec!["#/page_token"]),
@@ -222,8 +224,9 @@ mod tests {
     fn a_page_size_beyond_the_most_is_lowered() {
         let size = |query: &str| parse(Some(query)).ok().map(|(_, page)| page.size);
         assert_eq!(size(""), Some(50));
+        let (huge, zeros) = ("9".repeat(50), format!("{}7", "0".repeat(50)));
         for (number, expected) in
-            [("1", 1), ("007", 7), ("200", 200), ("201", 200), ("99999999999999999999", 200)]
+            [("1", 1), ("007", 7), ("200", 200), ("201", 200), (&huge, 200), (&zeros, 7)]
         {
             assert_eq!(size(&format!("page_size={number}")), Some(expected), "{number}");
         }

@@ -119,6 +119,7 @@ async fn a_page_has_fifty_orders_or_as_many_as_were_asked_for_and_two_hundred_at
         ("page_size=200", 200),
         ("page_size=201", 200),
         ("page_size=99999999999", 200),
+        ("page_size=99999999999999999999999999999999999999999999999999", 200),
     ] {
         assert_eq!(page(&app, query).await.orders.len(), expected, "{query}");
     }
