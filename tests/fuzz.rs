@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use order_service::{http, jose, peers};
+use order_service::{config, http, jose, peers};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -11,6 +11,8 @@ type Target = fn(&[u8]);
 
 /// By name, as the files in `fuzz/targets/`.
 const TARGETS: &[(&str, Target)] = &[
+    ("config_values", config::fuzz::values),
+    ("http_content_type", http::fuzz::content_type),
     ("http_header_values", http::fuzz::header_values),
     ("http_idempotency_key", http::fuzz::idempotency_key),
     ("http_list_query", http::fuzz::list_query),
@@ -18,6 +20,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("http_page_token", http::fuzz::page_token),
     ("http_path", http::fuzz::path),
     ("http_place_order", http::fuzz::place_order),
+    ("http_request_id", http::fuzz::request_id),
     ("http_webhook_signature", http::fuzz::webhook_signature),
     ("jose_claims", jose::fuzz::claims),
     ("jose_key_set", jose::fuzz::key_set),
@@ -25,6 +28,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("peers_catalog", peers::fuzz::catalog),
     ("peers_notification", peers::fuzz::notification),
     ("peers_payment", peers::fuzz::payment),
+    ("peers_retry_after", peers::fuzz::retry_after),
     ("peers_seating", peers::fuzz::seating),
     ("peers_user", peers::fuzz::user),
 ];

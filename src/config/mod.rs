@@ -3,6 +3,8 @@
 mod allowed_host;
 mod authentication;
 mod base_url;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod fuzz;
 mod origin;
 mod secret;
 mod variables;

@@ -37,11 +37,22 @@ pub async fn read(RequestBody(request): RequestBody) -> Result<Vec<u8>, ApiError
 /// # Errors
 /// 415.
 pub fn require_json_content_type(head: &RequestHead) -> Result<(), ApiError> {
-    let content_type = head.header(&CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    let is_json =
-        essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
-    if is_json { Ok(()) } else { Err(ApiError::unsupported_media_type()) }
+    let content_type = head.header(&CONTENT_TYPE).unwrap_or_default();
+    if is_json(&content_type) { Ok(()) } else { Err(ApiError::unsupported_media_type()) }
+}
+
+/// Whether the value of `Content-Type` (RFC 9110, section 8.3) is `application/json` or `application/` with anything that ends with
+/// `+json`, in whatever case; its parameters say nothing of JSON (RFC 8259, section 11).
+pub(super) fn is_json(content_type: &str) -> bool {
+    let content_type = content_type.to_ascii_lowercase();
+    let essence = content_type.split(';').next().unwrap_or_default().trim_matches([' ', '\t']);
+    // RFC 9110, section 5.6.2.
+    let is_token = |text: &str| {
+        text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    };
+    essence
+        .strip_prefix("application/")
+        .is_some_and(|subtype| is_token(subtype) && (subtype == "json" || subtype.ends_with("+json")))
 }
 
 /// Parses a JSON object: see [`json_object::parse`].
@@ -87,4 +98,39 @@ pub async fn require_no_members(head: &RequestHead, body: RequestBody) -> Result
     let mut errors = FieldErrors::default();
     errors.reject_unknown_members(&members, &[]);
     errors.into_result()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_content_type_is_json_by_its_subtype_alone() {
+        for good in [
+            "application/json",
+            "Application/JSON",
+            " application/json\t",
+            "application/json; charset=utf-8",
+            "application/json;charset=\"x;y\"",
+            "application/merge-patch+json ; q=1",
+        ] {
+            assert!(is_json(good), "{good}");
+        }
+        for bad in [
+            "",
+            "json",
+            "text/json",
+            "text/plain; application/json",
+            "application/jsonp",
+            "application/json5",
+            "application/x/y+json",
+            "application/json, application/json",
+            "text/plain, application/json",
+            "application/x, text/y+json",
+            "application/x y+json",
+            "\u{a0}application/json",
+        ] {
+            assert!(!is_json(bad), "{bad}");
+        }
+    }
 }

@@ -1,14 +1,14 @@
 //! Entry points for fuzzing: what reads bytes that clients choose. Each takes any bytes, and panics when what must hold does not.
 
 use super::{
-    bearer_token, body, internal, list_orders, orders, payment_callback, place_order, router,
+    bearer_token, body, internal, list_orders, orders, payment_callback, place_order, request, router,
     webhook_signature,
 };
 use crate::domain::access::Caller;
 use crate::domain::ids::parse_uuid;
 use crate::domain::key::IdempotencyKey;
 use crate::domain::page_token::Cursor;
-use ::http::Method;
+use ::http::{HeaderValue, Method};
 use std::time::{Duration, UNIX_EPOCH};
 
 /// The most seats of an order in these runs.
@@ -75,6 +75,25 @@ pub fn header_values(data: &[u8]) {
     }
     if let Some(id) = parse_uuid(&text) {
         assert_eq!(parse_uuid(&id.to_string()), Some(id));
+    }
+}
+
+/// A content type: one that is JSON's stays so in capitals and with other parameters, and no list of several is one.
+pub fn content_type(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if body::is_json(&text) {
+        let essence = text.split(';').next().unwrap_or_default();
+        assert!(essence.trim().to_ascii_lowercase().starts_with("application/") && !essence.contains(','));
+        assert!(body::is_json(&text.to_ascii_uppercase()) && body::is_json(&format!("{essence};q=1")));
+    }
+}
+
+/// A request id: one that is taken over can stand in a header, and in a log line as it is.
+pub fn request_id(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if request::is_request_id(&text) {
+        assert!((1..=128).contains(&text.len()));
+        assert!(HeaderValue::from_str(&text).is_ok() && !text.contains(['"', '\\', ' ', '<', '%']));
     }
 }
 

@@ -58,12 +58,13 @@ impl RequestHead {
 
     /// The caller's request id if it is valid (1 to 128 letters, digits, `-`, `_`, `.`, `:`), else a new one.
     pub fn request_id(&self) -> String {
-        let is_valid = |id: &String| {
-            (1..=128).contains(&id.len())
-                && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
-        };
-        self.header(&X_REQUEST_ID).filter(is_valid).unwrap_or_else(new_request_id)
+        self.header(&X_REQUEST_ID).filter(|id| is_request_id(id)).unwrap_or_else(new_request_id)
     }
+}
+
+/// Whether a caller may choose this as the request's id.
+pub(super) fn is_request_id(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
 }
 
 thread_local! {

@@ -82,13 +82,26 @@ pub fn payment(data: &[u8]) {
     let _ = payment::refunded(&answer, PaymentId(ID));
 }
 
-/// Notification's refusals, and the time for which a peer asks to wait.
+/// Notification's refusals.
 pub fn notification(data: &[u8]) {
     let answer = answer(data);
     let _ = notification::refuses_message(answer.status, &answer.body);
-    let (header, date) = answer.body.split_once('\n').unwrap_or((&answer.body, ""));
+}
+
+/// The time for which a peer asks to wait (`Retry-After`), and behind a line break the `Date` of its answer: ten minutes at most, and
+/// the same whatever is around it.
+pub fn retry_after(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let (header, date) = text.split_once('\n').unwrap_or((&text, ""));
     if let Some(wait) = retry_after::retry_after(header, Some(date)) {
         assert!(wait.as_secs() <= 600);
+    }
+    if httpdate::parse_http_date(date.trim()).is_ok() {
+        let padded = format!(" {header}\t");
+        assert_eq!(
+            retry_after::retry_after(&padded, Some(date)),
+            retry_after::retry_after(header, Some(date))
+        );
     }
 }
 

@@ -1,8 +1,9 @@
 //! An issuer's public keys (JWKS): asked for seldom, kept for all, and what is shown instead of them.
 
+use std::pin::pin;
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::future::{Either, join_all, select};
 use jsonwebtoken::Algorithm;
 
 use crate::support::tokens::{issued, jwk};
@@ -159,6 +160,73 @@ async fn while_no_keys_are_known_nobody_can_be_told_apart() {
     issuer.show(200, &document(&[(Algorithm::EdDSA, "a")]).to_string());
     pass(&app, 3).await;
     read(&app, 0, &token).await.problem(404, "order_not_found");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_issuer_that_does_not_answer_holds_up_nobody_whose_key_is_known() {
+    let keys = document(&[(Algorithm::EdDSA, "a")]);
+    let issuer = Issuer::start(&keys).await;
+    let app = Spawn::new().variable("auth_jwks_url", &issuer.url).replicas(2).start().await;
+    let known: Vec<String> =
+        (0..10).map(|user| issued(Algorithm::EdDSA, "a", json!({ "sub": 1_000 + user }))).collect();
+    let unknown = issued(Algorithm::ES256, "b", json!({ "sub": "101" }));
+    read(&app, 0, &known[0]).await.problem(404, "order_not_found");
+    issuer.show_after(Duration::from_secs(3_600), 200, &keys.to_string());
+    let read_all = async |app: &App| {
+        for answer in join_all((0..).zip(&known).map(|(at, token)| read(app, at % 2, token))).await {
+            answer.problem(404, "order_not_found");
+        }
+    };
+    // They are answered before the one that waits for the issuer. Were they to wait as well, they would never be; a machine that
+    // stands still for the whole of the deadline only makes it one more try.
+    eventually("those of known keys are answered while the one of an unknown key waits", async || {
+        pass(&app, 61).await;
+        let asked = issuer.asked();
+        let others = async {
+            eventually("the issuer is asked", async || (issuer.asked() > asked).then_some(())).await;
+            read_all(&app).await;
+        };
+        match select(pin!(read(&app, 0, &unknown)), pin!(others)).await {
+            Either::Left((answer, others)) => {
+                answer.problem(401, "unauthorized");
+                others.await;
+                None
+            }
+            Either::Right(((), waiting)) => {
+                waiting.await.problem(401, "unauthorized");
+                Some(())
+            }
+        }
+    })
+    .await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_finds_that_the_keys_are_old_does_not_wait_for_an_issuer_that_does_not_answer() {
+    let keys = document(&[(Algorithm::EdDSA, "a")]);
+    let issuer = Issuer::start(&keys).await;
+    // An instance a request, so that each reads how old the keys are.
+    let spawn = Spawn::new().variable("auth_jwks_url", &issuer.url).option("--max-instance-reuse-count", "1");
+    let app = spawn.start().await;
+    let token = issued(Algorithm::EdDSA, "a", json!({ "sub": "101" }));
+    read(&app, 0, &token).await.problem(404, "order_not_found");
+    issuer.show_after(Duration::from_secs(3_600), 200, &keys.to_string());
+    eventually("a request is answered while the issuer is being asked", async || {
+        app.store.run("UPDATE key_sets SET fetched_at = fetched_at - interval '11 minutes'").await;
+        pass(&app, 61).await;
+        let asked = issuer.asked();
+        read(&app, 0, &token).await.problem(404, "order_not_found");
+        eventually("the issuer is asked", async || (issuer.asked() > asked).then_some(())).await;
+        let is_being_asked = app.store.value("SELECT NOT answered FROM key_sets").await == true;
+        eventually("it is given up", async || {
+            (app.store.value("SELECT answered FROM key_sets").await == true).then_some(())
+        })
+        .await;
+        is_being_asked.then_some(())
+    })
+    .await;
     app.finish().await;
 }
 

@@ -92,6 +92,57 @@ async fn a_member_that_comes_twice_makes_no_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_comes_twice_changes_no_order() {
+    let spawn = Spawn::new().variable("internal_token", TOKEN).payment_mode(Mode::Pending);
+    let app = spawn.start().await;
+    let placed = app.place(&order(&[1])).await.created();
+    let (id, payment) = (placed.id(), placed.payment_id());
+    let before = app.read(id).await;
+    let (callback, redrive) = ("/v1/payments/callback", "/internal/redrive");
+    let resolve = format!("/internal/orders/{id}/resolve");
+    let [cancel, refund] = ["cancel", "refund"].map(|word| format!("/v1/orders/{id}/{word}"));
+    for (path, body) in [
+        (
+            callback,
+            format!(r#"{{"order_id":"{id}","payment_id":"{payment}","status":"FAILED","status":"SUCCESS"}}"#),
+        ),
+        (
+            callback,
+            format!(r#"{{"order_id":"{ID}","order_id":"{id}","payment_id":"{payment}","status":"SUCCESS"}}"#),
+        ),
+        (
+            callback,
+            format!(
+                r#"{{"order_id":"{id}","payment_id":"{ID}","payment_\u0069d":"{payment}","status":"SUCCESS"}}"#
+            ),
+        ),
+        (
+            callback,
+            format!(r#"{{"order_id":"{id}","payment_id":"{payment}","status":"SUCCESS","x":1,"x":1}}"#),
+        ),
+        (&resolve, r#"{"payment":"taken","payment":"not_taken"}"#.to_owned()),
+        (&resolve, r#"{"payment":"not_taken","payment":"not_taken"}"#.to_owned()),
+        (&resolve, format!(r#"{{"payment":"taken","payment_id":"{ID}","payment_id":"{payment}"}}"#)),
+        (&resolve, r#"{"payment":"not_taken","reason":"a","reas\u006fn":"b"}"#.to_owned()),
+        (redrive, format!(r#"{{"orders":[],"orders":["{id}"]}}"#)),
+        (redrive, format!(r#"{{"orders":["{id}"],"messages":[],"messages":[]}}"#)),
+        (redrive, r#"{"orders":[],"\u006frders":[]}"#.to_owned()),
+        // Members that are not known are refused here, and this before.
+        (&cancel, r#"{"x":1,"x":2}"#.to_owned()),
+        (&refund, r#"{"x":1,"x":2}"#.to_owned()),
+    ] {
+        let request = app.operator(Method::POST, path).header("content-type", "application/json");
+        let problem = request.body(body.clone()).send().await.problem(400, "malformed_json");
+        assert!(
+            problem["detail"].as_str().is_some_and(|detail| detail.contains("twice")),
+            "{body}: {problem}"
+        );
+    }
+    assert_eq!(*app.read(id).await, *before);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_number_is_an_integer_only_when_it_is_written_as_one() {
     let app = spawn().await;
     for number in

@@ -5,17 +5,23 @@ use futures::future::join_all;
 use crate::support::tokens::{self, SECRET};
 use crate::support::*;
 
-async fn spawn_limited(limit: u32) -> App {
+fn limited(limit: u32) -> Spawn {
     Spawn::new()
         .variable("auth_jwt_secret", SECRET)
         .variable("max_open_orders_per_user", &limit.to_string())
         .payment_mode(Mode::Pending)
-        .start()
-        .await
+}
+
+async fn spawn_limited(limit: u32) -> App {
+    limited(limit).start().await
 }
 
 async fn place(app: &App, request: &OrderRequest, user: i64) -> Answer {
-    request.clone().user(user).request(app, 0).token(&tokens::user(user)).send().await
+    place_at(app, 0, request, user).await
+}
+
+async fn place_at(app: &App, replica: usize, request: &OrderRequest, user: i64) -> Answer {
+    request.clone().user(user).request(app, replica).token(&tokens::user(user)).send().await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -80,16 +86,17 @@ async fn an_order_that_is_cancelled_counts_until_its_seats_are_free_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn five_hundred_at_once_leave_as_many_as_are_allowed() {
-    let app = spawn_limited(5).await;
+async fn five_hundred_at_once_at_two_copies_leave_as_many_as_are_allowed() {
+    let app = limited(5).replicas(2).start().await;
     app.never_fail_overlapping_reserves().await;
-    let requests: Vec<OrderRequest> = (1..=490).map(|seat| order(&[seat])).collect();
+    let requests: Vec<OrderRequest> = (1..=500).map(|seat| order(&[seat])).collect();
     // Somebody else's are in between.
-    let others: Vec<OrderRequest> = (491..=500).map(|seat| order(&[seat])).collect();
-    let (of_one, of_others) = tokio::join!(
-        join_all(requests.iter().map(|request| place(&app, request, 101))),
-        join_all((1_000..).zip(&others).map(|(user, request)| place(&app, request, user))),
-    );
+    let others: Vec<OrderRequest> = (1_001..=1_010).map(|seat| order(&[seat]).event(104)).collect();
+    let of_one = (0..).zip(&requests).map(|(at, request)| place_at(&app, at % 2, request, 101));
+    let of_others =
+        (0..).zip(&others).map(|(at, request)| place_at(&app, at % 2, request, 1_000 + at as i64));
+    let (of_one, of_others) = tokio::join!(join_all(of_one), join_all(of_others));
+    assert_eq!(of_one.len(), 500);
     for answer in of_others {
         assert!(matches!(answer.status, 201 | 202), "{answer:?}");
     }

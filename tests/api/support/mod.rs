@@ -15,7 +15,7 @@ mod gate;
 mod invariants;
 mod issuer;
 pub mod logs;
-mod openapi;
+pub mod openapi;
 mod operator;
 mod order_request;
 mod outcome;

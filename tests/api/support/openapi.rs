@@ -1,6 +1,6 @@
 //! The OpenAPI document, to which every answer of the service is held.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use jsonschema::Validator;
@@ -112,6 +112,16 @@ impl Answered<'_> {
         };
         validate(&format!("{place} {essence}"), &media_type["schema"], &body)
     }
+}
+
+/// The document's operations, as `GET /health`.
+pub fn operations() -> BTreeSet<String> {
+    let paths = DOCUMENT["paths"].as_object().expect("paths");
+    let paths = paths.iter().filter(|(path, _)| path.starts_with('/'));
+    let methods = |item: &'static Value| item.as_object().expect("a path").keys();
+    let all = paths.flat_map(|(path, item)| methods(item).map(move |method| (method, path)));
+    let all = all.filter(|(method, _)| *method != "parameters");
+    all.map(|(method, path)| format!("{} {path}", method.to_ascii_uppercase())).collect()
 }
 
 /// The document's path that takes this one, and what it has there: one without parameters comes before one with them.
