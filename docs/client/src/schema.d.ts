@@ -960,7 +960,7 @@ export interface components {
          */
         Time: string;
         /**
-         * @description A number of a user, an event or a seat: a JSON integer, or a string of at most ten digits, of which the value is 1 to 2147483647.
+         * @description A number of a user, an event or a seat: a JSON integer, written as one (`1e3` and `1.0` are none), or a string of at most ten digits, of which the value is 1 to 2147483647.
          * @example 101
          * @example 101
          */
@@ -1209,7 +1209,7 @@ export interface components {
         };
     };
     responses: {
-        /** @description The body is no JSON. */
+        /** @description The body is no JSON, or a member comes twice. */
         MalformedJson: {
             headers: {
                 "X-Request-Id": components["headers"]["XRequestId"];
@@ -1231,7 +1231,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["InvalidOrderIdProblem"];
             };
         };
-        /** @description The id in the path is no UUID, or the body is no JSON. */
+        /** @description The id in the path is no UUID, or the body is no JSON, or a member of it comes twice. */
         InvalidOrderIdOrJson: {
             headers: {
                 "X-Request-Id": components["headers"]["XRequestId"];
@@ -1656,7 +1656,7 @@ export interface operations {
                     "application/json": components["schemas"]["OrderDocument"];
                 };
             };
-            /** @description The body is no JSON, or there is no usable key. */
+            /** @description The body is no JSON, a member comes twice, or there is no usable key. */
             400: {
                 headers: {
                     "X-Request-Id": components["headers"]["XRequestId"];

@@ -10,10 +10,10 @@ pub fn problems(documents: &[Value], pods: &[Pod], context: &Context) -> Vec<Str
     let policies: Vec<&Value> =
         documents.iter().filter(|document| document["kind"] == "NetworkPolicy").collect();
     if policies.is_empty() {
-        return Vec::new();
+        return denied(configuration(documents));
     }
-    let mut problems = Vec::new();
-    let neighbours = neighbours(documents);
+    let mut problems = denied(configuration(documents));
+    let neighbours = neighbours(configuration(documents));
     for policy in &policies {
         let name = text(&policy["metadata"]["name"]);
         let spec = &policy["spec"];
@@ -34,6 +34,7 @@ pub fn problems(documents: &[Value], pods: &[Pod], context: &Context) -> Vec<Str
                 for peer in list(&rule[peers]) {
                     let pod = &peer["podSelector"]["matchLabels"];
                     let known = match (&peer["namespaceSelector"]["matchLabels"], pod) {
+                        _ if peer["ipBlock"]["cidr"].is_string() => true,
                         (namespace, pod) if !namespace.is_null() => {
                             is_of_the_cluster(namespace, &["kubernetes.io/metadata.name"], context)
                                 && (pod.is_null()
@@ -75,7 +76,7 @@ pub fn problems(documents: &[Value], pods: &[Pod], context: &Context) -> Vec<Str
         };
         for (host, port) in wanted {
             let open = list(&spec["egress"]).iter().any(|rule| {
-                let to = list(&rule["to"]).iter().any(|peer| is(&peer["podSelector"]["matchLabels"], host));
+                let to = list(&rule["to"]).iter().any(|peer| leads_to(peer, host));
                 to && list(&rule["ports"])
                     .iter()
                     .any(|one| one["port"].as_u64() == Some(*port) && one["protocol"] == "TCP")
@@ -98,19 +99,45 @@ pub fn problems(documents: &[Value], pods: &[Pod], context: &Context) -> Vec<Str
     problems
 }
 
-/// Host and port of the database, and then of the peers, as the ConfigMap has them.
-fn neighbours(documents: &[Value]) -> Vec<(String, u64)> {
-    let Some(data) = documents.iter().find(|one| one["kind"] == "ConfigMap").map(|map| &map["data"]) else {
-        return vec![("nobody".to_owned(), 0)];
-    };
+/// The variables that are no secrets.
+fn configuration(documents: &[Value]) -> &Value {
+    documents.iter().find(|one| one["kind"] == "ConfigMap").map_or(&Value::Null, |map| &map["data"])
+}
+
+/// Whom the service calls: the peers, User and the issuer of tokens, the latter two where they are set.
+const URLS: [&str; 6] =
+    ["CATALOG_URL", "SEATING_URL", "PAYMENT_URL", "NOTIFICATION_URL", "USER_URL", "AUTH_JWKS_URL"];
+
+/// Host and port of the database, and then of all whom the service calls, as the ConfigMap has them.
+fn neighbours(data: &Value) -> Vec<(String, u64)> {
     let mut all =
         vec![(text(&data["DATABASE_HOST"]).to_owned(), text(&data["DATABASE_PORT"]).parse().unwrap_or(0))];
-    for name in ["CATALOG_URL", "SEATING_URL", "PAYMENT_URL", "NOTIFICATION_URL"] {
-        let address = text(&data[name]).trim_start_matches("http://").split('/').next().unwrap_or_default();
-        let (host, port) = address.split_once(':').unwrap_or((address, "80"));
+    for url in URLS.iter().map(|name| text(&data[name])).filter(|url| !url.is_empty()) {
+        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+        let address = rest.split('/').next().unwrap_or_default();
+        let usual = if scheme == "https" { "443" } else { "80" };
+        let (host, port) = address.split_once(':').unwrap_or((address, usual));
         all.push((host.to_owned(), port.parse().unwrap_or(0)));
     }
     all
+}
+
+/// The URLs that no pattern for allowed hosts can let through, because there is none for their scheme.
+fn denied(data: &Value) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (scheme, pattern) in [("http://", "PEERS_HTTP"), ("https://", "PEERS_HTTPS")] {
+        if text(&data[pattern]).is_empty() {
+            let names = URLS.iter().filter(|name| text(&data[name]).starts_with(scheme));
+            problems.extend(names.map(|name| format!("{name} begins with {scheme}, and {pattern} is empty")));
+        }
+    }
+    problems
+}
+
+/// Whether the rule is about that host: by the label of its pods, or, where its name has a dot and is thus
+/// none of a Service beside us, by addresses.
+fn leads_to(peer: &Value, host: &str) -> bool {
+    is(&peer["podSelector"]["matchLabels"], host) || host.contains('.') && peer["ipBlock"]["cidr"].is_string()
 }
 
 fn is(labels: &Value, host: &str) -> bool {
@@ -123,4 +150,52 @@ fn is_of_the_cluster(labels: &Value, keys: &[&str], context: &Context) -> bool {
             .iter()
             .all(|(key, value)| keys.contains(&key.as_str()) && context.is_of_the_cluster(text(value)))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{denied, leads_to, neighbours};
+    use serde_json::{Value, json};
+
+    fn configuration(more: &[(&str, &str)]) -> Value {
+        let mut data = json!({
+            "DATABASE_HOST": "postgres", "DATABASE_PORT": "5432",
+            "CATALOG_URL": "http://catalog:4001/api", "SEATING_URL": "http://seating:4002",
+            "PAYMENT_URL": "http://payment", "NOTIFICATION_URL": "http://notification:4005",
+            "USER_URL": "", "AUTH_JWKS_URL": "", "PEERS_HTTP": "http://*:*", "PEERS_HTTPS": "",
+        });
+        for (name, value) in more {
+            data[*name] = json!(value);
+        }
+        data
+    }
+
+    #[test]
+    fn user_and_the_issuer_are_neighbours_where_they_are_set() {
+        let hosts = |data: Value| {
+            let all = neighbours(&data).into_iter().map(|(host, port)| format!("{host}:{port}"));
+            all.collect::<Vec<_>>().join(" ")
+        };
+        let peers = "postgres:5432 catalog:4001 seating:4002 payment:80 notification:4005";
+        assert_eq!(hosts(configuration(&[])), peers);
+        let set = [("USER_URL", "http://user:4003"), ("AUTH_JWKS_URL", "https://login.example/keys")];
+        assert_eq!(hosts(configuration(&set)), format!("{peers} user:4003 login.example:443"));
+    }
+
+    #[test]
+    fn a_url_whose_scheme_has_no_pattern_is_found() {
+        let https = ("AUTH_JWKS_URL", "https://login.example/keys");
+        assert_eq!(denied(&configuration(&[])), [""; 0]);
+        assert_eq!(denied(&configuration(&[https])).len(), 1);
+        assert_eq!(denied(&configuration(&[https, ("PEERS_HTTPS", "https://login.example")])), [""; 0]);
+        assert_eq!(denied(&configuration(&[("PEERS_HTTP", "")])).len(), 4);
+    }
+
+    #[test]
+    fn a_host_inside_is_reached_by_its_label_and_one_outside_by_addresses() {
+        let pods = json!({"podSelector": {"matchLabels": {"app.kubernetes.io/name": "user"}}});
+        let addresses = json!({"ipBlock": {"cidr": "203.0.113.0/24"}});
+        assert!(leads_to(&pods, "user") && !leads_to(&pods, "payment") && !leads_to(&pods, "login.example"));
+        assert!(leads_to(&addresses, "login.example") && !leads_to(&addresses, "user"));
+    }
 }
