@@ -1,7 +1,7 @@
 //! Entry points for fuzzing: what reads bytes that clients choose. Each takes any bytes, and panics when what must hold does not.
 
 use super::{
-    bearer_token, body, internal, list_orders, orders, payment_callback, place_order, request, router,
+    bearer_token, body, entity_tag, internal, list_orders, payment_callback, place_order, request, router,
     webhook_signature,
 };
 use crate::domain::access::Caller;
@@ -70,7 +70,7 @@ pub fn header_values(data: &[u8]) {
     assert!(text.contains(token));
     let etag = "\"01980000-0000-7000-8000-000000000000.3.1.1\"";
     let lines: Vec<Vec<u8>> = data.split(|b| *b == b'\n').map(<[u8]>::to_vec).collect();
-    if orders::if_none_match_has(&lines, etag) {
+    if entity_tag::if_none_match_has(&lines, etag) {
         assert!(text.contains('*') || text.contains(etag));
     }
     if let Some(id) = parse_uuid(&text) {

@@ -5,7 +5,7 @@ use super::problem::ApiError;
 use super::query_parameters::QueryParameters;
 use super::request::{RequestBody, RequestHead};
 use super::response::{POLL_AFTER_SECONDS, Reply};
-use super::{access, body};
+use super::{access, body, entity_tag};
 use crate::commands::buyer_request::RequestOutcome;
 use crate::commands::{Context, cancel_order, refund_order};
 use crate::domain::access::Caller;
@@ -13,7 +13,7 @@ use crate::domain::ids::{OrderId, parse_uuid};
 use crate::domain::order::Status;
 use crate::queries::{get_order, order_events};
 use ::http::StatusCode;
-use ::http::header::{ETAG, IF_NONE_MATCH, RETRY_AFTER};
+use ::http::header::RETRY_AFTER;
 
 /// How many entries a page of a journal has.
 const EVENTS: PageSizes = PageSizes { default: 100, most: 500 };
@@ -27,9 +27,7 @@ pub async fn get(context: &Context, head: &RequestHead, id: &str) -> Result<Repl
     let read = get_order::get(&context.config, &caller, order_id(id)?).await?;
     let read = read.ok_or_else(ApiError::order_not_found)?;
     let reply = Reply::json_text(StatusCode::OK, read.document);
-    let is_known = if_none_match_has(&head.header_values(&IF_NONE_MATCH), &read.etag);
-    let reply = if is_known { reply.not_modified() } else { reply };
-    Ok(reply.with_header(ETAG, read.etag))
+    Ok(entity_tag::conditional(head, reply, read.etag))
 }
 
 /// The id of an order in a path.
@@ -107,29 +105,4 @@ pub async fn refund(
 /// Refuses somebody who may change no order at all, before the body is read.
 fn require_changer(caller: &Caller) -> Result<(), ApiError> {
     if caller.may_change_some() { Ok(()) } else { Err(ApiError::order_not_found()) }
-}
-
-/// Whether the values of `If-None-Match` have the entity tag (RFC 9110, 13.1.2: weak comparison).
-pub fn if_none_match_has(values: &[Vec<u8>], etag: &str) -> bool {
-    let values = values.iter().filter_map(|value| std::str::from_utf8(value).ok());
-    values.flat_map(|value| value.split(',')).any(|tag| {
-        let tag = tag.trim();
-        tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_entity_tag_is_found_in_lists_and_by_weak_comparison() {
-        let has = |value: &str| if_none_match_has(&[value.as_bytes().to_vec()], "\"a.1\"");
-        for value in ["\"a.1\"", "W/\"a.1\"", "*", "\"b\", \"a.1\"", " \"a.1\" "] {
-            assert!(has(value), "{value}");
-        }
-        for value in ["", "\"a.2\"", "a.1", "\"a.1"] {
-            assert!(!has(value), "{value}");
-        }
-    }
 }

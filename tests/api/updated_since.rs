@@ -56,6 +56,12 @@ impl Follower {
     }
 }
 
+/// Payments stay pending, and no other test's transactions are in the way.
+async fn with_own_postgres() -> App {
+    let spawn = Spawn::new().variable("internal_token", TOKEN).own_postgres();
+    spawn.payment_mode(Mode::Pending).start().await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn orders_come_in_the_order_in_which_they_changed_each_at_its_last_change() {
     let app = with_lists(Mode::Pending).await;
@@ -161,12 +167,7 @@ async fn a_follower_of_five_thousand_concurrent_transitions_has_every_orders_las
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_that_commits_late_holds_the_list_back_and_nothing_is_missed() {
-    let app = Spawn::new()
-        .variable("internal_token", TOKEN)
-        .own_postgres()
-        .payment_mode(Mode::Pending)
-        .start()
-        .await;
+    let app = with_own_postgres().await;
     let first = app.place(&order(&[1])).await.created().id().to_owned();
     let mut follower = Follower::since(BEGINNING);
     follower.catches_up(&app, std::slice::from_ref(&first)).await;
@@ -199,12 +200,7 @@ async fn a_transaction_that_commits_late_holds_the_list_back_and_nothing_is_miss
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_time_leaves_out_what_changed_long_before_and_nothing_that_changed_after_it() {
-    let app = Spawn::new()
-        .variable("internal_token", TOKEN)
-        .own_postgres()
-        .payment_mode(Mode::Pending)
-        .start()
-        .await;
+    let app = with_own_postgres().await;
     let scan = async || {
         app.store.run("UPDATE queue_scans SET scanned_at = scanned_at - interval '2 seconds'").await;
         app.store.run("SELECT scan_queues(timezone('utc', clock_timestamp()))").await;

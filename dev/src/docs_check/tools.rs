@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use tokio::process::Command;
 
 use crate::component::{self, target_dir};
+use crate::manifests::tools::install_npm_packages;
 use crate::{apt, process};
 
 /// The oldest Node that the packages and the tests run on.
@@ -36,7 +37,7 @@ impl Tools {
         }
         let tools = Tools { folder: target_dir().await?.join("docs-test"), chromium };
         for (name, source) in PACKAGES {
-            tools.install(name, &root.join(source)).await?;
+            install_npm_packages(&root.join(source), &tools.folder.join(name))?;
         }
         Ok(tools)
     }
@@ -74,27 +75,6 @@ impl Tools {
             copy(&root.join(source), &self.folder.join(name))?;
         }
         Ok(())
-    }
-
-    async fn install(&self, name: &str, source: &Path) -> Result<()> {
-        let folder = self.folder.join(name);
-        let files = ["package.json", "package-lock.json"];
-        let texts = files.map(|file| std::fs::read_to_string(source.join(file)));
-        let wanted =
-            texts.into_iter().collect::<std::io::Result<String>>().context("reading the packages")?;
-        let stamp = folder.join("installed-from");
-        if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-            return Ok(());
-        }
-        eprintln!("Installing the packages of {} into {} …", source.display(), folder.display());
-        std::fs::create_dir_all(&folder)?;
-        for file in files {
-            std::fs::copy(source.join(file), folder.join(file))?;
-        }
-        let mut npm = Command::new("npm");
-        npm.args(["ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(&folder);
-        component::run(&mut npm).await.context("npm is needed (Debian: npm)")?;
-        Ok(std::fs::write(stamp, wanted)?)
     }
 }
 

@@ -37,16 +37,7 @@ impl Tools {
             let pip = pip.map(OsStr::new);
             start(&tools.program("pip"), pip, Some(&requirements), "")
         })?;
-        let packages = ["package.json", "package-lock.json"].map(|name| validators.join(name));
-        once(&tools.node, &[&packages[0], &packages[1]], || {
-            std::fs::create_dir_all(&tools.node)?;
-            for package in &packages {
-                std::fs::copy(package, tools.node.join(package.file_name().context("a file")?))?;
-            }
-            let npm =
-                ["ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"].map(OsStr::new);
-            start("npm", npm, Some(&tools.node), "Debian: npm")
-        })?;
+        install_npm_packages(validators, &tools.node)?;
         if tools.work.exists() {
             std::fs::remove_dir_all(&tools.work)?;
         }
@@ -93,6 +84,23 @@ impl Tools {
     }
 }
 
+/// Installs the packages that the lock file in `source` names into `folder`, unless they are there.
+///
+/// # Errors
+/// When npm is missing, or the registry does not answer.
+pub fn install_npm_packages(source: &Path, folder: &Path) -> Result<()> {
+    let packages = ["package.json", "package-lock.json"].map(|name| source.join(name));
+    once(folder, &[&packages[0], &packages[1]], || {
+        std::fs::create_dir_all(folder)?;
+        for package in &packages {
+            std::fs::copy(package, folder.join(package.file_name().context("a file")?))?;
+        }
+        let npm =
+            ["ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"].map(OsStr::new);
+        start("npm", npm, Some(folder), "Debian: npm")
+    })
+}
+
 /// Runs `install` unless the folder was made from the same files before.
 fn once(folder: &Path, files: &[&Path], install: impl FnOnce() -> Result<()>) -> Result<()> {
     let mut wanted = String::new();
@@ -103,7 +111,7 @@ fn once(folder: &Path, files: &[&Path], install: impl FnOnce() -> Result<()>) ->
     if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
-    eprintln!("Installing the validators into {} …", folder.display());
+    eprintln!("Installing packages into {} …", folder.display());
     install()?;
     Ok(std::fs::write(stamp, wanted)?)
 }

@@ -3,13 +3,13 @@
 //! The page is three files, which the service puts together as they are: `page.html` with `style.css` and `script.js` in it. The
 //! script reads `/openapi.json` and makes a description and a form of each operation; without it the page is a summary with links.
 
-use super::orders::if_none_match_has;
+use super::entity_tag;
 use super::request::RequestHead;
 use super::response::Reply;
 use ::http::StatusCode;
-use ::http::header::{CONTENT_SECURITY_POLICY, ETAG, IF_NONE_MATCH, LOCATION, X_FRAME_OPTIONS};
+use ::http::header::{CONTENT_SECURITY_POLICY, LOCATION, X_FRAME_OPTIONS};
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
 
@@ -32,7 +32,7 @@ impl Documentation {
             .replacen("<style></style>", &format!("<style>{STYLE}</style>"), 1)
             .replacen("<script></script>", &format!("<script>{SCRIPT}</script>"), 1)
             .replacen("{version}", env!("CARGO_PKG_VERSION"), 1);
-        let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&Sha256::digest(&html)[..12]));
+        let etag = entity_tag::of_text(&html);
         // Nothing but this style and this script, by their hashes (CSP Level 3); calls of this service alone; no frames around it.
         // Text from the document cannot become markup: the script makes elements, and trusted types forbid everything else.
         let [style, script] =
@@ -56,13 +56,11 @@ pub fn redirect() -> Reply {
 pub fn page(head: &RequestHead) -> Reply {
     let documentation = &*DOCUMENTATION;
     let reply = Reply::new(StatusCode::OK, "text/html; charset=utf-8", documentation.html.as_str());
-    let is_known = if_none_match_has(&head.header_values(&IF_NONE_MATCH), &documentation.etag);
-    let reply = if is_known { reply.not_modified() } else { reply };
-    reply
+    let reply = reply
         .with_cache_control("public, no-cache")
-        .with_header(ETAG, documentation.etag.as_str())
         .with_header(CONTENT_SECURITY_POLICY, documentation.content_security_policy.as_str())
-        .with_header(X_FRAME_OPTIONS, "DENY")
+        .with_header(X_FRAME_OPTIONS, "DENY");
+    entity_tag::conditional(head, reply, documentation.etag.clone())
 }
 
 #[cfg(test)]
