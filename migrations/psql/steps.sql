@@ -27,6 +27,8 @@
 \ir table.sql
 \set step 0015_changed_orders
 \ir table.sql
+\set step 0016_rules_in_steps
+\ir table.sql
 
 \set step functions
 BEGIN;

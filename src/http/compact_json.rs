@@ -1,4 +1,4 @@
-//! Compact JSON: removes the whitespace that PostgreSQL writes between the tokens of the documents that it builds.
+//! Compact JSON: removes the whitespace that PostgreSQL writes between the tokens of the JSON that it builds.
 
 /// Removes the whitespace between the tokens of a valid JSON text. Strings keep theirs. In place and in one pass, because
 /// parsing would cost more than everything else that is done with a document.

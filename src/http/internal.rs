@@ -66,7 +66,7 @@ pub async fn resolve(
     let resolution = parse_resolution(&body::read_optional_object(head, body).await?)?;
     let field = |detail: &str| FieldErrors::of("#/payment_id", detail).into();
     match resolve_order::resolve(context, id, &resolution).await? {
-        ResolveOutcome::Resolved(document) => Ok(Reply::json_text(StatusCode::OK, document)),
+        ResolveOutcome::Resolved(document) => Ok(Reply::document(StatusCode::OK, document)),
         ResolveOutcome::OrderNotFound => Err(ApiError::order_not_found()),
         ResolveOutcome::NotResolvable(order) => Err(ApiError::order_not_resolvable(&order)),
         ResolveOutcome::PaymentRequired => {

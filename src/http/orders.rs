@@ -26,7 +26,7 @@ pub async fn get(context: &Context, head: &RequestHead, id: &str) -> Result<Repl
     let caller = access::caller(context, head).await?;
     let read = get_order::get(&context.config, &caller, order_id(id)?).await?;
     let read = read.ok_or_else(ApiError::order_not_found)?;
-    let reply = Reply::json_text(StatusCode::OK, read.document);
+    let reply = Reply::document(StatusCode::OK, read.document);
     Ok(entity_tag::conditional(head, reply, read.etag))
 }
 
@@ -69,7 +69,7 @@ pub async fn cancel(
     require_changer(&caller)?;
     body::require_no_members(head, body).await?;
     match cancel_order::cancel(context, &caller, id).await? {
-        RequestOutcome::Granted(_, document) => Ok(Reply::json_text(StatusCode::OK, document)),
+        RequestOutcome::Granted(_, document) => Ok(Reply::document(StatusCode::OK, document)),
         RequestOutcome::Refused(order, _) => Err(ApiError::order_not_cancellable(&order)),
         RequestOutcome::OrderNotFound => Err(ApiError::order_not_found()),
     }
@@ -91,11 +91,11 @@ pub async fn refund(
     body::require_no_members(head, body).await?;
     match refund_order::refund(context, &caller, id).await? {
         RequestOutcome::Granted(order, document) if order.status == Status::Refunded => {
-            Ok(Reply::json_text(StatusCode::OK, document))
+            Ok(Reply::document(StatusCode::OK, document))
         }
         // Payment has not answered; the service retries.
         RequestOutcome::Granted(_, document) => {
-            Ok(Reply::json_text(StatusCode::ACCEPTED, document).with_header(RETRY_AFTER, POLL_AFTER_SECONDS))
+            Ok(Reply::document(StatusCode::ACCEPTED, document).with_header(RETRY_AFTER, POLL_AFTER_SECONDS))
         }
         RequestOutcome::Refused(order, _) => Err(ApiError::order_not_refundable(&order)),
         RequestOutcome::OrderNotFound => Err(ApiError::order_not_found()),

@@ -50,9 +50,9 @@ pub async fn handle(context: &Context, head: &RequestHead, body: RequestBody) ->
 
 /// `{"ok":true,…the document's members…}`. The document is not parsed: its members are appended as they are.
 fn ok(document: &str, note: Option<&str>) -> Reply {
-    let members = document.trim_start().strip_prefix('{').unwrap_or("}");
+    let members = document.strip_prefix('{').unwrap_or("}");
     let note = note.map(|note| format!("\"note\":\"{note}\",")).unwrap_or_default();
-    Reply::json_text(StatusCode::OK, format!("{{\"ok\":true,{note}{members}"))
+    Reply::document(StatusCode::OK, format!("{{\"ok\":true,{note}{members}"))
 }
 
 /// A callback from its body.
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn the_answer_has_the_members_of_the_document() {
-        let document = "{\"order\" : 1}";
+        let document = "{\"order\":1}";
         assert_eq!(ok(document, None).text(), "{\"ok\":true,\"order\":1}");
         let noted = ok(document, Some("already processed"));
         assert_eq!(noted.text(), "{\"ok\":true,\"note\":\"already processed\",\"order\":1}");

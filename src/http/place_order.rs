@@ -64,7 +64,7 @@ fn answer(order: &Order, document: String, replayed: bool) -> Result<Reply, ApiE
         }
         (Status::Pending, Phase::AwaitingPayment | Phase::Allocating | Phase::Done)
         | (Status::Confirmed | Status::Cancelled | Status::Refunded, _) => {
-            Reply::json_text(StatusCode::CREATED, document)
+            Reply::document(StatusCode::CREATED, document)
         }
     };
     let reply = reply.with_header(LOCATION, location(order.id));
@@ -73,7 +73,7 @@ fn answer(order: &Order, document: String, replayed: bool) -> Result<Reply, ApiE
 
 /// 202: the service finishes or undoes the order by itself.
 fn under_way(document: String) -> Reply {
-    Reply::json_text(StatusCode::ACCEPTED, document).with_header(RETRY_AFTER, POLL_AFTER_SECONDS)
+    Reply::document(StatusCode::ACCEPTED, document).with_header(RETRY_AFTER, POLL_AFTER_SECONDS)
 }
 
 fn location(id: OrderId) -> String {

@@ -49,7 +49,12 @@ impl Reply {
         Self::new(status, "application/json", body.to_string())
     }
 
-    /// A response with JSON text from the database, which is made compact and otherwise passed through.
+    /// A response with an order document from the database, which is passed through.
+    pub fn document(status: StatusCode, document: String) -> Self {
+        Self::new(status, "application/json", document)
+    }
+
+    /// A response with other JSON text from the database, which is made compact and otherwise passed through.
     pub fn json_text(status: StatusCode, text: String) -> Self {
         Self::new(status, "application/json", compact(text))
     }

@@ -15,7 +15,8 @@ SELECT CASE
             '0012_cheaper_rules',
             '0013_order_lists',
             '0014_authentication',
-            '0015_changed_orders'
+            '0015_changed_orders',
+            '0016_rules_in_steps'
         ]) AS needed (version)
         WHERE needed.version NOT IN (SELECT version FROM schema_migrations))
     OR EXISTS (
