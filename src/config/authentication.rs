@@ -2,9 +2,9 @@
 
 use super::base_url::BaseUrl;
 use super::variables::{Variables, wrong};
-use crate::jose::key::{Key, MIN_SECRET};
+use crate::jose::key::{Algorithm, Key, MIN_SECRET};
 use crate::jose::key_set::NamedKey;
-use crate::jose::token::Rules;
+use crate::jose::token::{MAX_TRIES, Rules};
 use anyhow::Result;
 use base64::prelude::*;
 
@@ -49,9 +49,11 @@ pub fn parse(variables: &Variables) -> Result<Option<Authentication>> {
         keys.push(key.ok_or_else(|| wrong("auth_jwt_secret", &expected))?);
     }
     if let Some(text) = variables.optional_text("auth_public_key") {
-        let expected =
-            "empty, or public keys in PEM (BEGIN PUBLIC KEY): RSA of 2048 to 4096 bits, P-256 or Ed25519";
-        keys.extend(Key::from_pem(text).ok_or_else(|| wrong("auth_public_key", expected))?);
+        let expected = format!(
+            "empty, or public keys in PEM (BEGIN PUBLIC KEY): RSA of 2048 to 4096 bits, P-256 or Ed25519; at most {MAX_TRIES} of a kind"
+        );
+        let public = Key::from_pem(text).filter(|keys| can_all_be_tried(keys));
+        keys.extend(public.ok_or_else(|| wrong("auth_public_key", &expected))?);
     }
     let claim = |name: &str| {
         let claim = variables.optional_text(name).map(str::to_owned);
@@ -59,7 +61,7 @@ pub fn parse(variables: &Variables) -> Result<Option<Authentication>> {
     };
     let authentication = Authentication {
         keys: keys.into_iter().map(|key| NamedKey { id: None, key }).collect(),
-        key_set: variables.optional_base_url("auth_jwks_url")?,
+        key_set: variables.optional_document_url("auth_jwks_url")?,
         user: variables.optional_base_url("user_url")?,
         issuer: variables.optional_text("auth_issuer").map(str::to_owned),
         audience: variables.optional_text("auth_audience").map(str::to_owned),
@@ -68,6 +70,12 @@ pub fn parse(variables: &Variables) -> Result<Option<Authentication>> {
     };
     let is_on = !authentication.keys.is_empty() || authentication.key_set.is_some();
     Ok(is_on.then_some(authentication))
+}
+
+/// Whether a token is tried with each of these keys.
+fn can_all_be_tried(keys: &[Key]) -> bool {
+    let of_a_kind = |algorithm| keys.iter().filter(|key| key.has(algorithm)).count();
+    [Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa].map(of_a_kind).iter().all(|n| *n <= MAX_TRIES)
 }
 
 /// The bytes of a secret.
@@ -111,7 +119,8 @@ mod tests {
                 &[("auth_public_key", &*format!("{ED25519}\n{ED25519}")), ("auth_jwt_secret", &*secret)],
                 Some(3),
             ),
-            (&[("auth_jwks_url", "https://issuer/keys")], Some(0)),
+            (&[("auth_public_key", &*ED25519.repeat(4))], Some(4)),
+            (&[("auth_jwks_url", "https://issuer/keys?p=policy")], Some(0)),
         ] {
             assert_eq!(keys(values), Ok(expected), "{values:?}");
         }
@@ -130,7 +139,9 @@ mod tests {
             ("auth_public_key", &private),
             ("auth_public_key", &cut),
             ("auth_public_key", &format!("{ED25519}more")),
+            ("auth_public_key", &ED25519.repeat(5)),
             ("auth_jwks_url", "issuer/keys"),
+            ("auth_jwks_url", "https://issuer/keys#1"),
             ("user_url", "ftp://user"),
         ] {
             let error = keys(&[(name, value)]).unwrap_err();

@@ -93,6 +93,17 @@ impl Variables {
         self.optional_text(name).map(parse).transpose()
     }
 
+    /// The value as the URL of a document, none when it is empty.
+    ///
+    /// # Errors
+    /// When it is not an `http` or `https` URL without fragment.
+    pub fn optional_document_url(&self, name: &str) -> Result<Option<BaseUrl>> {
+        let parse = |url| {
+            BaseUrl::parse_document(url).ok_or_else(|| wrong(name, "an http or https URL without fragment"))
+        };
+        self.optional_text(name).map(parse).transpose()
+    }
+
     /// The value as a base URL.
     ///
     /// # Errors

@@ -12,8 +12,8 @@ use serde_json::{Map, Value};
 pub const MAX_TOKEN: usize = 8 * 1024;
 /// How many seconds the issuer's clock and ours may differ.
 const LEEWAY: f64 = 60.0;
-/// With how many public keys a token is tried: as many as there are while keys are changed, and not so many that a forged one costs much.
-const MAX_TRIES: usize = 4;
+/// With how many public keys of its algorithm a token is tried at most: as many as there are while keys are changed, and not so many that a forged one costs much.
+pub const MAX_TRIES: usize = 4;
 
 /// What a token must say beside its times, and where it says who its holder is.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ pub async fn fetch(url: &BaseUrl) -> Outcome<String> {
     let call = Call {
         name: "issuer.keys",
         base: url,
-        path: if url.path.is_empty() { "/".into() } else { String::new() },
+        path: String::new(),
         body: None,
         key: None,
         deadline_ms: retry::KEY_SET_DEADLINE_MS,

@@ -8,6 +8,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+/// Where the document is; some issuers have a query there.
+const PATH: &str = "/keys/?p=shop";
+
 /// Answers every request with the same document, and counts them.
 pub struct Issuer {
     /// The URL of the document.
@@ -29,7 +32,7 @@ impl Issuer {
     /// Shows this document.
     pub async fn start(document: &serde_json::Value) -> Issuer {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("http://{}/keys", listener.local_addr().expect("an address"));
+        let url = format!("http://{}{PATH}", listener.local_addr().expect("an address"));
         let shown = Arc::new(Mutex::new(Shown::default()));
         let asked = Arc::new(AtomicUsize::new(0));
         let (of_task, count) = (shown.clone(), asked.clone());
@@ -45,7 +48,10 @@ impl Issuer {
                         }
                     }
                     count.fetch_add(1, Ordering::SeqCst);
-                    let Shown { status, body, delay } = shown.lock().expect("not poisoned").clone();
+                    let Shown { mut status, body, delay } = shown.lock().expect("not poisoned").clone();
+                    if !request.starts_with(format!("GET {PATH} ").as_bytes()) {
+                        status = 404;
+                    }
                     tokio::time::sleep(delay).await;
                     let head = format!(
                         "HTTP/1.1 {status} X\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
