@@ -37,6 +37,51 @@ async fn an_order_has_an_etag_that_changes_when_the_order_does() {
     app.finish().await;
 }
 
+/// The document is put together as text.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn texts_of_any_characters_are_quoted() {
+    const ODD: &str = "\"\\/\u{1}\n\t\u{7f}\u{e9}\u{2028}\u{1f39f},:{}[]' ";
+    let app = spawn().await;
+    let document = app.place(&order(&[1, 2])).await.created();
+    let failed = app.place(&order(&[3])).await.created();
+    app.quiesce().await;
+    let sql = format!(
+        "UPDATE orders SET idempotency_key = id || $odd${ODD}$odd$;
+         UPDATE order_items SET seat_code = $odd${ODD}$odd$;
+         UPDATE tickets SET ticket_code = seat_id || $odd${ODD}$odd$;
+         UPDATE orders SET failure_code = 'payment_declined', failure_detail = $odd${ODD}$odd$ WHERE id = '{}'",
+        failed.id()
+    );
+    app.store.run(&sql).await;
+    let read = app.read(document.id()).await;
+    assert_eq!(read["order"]["idempotency_key"], format!("{}{ODD}", document.id()));
+    for (n, seat) in [1, 2].into_iter().enumerate() {
+        assert_eq!(read["items"][n]["seat_code"], ODD);
+        assert_eq!(read["tickets"][n]["seat_code"], ODD);
+        assert_eq!(read["tickets"][n]["ticket_code"], format!("{seat}{ODD}"));
+    }
+    assert_eq!(app.read(failed.id()).await["order"]["failure"]["detail"], ODD);
+    app.finish().await;
+}
+
+/// Tables that another service made may have NULL where ours have not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_document_is_json_whatever_is_missing() {
+    let app = spawn().await;
+    let id = app.place(&order(&[1])).await.created().id().to_owned();
+    app.quiesce().await;
+    let sql = format!(
+        "SELECT to_json(string_agg(render_document(json_populate_record(o, json_build_object(c.attname, NULL)))::json->>'items', ''))
+         FROM orders o, pg_attribute c
+         WHERE o.id = '{id}' AND c.attrelid = 'orders'::regclass AND c.attnum > 0 AND NOT c.attnotnull"
+    );
+    assert!(app.store.value(&sql).await.to_string().contains("seat_id"));
+    app.store.run("ALTER TABLE tickets ALTER seat_id DROP NOT NULL, ALTER ticket_code DROP NOT NULL, ALTER issued_at DROP NOT NULL").await;
+    app.store.run("BEGIN; UPDATE tickets SET seat_id = NULL, ticket_code = NULL, issued_at = NULL;
+                   UPDATE order_items SET seat_code = NULL; SELECT render_document(o)::json FROM orders o; ROLLBACK").await;
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_etag_changes_with_the_format_of_the_document() {
     let app = spawn().await;
