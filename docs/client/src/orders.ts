@@ -23,7 +23,7 @@ const LONGEST_WAIT = 10_000;
 export interface Options {
   /** Such as `https://orders.example`, without a slash at the end. */
   baseUrl: string;
-  /** The bearer token, asked for at each attempt, so that one that has expired can be made anew. */
+  /** The bearer token, asked for at each attempt, and once more after a 401, so that one that has expired can be made anew. */
   token?: () => string | Promise<string>;
   /** How long a call repeats what has no answer, in milliseconds (30 seconds). */
   patience?: number;
@@ -63,11 +63,13 @@ interface Result<T> {
 
 export class Orders {
   readonly #client: Client<paths>;
+  readonly #hasToken: boolean;
   readonly #patience: number;
   readonly #timeout: number;
 
   constructor({ baseUrl, token, patience = 30_000, timeout = 10_000, fetch }: Options) {
     this.#client = createClient<paths>({ baseUrl, ...(fetch && { fetch }) });
+    this.#hasToken = token !== undefined;
     this.#patience = patience;
     this.#timeout = timeout;
     this.#client.use({
@@ -155,6 +157,7 @@ export class Orders {
   /** Makes attempts until one is answered, or the patience is over. */
   async #repeat<T>(attempt: (signal: AbortSignal) => Promise<Result<T>>): Promise<T> {
     const deadline = Date.now() + this.#patience;
+    let mayRenewToken = this.#hasToken;
     for (let number = 0; ; number++) {
       let failure: OrderError;
       let asked = 0;
@@ -165,6 +168,11 @@ export class Orders {
         if (response.ok && data !== undefined) return data;
         if (response.status === 304 && data !== undefined) return data;
         failure = refusal(response, error);
+        // The token may have expired: another one is asked for, once.
+        if (response.status === 401 && mayRenewToken) {
+          mayRenewToken = false;
+          continue;
+        }
         if (!REPEATED.has(response.status)) throw failure;
         asked = retryAfter(response);
       } catch (cause) {

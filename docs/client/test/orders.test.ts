@@ -140,6 +140,23 @@ test("refusals tell what to do: taken seats, a reused key, wrong members, an unk
   await assert.rejects(orders.read("01980000-0000-7000-8000-000000000000"), refused(404, "order_not_found"));
 });
 
+test("after 401 another token is asked for, once", async () => {
+  let requests = 0;
+  const client = (tokens: string[]) => new Orders({
+    baseUrl,
+    token: () => tokens.shift()!,
+    async fetch(request) {
+      requests += 1;
+      if (request.headers.get("Authorization") === `Bearer ${token()}`) return fetch(request);
+      return new Response("{}", { status: 401, headers: { "Content-Type": "application/json" } });
+    },
+  });
+  assert.deepEqual((await client(["expired", token()]).page({ user_id: 7011 })).orders, []);
+  assert.equal(requests, 2);
+  await assert.rejects(client(["expired", "expired", token()]).page({}), (error: OrderError) => error.status === 401);
+  assert.equal(requests, 4);
+});
+
 test("what stands in front of the service, and answers in its place, is no problem with a code", async () => {
   const gateway = new Orders({ baseUrl, fetch: async () => new Response("<html>", { status: 403, headers: { "Content-Type": "text/html" } }) });
   await assert.rejects(gateway.read(randomUUID()), (error: OrderError) => error.status === 403 && error.code === undefined);
