@@ -74,6 +74,9 @@ impl Selection {
 }
 
 impl Filters {
+    /// What no order meets: ids of users begin with 1.
+    pub const OF_NOBODY: Self = Self { user_id: Some(0), event_id: Some(0), status: None };
+
     fn describe(&self) -> String {
         let number = |number: Option<i32>| number.map(|number| number.to_string()).unwrap_or_default();
         let status = self.status.map_or("", Status::as_str);

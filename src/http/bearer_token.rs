@@ -10,7 +10,11 @@ use sha2::{Digest, Sha256};
 /// # Errors
 /// 401.
 pub fn require(token: &str, head: &RequestHead) -> Result<(), ApiError> {
-    if has(token, head) { Ok(()) } else { Err(ApiError::unauthorized()) }
+    if has(token, head) {
+        return Ok(());
+    }
+    let was_sent = head.header(&AUTHORIZATION).is_some_and(|value| !credentials(&value).is_empty());
+    Err(ApiError::unauthorized(was_sent))
 }
 
 /// Whether the request has this bearer token, by constant-time comparison.

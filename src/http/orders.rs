@@ -45,11 +45,11 @@ pub fn order_id(id: &str) -> Result<OrderId, ApiError> {
 pub async fn events(context: &Context, head: &RequestHead, id: &str) -> Result<Reply, ApiError> {
     let caller = access::caller(context, head).await?;
     let id = order_id(id)?;
+    // The journal of an order is for whoever may list it. Who may not is not told what else is wrong.
+    let scope = caller.list_scope().ok_or_else(ApiError::order_not_found)?;
     let mut parameters = QueryParameters::parse(head.query.as_deref(), &["page_size", "page_token"]);
     let page = list_orders::page(&mut parameters, &EVENTS);
     parameters.into_result()?;
-    // The journal of an order is for whoever may list it.
-    let scope = caller.list_scope().ok_or_else(ApiError::order_not_found)?;
     let events = order_events::events(&context.config, scope, id, page.token.as_deref(), page.size).await?;
     Ok(list_orders::reply("events", events.ok_or_else(ApiError::order_not_found)?))
 }

@@ -133,10 +133,11 @@ impl ApiError {
         )
     }
 
-    /// 401: the bearer token is missing or wrong.
-    pub fn unauthorized() -> Self {
+    /// 401: the internal token is missing, or what was sent is not it (RFC 6750, 3.1).
+    pub fn unauthorized(was_sent: bool) -> Self {
         let mut error = Self::new(&UNAUTHORIZED, "Send the internal token as Authorization: Bearer <token>.");
-        error.0.headers.push((WWW_AUTHENTICATE, "Bearer".into()));
+        let challenge = if was_sent { "Bearer error=\"invalid_token\"" } else { "Bearer" };
+        error.0.headers.push((WWW_AUTHENTICATE, challenge.into()));
         error
     }
 

@@ -6,7 +6,7 @@ use base64::prelude::*;
 use serde_json::{Map, Value};
 
 /// The longest document that is read, in bytes.
-pub const MAX_DOCUMENT: usize = 64 * 1024;
+const MAX_DOCUMENT: usize = 64 * 1024;
 /// The most keys of a document.
 const MAX_KEYS: usize = 32;
 

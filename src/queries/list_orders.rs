@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::db::DbError;
 use crate::db::lists::{self, Change, ChangesFrom};
 use crate::domain::access::OrderScope;
-use crate::domain::order_list::Selection;
+use crate::domain::order_list::{Filters, Selection};
 use crate::domain::page_token::Cursor;
 
 /// A page of a list.
@@ -72,8 +72,8 @@ pub async fn list(
         }
         Selection::ChangedSince { since, filters } => {
             let from = after.map_or(ChangesFrom::Time(*since), ChangesFrom::Change);
-            // Of another's orders there is nothing to tell, but a place to go on from.
-            let (filters, size) = filters.within(scope).map_or((*filters, 0), |filters| (filters, size));
+            // Of another's orders there is nothing to tell, also not by how the token moves on.
+            let filters = filters.within(scope).unwrap_or(Filters::OF_NOBODY);
             let changed = lists::changed(config, filters, from, size).await?;
             let (elements, Change { server, xid, id }) = changed.ok_or(ListError::InvalidPageToken)?;
             let next = Cursor::Changed { server, xid, id }.token(&list);

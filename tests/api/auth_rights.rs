@@ -49,6 +49,11 @@ const TABLE: &[(&str, &str, [Expected; 7])] = &[
     ("GET", "/v1/orders/{id}", READ),
     ("HEAD", "/v1/orders/{id}", READ),
     ("GET", "/v1/orders/{id}/events", READ),
+    (
+        "GET",
+        "/v1/orders/{id}/events?page_size=x",
+        [NOBODY, INVALID, INVALID, INVALID, INVALID, NO_ORDER, INVALID],
+    ),
     ("POST", "/v1/orders/{id}/cancel", CHANGE),
     // It is pending, so that those who may ask are told why not.
     (
@@ -124,6 +129,69 @@ async fn every_endpoint_answers_everybody_as_the_table_says() {
                 assert_eq!(answer.json_body()["code"], *code, "{method} {path} by {caller}");
             }
         }
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_paid_order_is_refunded_for_its_user_and_for_administrators_alone() {
+    let app = Spawn::new().variable("auth_jwt_secret", SECRET).start().await;
+    for (seat, by) in [(1, "own"), (2, "admin")] {
+        let placed = order(&[seat]).request(&app, 0).token(&tokens::user(101)).send().await.created();
+        let path = format!("/v1/orders/{}/refund", placed.id());
+        let refund = async |caller: &str| {
+            app.request(Method::POST, &path).token(&token_of(caller).expect("a token")).send().await
+        };
+        for caller in ["other", "reader", "scanner", "reader and scanner"] {
+            refund(caller).await.problem(404, "order_not_found");
+        }
+        refund(by).await.document(200).assert_is("REFUNDED", "done");
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_a_role_has_the_rights_of_that_role_to_own_orders_too() {
+    let app = Spawn::new().variable("auth_jwt_secret", SECRET).payment_mode(Mode::Pending).start().await;
+    for (seat, role, reads, changes) in [
+        (1, "orders:read", 200, 404),
+        (2, "tickets:redeem", 404, 404),
+        (3, "tickets:redeem orders:read", 200, 404),
+        (4, "orders:admin", 200, 200),
+    ] {
+        let token = tokens::holder(101, role);
+        let placed = order(&[seat]).request(&app, 0).token(&token).send().await.created();
+        let path = format!("/v1/orders/{}", placed.id());
+        let ask =
+            async |method: Method, path: &str| app.request(method, path).token(&token).send().await.status;
+        assert_eq!(ask(Method::GET, &path).await, reads, "{role}");
+        assert_eq!(ask(Method::GET, &format!("{path}/events")).await, reads, "{role}");
+        assert_eq!(ask(Method::GET, "/v1/orders").await, reads, "{role}");
+        assert_eq!(ask(Method::POST, &format!("{path}/cancel")).await, changes, "{role}");
+    }
+    app.finish().await;
+}
+
+/// Nor by how the token of a page moves on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_followed_list_of_another_user_does_not_tell_whether_their_orders_change() {
+    let app = Spawn::new().variable("auth_jwt_secret", SECRET).payment_mode(Mode::Pending).start().await;
+    let page = async |token: &str| {
+        let path = format!("/v1/orders?user_id=102&updated_since=2026-01-01T00:00:00Z{token}");
+        let body = app.request(Method::GET, &path).token(&tokens::user(101)).send().await.json(200);
+        assert_eq!(body["orders"], json!([]));
+        format!("&page_token={}", body["next_page_token"].as_str().expect("a token"))
+    };
+    for (user, seats) in [(102, [1, 2]), (103, [3, 4])] {
+        let before = page("").await;
+        for seat in seats {
+            let request = order(&[seat]).user(user);
+            request.request(&app, 0).token(&tokens::user(user)).send().await.created();
+        }
+        // It goes on past all that there is, whoever changed.
+        let moves_on = async || (page(&before).await != before).then_some(());
+        eventually("the token moves on", moves_on).await;
+        assert_ne!(page("").await, before);
     }
     app.finish().await;
 }

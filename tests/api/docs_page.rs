@@ -73,3 +73,18 @@ async fn the_page_is_there_while_a_variable_is_wrong() {
     assert_eq!(app.get("/").await.status, 302);
     app.abandon().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_document_is_served_as_it_stands_and_a_cache_asks_whether_it_is_current() {
+    let app = spawn().await;
+    let answer = app.get("/openapi.json").await;
+    let document: Value = serde_json::from_str(include_str!("../../docs/openapi.json")).unwrap();
+    assert_eq!(answer.json(200), document);
+    assert_eq!(answer.header("cache-control"), Some("public, max-age=300"));
+    let etag = answer.header("etag").expect("an ETag").to_owned();
+    let again = app.request(Method::GET, "/openapi.json").header("if-none-match", &etag).send().await;
+    assert_eq!((again.status, again.body.len(), again.header("etag")), (304, 0, Some(etag.as_str())));
+    let other = app.request(Method::GET, "/openapi.json").header("if-none-match", "\"x\"").send().await;
+    assert_eq!((other.status, other.body), (200, answer.body.clone()));
+    app.finish().await;
+}

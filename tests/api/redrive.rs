@@ -198,7 +198,8 @@ async fn only_the_operator_sees_the_list_and_redrives() {
         for wrong in ["Bearer wrong", "Bearer", "Bearer ", TOKEN, "Basic correct-horse-battery-staple"] {
             let answer = request().header("authorization", wrong).send().await;
             answer.problem(401, "unauthorized");
-            assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+            let challenge = if wrong == "Bearer wrong" { "Bearer error=\"invalid_token\"" } else { "Bearer" };
+            assert_eq!(answer.header("www-authenticate"), Some(challenge), "{wrong}");
         }
     }
     assert_eq!(app.stuck().await.orders.len(), 1, "nothing was redriven");

@@ -36,26 +36,33 @@ impl<'a> Comparison<'a> {
 
     fn paths(&mut self) {
         let (old, new) = (self.old, self.new);
+        self.headers("each answer", &old["x-common-headers"], &new["x-common-headers"]);
         for (path, item) in members(&old["paths"]) {
             let other = &new["paths"][path];
-            if path.starts_with("x-") {
-                self.responses(path, item, other);
-                continue;
+            match path.as_str() {
+                "x-preflight" => self.response(path, item, other),
+                "x-otherwise" => self.responses(path, item, other),
+                _ => self.path(path, item, other),
             }
-            for (method, operation) in members(item).filter(|(name, _)| *name != "parameters") {
-                let place = format!("{} {path}", method.to_ascii_uppercase());
-                match other.get(method) {
-                    None => self.add(&place, "is gone"),
-                    Some(other_operation) => {
-                        self.operation(&place, [item, operation], [other, other_operation])
-                    }
-                }
+        }
+    }
+
+    fn path(&mut self, path: &str, item: &'a Value, other: &'a Value) {
+        for (method, operation) in members(item).filter(|(name, _)| *name != "parameters") {
+            let place = format!("{} {path}", method.to_ascii_uppercase());
+            match other.get(method) {
+                None => self.add(&place, "is gone"),
+                Some(other_operation) => self.operation(&place, [item, operation], [other, other_operation]),
             }
         }
     }
 
     /// Each with its path item.
     fn operation(&mut self, place: &str, [old_item, old]: [&'a Value; 2], [new_item, new]: [&'a Value; 2]) {
+        let after = credentials(self.new, new);
+        for way in credentials(self.old, old).iter().filter(|way| !after.contains(way)) {
+            self.add(place, format!("the credentials {way} are not enough any more"));
+        }
         let before = parameters(self.old, old_item, old);
         let after = parameters(self.new, new_item, new);
         for (name, parameter) in &before {
@@ -86,24 +93,31 @@ impl<'a> Comparison<'a> {
     fn responses(&mut self, place: &str, old: &'a Value, new: &'a Value) {
         for (status, response) in members(old) {
             let place = format!("{place} {status}");
-            let Some(other) = new.get(status) else {
+            match new.get(status) {
+                None => self.add(&place, "is gone"),
+                Some(other) => self.response(&place, response, other),
+            }
+        }
+    }
+
+    fn response(&mut self, place: &str, old: &'a Value, new: &'a Value) {
+        let (old, new) = (resolved(self.old, old), resolved(self.new, new));
+        self.headers(place, &old["headers"], &new["headers"]);
+        self.content(place, Direction::Answer, old, new);
+    }
+
+    fn headers(&mut self, place: &str, old: &'a Value, new: &'a Value) {
+        for (name, header) in members(old) {
+            let place = format!("{place} header {name}");
+            let Some(other) = new.get(name) else {
                 self.add(&place, "is gone");
                 continue;
             };
-            let (response, other) = (resolved(self.old, response), resolved(self.new, other));
-            for (name, header) in members(&response["headers"]) {
-                let place = format!("{place} header {name}");
-                let Some(other) = other["headers"].get(name) else {
-                    self.add(&place, "is gone");
-                    continue;
-                };
-                let (header, other) = (resolved(self.old, header), resolved(self.new, other));
-                if header["required"] == true && other["required"] != true {
-                    self.add(&place, "may be missing");
-                }
-                self.schema(&place, Direction::Answer, &header["schema"], &other["schema"]);
+            let (header, other) = (resolved(self.old, header), resolved(self.new, other));
+            if header["required"] == true && other["required"] != true {
+                self.add(&place, "may be missing");
             }
-            self.content(&place, Direction::Answer, response, other);
+            self.schema(&place, Direction::Answer, &header["schema"], &other["schema"]);
         }
     }
 
@@ -252,6 +266,12 @@ fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
         Some(target) => target,
         None => value,
     }
+}
+
+/// What lets a request in, one way each; `{}` is nothing at all.
+fn credentials(document: &Value, operation: &Value) -> Vec<Value> {
+    let ways = operation.get("security").or(document.get("security")).and_then(Value::as_array);
+    ways.filter(|ways| !ways.is_empty()).cloned().unwrap_or_else(|| vec![json!({})])
 }
 
 /// The parameters of an operation and of its path, by place and name.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use base64::prelude::*;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::json;
@@ -45,16 +45,6 @@ pub struct Service {
     _peers: Peers,
     database: Database,
     server: Server,
-}
-
-/// Whether this tree's service has authentication.
-///
-/// # Errors
-/// When the manifest cannot be read.
-pub fn has_authentication(root: &Path) -> Result<bool> {
-    let manifest: toml::Table = std::fs::read_to_string(root.join("spin.toml"))?.parse()?;
-    let variables = manifest["variables"].as_table().context("[variables] in spin.toml")?;
-    Ok(variables.contains_key(SECRET_VARIABLE))
 }
 
 impl Service {

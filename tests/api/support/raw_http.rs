@@ -35,6 +35,11 @@ impl RawResponse {
     /// An answer of the component is as the OpenAPI document says. One of the host alone has no request id.
     fn check_contract(&self, sent: &[u8]) {
         if self.header("x-request-id").is_none() {
+            assert_eq!(
+                self.header("content-type"),
+                None,
+                "only the host answers without X-Request-Id: {self:?}"
+            );
             return;
         }
         let sent = String::from_utf8_lossy(sent);

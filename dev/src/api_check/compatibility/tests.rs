@@ -43,6 +43,22 @@ fn what_breaks_clients_is_found() {
         (format!("{PLACE}/responses/402"), json!(null), "POST /v1/orders 402: is gone"),
         ("/paths/x-otherwise/404".to_owned(), json!(null), "x-otherwise 404: is gone"),
         (
+            "/paths/x-preflight/headers/Access-Control-Max-Age".to_owned(),
+            json!(null),
+            "x-preflight header Access-Control-Max-Age: is gone",
+        ),
+        ("/x-common-headers/Vary".to_owned(), json!(null), "each answer header Vary: is gone"),
+        (
+            format!("{READ}/security/1"),
+            json!(null),
+            "GET /v1/orders/{id}: the credentials {} are not enough any more",
+        ),
+        (
+            "/paths/~1health/get/security".to_owned(),
+            json!([{ "userToken": [] }]),
+            "GET /health: the credentials {} are not enough any more",
+        ),
+        (
             format!("{PLACE}/responses/409/content/application~1problem+json/schema/oneOf/1"),
             json!(null),
             "the problem \"event_not_on_sale\" is gone",
