@@ -102,6 +102,15 @@ impl Settings {
         }
     }
 
+    /// What is asked of callers of `/v1/orders`, as an option of curl with a variable for the token; nothing while authentication is off.
+    pub fn curl_token(&self) -> &'static str {
+        let is_given = |name: &&str| !self.get(name, "").trim().is_empty();
+        match ["auth_jwt_secret", "auth_public_key", "auth_jwks_url"].iter().any(is_given) {
+            true => " -H \"Authorization: Bearer $TOKEN\"",
+            false => "",
+        }
+    }
+
     fn get<'a>(&'a self, name: &str, default: &'a str) -> &'a str {
         self.given.get(name).map_or(default, String::as_str)
     }
@@ -116,10 +125,17 @@ mod tests {
     use super::*;
 
     fn settings(environment: &[(&str, &str)]) -> Result<Settings> {
-        let names: Vec<String> =
-            ["database_host", "database_port", "database_name", "catalog_url", "tax_percent", "peers_http"]
-                .map(String::from)
-                .to_vec();
+        let names: Vec<String> = [
+            "database_host",
+            "database_port",
+            "database_name",
+            "catalog_url",
+            "tax_percent",
+            "peers_http",
+            "auth_jwt_secret",
+        ]
+        .map(String::from)
+        .to_vec();
         let find =
             |name: &str| environment.iter().find(|(n, _)| *n == name).map(|(_, value)| value.to_string());
         Settings::from(names.iter(), find)
@@ -135,7 +151,14 @@ mod tests {
         let variables: BTreeMap<_, _> = settings.spin_variables(&database, None).into_iter().collect();
         assert_eq!((variables["tax_percent"].as_str(), variables["internal_token"].as_str()), ("5", "dev"));
         assert_eq!(settings.curl_authorization(), " -H 'Authorization: Bearer dev'");
+        assert_eq!(settings.curl_token(), "");
         assert!(!variables.contains_key("database_sslmode"));
+    }
+
+    #[test]
+    fn callers_of_orders_need_a_token_when_there_is_a_key() {
+        let with = |secret| settings(&[("AUTH_JWT_SECRET", secret)]).unwrap().curl_token();
+        assert_eq!((with(""), with("secret")), ("", " -H \"Authorization: Bearer $TOKEN\""));
     }
 
     #[tokio::test]

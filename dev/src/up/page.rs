@@ -7,24 +7,31 @@ use crate::settings::Settings;
 pub(super) fn page(running: &Running, settings: &Settings) -> String {
     let base = &running.host.base_url;
     let authorization = settings.curl_authorization();
+    let token = settings.curl_token();
+    let authentication = match token {
+        "" => "",
+        _ => {
+            "\nAuthentication is on: set TOKEN first, to a token of user 101 (docs/API.md, Authentication, shows how to make one).\n"
+        }
+    };
     let logs = running.host.log_dir().display();
-    let sandbox = running.peers.as_ref().map(|peers| sandbox(base, &peers.url())).unwrap_or_default();
+    let sandbox = running.peers.as_ref().map(|peers| sandbox(base, &peers.url(), token)).unwrap_or_default();
     let db = &running.database;
     let psql = format!("psql -h {} -p {} -U {} {}", db.host, db.port, db.user, db.name);
     format!(
         r#"
 The order service serves on {base}
-
+{authentication}
 Place an order (seats 1, 2 and 3 of event 101 at 150.00 each, and tax), and keep its address:
-  curl -i {base}/v1/orders -H 'Content-Type: application/json' -H 'Idempotency-Key: abc123' \
+  curl -i {base}/v1/orders{token} -H 'Content-Type: application/json' -H 'Idempotency-Key: abc123' \
        -d '{{"user_id":"101","event_id":101,"seats":[1,2,3]}}' | tee /tmp/order.txt
   ORDER=$(sed -n 's/^[Ll]ocation: *\([^[:space:]]*\).*/\1/p' /tmp/order.txt)
 
 Read it:
-  curl -i {base}$ORDER
+  curl -i {base}$ORDER{token}
 
 Send Payment's callback once more (it changes nothing):
-  PAYMENT=$(curl -s {base}$ORDER | sed -E 's/.*"payment" *: *\{{[^}}]*"id" *: *"([^"]+)".*/\1/')
+  PAYMENT=$(curl -s {base}$ORDER{token} | sed -E 's/.*"payment" *: *\{{[^}}]*"id" *: *"([^"]+)".*/\1/')
   curl -i {base}/v1/payments/callback -H 'Content-Type: application/json' \
        -d '{{"order_id":"'${{ORDER##*/}}'","payment_id":"'$PAYMENT'","status":"SUCCESS"}}'
 
@@ -43,12 +50,12 @@ Logs are in {logs}. Ctrl-C stops everything; the data stays, until `cargo dev re
     )
 }
 
-fn sandbox(base: &str, url: &str) -> String {
+fn sandbox(base: &str, url: &str, token: &str) -> String {
     format!(
         r#"
 Let the next payments wait for the buyer, place an order, and settle its payment:
   curl -d '{{"mode":"pending"}}' {url}/control/payments/mode
-  curl -i {base}/v1/orders -H 'Content-Type: application/json' -H 'Idempotency-Key: abc124' \
+  curl -i {base}/v1/orders{token} -H 'Content-Type: application/json' -H 'Idempotency-Key: abc124' \
        -d '{{"user_id":"101","event_id":101,"seats":[4]}}' | tee /tmp/order.txt
   ORDER=$(sed -n 's/^[Ll]ocation: *\([^[:space:]]*\).*/\1/p' /tmp/order.txt)
   curl -d '{{"order_id":"'${{ORDER##*/}}'","status":"SUCCESS"}}' {url}/control/payments/settle

@@ -4,7 +4,6 @@
 // without harm: placing by its key, cancelling and refunding because they are the same the second time, reading anyway.
 
 import createClient, { type Client } from "openapi-fetch";
-import { setTimeout as wait } from "node:timers/promises";
 import type { components, operations, paths } from "./schema.js";
 
 export type OrderDocument = components["schemas"]["OrderDocument"];
@@ -12,6 +11,9 @@ export type OrderPage = components["schemas"]["OrderPage"];
 export type PlaceOrder = components["schemas"]["PlaceOrder"];
 export type Problem = components["schemas"]["Problem"];
 export type ListQuery = NonNullable<operations["listOrders"]["parameters"]["query"]>;
+
+/** Waits so many milliseconds, in Node and in browsers. */
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Statuses after which a request is repeated: nothing was decided. */
 const REPEATED: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504]);
