@@ -10,7 +10,7 @@
 CREATE OR REPLACE FUNCTION read_order(p_id UUID) RETURNS TEXT[] LANGUAGE plpgsql STABLE AS
 $$
 DECLARE
-    format CONSTANT INT := 4;
+    format CONSTANT INT := 5;
     o orders;
     tag TEXT;
 BEGIN

@@ -76,9 +76,7 @@ impl Service {
         }
         Ok(Service { base_url: host.base_url.clone(), _host: host, _peers: peers, database, server })
     }
-}
 
-impl Service {
     /// What of the run shows that it was one: orders in each status that a valid request leads to. Without them every request may have
     /// been refused, which no check of an answer tells.
     ///
