@@ -40,10 +40,6 @@ WHERE event_id = ANY (string_to_array(current_setting('archive.events'), ',')::i
   AND updated_at < timezone('utc', now()) - current_setting('archive.older_than')::interval
   AND id NOT IN (SELECT id FROM order_violations);
 CREATE INDEX ON candidates (id);
--- The service needs no index of claims by order; without it each deleted order would read all claims. One that an earlier run has left
--- may not be whole.
-DROP INDEX CONCURRENTLY IF EXISTS seat_claims_archive;
-CREATE INDEX CONCURRENTLY seat_claims_archive ON seat_claims (order_id);
 SET enable_seqscan = off;
 
 CREATE PROCEDURE pg_temp.archive_orders() LANGUAGE plpgsql AS
@@ -77,7 +73,7 @@ BEGIN
             'refund', (SELECT to_jsonb(r) - 'order_id' FROM refunds r WHERE r.order_id = o.id),
             'payment_refunds', (SELECT coalesce(jsonb_agg(to_jsonb(p) - 'order_id'), '[]') FROM payment_refunds p WHERE p.order_id = o.id))
         FROM orders o WHERE o.id = ANY (batch);
-        -- Items, tickets, claims, journal and refunds go with it (ON DELETE CASCADE).
+        -- Items, tickets and refunds go with it by their foreign keys, journal and claims by the trigger orders_deleted.
         DELETE FROM orders WHERE id = ANY (batch);
         DELETE FROM candidates WHERE id = ANY (looked_at);
         moved := moved + cardinality(batch);
@@ -87,6 +83,5 @@ BEGIN
 END
 $$;
 CALL pg_temp.archive_orders();
-DROP INDEX CONCURRENTLY seat_claims_archive;
 SELECT count(*) || ' orders are in archive.orders' AS told FROM archive.orders \gset
 \echo :told

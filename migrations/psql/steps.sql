@@ -29,6 +29,8 @@
 \ir table.sql
 \set step 0016_rules_in_steps
 \ir table.sql
+\set step 0017_cheaper_writes
+\ir table.sql
 
 \set step functions
 BEGIN;

@@ -59,6 +59,10 @@ async fn old_orders_at_rest_are_archived_and_all_others_stay() {
     for stays in [&kept, &other_event, &waiting, &watched, &untold] {
         app.read(stays.id()).await;
     }
+    let orphans = "SELECT count(*) FROM (
+        SELECT order_id FROM order_items UNION SELECT order_id FROM tickets UNION SELECT order_id FROM seat_claims
+        UNION SELECT order_id FROM order_events UNION SELECT order_id FROM refunds EXCEPT SELECT id FROM orders) x";
+    assert_eq!(app.store.count(orphans).await, 0, "an order's parts go with it");
     let archived =
         app.store.value(&format!("SELECT \"order\" FROM archive.orders WHERE id = '{}'", old.id())).await;
     assert_eq!(

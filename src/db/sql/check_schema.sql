@@ -16,7 +16,8 @@ SELECT CASE
             '0013_order_lists',
             '0014_authentication',
             '0015_changed_orders',
-            '0016_rules_in_steps'
+            '0016_rules_in_steps',
+            '0017_cheaper_writes'
         ]) AS needed (version)
         WHERE needed.version NOT IN (SELECT version FROM schema_migrations))
     OR EXISTS (
