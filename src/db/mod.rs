@@ -8,6 +8,7 @@
 mod answer;
 mod connection;
 mod error;
+pub mod document_owner;
 pub mod key_sets;
 pub mod lists;
 pub mod metrics;

@@ -195,24 +195,6 @@ pub async fn read(config: &Config, id: OrderId) -> Result<Option<(String, Docume
     Ok(Some((answer.text()?, answer.text()?)))
 }
 
-/// The user whose order it is, by its document; an inherited order may have none.
-///
-/// # Errors
-/// [`DbError::Broken`] when it is no document.
-pub fn owner(document: &str) -> Result<Option<i32>, DbError> {
-    #[derive(Deserialize)]
-    struct Shown {
-        order: Owned,
-    }
-    #[derive(Deserialize)]
-    struct Owned {
-        user_id: Option<i32>,
-    }
-    let shown: Shown = serde_json::from_str(document)
-        .map_err(|error| DbError::Broken(Error::new(error).context("the JSON of render_document")))?;
-    Ok(shown.order.user_id)
-}
-
 /// Claims at most `limit` due orders for the sweep: each is leased to the caller. A row that cannot be parsed, such as one that a
 /// newer version of the service wrote, is an error of its own and does not affect the others.
 ///

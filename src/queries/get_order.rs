@@ -1,8 +1,8 @@
 //! Reads one order.
 
 use crate::config::Config;
-use crate::db::DbError;
 use crate::db::orders::{self, Document};
+use crate::db::{DbError, document_owner};
 use crate::domain::access::Caller;
 use crate::domain::ids::OrderId;
 
@@ -23,7 +23,7 @@ pub async fn get(config: &Config, caller: &Caller, id: OrderId) -> Result<Option
         return Ok(None);
     };
     // A document is read only for the owner in it.
-    if !caller.may_read_all() && !caller.may_read(orders::owner(&document)?) {
+    if !caller.may_read_all() && !caller.may_read(document_owner::owner(&document)?) {
         return Ok(None);
     }
     Ok(Some(Read { etag: format!("\"{id}.{tag}\""), document }))

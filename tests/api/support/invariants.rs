@@ -65,7 +65,8 @@ impl App {
                      WHERE o.status NOT IN ('PENDING', 'CONFIRMED') OR o.event_id <> c.event_id";
         assert_eq!(self.store.count(stray).await, 0, "claims of dead orders");
         // The journal and the claims have no foreign keys (migrations/0017_cheaper_writes.sql).
-        let orphans = "SELECT count(*) FROM (SELECT order_id FROM seat_claims UNION SELECT order_id FROM order_events
+        let orphans =
+            "SELECT count(*) FROM (SELECT order_id FROM seat_claims UNION SELECT order_id FROM order_events
                                              EXCEPT SELECT id FROM orders) x";
         assert_eq!(self.store.count(orphans).await, 0, "claims or journal of no order");
         let dead = "SELECT count(*) FROM outbox WHERE dead_at IS NOT NULL";
