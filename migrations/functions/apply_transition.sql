@@ -1,4 +1,4 @@
--- Stores a transition: order row, items, tickets, claims, journal, refund and outbox together. Optimistic concurrency: only if
+-- Stores a transition: order row, items, tickets, claims, journal, events, refund and outbox together. Optimistic concurrency: only if
 -- the order still has the version on which it was decided and, unless p_lease is NULL, the lease (the fencing token).
 --
 -- Returns
@@ -19,7 +19,7 @@
 -- watch_cap_ms, void_tickets, claims ('take', 'drop'), message {id, kind, payload, lease_ms}, refund_was (the status of the
 -- payment before, where the order's refund is to be followed), refund_again_ms (Payment has just accepted the refund), replaced
 -- (a payment without money, which goes back if it succeeds), replaced_failed (it has failed), charge_open_ms (a charge may
--- stay without an answer, and is repeated after so long, as a check), repeats (only an attempt more: the newest entry of its type is
+-- stay without an answer, and is repeated after so long, as a check), sinks (whom events are sent to), repeats (only an attempt more: the newest entry of its type is
 -- counted up, if it came after the one that began the present phase, whose reason stays, and is among the journal's sixteen newest,
 -- which is more than a phase has kinds of attempts).
 CREATE OR REPLACE FUNCTION apply_transition(
@@ -61,6 +61,7 @@ DECLARE
     voided INT := 0;
     claims INT := 0;
     repeated BOOLEAN := false;
+    events JSONB;
 BEGIN
     -- What the charge answered: see above.
     IF p_phase = 'awaiting_payment' AND p_was_phase = 'charging' AND p_payment_status = 'PENDING' THEN
@@ -142,7 +143,9 @@ BEGIN
         lease = w.lease + (p_due <> 'unchanged')::int,
         leased = CASE WHEN p_due = 'unchanged' THEN w.leased ELSE p_leased END,
         valid_tickets = w.valid_tickets + issued - voided,
-        claimed = w.claimed + claims
+        claimed = w.claimed + claims,
+        -- As many as describe_events gives.
+        event_sequence = w.event_sequence + (p_status <> p_was_status AND p_status <> 'PENDING')::int + issued + voided
     WHERE w.id = p_id AND w.version = p_version AND w.lease = coalesce(p_lease, w.lease)
     RETURNING * INTO o;
     IF NOT FOUND THEN
@@ -167,8 +170,17 @@ BEGIN
         repeated := FOUND;
     END IF;
     IF NOT repeated THEN
-        INSERT INTO order_events (order_id, seq, type, at, actor, data)
-        VALUES (p_id, o.version, p_event, at, p_actor, p_data);
+        IF p_status <> p_was_status AND p_status <> 'PENDING' OR issued > 0 OR voided > 0 THEN
+            events := describe_events(o, p_was_status, CASE WHEN issued > 0 THEN at END, CASE WHEN voided > 0 THEN at END);
+            INSERT INTO order_events (order_id, seq, type, at, actor, data, events, sequence, xid)
+            VALUES (p_id, o.version, p_event, at, p_actor, p_data, events, o.event_sequence - jsonb_array_length(events) + 1, o.changed_xid);
+            IF p_more ? 'sinks' THEN
+                PERFORM queue_events(p_id, o.event_sequence, ARRAY(SELECT jsonb_array_elements_text(p_more->'sinks')), at);
+            END IF;
+        ELSE
+            INSERT INTO order_events (order_id, seq, type, at, actor, data)
+            VALUES (p_id, o.version, p_event, at, p_actor, p_data);
+        END IF;
     END IF;
     IF p_more IS NOT NULL THEN
         IF p_more ? 'replaced' THEN

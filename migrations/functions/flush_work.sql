@@ -1,6 +1,6 @@
 -- Flushes the counters of an instance ([{"name", "label", "value"}, ...]), and scans the queues if nobody has within the last second.
 --
--- Returns what the scan found due, a list of 'orders' and 'messages'; empty when nothing is due, or when it was not this call that
+-- Returns what the scan found due, a list of 'orders', 'messages' and 'events'; empty when nothing is due, or when it was not this call that
 -- scanned: who scanned sweeps.
 -- Locks: nothing that it waits for: see scan_queues.
 -- Commit: durable. What an instance has flushed it forgets.
@@ -15,6 +15,7 @@ BEGIN
     SELECT jsonb_agg(c) FROM jsonb_to_recordset(p_counts) AS c (name TEXT, label TEXT, value DOUBLE PRECISION)
     WHERE c.name IS NOT NULL AND c.label IS NOT NULL AND c.value IS NOT NULL HAVING count(*) > 0;
     scan := scan_queues(at);
-    RETURN array_remove(ARRAY[CASE WHEN scan.has_orders THEN 'orders' END, CASE WHEN scan.has_messages THEN 'messages' END], NULL);
+    RETURN array_remove(ARRAY[CASE WHEN scan.has_orders THEN 'orders' END, CASE WHEN scan.has_messages THEN 'messages' END,
+                              CASE WHEN scan.has_events THEN 'events' END], NULL);
 END
 $$;

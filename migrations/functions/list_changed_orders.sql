@@ -48,8 +48,7 @@ BEGIN
     -- Something must be written to the log, else the commit waits for nothing.
     PERFORM pg_logical_emit_message(true, 'order-service', '');
 
-    -- The database cluster, and its timeline, which every failover and every restore to a point in time begins anew.
-    server := hashtextextended((SELECT system_identifier FROM pg_control_system()) || '.' || left(pg_walfile_name(pg_current_wal_lsn()), 8), 0);
+    server := identify_server();
     IF p_server <> server THEN
         RETURN ARRAY['other_server'];
     END IF;

@@ -83,6 +83,7 @@ BEGIN
         full_scan.refunds_from := '-infinity';
         full_scan.messages_from := '-infinity';
         full_scan.waiting_from := '-infinity';
+        full_scan.events_from := '-infinity';
         BEGIN
             -- Before the queues are read: what is deleted here has been committed, and will be seen.
             DELETE FROM queue_resets;
@@ -94,6 +95,7 @@ BEGIN
                 full_scan.refunds_from := '-infinity';
                 full_scan.messages_from := '-infinity';
                 full_scan.waiting_from := '-infinity';
+                full_scan.events_from := '-infinity';
             END IF;
             scan := full_scan;
             scan.full_failed := false;

@@ -31,6 +31,8 @@
 \ir table.sql
 \set step 0017_cheaper_writes
 \ir table.sql
+\set step 0018_events
+\ir table.sql
 
 \set step functions
 BEGIN;
@@ -49,6 +51,7 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/add_payment_check.sql
 \ir ../functions/add_second_payment.sql
 \ir ../functions/apply_transition.sql
+\ir ../functions/claim_due_events.sql
 \ir ../functions/claim_due_messages.sql
 \ir ../functions/claim_due_orders.sql
 \ir ../functions/claim_due_payment_refunds.sql
@@ -58,6 +61,7 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/count_milliseconds.sql
 \ir ../functions/count_visited_entries.sql
 \ir ../functions/delete_message.sql
+\ir ../functions/describe_events.sql
 \ir ../functions/drop_claims.sql
 \ir ../functions/find_change_mark.sql
 \ir ../functions/find_due.sql
@@ -73,31 +77,42 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/fold_counts.sql
 \ir ../functions/follow_refund.sql
 \ir ../functions/format_time.sql
+\ir ../functions/identify_server.sql
+\ir ../functions/insert_limited_order.sql
+\ir ../functions/insert_order.sql
 \ir ../functions/list_changed_orders.sql
+\ir ../functions/list_deliveries.sql
+\ir ../functions/list_events.sql
 \ir ../functions/list_orders.sql
 \ir ../functions/list_stuck.sql
 \ir ../functions/load_order.sql
 \ir ../functions/make_next_message_due.sql
 \ir ../functions/mark_changes.sql
+\ir ../functions/pause_event_sink.sql
 \ir ../functions/place_limited_order.sql
 \ir ../functions/place_order.sql
 \ir ../functions/postpone_message.sql
+\ir ../functions/queue_events.sql
 \ir ../functions/read_durable_metrics.sql
 \ir ../functions/read_journal.sql
 \ir ../functions/read_journal_page.sql
 \ir ../functions/read_key_set.sql
 \ir ../functions/read_metrics.sql
 \ir ../functions/read_order.sql
+\ir ../functions/redrive_events.sql
 \ir ../functions/redrive_stuck.sql
 \ir ../functions/remember_payment.sql
 \ir ../functions/render_document.sql
+\ir ../functions/render_event.sql
 \ir ../functions/render_state.sql
+\ir ../functions/replay_events.sql
 \ir ../functions/report_conflict.sql
 \ir ../functions/request_full_scan.sql
 \ir ../functions/request_key_set.sql
 \ir ../functions/require_writable_server.sql
 \ir ../functions/scan_queues.sql
 \ir ../functions/store_check_outcome.sql
+\ir ../functions/store_event_deliveries.sql
 \ir ../functions/store_key_set.sql
 \ir ../functions/store_payment_check.sql
 \ir ../functions/store_payment_refund.sql

@@ -117,7 +117,11 @@ async fn flush(context: &Context) -> Result<(), DbError> {
     while let Some(batch) = counters::take_batch() {
         match in_background(db::metrics::flush_counters(&context.config, &batch)).await {
             Ok(found) => {
-                due = Due { orders: due.orders || found.orders, messages: due.messages || found.messages };
+                due = Due {
+                    orders: due.orders || found.orders,
+                    messages: due.messages || found.messages,
+                    events: due.events || found.events,
+                };
             }
             Err(error) => {
                 counters::keep(batch);

@@ -3,6 +3,7 @@
 pub mod buyer_request;
 pub mod cancel_order;
 pub mod deliver;
+pub mod deliver_events;
 pub mod drive;
 pub mod background;
 pub mod time_budget;

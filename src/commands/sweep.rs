@@ -5,13 +5,14 @@
 
 use super::Context;
 use super::deliver::{deliver, deliver_all};
+use super::deliver_events::deliver_due;
 use super::drive::drive;
 use super::{payment_check, second_payment};
 use crate::db::metrics::Due;
 use crate::db::payment_refunds::Claim;
 use crate::db::{DbError, operator, orders, outbox, payment_refunds};
 use crate::runtime::task::{self, in_background};
-use futures::future::{join, join_all};
+use futures::future::{join, join3, join_all};
 use serde_json::json;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -23,6 +24,8 @@ pub struct SweepCounts {
     pub orders: usize,
     /// Due messages that were sent.
     pub messages: usize,
+    /// Orders whose events were sent, of each sink.
+    pub events: usize,
 }
 
 /// Batch size: orders, or messages, claimed at once. The whole batch must be processed within its lease.
@@ -33,6 +36,8 @@ const BUDGET: Duration = Duration::from_secs(10);
 /// while there is some; when more is due after a second, another one joins it.
 const BACKGROUND_BATCH: i32 = 4;
 const BACKGROUND_BUDGET: Duration = Duration::from_secs(5);
+/// Batch size: orders whose events are claimed at once for a sink.
+const EVENTS_BATCH: i32 = 64;
 
 /// Processes due work until there is none or the time budget is used. Orders do not wait for messages. Somebody asks for it, so that
 /// what was written by hand with a due time in the past is looked for, too.
@@ -41,12 +46,13 @@ const BACKGROUND_BUDGET: Duration = Duration::from_secs(5);
 /// [`DbError`] when due work cannot be claimed.
 pub async fn sweep(context: &Context) -> Result<SweepCounts, DbError> {
     operator::request_full_scan(&context.config).await?;
-    let (orders, messages) = in_background(join(
+    let (orders, messages, events) = in_background(join3(
         until_none_is_due(BUDGET, async || sweep_orders(context, BATCH).await),
         until_none_is_due(BUDGET, async || sweep_messages(context, BATCH).await),
+        until_none_is_due(BUDGET, async || deliver_due(context, EVENTS_BATCH).await),
     ))
     .await;
-    Ok(SweepCounts { orders: orders?, messages: messages? })
+    Ok(SweepCounts { orders: orders?, messages: messages?, events: events? })
 }
 
 /// Repeats a batch until it finds nothing or the time budget is used; returns how much it processed.
@@ -134,8 +140,16 @@ pub async fn sweep_in_background(context: &Context, due: Due) {
             Ok(0)
         }
     };
-    let (orders, messages) = in_background(join(orders, messages)).await;
-    if let Err(error) = orders.and(messages) {
+    let events = async {
+        if due.events {
+            let batch = async || deliver_due(context, EVENTS_BATCH).await;
+            until_none_is_due(BACKGROUND_BUDGET, batch).await
+        } else {
+            Ok(0)
+        }
+    };
+    let (orders, messages, events) = in_background(join3(orders, messages, events)).await;
+    if let Err(error) = orders.and(messages).and(events) {
         context
             .log
             .debug("the sweep after a response could not claim work", json!({ "cause": error.to_string() }));

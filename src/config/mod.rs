@@ -3,6 +3,7 @@
 mod allowed_host;
 mod authentication;
 mod base_url;
+pub mod events;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod fuzz;
 mod origin;
@@ -18,6 +19,7 @@ use std::rc::Rc;
 
 pub use authentication::Authentication;
 pub use base_url::BaseUrl;
+pub use events::Events;
 pub use secret::Secret;
 use variables::{Variables, wrong};
 
@@ -59,6 +61,8 @@ pub struct Config {
     pub max_open_orders: Option<u32>,
     /// Origins of web pages that may read the answers (CORS), as browsers send them.
     pub cors_allowed_origins: Vec<String>,
+    /// Where events for other systems are sent.
+    pub events: Events,
     /// The lowest level that is logged.
     pub log_level: Level,
 }
@@ -139,6 +143,7 @@ fn parse(variables: &Variables) -> Result<Config> {
         max_open_orders: (max_open_orders > 0 && authentication.is_some()).then_some(max_open_orders),
         authentication,
         cors_allowed_origins,
+        events: events::parse(variables)?,
         log_level,
     })
 }

@@ -35,6 +35,13 @@ const NAMES: &[&str] = &[
     "user_url",
     "max_open_orders_per_user",
     "cors_allowed_origins",
+    "events_url",
+    "events_webhook_secret",
+    "events_mqtt_url",
+    "events_mqtt_topic",
+    "events_kafka_rest_url",
+    "events_kafka_topic",
+    "events_source",
     "log_level",
 ];
 

@@ -14,6 +14,8 @@ pub struct Due {
     pub orders: bool,
     /// An outbox message.
     pub messages: bool,
+    /// An event for a sink.
+    pub events: bool,
 }
 
 /// Flushes counters of this instance, and scans the queues if no instance has within the last second. Nothing is due where this
@@ -29,7 +31,7 @@ pub async fn flush_counters(config: &Config, batch: &Batch) -> Result<Due, DbErr
     )?;
     let due = row.optional_texts()?.unwrap_or_default();
     let has = |name: &str| due.iter().any(|due| due.as_deref() == Some(name));
-    Ok(Due { orders: has("orders"), messages: has("messages") })
+    Ok(Due { orders: has("orders"), messages: has("messages"), events: has("events") })
 }
 
 /// Reads everything that `/metrics` shows of orders and of the work of all instances, as JSON.

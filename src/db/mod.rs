@@ -8,6 +8,7 @@
 mod answer;
 mod connection;
 mod error;
+pub mod events;
 pub mod document_owner;
 pub mod key_sets;
 pub mod lists;
@@ -343,4 +344,10 @@ fn ints(numbers: &[i32]) -> ParameterValue {
 
 fn json(value: &serde_json::Value) -> ParameterValue {
     ParameterValue::Jsonb(value.to_string().into_bytes())
+}
+
+fn ids(ids: Option<&[uuid::Uuid]>) -> ParameterValue {
+    ids.map_or(ParameterValue::DbNull, |ids| {
+        ParameterValue::ArrayStr(ids.iter().map(|id| Some(id.to_string())).collect())
+    })
 }

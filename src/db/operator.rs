@@ -70,18 +70,12 @@ pub async fn redrive(
 ) -> Result<(i32, i32), DbError> {
     let parameters = || {
         named! { "sql/redrive_stuck.sql":
-            p_orders = ids(orders),
-            p_messages = ids(messages),
+            p_orders = super::ids(orders),
+            p_messages = super::ids(messages),
             p_limit = ParameterValue::Int32(limit as i32),
         }
     };
     let mut row =
         require_row(query(config, Session::Own, include_str!("sql/redrive_stuck.sql"), parameters).await?)?;
     Ok((row.int()?, row.int()?))
-}
-
-fn ids(ids: Option<&[Uuid]>) -> ParameterValue {
-    ids.map_or(ParameterValue::DbNull, |ids| {
-        ParameterValue::ArrayStr(ids.iter().map(|id| Some(id.to_string())).collect())
-    })
 }

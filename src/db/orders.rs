@@ -31,6 +31,8 @@ pub struct PlacingRequest {
     pub event_id: i32,
     /// The seats.
     pub seats: SeatSet,
+    /// The trace context of the request (W3C `traceparent`).
+    pub traceparent: Option<String>,
 }
 
 /// What is stored under an idempotency key.
@@ -85,8 +87,8 @@ pub async fn find_by_key(config: &Config, request: &PlacingRequest) -> Result<Ex
 pub async fn place(config: &Config, id: OrderId, request: &PlacingRequest) -> Result<InsertOutcome, DbError> {
     let mut answer = match config.max_open_orders {
         None => answer(
-            query(config, Session::Shared, include_str!("sql/place_order.sql"), || {
-                named! { "sql/place_order.sql":
+            query(config, Session::Shared, include_str!("sql/insert_order.sql"), || {
+                named! { "sql/insert_order.sql":
                     p_id = uuid(id.0),
                     p_key = text(request.key.as_str()),
                     p_hash = text(&*request.hash),
@@ -97,6 +99,8 @@ pub async fn place(config: &Config, id: OrderId, request: &PlacingRequest) -> Re
                     p_ttl_seconds = ParameterValue::Int32(config.order_ttl_seconds as i32),
                     p_hold_seconds = ParameterValue::Int32(retry::HOLD_WINDOW_SECONDS as i32),
                     p_lease_ms = ParameterValue::Int32(retry::lease_ms(Phase::Reserving) as i32),
+                    p_trace = optional_text(request.traceparent.as_deref()),
+                    p_sinks = sinks(config),
                 }
             })
             .await?,
@@ -116,7 +120,7 @@ pub async fn place(config: &Config, id: OrderId, request: &PlacingRequest) -> Re
     })
 }
 
-/// Calls `place_limited_order`. On the shared session nobody waits for another request of the same user: who would have to, waits on a
+/// Calls `insert_limited_order`. On the shared session nobody waits for another request of the same user: who would have to, waits on a
 /// session of its own, for a moment.
 async fn place_limited(
     config: &Config,
@@ -125,7 +129,7 @@ async fn place_limited(
     limit: u32,
 ) -> Result<Answer, DbError> {
     let parameters = |wait| {
-        named! { "sql/place_limited_order.sql":
+        named! { "sql/insert_limited_order.sql":
             p_id = uuid(id.0),
             p_key = text(request.key.as_str()),
             p_hash = text(&*request.hash),
@@ -136,17 +140,31 @@ async fn place_limited(
             p_ttl_seconds = ParameterValue::Int32(config.order_ttl_seconds as i32),
             p_hold_seconds = ParameterValue::Int32(retry::HOLD_WINDOW_SECONDS as i32),
             p_lease_ms = ParameterValue::Int32(retry::lease_ms(Phase::Reserving) as i32),
+            p_trace = optional_text(request.traceparent.as_deref()),
+            p_sinks = sinks(config),
             p_limit = ParameterValue::Int32(limit as i32),
             p_wait = ParameterValue::Boolean(wait),
         }
     };
-    const STATEMENT: &str = include_str!("sql/place_limited_order.sql");
+    const STATEMENT: &str = include_str!("sql/insert_limited_order.sql");
     let row = query(config, Session::Shared, STATEMENT, || parameters(false)).await?;
     let tried = answer(row)?;
     if !tried.begins_with("locked") {
         return Ok(tried);
     }
     answer(query(config, Session::Own, STATEMENT, || parameters(true)).await?)
+}
+
+fn optional_text(value: Option<&str>) -> ParameterValue {
+    value.map_or(ParameterValue::DbNull, text)
+}
+
+/// Whom events are sent to; NULL when nobody.
+fn sinks(config: &Config) -> ParameterValue {
+    if !config.events.has_sinks() {
+        return ParameterValue::DbNull;
+    }
+    ParameterValue::ArrayStr(config.events.sinks().map(|sink| Some(sink.as_str().to_owned())).collect())
 }
 
 fn existing(outcome: &str, answer: &mut Answer) -> Result<ExistingOrder, DbError> {

@@ -4,6 +4,7 @@ use super::answer::{Answer, answer, named};
 use super::orders::{Document, order};
 use super::{DbError, Session, json, query, text, uuid};
 use crate::config::Config;
+use crate::domain::event::Sink;
 use crate::domain::message::Message;
 use crate::domain::order::{Order, PaymentStatus, Phase};
 use crate::domain::retry;
@@ -247,6 +248,10 @@ fn more(
     }
     if repeats(before, transition, entry) {
         put("repeats", json!(true));
+    }
+    // Few other transitions make events.
+    if config.events.has_sinks() && (order.status != before.status || transition.tickets != Tickets::Keep) {
+        put("sinks", config.events.sinks().map(Sink::as_str).collect());
     }
     if let Some(message) = &generated.message {
         let message = json!({

@@ -4,6 +4,7 @@
 //! Read in the order of the modules below; [`saga`] is the state machine.
 
 pub mod access;
+pub mod event;
 pub mod ids;
 pub mod key;
 pub mod message;

@@ -136,6 +136,7 @@ pub(super) fn parse(
             user_id,
             event_id,
             seats,
+            traceparent: None,
         }),
         _ => Err(errors.into()),
     }

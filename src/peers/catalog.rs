@@ -2,7 +2,7 @@
 
 use super::lenient::{text, whole};
 use super::refusal::is_not_found_of_catalog;
-use super::send::send;
+use super::send::{Extra, send};
 use super::{Answer, Call, CallFailure, Outcome};
 use crate::config::Config;
 use crate::domain::retry;
@@ -47,6 +47,7 @@ pub async fn event(config: &Config, event_id: i32) -> Outcome<EventStatus> {
         body: None,
         key: None,
         deadline_ms: retry::CATALOG_DEADLINE_MS,
+        extra: Extra::default(),
     };
     let status = match send(call).await.and_then(|answer| shown(&answer, event_id)) {
         Ok(status) => status,

@@ -1,6 +1,6 @@
 //! An issuer of tokens: the document with its public keys (JWKS, RFC 7517).
 
-use super::send::send;
+use super::send::{Extra, send};
 use super::{Answer, Call, CallFailure, Outcome};
 use crate::config::BaseUrl;
 use crate::domain::retry;
@@ -15,6 +15,7 @@ pub async fn fetch(url: &BaseUrl) -> Outcome<String> {
         body: None,
         key: None,
         deadline_ms: retry::KEY_SET_DEADLINE_MS,
+        extra: Extra::default(),
     };
     send(call).await.and_then(shown).into()
 }

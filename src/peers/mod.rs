@@ -5,6 +5,7 @@
 //! of the peer, such as an ingress or a proxy, and is no answer.
 
 pub mod catalog;
+pub mod event_sink;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod fuzz;
 pub mod key_set;
@@ -20,6 +21,7 @@ pub mod user;
 use crate::config::BaseUrl;
 use http::StatusCode;
 use lenient::Object;
+use send::Extra;
 use serde_json::value::RawValue;
 use std::fmt;
 use std::time::Duration;
@@ -38,6 +40,8 @@ pub struct Call<'a> {
     pub key: Option<String>,
     /// The timeout for the whole answer, in milliseconds.
     pub deadline_ms: u64,
+    /// Headers that few calls have.
+    pub extra: Extra,
 }
 
 /// Whatever was answered to a call, by the peer or by something in front of it.

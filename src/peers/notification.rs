@@ -1,6 +1,6 @@
 //! Notification: sends messages to the buyer. It may be slow or down for hours, and nothing waits for it.
 
-use super::send::send;
+use super::send::{Extra, send};
 use super::{Call, CallFailure};
 use crate::config::Config;
 use crate::domain::message::Message;
@@ -34,6 +34,7 @@ pub async fn notify(config: &Config, message: &Message) -> Result<(), NotDeliver
         body: Some(message.payload.clone()),
         key: Some(message.id.to_string()),
         deadline_ms: retry::NOTIFICATION_DEADLINE_MS,
+        extra: Extra::default(),
     };
     let answer = send(call).await.map_err(NotDelivered::retryable)?;
     if answer.status.is_success() {

@@ -8,7 +8,7 @@
 
 use super::lenient::{Object, text, whole};
 use super::refusal::{PaymentError, of_payment};
-use super::send::send;
+use super::send::{Extra, send};
 use super::{Answer, Call, CallFailure, Outcome};
 use crate::config::Config;
 use crate::domain::ids::PaymentId;
@@ -161,6 +161,7 @@ pub async fn charge(config: &Config, order: &Order) -> Outcome<Charge> {
         body: Some(body.to_string()),
         key: Some(order.id.to_string()),
         deadline_ms: retry::PAYMENT_DEADLINE_MS,
+        extra: Extra::default(),
     };
     send(call).await.and_then(|answer| charged(&answer, order)).into()
 }
@@ -188,6 +189,7 @@ pub async fn ask(config: &Config, id: PaymentId, deadline_ms: u64) -> Outcome<Op
         body: None,
         key: None,
         deadline_ms,
+        extra: Extra::default(),
     };
     send(call).await.and_then(|answer| shown(&answer, id)).into()
 }
@@ -228,6 +230,7 @@ pub async fn refund(config: &Config, id: PaymentId) -> Outcome<Refund> {
         body: Some(json!({ "payment_id": id }).to_string()),
         key: Some(format!("refund-{id}")),
         deadline_ms: retry::PAYMENT_DEADLINE_MS,
+        extra: Extra::default(),
     };
     send(call).await.and_then(|answer| refunded(&answer, id)).into()
 }

@@ -13,7 +13,7 @@
 
 use super::lenient::{self, Object, Unreadable, elements, number_text, text, whole};
 use super::refusal::{is_validation_of_seating, of_seating};
-use super::send::send;
+use super::send::{Extra, send};
 use super::{Answer, Call, CallFailure, Outcome};
 use crate::config::Config;
 use crate::domain::ids::OrderId;
@@ -158,7 +158,15 @@ pub fn priced(seats: &[Seat], order: &Order) -> Result<Priced, String> {
 }
 
 fn call<'a>(config: &'a Config, name: &'static str, path: String, body: Option<String>) -> Call<'a> {
-    Call { name, base: &config.seating, path, body, key: None, deadline_ms: retry::SEATING_DEADLINE_MS }
+    Call {
+        name,
+        base: &config.seating,
+        path,
+        body,
+        key: None,
+        deadline_ms: retry::SEATING_DEADLINE_MS,
+        extra: Extra::default(),
+    }
 }
 
 /// Reserves the order's seats for its user. Not idempotent: a repeat is refused.

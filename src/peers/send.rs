@@ -37,6 +37,22 @@ pub async fn send(call: Call<'_>) -> Result<Answer, CallFailure> {
     })
 }
 
+/// What few calls have: media types other than JSON's, and headers.
+pub struct Extra {
+    /// `Content-Type` of the body.
+    pub content_type: &'static str,
+    /// `Accept`.
+    pub accept: &'static str,
+    /// Further headers.
+    pub headers: Vec<(HeaderName, String)>,
+}
+
+impl Default for Extra {
+    fn default() -> Self {
+        Self { content_type: "application/json", accept: "application/json", headers: Vec::new() }
+    }
+}
+
 /// A call that owns its data, because it may outlive the request that waits for it.
 struct Prepared {
     name: &'static str,
@@ -46,6 +62,7 @@ struct Prepared {
     /// A POST has one.
     body: Option<String>,
     key: Option<String>,
+    extra: Extra,
     /// When the caller times out.
     deadline: Instant,
 }
@@ -59,6 +76,7 @@ impl Prepared {
             path: format!("{}{}", call.base.path, call.path),
             body: call.body,
             key: call.key,
+            extra: call.extra,
             deadline: task::now() + Duration::from_millis(call.deadline_ms),
         }
     }
@@ -117,13 +135,14 @@ async fn attempt(call: &Prepared) -> Result<Answer, Broken> {
     let is_post = call.body.is_some();
     let body = call.body.clone().unwrap_or_default().into_bytes();
     let length = body.len().to_string();
-    let mut headers = vec![(ACCEPT, "application/json"), (USER_AGENT, "order-service")];
+    let mut headers = vec![(ACCEPT, call.extra.accept), (USER_AGENT, "order-service")];
     if is_post {
-        headers.extend([(CONTENT_TYPE, "application/json"), (CONTENT_LENGTH, &length)]);
+        headers.extend([(CONTENT_TYPE, call.extra.content_type), (CONTENT_LENGTH, &length)]);
     }
     if let Some(key) = &call.key {
         headers.push((IDEMPOTENCY_KEY, key));
     }
+    headers.extend(call.extra.headers.iter().map(|(name, value)| (name.clone(), &value[..])));
 
     let ((contents, trailers), write) = body::outgoing(body);
     write.start().await;

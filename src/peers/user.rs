@@ -1,7 +1,7 @@
 //! User: who has which name, and whether the account is active.
 
 use super::lenient::{text, whole};
-use super::send::send;
+use super::send::{Extra, send};
 use super::{Answer, Call, CallFailure, Outcome};
 use crate::config::BaseUrl;
 use crate::domain::retry;
@@ -32,6 +32,7 @@ pub async fn by_name(base: &BaseUrl, name: &str) -> Outcome<Account> {
         body: None,
         key: None,
         deadline_ms: retry::USER_DEADLINE_MS,
+        extra: Extra::default(),
     };
     send(call).await.and_then(|answer| shown(&answer, name)).into()
 }

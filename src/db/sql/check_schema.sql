@@ -17,7 +17,8 @@ SELECT CASE
             '0014_authentication',
             '0015_changed_orders',
             '0016_rules_in_steps',
-            '0017_cheaper_writes'
+            '0017_cheaper_writes',
+            '0018_events'
         ]) AS needed (version)
         WHERE needed.version NOT IN (SELECT version FROM schema_migrations))
     OR EXISTS (
@@ -25,6 +26,7 @@ SELECT CASE
             'add_payment_check',
             'add_second_payment',
             'apply_transition',
+            'claim_due_events',
             'claim_due_messages',
             'claim_due_orders',
             'claim_due_second_payments',
@@ -36,22 +38,28 @@ SELECT CASE
             'find_payment_check',
             'find_second_payment',
             'flush_counters',
+            'insert_limited_order',
+            'insert_order',
             'list_changed_orders',
+            'list_deliveries',
+            'list_events',
             'list_orders',
             'list_stuck',
             'load_order',
-            'place_limited_order',
-            'place_order',
+            'pause_event_sink',
             'postpone_message',
             'read_durable_metrics',
             'read_journal_page',
             'read_key_set',
             'read_order',
+            'redrive_events',
             'redrive_stuck',
             'remember_payment',
+            'replay_events',
             'request_full_scan',
             'request_key_set',
             'store_check_outcome',
+            'store_event_deliveries',
             'store_key_set',
             'store_payment_refund'
         ]) AS needed (function)

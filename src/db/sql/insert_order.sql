@@ -1,4 +1,4 @@
-SELECT place_limited_order(
+SELECT insert_order(
     p_id => $1,
     p_key => $2,
     p_hash => $3,
@@ -9,5 +9,5 @@ SELECT place_limited_order(
     p_ttl_seconds => $8,
     p_hold_seconds => $9,
     p_lease_ms => $10,
-    p_limit => $11,
-    p_wait => $12)
+    p_trace => $11,
+    p_sinks => $12)

@@ -1,4 +1,4 @@
-SELECT place_order(
+SELECT insert_limited_order(
     p_id => $1,
     p_key => $2,
     p_hash => $3,
@@ -8,4 +8,8 @@ SELECT place_order(
     p_currency => $7,
     p_ttl_seconds => $8,
     p_hold_seconds => $9,
-    p_lease_ms => $10)
+    p_lease_ms => $10,
+    p_trace => $11,
+    p_sinks => $12,
+    p_limit => $13,
+    p_wait => $14)

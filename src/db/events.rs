@@ -1,0 +1,283 @@
+//! The statements about events for other systems.
+
+use super::answer::{answer, named};
+use super::{Columns, DbError, Session, json, query, query_all, require_row, text, uuid};
+use crate::config::Config;
+use crate::domain::event::{Delivery, Event, Sink};
+use crate::domain::ids::OrderId;
+use anyhow::{Context, Error, anyhow};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use spin_sdk::pg::ParameterValue;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// The most events of an order that are claimed at once.
+const EVENTS_PER_ORDER: i32 = 16;
+
+/// A place in the list of events.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Of which database the number is.
+    pub server: i64,
+    /// The transaction.
+    pub xid: i64,
+    /// The order.
+    pub order: Uuid,
+    /// The number of the event within the order.
+    pub sequence: i32,
+}
+
+/// From where events are listed or sent again.
+#[derive(Clone, Copy, Debug)]
+pub enum EventsFrom {
+    /// The first one.
+    Beginning,
+    /// What was committed since a time, in microseconds since 1970.
+    Time(i64),
+    /// What comes after this.
+    Place(Place),
+}
+
+impl EventsFrom {
+    fn parts(self) -> (Option<Place>, Option<i64>) {
+        match self {
+            Self::Beginning => (None, None),
+            Self::Time(since) => (None, Some(since)),
+            Self::Place(place) => (Some(place), None),
+        }
+    }
+}
+
+/// What came of sending an order's events.
+#[derive(Debug)]
+pub struct DeliveryOutcome {
+    /// The order.
+    pub order_id: OrderId,
+    /// The lease under which they were claimed.
+    pub lease: i32,
+    /// How many the sink has taken.
+    pub delivered: usize,
+    /// The status of its last answer.
+    pub status: Option<u16>,
+    /// Why it did not take the next one; `None` when it was not asked to.
+    pub error: Option<String>,
+    /// After how many milliseconds that one is sent again; `None`: it is a dead letter.
+    pub delay_ms: Option<u64>,
+}
+
+/// Claims orders with events that are due, at most `limit` for each of the configured sinks: they are leased to the caller.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn claim_due(config: &Config, limit: i32, lease_ms: u64) -> Result<Vec<(Sink, Delivery)>, DbError> {
+    let parameters = || {
+        named! { "sql/claim_due_events.sql":
+            p_sinks = sinks(config),
+            p_limit = ParameterValue::Int32(limit),
+            p_events = ParameterValue::Int32(EVENTS_PER_ORDER),
+            p_lease_ms = ParameterValue::Int32(lease_ms as i32),
+            p_source = text(&*config.events.source),
+        }
+    };
+    let rows = query_all(config, Session::Own, include_str!("sql/claim_due_events.sql"), parameters).await?;
+    rows.into_iter().map(|row| delivery(Columns::of(row))).collect()
+}
+
+fn delivery(mut row: Columns) -> Result<(Sink, Delivery), DbError> {
+    let broken = |error: Error| DbError::Broken(error.context("claim_due_events"));
+    let order_id: Uuid = row.text()?.parse().map_err(|error| broken(Error::new(error)))?;
+    let sink = Sink::parse(&row.text()?).ok_or_else(|| broken(anyhow!("an unknown sink")))?;
+    let (lease, attempts, events) = (row.int()?, row.int()?, row.text()?);
+    let events: Vec<&RawValue> =
+        serde_json::from_str(&events).context("the JSON of events").map_err(broken)?;
+    let events = events.into_iter().map(|event| Event::parse(event.get()));
+    let events: Option<Vec<Event>> = events.collect();
+    let events = events.ok_or_else(|| broken(anyhow!("an event cannot be read")))?;
+    let attempts = u32::try_from(attempts).unwrap_or(0);
+    Ok((sink, Delivery { order_id: OrderId(order_id), lease, attempts, events }))
+}
+
+/// Stores what came of deliveries to a sink. `counts`: whether a failed attempt counts for its order.
+///
+/// # Errors
+/// [`DbError`]. Then they are sent again.
+pub async fn store_outcomes(
+    config: &Config,
+    sink: Sink,
+    outcomes: &[DeliveryOutcome],
+    counts: bool,
+) -> Result<(), DbError> {
+    let outcomes: Value = outcomes
+        .iter()
+        .map(|outcome| {
+            json!({
+                "order_id": outcome.order_id,
+                "lease": outcome.lease,
+                "delivered": outcome.delivered,
+                "status": outcome.status,
+                "error": outcome.error,
+                "delay_ms": outcome.delay_ms,
+            })
+        })
+        .collect();
+    let parameters = || {
+        named! { "sql/store_event_deliveries.sql":
+            p_sink = text(sink.as_str()),
+            p_outcomes = json(&outcomes),
+            p_counts = ParameterValue::Boolean(counts),
+        }
+    };
+    query(config, Session::Own, include_str!("sql/store_event_deliveries.sql"), parameters).await.map(drop)
+}
+
+/// Pauses a sink that takes nothing: for at least so long, and longer each time; `None` switches it off.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn pause(config: &Config, sink: Sink, reason: &str, wait: Option<Duration>) -> Result<(), DbError> {
+    let wait_ms = wait.map(|wait| i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
+    let parameters = || {
+        named! { "sql/pause_event_sink.sql":
+            p_sink = text(sink.as_str()),
+            p_reason = text(reason),
+            p_wait_ms = wait_ms.map_or(ParameterValue::DbNull, ParameterValue::Int64),
+        }
+    };
+    query(config, Session::Own, include_str!("sql/pause_event_sink.sql"), parameters).await.map(drop)
+}
+
+/// Lists events in the order in which they were committed: a JSON array, and where the next page begins. `None`: the place is of another
+/// database, or from before a failover.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn list(config: &Config, from: EventsFrom, limit: i32) -> Result<Option<(String, Place)>, DbError> {
+    let (after, since) = from.parts();
+    let parameters = || {
+        named! { "sql/list_events.sql":
+            p_server = long(after.map(|after| after.server)),
+            p_xid = long(after.map(|after| after.xid)),
+            p_order = id(after.map(|after| after.order)),
+            p_sequence = after.map_or(ParameterValue::DbNull, |after| ParameterValue::Int32(after.sequence)),
+            p_since = long(since),
+            p_limit = ParameterValue::Int32(limit),
+            p_source = text(&*config.events.source),
+        }
+    };
+    let row = query(config, Session::Own, include_str!("sql/list_events.sql"), parameters).await?;
+    let mut answer = answer(row)?;
+    let events = answer.text()?;
+    if events == "other_server" {
+        return Ok(None);
+    }
+    let next = Place {
+        server: answer.number()?,
+        xid: answer.number()?,
+        order: answer.number()?,
+        sequence: answer.number()?,
+    };
+    Ok(Some((events, next)))
+}
+
+/// How far a replay has got.
+#[derive(Debug)]
+pub struct Replayed {
+    /// The orders whose events are sent again.
+    pub orders: u64,
+    /// Where to go on; `None` when that was all.
+    pub next: Option<Place>,
+}
+
+/// Sends events to a sink again: of these orders all, or those of the next `limit` entries from a place on. `None`: the place is of
+/// another database, or from before a failover.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn replay(
+    config: &Config,
+    sink: Sink,
+    orders: Option<&[Uuid]>,
+    from: EventsFrom,
+    limit: i32,
+) -> Result<Option<Replayed>, DbError> {
+    let (after, since) = from.parts();
+    let parameters = || {
+        named! { "sql/replay_events.sql":
+            p_sink = text(sink.as_str()),
+            p_orders = super::ids(orders),
+            p_server = long(after.map(|after| after.server)),
+            p_xid = long(after.map(|after| after.xid)),
+            p_order = id(after.map(|after| after.order)),
+            p_since = long(since),
+            p_limit = ParameterValue::Int32(limit),
+        }
+    };
+    let row = query(config, Session::Own, include_str!("sql/replay_events.sql"), parameters).await?;
+    let mut answer = answer(row)?;
+    if answer.begins_with("other_server") {
+        return Ok(None);
+    }
+    let orders = answer.number()?;
+    let server = answer.number()?;
+    let next = match answer.optional_text() {
+        None => None,
+        Some(xid) => {
+            let xid = xid.parse().map_err(|error| DbError::Broken(Error::new(error)))?;
+            Some(Place { server, xid, order: answer.number()?, sequence: 0 })
+        }
+    };
+    Ok(Some(Replayed { orders, next }))
+}
+
+/// Lists what sinks were sent, as JSON text that is passed through: of one order, or what waits and what is dead.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn deliveries(
+    config: &Config,
+    order: Option<OrderId>,
+    state: Option<&str>,
+    limit: i32,
+) -> Result<String, DbError> {
+    let parameters = || {
+        named! { "sql/list_deliveries.sql":
+            p_order = id(order.map(|order| order.0)),
+            p_state = state.map_or(ParameterValue::DbNull, text),
+            p_limit = ParameterValue::Int32(limit),
+        }
+    };
+    require_row(query(config, Session::Own, include_str!("sql/list_deliveries.sql"), parameters).await?)?.text()
+}
+
+/// Switches a sink on, and makes its dead letters due: those of these orders, or all; at most `limit`. Returns how many.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn redrive(
+    config: &Config,
+    sink: Sink,
+    orders: Option<&[Uuid]>,
+    limit: usize,
+) -> Result<i32, DbError> {
+    let parameters = || {
+        named! { "sql/redrive_events.sql":
+            p_sink = text(sink.as_str()),
+            p_orders = super::ids(orders),
+            p_limit = ParameterValue::Int32(limit as i32),
+        }
+    };
+    require_row(query(config, Session::Own, include_str!("sql/redrive_events.sql"), parameters).await?)?.int()
+}
+
+fn sinks(config: &Config) -> ParameterValue {
+    ParameterValue::ArrayStr(config.events.sinks().map(|sink| Some(sink.as_str().to_owned())).collect())
+}
+
+fn long(number: Option<i64>) -> ParameterValue {
+    number.map_or(ParameterValue::DbNull, ParameterValue::Int64)
+}
+
+fn id(id: Option<Uuid>) -> ParameterValue {
+    id.map_or(ParameterValue::DbNull, uuid)
+}

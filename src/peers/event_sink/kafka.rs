@@ -1,0 +1,114 @@
+//! A Kafka REST proxy (API version 2): many records a call, each keyed by its order, so that an order's events are in one partition.
+
+use super::super::lenient::Object;
+use super::super::send::{Extra, send as call};
+use super::super::{Answer, Call, CallFailure};
+use super::{DEADLINE_MS, Kind, NotTaken, Taken, end_of_budget};
+use crate::config::events::KafkaSink;
+use crate::domain::event::{Delivery, Event};
+use crate::runtime::task;
+use serde::Deserialize;
+use serde_json::json;
+
+const CONTENT_TYPE: &str = "application/vnd.kafka.json.v2+json";
+
+/// Sends the events; see [`super::send`]. In rounds: one event of each order a call, because a proxy may take a later record of a call
+/// whose earlier one it did not take.
+pub async fn send(proxy: &KafkaSink, deliveries: &[Delivery]) -> Vec<Taken> {
+    let end = end_of_budget();
+    let mut taken: Vec<Taken> = deliveries.iter().map(|_| Taken::default()).collect();
+    loop {
+        let round: Vec<usize> = (0..deliveries.len())
+            .filter(|&at| taken[at].failure.is_none() && taken[at].delivered < deliveries[at].events.len())
+            .collect();
+        if round.is_empty() || task::now() >= end {
+            return taken;
+        }
+        let events: Vec<&Event> = round.iter().map(|&at| &deliveries[at].events[taken[at].delivered]).collect();
+        match produce(proxy, &events).await {
+            Ok((status, errors)) => {
+                for (&at, error) in round.iter().zip(errors) {
+                    taken[at].status = Some(status);
+                    match error {
+                        None => taken[at].delivered += 1,
+                        Some(reason) => {
+                            taken[at].failure = Some(NotTaken { reason, kind: Kind::Event, retry_after: None });
+                        }
+                    }
+                }
+            }
+            Err(failure) => {
+                let status = failure.status.map(|status| status.as_u16());
+                let failure = NotTaken::of(failure);
+                for &at in &round {
+                    taken[at].status = status;
+                    taken[at].failure = Some(NotTaken {
+                        reason: failure.reason.clone(),
+                        kind: failure.kind,
+                        retry_after: failure.retry_after,
+                    });
+                }
+                return taken;
+            }
+        }
+    }
+}
+
+/// Sends one record of each event; the status, and for each whether the proxy refused it.
+async fn produce(proxy: &KafkaSink, events: &[&Event]) -> Result<(u16, Vec<Option<String>>), CallFailure> {
+    let records: Vec<String> = events
+        .iter()
+        .map(|event| format!(r#"{{"key":{},"value":{}}}"#, json!(event.subject), event.text))
+        .collect();
+    let answer = call(Call {
+        name: "events.kafka",
+        base: &proxy.base,
+        path: format!("/topics/{}", proxy.topic),
+        body: Some(format!(r#"{{"records":[{}]}}"#, records.join(","))),
+        key: None,
+        deadline_ms: DEADLINE_MS,
+        extra: Extra { content_type: CONTENT_TYPE, accept: "application/vnd.kafka.v2+json", ..Extra::default() },
+    })
+    .await?;
+    if !answer.status.is_success() {
+        return Err(answer.does_not_count("which is not 2xx"));
+    }
+    Ok((answer.status.as_u16(), refusals(&answer, events.len())?))
+}
+
+/// Why each record was refused, if it was.
+fn refusals(answer: &Answer, count: usize) -> Result<Vec<Option<String>>, CallFailure> {
+    #[derive(Deserialize)]
+    struct Offset {
+        #[serde(default)]
+        error_code: Option<i64>,
+    }
+    #[derive(Deserialize)]
+    struct Offsets {
+        offsets: Vec<Offset>,
+    }
+    let _: Object = answer.object()?;
+    let offsets: Offsets =
+        serde_json::from_str(&answer.body).map_err(|_| answer.does_not_count("without offsets"))?;
+    if offsets.offsets.len() != count {
+        return Err(answer.does_not_count("without an offset for each record"));
+    }
+    let told = |offset: Offset| offset.error_code.map(|code| format!("events.kafka: error_code {code}"));
+    Ok(offsets.offsets.into_iter().map(told).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peers::tests::answer;
+
+    #[test]
+    fn each_record_is_taken_or_refused() {
+        let body = r#"{"offsets":[{"partition":0,"offset":1,"error_code":null,"error":null},{"partition":null,"offset":null,"error_code":50003,"error":"x"},{"partition":0,"offset":2}],"key_schema_id":null}"#;
+        let refused = refusals(&answer(200, body), 3).unwrap();
+        assert_eq!(refused, [None, Some("events.kafka: error_code 50003".to_owned()), None]);
+        for (body, count) in [(body, 2), ("{}", 0), ("[]", 0), ("", 0), ("<html>", 1)] {
+            assert!(refusals(&answer(200, body), count).is_err(), "{body}");
+        }
+    }
+}

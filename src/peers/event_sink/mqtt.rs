@@ -1,0 +1,124 @@
+//! An MQTT broker, behind a component of its own, which is called over Spin's service chaining: this one imports no `spin:mqtt`, and loads
+//! where there is none.
+
+use super::super::send::{Extra, send as call};
+use super::super::{Answer, Call, CallFailure};
+use super::{Kind, NotTaken, Taken, end_of_budget};
+use crate::config::BaseUrl;
+use crate::config::events::Topic;
+use crate::domain::event::{Delivery, Event};
+use crate::runtime::task;
+use serde::Deserialize;
+use serde_json::json;
+
+/// The publisher's limits: messages a call, and bytes of their bodies.
+const BATCH: usize = 100;
+const BATCH_BYTES: usize = 512 * 1024;
+/// The publisher answers within ten seconds.
+const PUBLISHER_DEADLINE_MS: u64 = 12_000;
+
+/// Sends the events; see [`super::send`]. One after the other: what follows one that was not taken is not sent.
+pub async fn send(topic: &Topic, deliveries: &[Delivery]) -> Vec<Taken> {
+    let end = end_of_budget();
+    let mut taken: Vec<Taken> = deliveries.iter().map(|_| Taken::default()).collect();
+    let events: Vec<(usize, &Event)> = deliveries
+        .iter()
+        .enumerate()
+        .flat_map(|(at, delivery)| delivery.events.iter().map(move |event| (at, event)))
+        .collect();
+    let mut sent = 0;
+    while sent < events.len() && task::now() < end {
+        let batch = &events[sent..sent + batch_length(&events[sent..])];
+        let (published, failure) = match publish(topic, batch).await {
+            Ok(Published { published, error: None }) if published == batch.len() => (published, None),
+            Ok(Published { published, error }) => {
+                let reason = error.unwrap_or_else(|| "the broker did not take all".to_owned());
+                let reason = format!("events.mqtt: {reason}");
+                (published.min(batch.len() - 1), Some(NotTaken { reason, kind: Kind::Sink, retry_after: None }))
+            }
+            Err(failure) => (0, Some(NotTaken::of(failure))),
+        };
+        for (at, _) in &batch[..published] {
+            taken[*at].delivered += 1;
+        }
+        sent += published;
+        if failure.is_some() {
+            taken[events[sent].0].failure = failure;
+            break;
+        }
+    }
+    taken
+}
+
+/// How many of these go into one call: at least one.
+fn batch_length(events: &[(usize, &Event)]) -> usize {
+    let mut bytes = 0;
+    let fits = |(_, event): &&(usize, &Event)| {
+        bytes += event.text.len();
+        bytes <= BATCH_BYTES
+    };
+    events.iter().take(BATCH).take_while(fits).count().max(1)
+}
+
+#[derive(Deserialize)]
+struct Published {
+    published: usize,
+    error: Option<String>,
+}
+
+async fn publish(topic: &Topic, batch: &[(usize, &Event)]) -> Result<Published, CallFailure> {
+    let messages: Vec<_> = batch
+        .iter()
+        .map(|(_, event)| json!({ "topic": topic.of(event), "payload": event.text }))
+        .collect();
+    let publisher = BaseUrl {
+        is_https: false,
+        authority: "mqtt-publisher.spin.internal".to_owned(),
+        path: String::new(),
+    };
+    let answer = call(Call {
+        name: "events.mqtt",
+        base: &publisher,
+        path: "/publish".to_owned(),
+        body: Some(json!({ "messages": messages }).to_string()),
+        key: None,
+        deadline_ms: PUBLISHER_DEADLINE_MS,
+        extra: Extra::default(),
+    })
+    .await?;
+    if !answer.status.is_success() {
+        return Err(answer.does_not_count("which is not 2xx"));
+    }
+    published(&answer)
+}
+
+fn published(answer: &Answer) -> Result<Published, CallFailure> {
+    serde_json::from_str(&answer.body).map_err(|_| answer.does_not_count("which does not say what was published"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_has_a_hundred_messages_and_half_a_megabyte_at_most() {
+        let event = |bytes: usize| Event {
+            id: String::new(),
+            source: String::new(),
+            kind: String::new(),
+            subject: String::new(),
+            time: String::new(),
+            sequence: String::new(),
+            traceparent: None,
+            event_id: None,
+            data: String::new(),
+            text: " ".repeat(bytes),
+        };
+        let length = |count: usize, bytes: usize| {
+            let event = event(bytes);
+            batch_length(&vec![(0, &event); count])
+        };
+        assert_eq!((length(3, 100), length(150, 100)), (3, 100));
+        assert_eq!((length(10, 200 * 1024), length(10, 1024 * 1024)), (2, 1));
+    }
+}
