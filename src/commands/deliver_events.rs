@@ -50,14 +50,19 @@ enum Verdict {
 
 async fn deliver(context: &Context, sink: Sink, deliveries: &[Delivery]) {
     let mut taken = event_sink::send(&context.config, sink, deliveries).await;
-    for (delivery, taken) in deliveries.iter().zip(&mut taken).filter(|(delivery, _)| delivery.events.is_empty()) {
+    for (delivery, taken) in
+        deliveries.iter().zip(&mut taken).filter(|(delivery, _)| delivery.events.is_empty())
+    {
         let reason = format!("the journal of {} has no such event", delivery.order_id.0);
         taken.failure = Some(NotTaken { reason, kind: Kind::Event, retry_after: None });
     }
     let verdict = verdict(&taken);
     let counts = verdict == Verdict::Takes;
-    let outcomes: Vec<DeliveryOutcome> =
-        deliveries.iter().zip(&taken).map(|(delivery, taken)| outcome(context, sink, delivery, taken, counts)).collect();
+    let outcomes: Vec<DeliveryOutcome> = deliveries
+        .iter()
+        .zip(&taken)
+        .map(|(delivery, taken)| outcome(context, sink, delivery, taken, counts))
+        .collect();
     let stored = events::store_outcomes(&context.config, sink, &outcomes, counts).await;
     let paused = match &verdict {
         Verdict::Takes => Ok(()),

@@ -12,7 +12,7 @@ use crate::db::metrics::Due;
 use crate::db::payment_refunds::Claim;
 use crate::db::{DbError, operator, orders, outbox, payment_refunds};
 use crate::runtime::task::{self, in_background};
-use futures::future::{join, join3, join_all};
+use futures::future::{join, join_all, join3};
 use serde_json::json;
 use std::rc::Rc;
 use std::time::{Duration, Instant};

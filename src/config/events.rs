@@ -48,7 +48,8 @@ const PLACEHOLDERS: [&str; 3] = ["{event_id}", "{order_id}", "{type}"];
 impl Topic {
     /// Parses a topic. `None` when it is none that can be published to (MQTT 3.1.1, 4.7).
     pub fn parse(text: &str) -> Option<Self> {
-        let bare = PLACEHOLDERS.iter().fold(text.to_owned(), |bare, placeholder| bare.replace(placeholder, "0"));
+        let bare =
+            PLACEHOLDERS.iter().fold(text.to_owned(), |bare, placeholder| bare.replace(placeholder, "0"));
         let is_sound = !bare.is_empty()
             && bare.len() <= 1_000
             && !bare.starts_with('$')
@@ -60,7 +61,10 @@ impl Topic {
     pub fn of(&self, event: &Event) -> String {
         let event_id = event.event_id.unwrap_or_default().to_string();
         let values = [&event_id, &event.subject, &event.kind];
-        PLACEHOLDERS.iter().zip(values).fold(self.0.clone(), |topic, (name, value)| topic.replace(name, value))
+        PLACEHOLDERS
+            .iter()
+            .zip(values)
+            .fold(self.0.clone(), |topic, (name, value)| topic.replace(name, value))
     }
 }
 
@@ -85,12 +89,22 @@ impl Events {
 /// One sentence that names the invalid variable.
 pub fn parse(variables: &Variables) -> Result<Events> {
     let source = variables.text("events_source").trim();
-    if source.is_empty() || source.len() > 200 || !source.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}%".contains(&b)) {
-        return Err(wrong("events_source", "a URI, or a reference to one, of at most 200 characters, as urn:order-service"));
+    if source.is_empty()
+        || source.len() > 200
+        || !source.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}%".contains(&b))
+    {
+        return Err(wrong(
+            "events_source",
+            "a URI, or a reference to one, of at most 200 characters, as urn:order-service",
+        ));
     }
-    let keys: Option<Vec<_>> = variables.text("events_webhook_secret").split_whitespace().map(webhook_key).collect();
+    let keys: Option<Vec<_>> =
+        variables.text("events_webhook_secret").split_whitespace().map(webhook_key).collect();
     let keys = keys.ok_or_else(|| {
-        wrong("events_webhook_secret", "whsec_ followed by the base64 of 24 to 64 bytes, or several of that with blanks between them")
+        wrong(
+            "events_webhook_secret",
+            "whsec_ followed by the base64 of 24 to 64 bytes, or several of that with blanks between them",
+        )
     })?;
     let http = variables.optional_document_url("events_url")?;
     let kafka = variables.optional_base_url("events_kafka_rest_url")?;
@@ -108,7 +122,8 @@ pub fn parse(variables: &Variables) -> Result<Events> {
         (false, _) => None,
         (true, Some(topic)) => Some(topic),
         (true, None) => {
-            let expected = "a topic without wildcards, which may have {event_id}, {order_id} and {type} in it";
+            let expected =
+                "a topic without wildcards, which may have {event_id}, {order_id} and {type} in it";
             return Err(wrong("events_mqtt_topic", expected));
         }
     };
@@ -125,7 +140,11 @@ mod tests {
     use super::*;
 
     fn parsed(values: &[(&str, &str)]) -> Result<Events> {
-        let defaults = [("events_source", "urn:order-service"), ("events_mqtt_topic", "orders/{event_id}"), ("events_kafka_topic", "orders")];
+        let defaults = [
+            ("events_source", "urn:order-service"),
+            ("events_mqtt_topic", "orders/{event_id}"),
+            ("events_kafka_topic", "orders"),
+        ];
         let left = defaults.into_iter().filter(|(name, _)| values.iter().all(|(other, _)| other != name));
         parse(&Variables::for_tests(&left.chain(values.iter().copied()).collect::<Vec<_>>()))
     }
@@ -136,7 +155,11 @@ mod tests {
         assert_eq!(sinks(&[]), []);
         assert!(!parsed(&[]).unwrap().has_sinks());
         assert_eq!(sinks(&[("events_url", "https://shop.example/hooks?a=1")]), [Sink::Http]);
-        let all = [("events_url", "http://a"), ("events_kafka_rest_url", "http://b/"), ("events_mqtt_url", "mqtt://c:1883")];
+        let all = [
+            ("events_url", "http://a"),
+            ("events_kafka_rest_url", "http://b/"),
+            ("events_mqtt_url", "mqtt://c:1883"),
+        ];
         assert_eq!(sinks(&all), Sink::ALL);
     }
 
@@ -158,7 +181,10 @@ mod tests {
             ("events_mqtt_topic", "", ("events_mqtt_url", "mqtt://c")),
             ("events_mqtt_topic", "{seat_id}", ("events_mqtt_url", "mqtt://c")),
         ] {
-            assert!(parsed(&[(name, value), address]).unwrap_err().to_string().contains(name), "{name}={value}");
+            assert!(
+                parsed(&[(name, value), address]).unwrap_err().to_string().contains(name),
+                "{name}={value}"
+            );
         }
     }
 

@@ -247,7 +247,8 @@ pub async fn deliveries(
             p_limit = ParameterValue::Int32(limit),
         }
     };
-    require_row(query(config, Session::Own, include_str!("sql/list_deliveries.sql"), parameters).await?)?.text()
+    require_row(query(config, Session::Own, include_str!("sql/list_deliveries.sql"), parameters).await?)?
+        .text()
 }
 
 /// Switches a sink on, and makes its dead letters due: those of these orders, or all; at most `limit`. Returns how many.

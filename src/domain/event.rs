@@ -139,7 +139,10 @@ mod tests {
     fn an_event_is_read_with_its_data_as_it_stands() {
         let text = r#"{"specversion":"1.0","id":"o.0000000002","source":"urn:order-service","type":"order.confirmed.v1","subject":"o","time":"2026-11-22T10:00:00.123456Z","datacontenttype":"application/json","partitionkey":"o","sequence":"0000000002","data":{"event_id": 101, "total_cents": 5}}"#;
         let event = Event::parse(text).unwrap();
-        assert_eq!((&*event.kind, event.event_id, event.traceparent), ("order.confirmed.v1", Some(101), None));
+        assert_eq!(
+            (&*event.kind, event.event_id, event.traceparent),
+            ("order.confirmed.v1", Some(101), None)
+        );
         assert_eq!((&*event.data, &*event.text), (r#"{"event_id": 101, "total_cents": 5}"#, text));
         assert_eq!(Event::parse("{}"), None);
         assert_eq!(Event::parse(""), None);
@@ -151,7 +154,8 @@ mod tests {
         assert_eq!((waits.len(), waits[0], waits[8]), (9, 5_000, 86_400_000));
         assert_eq!(redelivery_wait_ms(10, 0), None);
         for attempts in 1..10 {
-            let (least, most) = (redelivery_wait_ms(attempts, 0).unwrap(), redelivery_wait_ms(attempts, 255).unwrap());
+            let (least, most) =
+                (redelivery_wait_ms(attempts, 0).unwrap(), redelivery_wait_ms(attempts, 255).unwrap());
             assert!(least < most && most <= least + least / 10);
         }
     }

@@ -6,7 +6,7 @@
 
 use crate::calls::{Answer, Call, Fresh, Parameter, Peer, Statement, Step, Work};
 
-const PLACE: &str = include_str!("../../../src/db/sql/place_order.sql");
+const PLACE: &str = include_str!("../../../src/db/sql/insert_order.sql");
 const STORE: &str = include_str!("../../../src/db/sql/apply_transition.sql");
 const READ: &str = include_str!("../../../src/db/sql/read_order.sql");
 
@@ -63,6 +63,9 @@ fn steps_of_placing(fresh: &Fresh) -> Vec<Step> {
                 Parameter::Int(840),
                 Parameter::Int(870),
                 Parameter::Int(13_000),
+                // No trace, no sinks.
+                Parameter::Null,
+                Parameter::Null,
             ],
         ),
         call(Peer::Seating, "/v1/seats/reserve", fill(RESERVE, fresh), None),

@@ -24,7 +24,8 @@ pub async fn send(proxy: &KafkaSink, deliveries: &[Delivery]) -> Vec<Taken> {
         if round.is_empty() || task::now() >= end {
             return taken;
         }
-        let events: Vec<&Event> = round.iter().map(|&at| &deliveries[at].events[taken[at].delivered]).collect();
+        let events: Vec<&Event> =
+            round.iter().map(|&at| &deliveries[at].events[taken[at].delivered]).collect();
         match produce(proxy, &events).await {
             Ok((status, errors)) => {
                 for (&at, error) in round.iter().zip(errors) {
@@ -32,7 +33,8 @@ pub async fn send(proxy: &KafkaSink, deliveries: &[Delivery]) -> Vec<Taken> {
                     match error {
                         None => taken[at].delivered += 1,
                         Some(reason) => {
-                            taken[at].failure = Some(NotTaken { reason, kind: Kind::Event, retry_after: None });
+                            taken[at].failure =
+                                Some(NotTaken { reason, kind: Kind::Event, retry_after: None });
                         }
                     }
                 }
@@ -67,7 +69,11 @@ async fn produce(proxy: &KafkaSink, events: &[&Event]) -> Result<(u16, Vec<Optio
         body: Some(format!(r#"{{"records":[{}]}}"#, records.join(","))),
         key: None,
         deadline_ms: DEADLINE_MS,
-        extra: Extra { content_type: CONTENT_TYPE, accept: "application/vnd.kafka.v2+json", ..Extra::default() },
+        extra: Extra {
+            content_type: CONTENT_TYPE,
+            accept: "application/vnd.kafka.v2+json",
+            ..Extra::default()
+        },
     })
     .await?;
     if !answer.status.is_success() {

@@ -34,7 +34,10 @@ pub async fn send(topic: &Topic, deliveries: &[Delivery]) -> Vec<Taken> {
             Ok(Published { published, error }) => {
                 let reason = error.unwrap_or_else(|| "the broker did not take all".to_owned());
                 let reason = format!("events.mqtt: {reason}");
-                (published.min(batch.len() - 1), Some(NotTaken { reason, kind: Kind::Sink, retry_after: None }))
+                (
+                    published.min(batch.len() - 1),
+                    Some(NotTaken { reason, kind: Kind::Sink, retry_after: None }),
+                )
             }
             Err(failure) => (0, Some(NotTaken::of(failure))),
         };
@@ -67,10 +70,8 @@ struct Published {
 }
 
 async fn publish(topic: &Topic, batch: &[(usize, &Event)]) -> Result<Published, CallFailure> {
-    let messages: Vec<_> = batch
-        .iter()
-        .map(|(_, event)| json!({ "topic": topic.of(event), "payload": event.text }))
-        .collect();
+    let messages: Vec<_> =
+        batch.iter().map(|(_, event)| json!({ "topic": topic.of(event), "payload": event.text })).collect();
     let publisher = BaseUrl {
         is_https: false,
         authority: "mqtt-publisher.spin.internal".to_owned(),
@@ -93,7 +94,8 @@ async fn publish(topic: &Topic, batch: &[(usize, &Event)]) -> Result<Published, 
 }
 
 fn published(answer: &Answer) -> Result<Published, CallFailure> {
-    serde_json::from_str(&answer.body).map_err(|_| answer.does_not_count("which does not say what was published"))
+    serde_json::from_str(&answer.body)
+        .map_err(|_| answer.does_not_count("which does not say what was published"))
 }
 
 #[cfg(test)]
