@@ -1,5 +1,5 @@
--- Tries again what a sink was not sent any more: switches the sink on, and makes its dead letters due, of the orders p_orders alone where
--- that is not NULL; at most p_limit of them.
+-- Tries again what a sink was not sent any more: makes its dead letters due, at most p_limit, of the orders p_orders alone where that is not
+-- NULL; else it switches the sink on, too.
 --
 -- Returns how many deliveries are due again.
 -- Locks: the deliveries, in ascending order of the orders; then the sink's row.
@@ -16,7 +16,7 @@ BEGIN
           ORDER BY x.order_id LIMIT p_limit FOR UPDATE) dead
     WHERE d.order_id = dead.order_id AND d.sink = p_sink;
     GET DIAGNOSTICS redriven = ROW_COUNT;
-    UPDATE event_sinks SET off_at = NULL, paused_until = NULL, failures = 0, reason = NULL WHERE sink = p_sink;
+    UPDATE event_sinks SET off_at = NULL, paused_until = NULL, failures = 0, reason = NULL WHERE sink = p_sink AND p_orders IS NULL;
     RETURN redriven;
 END
 $$;

@@ -13,6 +13,7 @@ pub mod perform;
 pub mod place_order;
 pub mod redrive;
 pub mod refund_order;
+pub mod replay_events;
 pub mod resolve_order;
 pub mod second_payment;
 pub mod sweep;

@@ -2,7 +2,8 @@
 
 use super::Context;
 use crate::db::DbError;
-use crate::db::operator;
+use crate::db::{events, operator};
+use crate::domain::event::Sink;
 use crate::telemetry::log::Level;
 use serde_json::json;
 use uuid::Uuid;
@@ -26,10 +27,12 @@ pub struct RedriveCounts {
     pub orders: i32,
     /// Messages that were dead letters.
     pub messages: i32,
+    /// Deliveries of events that were.
+    pub events: i32,
 }
 
 /// Makes them due, at most [`LIMIT`] of each; the sweep does the work. Orders that are not parked, and messages that are not dead
-/// letters, are left alone.
+/// letters, are left alone. So are events; a redrive of all also switches sinks on again.
 ///
 /// # Errors
 /// [`DbError`].
@@ -37,7 +40,14 @@ pub async fn redrive(context: &Context, chosen: &RedriveSelection) -> Result<Red
     let (orders, messages) =
         operator::redrive(&context.config, chosen.orders.as_deref(), chosen.messages.as_deref(), LIMIT)
             .await?;
-    let fields = json!({ "orders": orders, "messages": messages });
+    let mut redriven = 0;
+    // Events are those of orders.
+    if chosen.orders.is_some() || chosen.messages.is_none() {
+        for sink in Sink::ALL {
+            redriven += events::redrive(&context.config, sink, chosen.orders.as_deref(), LIMIT).await?;
+        }
+    }
+    let fields = json!({ "orders": orders, "messages": messages, "events": redriven });
     context.log.line(Level::Info, "redriven by an operator", fields);
-    Ok(RedriveCounts { orders, messages })
+    Ok(RedriveCounts { orders, messages, events: redriven })
 }

@@ -38,6 +38,17 @@ pub enum Cursor {
     },
     /// A journal: after the entry with this number.
     Entry(i32),
+    /// The events of all orders: after this one.
+    Event {
+        /// Of which database the number is.
+        server: i64,
+        /// The transaction.
+        xid: i64,
+        /// The order.
+        order: Uuid,
+        /// The event's number within the order.
+        sequence: i32,
+    },
 }
 
 impl Cursor {
@@ -60,6 +71,13 @@ impl Cursor {
                 bytes.push(b'e');
                 bytes.extend(number.to_be_bytes());
             }
+            Self::Event { server, xid, order, sequence } => {
+                bytes.push(b'v');
+                bytes.extend(server.to_be_bytes());
+                bytes.extend(xid.to_be_bytes());
+                bytes.extend(order.as_bytes());
+                bytes.extend(sequence.to_be_bytes());
+            }
         }
         let hash = hash(&bytes, list);
         bytes.extend(hash);
@@ -81,12 +99,19 @@ impl Cursor {
             b'b' => Self::Before { created_at: number(&mut rest)?, id: id(&mut rest)? },
             b'c' => Self::Changed { server: number(&mut rest)?, xid: number(&mut rest)?, id: id(&mut rest)? },
             b'e' => Self::Entry(i32::from_be_bytes(take(&mut rest)?)),
+            b'v' => Self::Event {
+                server: number(&mut rest)?,
+                xid: number(&mut rest)?,
+                order: id(&mut rest)?,
+                sequence: i32::from_be_bytes(take(&mut rest)?),
+            },
             _ => return None,
         };
         let is_possible = match cursor {
             Self::Before { created_at, .. } => TIMES.contains(&created_at),
             Self::Changed { xid, .. } => xid >= 0,
             Self::Entry(number) => number >= 0,
+            Self::Event { xid, sequence, .. } => xid >= 0 && sequence >= 0,
         };
         (is_possible && rest.is_empty()).then_some(cursor)
     }

@@ -49,12 +49,30 @@ fn token(head: &RequestHead) -> Result<String, ApiError> {
 pub async fn list_scope(context: &Context, head: &RequestHead) -> Result<OrderScope, ApiError> {
     let caller = caller(context, head).await?;
     if caller == Caller::Anyone {
-        let token = context.config.internal_token.as_ref();
-        if !token.is_some_and(|token| bearer_token::has(token.expose(), head)) {
-            return Err(ApiError::list_forbidden());
-        }
+        require_list_token(context, head)?;
     }
     caller.list_scope().ok_or_else(ApiError::order_not_found)
+}
+
+/// Checks that the caller may read the events of all orders.
+///
+/// # Errors
+/// Those of [`caller`]; 403 for whoever may not read every order, and without the internal token while authentication is off.
+pub async fn require_feed(context: &Context, head: &RequestHead) -> Result<(), ApiError> {
+    let caller = caller(context, head).await?;
+    if caller == Caller::Anyone {
+        return require_list_token(context, head);
+    }
+    if caller.may_read_all() { Ok(()) } else { Err(ApiError::feed_forbidden()) }
+}
+
+/// Checks the internal token, which lists need while authentication is off.
+fn require_list_token(context: &Context, head: &RequestHead) -> Result<(), ApiError> {
+    let token = context.config.internal_token.as_ref();
+    if token.is_some_and(|token| bearer_token::has(token.expose(), head)) {
+        return Ok(());
+    }
+    Err(ApiError::list_forbidden())
 }
 
 impl From<Refused> for ApiError {

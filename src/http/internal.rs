@@ -27,7 +27,10 @@ pub async fn sweep(context: &Context, head: &RequestHead) -> Result<Reply, ApiEr
         require_token(context, head)?;
     }
     let swept = sweep::sweep(context).await?;
-    Ok(Reply::json(StatusCode::OK, &json!({ "orders": swept.orders, "messages": swept.messages })))
+    Ok(Reply::json(
+        StatusCode::OK,
+        &json!({ "orders": swept.orders, "messages": swept.messages, "events": swept.events }),
+    ))
 }
 
 /// `GET /internal/stuck`: lists the orders and messages that need an operator.
@@ -47,7 +50,9 @@ pub async fn redrive(context: &Context, head: &RequestHead, body: RequestBody) -
     require_token(context, head)?;
     let selection = parse_redrive(&body::read_optional_object(head, body).await?)?;
     let redriven = redrive::redrive(context, &selection).await?;
-    Ok(Reply::json(StatusCode::OK, &json!({ "orders": redriven.orders, "messages": redriven.messages })))
+    let counts =
+        json!({ "orders": redriven.orders, "messages": redriven.messages, "events": redriven.events });
+    Ok(Reply::json(StatusCode::OK, &counts))
 }
 
 /// `POST /internal/orders/{id}/resolve`: an operator's word about an order's payment.
@@ -97,7 +102,10 @@ pub(super) fn parse_redrive(fields: &Map<String, Value>) -> Result<RedriveSelect
     }
     let mut errors = FieldErrors::default();
     errors.reject_unknown_members(fields, &["orders", "messages"]);
-    let (orders, messages) = (ids(fields, "orders", &mut errors), ids(fields, "messages", &mut errors));
+    let (orders, messages) = (
+        ids(fields, "orders", redrive::LIMIT, &mut errors),
+        ids(fields, "messages", redrive::LIMIT, &mut errors),
+    );
     errors.into_result()?;
     Ok(RedriveSelection { orders: Some(orders), messages: Some(messages) })
 }
@@ -144,12 +152,17 @@ pub(super) fn parse_resolution(fields: &Map<String, Value>) -> Result<Resolution
 }
 
 /// A list of ids; empty when it is not there.
-fn ids(fields: &Map<String, Value>, name: &str, errors: &mut FieldErrors) -> Vec<Uuid> {
+pub(super) fn ids(
+    fields: &Map<String, Value>,
+    name: &str,
+    limit: usize,
+    errors: &mut FieldErrors,
+) -> Vec<Uuid> {
     let Some(value) = fields.get(name) else {
         return Vec::new();
     };
-    let Some(list) = value.as_array().filter(|list| list.len() <= redrive::LIMIT) else {
-        errors.add(format!("#/{name}"), format!("must be a list of at most {} ids", redrive::LIMIT));
+    let Some(list) = value.as_array().filter(|list| list.len() <= limit) else {
+        errors.add(format!("#/{name}"), format!("must be a list of at most {limit} ids"));
         return Vec::new();
     };
     let mut ids = Vec::with_capacity(list.len());

@@ -69,14 +69,19 @@ pub fn reply(name: &str, page: ListPage) -> Reply {
 
 /// Reads `page_size` and `page_token`.
 pub fn page(parameters: &mut QueryParameters, sizes: &PageSizes) -> PageRequest {
+    PageRequest { size: limit(parameters, "page_size", sizes), token: parameters.take("page_token") }
+}
+
+/// Reads how many elements a page has.
+pub fn limit(parameters: &mut QueryParameters, name: &str, sizes: &PageSizes) -> i32 {
     let detail = format!("must be a positive integer; more than {} is lowered to that", sizes.most);
-    let size = parameters.read("page_size", &detail, |value| {
+    let size = parameters.read(name, &detail, |value| {
         let digits = value.trim_start_matches('0');
         let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
         // What fits no number is larger, too.
         is_number.then(|| digits.parse().map_or(sizes.most, |size: i32| size.min(sizes.most)))
     });
-    PageRequest { size: size.unwrap_or(sizes.default), token: parameters.take("page_token") }
+    size.unwrap_or(sizes.default)
 }
 
 pub(super) fn parse(query: Option<&str>) -> Result<(Selection, PageRequest), ApiError> {
@@ -148,7 +153,7 @@ fn statuses() -> String {
 }
 
 /// A time of RFC 3339 in microseconds since 1970; an earlier one is 1970.
-fn microseconds(value: &str) -> Option<i64> {
+pub fn microseconds(value: &str) -> Option<i64> {
     let time = DateTime::parse_from_rfc3339(value).ok()?;
     Some(time.timestamp_micros().clamp(0, LATEST))
 }

@@ -1,7 +1,7 @@
 //! The HTTP contract: routes, requests, answers, problems.
 //!
 //! Start at [`router`], the table of all routes. Each endpoint is in a file that is named by it or by its group, with the
-//! fields of its body: [`place_order`], [`list_orders`], [`orders`], [`payment_callback`], [`monitoring`], [`internal`], and the
+//! fields of its body: [`place_order`], [`list_orders`], [`orders`], [`payment_callback`], [`monitoring`], [`internal`], [`events`], and the
 //! documentation: [`documentation`], [`docs`]. What they share:
 //! [`request`], [`body`], [`json_object`], [`query_parameters`], [`access`], [`validation`] and [`problem`] for what comes in, [`response`], [`entity_tag`], [`compact_json`] and [`cors`] for what goes out.
 
@@ -13,6 +13,7 @@ pub mod cors;
 pub mod docs;
 pub mod documentation;
 pub mod entity_tag;
+pub mod events;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod fuzz;
 pub mod internal;

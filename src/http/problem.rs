@@ -154,6 +154,11 @@ impl ApiError {
         )
     }
 
+    /// 403: the feed of events for somebody who may not read every order.
+    pub fn feed_forbidden() -> Self {
+        Self::new(&FORBIDDEN, "The feed of events needs the role orders:read or orders:admin.")
+    }
+
     /// 403: a callback that could not be verified. `cause` is for the log only.
     pub fn callback_rejected(cause: &'static str) -> Self {
         let mut error = Self::new(

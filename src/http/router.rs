@@ -4,7 +4,8 @@ use super::problem::ApiError;
 use super::request::{RequestBody, RequestHead};
 use super::response::Reply;
 use super::{
-    cors, docs, documentation, internal, list_orders, monitoring, orders, payment_callback, place_order,
+    cors, docs, documentation, events, internal, list_orders, monitoring, orders, payment_callback,
+    place_order,
 };
 use crate::commands::Context;
 use ::http::Method;
@@ -28,6 +29,12 @@ pub enum Endpoint {
     PaymentCallback,
     /// Leads to the documentation.
     Root,
+    /// The feed of events.
+    Events,
+    /// Sends events again.
+    ReplayEvents,
+    /// How far sinks have got.
+    Deliveries,
     /// The documentation as a page.
     Docs,
     /// The OpenAPI document.
@@ -57,6 +64,7 @@ const ROUTES: &[(Method, &str, Endpoint)] = &[
     (Method::POST, "/v1/orders/{id}/cancel", Endpoint::CancelOrder),
     (Method::POST, "/v1/orders/{id}/refund", Endpoint::RefundOrder),
     (Method::POST, "/v1/payments/callback", Endpoint::PaymentCallback),
+    (Method::GET, "/v1/events", Endpoint::Events),
     (Method::GET, "/", Endpoint::Root),
     (Method::GET, "/docs", Endpoint::Docs),
     (Method::GET, "/openapi.json", Endpoint::OpenApi),
@@ -66,6 +74,8 @@ const ROUTES: &[(Method, &str, Endpoint)] = &[
     (Method::POST, "/internal/sweep", Endpoint::Sweep),
     (Method::GET, "/internal/stuck", Endpoint::Stuck),
     (Method::POST, "/internal/redrive", Endpoint::Redrive),
+    (Method::POST, "/internal/events/replay", Endpoint::ReplayEvents),
+    (Method::GET, "/internal/deliveries", Endpoint::Deliveries),
     (Method::POST, "/internal/orders/{id}/resolve", Endpoint::ResolveOrder),
 ];
 
@@ -152,7 +162,7 @@ impl Match<'_> {
         match self.endpoint() {
             Some(Endpoint::PaymentCallback) => "payment",
             Some(Endpoint::Sweep) => "sweep",
-            Some(Endpoint::Redrive | Endpoint::ResolveOrder) => "operator",
+            Some(Endpoint::Redrive | Endpoint::ReplayEvents | Endpoint::ResolveOrder) => "operator",
             _ => "client",
         }
     }
@@ -177,6 +187,9 @@ pub async fn dispatch(
             Endpoint::CancelOrder => orders::cancel(context, head, id.unwrap_or_default(), body).await,
             Endpoint::RefundOrder => orders::refund(context, head, id.unwrap_or_default(), body).await,
             Endpoint::PaymentCallback => payment_callback::handle(context, head, body).await,
+            Endpoint::Events => events::feed(context, head).await,
+            Endpoint::ReplayEvents => events::replay_events(context, head, body).await,
+            Endpoint::Deliveries => events::deliveries(context, head).await,
             Endpoint::Root => Ok(docs::redirect()),
             Endpoint::Docs => Ok(docs::page(head)),
             Endpoint::OpenApi => Ok(documentation::openapi(head)),

@@ -2,8 +2,8 @@
 
 use super::lenient::{text, whole};
 use super::refusal::is_not_found_of_catalog;
-use super::send::{Extra, send};
-use super::{Answer, Call, CallFailure, Outcome};
+use super::send::send;
+use super::{Answer, Call, CallFailure, Extra, Outcome};
 use crate::config::Config;
 use crate::domain::retry;
 use std::cell::RefCell;

@@ -1,7 +1,7 @@
 //! An issuer of tokens: the document with its public keys (JWKS, RFC 7517).
 
-use super::send::{Extra, send};
-use super::{Answer, Call, CallFailure, Outcome};
+use super::send::send;
+use super::{Answer, Call, CallFailure, Extra, Outcome};
 use crate::config::BaseUrl;
 use crate::domain::retry;
 use crate::jose::key_set;

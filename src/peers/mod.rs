@@ -19,9 +19,8 @@ mod send;
 pub mod user;
 
 use crate::config::BaseUrl;
-use http::StatusCode;
+use http::{HeaderName, StatusCode};
 use lenient::Object;
-use send::Extra;
 use serde_json::value::RawValue;
 use std::fmt;
 use std::time::Duration;
@@ -42,6 +41,22 @@ pub struct Call<'a> {
     pub deadline_ms: u64,
     /// Headers that few calls have.
     pub extra: Extra,
+}
+
+/// What few calls have: media types other than JSON's, and headers.
+pub struct Extra {
+    /// `Content-Type` of the body.
+    pub content_type: &'static str,
+    /// `Accept`.
+    pub accept: &'static str,
+    /// Further headers.
+    pub headers: Vec<(HeaderName, String)>,
+}
+
+impl Default for Extra {
+    fn default() -> Self {
+        Self { content_type: "application/json", accept: "application/json", headers: Vec::new() }
+    }
 }
 
 /// Whatever was answered to a call, by the peer or by something in front of it.

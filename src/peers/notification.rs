@@ -1,7 +1,7 @@
 //! Notification: sends messages to the buyer. It may be slow or down for hours, and nothing waits for it.
 
-use super::send::{Extra, send};
-use super::{Call, CallFailure};
+use super::send::send;
+use super::{Call, CallFailure, Extra};
 use crate::config::Config;
 use crate::domain::message::Message;
 use crate::domain::retry;

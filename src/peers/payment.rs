@@ -8,8 +8,8 @@
 
 use super::lenient::{Object, text, whole};
 use super::refusal::{PaymentError, of_payment};
-use super::send::{Extra, send};
-use super::{Answer, Call, CallFailure, Outcome};
+use super::send::send;
+use super::{Answer, Call, CallFailure, Extra, Outcome};
 use crate::config::Config;
 use crate::domain::ids::PaymentId;
 use crate::domain::order::{Order, Payment, PaymentStatus};

@@ -13,8 +13,8 @@
 
 use super::lenient::{self, Object, Unreadable, elements, number_text, text, whole};
 use super::refusal::{is_validation_of_seating, of_seating};
-use super::send::{Extra, send};
-use super::{Answer, Call, CallFailure, Outcome};
+use super::send::send;
+use super::{Answer, Call, CallFailure, Extra, Outcome};
 use crate::config::Config;
 use crate::domain::ids::OrderId;
 use crate::domain::money::{MAX_CENTS, PriceError, cents_from_major, decimals};

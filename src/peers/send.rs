@@ -1,7 +1,7 @@
 //! Sends calls over HTTP.
 
 use super::retry_after::retry_after;
-use super::{Answer, Call, CallFailure};
+use super::{Answer, Call, CallFailure, Extra};
 use crate::runtime::body::{self, Body};
 use crate::runtime::host_call::with_timeout;
 use crate::runtime::task;
@@ -35,22 +35,6 @@ pub async fn send(call: Call<'_>) -> Result<Answer, CallFailure> {
         may_land: was_sent && is_change,
         ..CallFailure::from(format!("{name}: {reason}"))
     })
-}
-
-/// What few calls have: media types other than JSON's, and headers.
-pub struct Extra {
-    /// `Content-Type` of the body.
-    pub content_type: &'static str,
-    /// `Accept`.
-    pub accept: &'static str,
-    /// Further headers.
-    pub headers: Vec<(HeaderName, String)>,
-}
-
-impl Default for Extra {
-    fn default() -> Self {
-        Self { content_type: "application/json", accept: "application/json", headers: Vec::new() }
-    }
 }
 
 /// A call that owns its data, because it may outlive the request that waits for it.

@@ -1,8 +1,8 @@
 //! User: who has which name, and whether the account is active.
 
 use super::lenient::{text, whole};
-use super::send::{Extra, send};
-use super::{Answer, Call, CallFailure, Outcome};
+use super::send::send;
+use super::{Answer, Call, CallFailure, Extra, Outcome};
 use crate::config::BaseUrl;
 use crate::domain::retry;
 use std::fmt::Write;

@@ -2,6 +2,7 @@
 
 pub mod get_order;
 pub mod health;
+pub mod list_events;
 pub mod list_orders;
 pub mod metrics;
 pub mod order_events;

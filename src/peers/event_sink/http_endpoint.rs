@@ -1,8 +1,8 @@
 //! An endpoint that takes each event by POST, in the binary mode of CloudEvents' HTTP binding, signed as Standard Webhooks 1.0 has it.
 
-use super::super::send::{Extra, send as call};
-use super::super::{Call, CallFailure};
-use super::{DEADLINE_MS, NotTaken, Taken, end_of_budget};
+use super::super::send::send as call;
+use super::super::{Call, CallFailure, Extra};
+use super::taken::{DEADLINE_MS, NotTaken, Taken, end_of_budget};
 use crate::config::events::HttpSink;
 use crate::domain::event::{Delivery, Event};
 use crate::runtime::task;

@@ -1,9 +1,9 @@
 //! A Kafka REST proxy (API version 2): many records a call, each keyed by its order, so that an order's events are in one partition.
 
 use super::super::lenient::Object;
-use super::super::send::{Extra, send as call};
-use super::super::{Answer, Call, CallFailure};
-use super::{DEADLINE_MS, Kind, NotTaken, Taken, end_of_budget};
+use super::super::send::send as call;
+use super::super::{Answer, Call, CallFailure, Extra};
+use super::taken::{DEADLINE_MS, Kind, NotTaken, Taken, end_of_budget};
 use crate::config::events::KafkaSink;
 use crate::domain::event::{Delivery, Event};
 use crate::runtime::task;

@@ -1,9 +1,9 @@
 //! An MQTT broker, behind a component of its own, which is called over Spin's service chaining: this one imports no `spin:mqtt`, and loads
 //! where there is none.
 
-use super::super::send::{Extra, send as call};
-use super::super::{Answer, Call, CallFailure};
-use super::{Kind, NotTaken, Taken, end_of_budget};
+use super::super::send::send as call;
+use super::super::{Answer, Call, CallFailure, Extra};
+use super::taken::{Kind, NotTaken, Taken, end_of_budget};
 use crate::config::BaseUrl;
 use crate::config::events::Topic;
 use crate::domain::event::{Delivery, Event};
