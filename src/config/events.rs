@@ -1,9 +1,8 @@
 //! Where events for other systems are sent.
 
 use super::base_url::BaseUrl;
-use super::secret::Secret;
+use super::secret::{Secret, webhook_keys};
 use super::variables::{Variables, wrong};
-use super::webhook_key;
 use crate::domain::event::{Event, Sink};
 use anyhow::Result;
 
@@ -98,9 +97,7 @@ pub fn parse(variables: &Variables) -> Result<Events> {
             "a URI, or a reference to one, of at most 200 characters, as urn:order-service",
         ));
     }
-    let keys: Option<Vec<_>> =
-        variables.text("events_webhook_secret").split_whitespace().map(webhook_key).collect();
-    let keys = keys.ok_or_else(|| {
+    let keys = webhook_keys(variables.text("events_webhook_secret")).ok_or_else(|| {
         wrong(
             "events_webhook_secret",
             "whsec_ followed by the base64 of 24 to 64 bytes, or several of that with blanks between them",

@@ -21,6 +21,7 @@ pub use authentication::Authentication;
 pub use base_url::BaseUrl;
 pub use events::Events;
 pub use secret::Secret;
+use secret::webhook_keys;
 use variables::{Variables, wrong};
 
 /// Everything that is configurable. See README.md for the variables and their defaults.
@@ -178,18 +179,6 @@ fn database_address(variables: &Variables, options: &str) -> String {
         ("keepalives_retries", "3"),
         ("options", options),
     ])
-}
-
-/// Decodes all secrets of a list with whitespace between them; none is an empty list.
-fn webhook_keys(secrets: &str) -> Option<Vec<Vec<u8>>> {
-    secrets.split_whitespace().map(webhook_key).collect()
-}
-
-/// Decodes a Standard Webhooks secret: `whsec_` and the base64 of 24 to 64 bytes.
-fn webhook_key(secret: &str) -> Option<Vec<u8>> {
-    use base64::prelude::*;
-    let key = BASE64_STANDARD.decode(secret.strip_prefix("whsec_")?).ok()?;
-    (24..=64).contains(&key.len()).then_some(key)
 }
 
 /// `key='value'` pairs with the quoting of libpq; empty values are left out.

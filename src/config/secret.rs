@@ -1,5 +1,6 @@
 //! Secrets that do not show in logs.
 
+use base64::prelude::*;
 use std::fmt;
 
 /// A value that `Debug` does not show, so that it gets into no log.
@@ -22,6 +23,17 @@ impl<T> fmt::Debug for Secret<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[secret]")
     }
+}
+
+/// Decodes all secrets of a list with whitespace between them; none is an empty list.
+pub fn webhook_keys(secrets: &str) -> Option<Vec<Vec<u8>>> {
+    secrets.split_whitespace().map(webhook_key).collect()
+}
+
+/// Decodes a Standard Webhooks secret: `whsec_` and the base64 of 24 to 64 bytes.
+fn webhook_key(secret: &str) -> Option<Vec<u8>> {
+    let key = BASE64_STANDARD.decode(secret.strip_prefix("whsec_")?).ok()?;
+    (24..=64).contains(&key.len()).then_some(key)
 }
 
 #[cfg(test)]
