@@ -40,6 +40,8 @@ WHERE event_id = ANY (string_to_array(current_setting('archive.events'), ',')::i
   AND updated_at < timezone('utc', now()) - current_setting('archive.older_than')::interval
   AND id NOT IN (SELECT id FROM order_violations);
 CREATE INDEX ON candidates (id);
+-- Of the version before, when it was interrupted.
+DROP INDEX CONCURRENTLY IF EXISTS seat_claims_archive;
 SET enable_seqscan = off;
 
 CREATE PROCEDURE pg_temp.archive_orders() LANGUAGE plpgsql AS
@@ -73,7 +75,7 @@ BEGIN
             'refund', (SELECT to_jsonb(r) - 'order_id' FROM refunds r WHERE r.order_id = o.id),
             'payment_refunds', (SELECT coalesce(jsonb_agg(to_jsonb(p) - 'order_id'), '[]') FROM payment_refunds p WHERE p.order_id = o.id))
         FROM orders o WHERE o.id = ANY (batch);
-        -- Items, tickets and refunds go with it by their foreign keys, journal and claims by the trigger orders_deleted.
+        -- What belongs to it goes with it: by the trigger orders_deleted, refunds by their foreign keys.
         DELETE FROM orders WHERE id = ANY (batch);
         DELETE FROM candidates WHERE id = ANY (looked_at);
         moved := moved + cardinality(batch);

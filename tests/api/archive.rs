@@ -3,9 +3,15 @@
 use std::process::Stdio;
 
 use crate::callback::pending;
+use crate::inherited;
 use crate::metrics::scrape;
 use crate::refund::confirmed;
 use crate::support::*;
+
+/// Rows of no order.
+const ORPHANS: &str = "SELECT count(*) FROM (
+    SELECT order_id FROM order_items UNION SELECT order_id FROM tickets UNION SELECT order_id FROM seat_claims
+    UNION SELECT order_id FROM order_events UNION SELECT order_id FROM refunds EXCEPT SELECT id FROM orders) x";
 
 /// Archives orders of event 101 to which nothing has happened for 13 months.
 fn archive(app: &App) -> String {
@@ -59,10 +65,7 @@ async fn old_orders_at_rest_are_archived_and_all_others_stay() {
     for stays in [&kept, &other_event, &waiting, &watched, &untold] {
         app.read(stays.id()).await;
     }
-    let orphans = "SELECT count(*) FROM (
-        SELECT order_id FROM order_items UNION SELECT order_id FROM tickets UNION SELECT order_id FROM seat_claims
-        UNION SELECT order_id FROM order_events UNION SELECT order_id FROM refunds EXCEPT SELECT id FROM orders) x";
-    assert_eq!(app.store.count(orphans).await, 0, "an order's parts go with it");
+    assert_eq!(app.store.count(ORPHANS).await, 0, "an order's parts go with it");
     let archived =
         app.store.value(&format!("SELECT \"order\" FROM archive.orders WHERE id = '{}'", old.id())).await;
     assert_eq!(
@@ -90,5 +93,24 @@ async fn old_orders_at_rest_are_archived_and_all_others_stay() {
     let violations = scrape(&app).await;
     let mut violations = violations.iter().filter(|(name, _)| name.contains("invariant_violations{"));
     assert!(violations.all(|(_, value)| *value == 0.0));
+    app.abandon().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_orders_that_are_deleted_by_hand_goes_what_belongs_to_them() {
+    let app = inherited::inherited().await;
+    for seat in [6, 7] {
+        confirmed(&app, &[seat]).await;
+    }
+    // One lost a seat to another, one has no event.
+    for number in 1..=6 {
+        let delete = format!("DELETE FROM public.orders WHERE id = '{}'", inherited::id(number));
+        app.store.run(&format!("SET search_path = ''; {delete}; RESET search_path")).await;
+        assert_eq!(app.store.count(ORPHANS).await, 0, "{number}");
+    }
+    let claims = "SELECT count(*) FROM seat_claims";
+    assert_eq!(app.store.count(claims).await, 2);
+    app.store.run("TRUNCATE orders CASCADE").await;
+    assert_eq!(app.store.count(claims).await + app.store.count("SELECT count(*) FROM order_events").await, 0);
     app.abandon().await;
 }

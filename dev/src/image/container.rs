@@ -14,7 +14,7 @@ use super::network::Network;
 use crate::process;
 
 /// How long a process may need to start, to end, and to answer.
-pub(super) const LIMIT: Duration = Duration::from_secs(30);
+pub(super) const LIMIT: Duration = Duration::from_secs(120);
 
 /// An image whose files are mounted.
 pub(super) struct Image {
