@@ -51,14 +51,22 @@ ALTER TABLE queue_scans
 -- As in 0017, and the deliveries go, too.
 CREATE OR REPLACE FUNCTION delete_parts_of_order() RETURNS TRIGGER LANGUAGE plpgsql AS
 $$
+DECLARE
+    seat INT;
 BEGIN
-    DELETE FROM order_events WHERE order_id = OLD.id;
-    DELETE FROM event_deliveries WHERE order_id = OLD.id;
-    -- By the key of the claims, whose first column is the event.
-    DELETE FROM seat_claims c USING unnest(OLD.seats) AS s (id)
-    WHERE c.event_id = OLD.event_id AND c.seat_id = s.id AND c.order_id = OLD.id;
-    RETURN NULL;
+    IF TG_OP = 'TRUNCATE' THEN
+        TRUNCATE public.order_events, public.seat_claims, public.event_deliveries;
+        RETURN NULL;
+    END IF;
+    DELETE FROM public.order_items WHERE order_id = OLD.id;
+    DELETE FROM public.tickets WHERE order_id = OLD.id;
+    DELETE FROM public.order_events WHERE order_id = OLD.id;
+    DELETE FROM public.event_deliveries WHERE order_id = OLD.id;
+    -- One by one, so that each is found by the whole key, whatever the planner estimates of the event's claims.
+    FOREACH seat IN ARRAY coalesce(OLD.seats, '{}') LOOP
+        DELETE FROM public.seat_claims c WHERE c.event_id = OLD.event_id AND c.seat_id = seat AND c.order_id = OLD.id;
+    END LOOP;
+    RETURN OLD;
 END
 $$;
-
 INSERT INTO schema_migrations (version) VALUES ('0018_events');

@@ -25,10 +25,8 @@ pub struct RedriveSelection {
 pub struct RedriveCounts {
     /// Orders that were parked.
     pub orders: i32,
-    /// Messages that were dead letters.
+    /// Messages, and deliveries of events, that were dead letters.
     pub messages: i32,
-    /// Deliveries of events that were.
-    pub events: i32,
 }
 
 /// Makes them due, at most [`LIMIT`] of each; the sweep does the work. Orders that are not parked, and messages that are not dead
@@ -40,14 +38,14 @@ pub async fn redrive(context: &Context, chosen: &RedriveSelection) -> Result<Red
     let (orders, messages) =
         operator::redrive(&context.config, chosen.orders.as_deref(), chosen.messages.as_deref(), LIMIT)
             .await?;
-    let mut redriven = 0;
+    let mut messages = messages;
     // Events are those of orders.
     if chosen.orders.is_some() || chosen.messages.is_none() {
         for sink in Sink::ALL {
-            redriven += events::redrive(&context.config, sink, chosen.orders.as_deref(), LIMIT).await?;
+            messages += events::redrive(&context.config, sink, chosen.orders.as_deref(), LIMIT).await?;
         }
     }
-    let fields = json!({ "orders": orders, "messages": messages, "events": redriven });
+    let fields = json!({ "orders": orders, "messages": messages });
     context.log.line(Level::Info, "redriven by an operator", fields);
-    Ok(RedriveCounts { orders, messages, events: redriven })
+    Ok(RedriveCounts { orders, messages })
 }

@@ -22,10 +22,8 @@ use std::time::{Duration, Instant};
 pub struct SweepCounts {
     /// Due orders that were driven.
     pub orders: usize,
-    /// Due messages that were sent.
+    /// Due messages that were sent, and orders whose events were, for each sink.
     pub messages: usize,
-    /// Orders whose events were sent, of each sink.
-    pub events: usize,
 }
 
 /// Batch size: orders, or messages, claimed at once. The whole batch must be processed within its lease.
@@ -52,7 +50,7 @@ pub async fn sweep(context: &Context) -> Result<SweepCounts, DbError> {
         until_none_is_due(BUDGET, async || deliver_due(context, EVENTS_BATCH).await),
     ))
     .await;
-    Ok(SweepCounts { orders: orders?, messages: messages?, events: events? })
+    Ok(SweepCounts { orders: orders?, messages: messages? + events? })
 }
 
 /// Repeats a batch until it finds nothing or the time budget is used; returns how much it processed.

@@ -27,10 +27,7 @@ pub async fn sweep(context: &Context, head: &RequestHead) -> Result<Reply, ApiEr
         require_token(context, head)?;
     }
     let swept = sweep::sweep(context).await?;
-    Ok(Reply::json(
-        StatusCode::OK,
-        &json!({ "orders": swept.orders, "messages": swept.messages, "events": swept.events }),
-    ))
+    Ok(Reply::json(StatusCode::OK, &json!({ "orders": swept.orders, "messages": swept.messages })))
 }
 
 /// `GET /internal/stuck`: lists the orders and messages that need an operator.
@@ -50,8 +47,7 @@ pub async fn redrive(context: &Context, head: &RequestHead, body: RequestBody) -
     require_token(context, head)?;
     let selection = parse_redrive(&body::read_optional_object(head, body).await?)?;
     let redriven = redrive::redrive(context, &selection).await?;
-    let counts =
-        json!({ "orders": redriven.orders, "messages": redriven.messages, "events": redriven.events });
+    let counts = json!({ "orders": redriven.orders, "messages": redriven.messages });
     Ok(Reply::json(StatusCode::OK, &counts))
 }
 

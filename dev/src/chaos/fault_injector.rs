@@ -120,7 +120,7 @@ async fn inject(testbed: &Testbed, fault: ProcessFault) -> Result<Option<Injecti
                 Peer::Payment => Injection::PaymentRestarted,
                 Peer::Notification => Injection::NotificationRestarted,
                 // The service knows no users while it is tested so.
-                Peer::User => return Ok(None),
+                Peer::User | Peer::Events => return Ok(None),
             })
         }
     })

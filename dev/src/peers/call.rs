@@ -1,5 +1,7 @@
 //! Recognising a call: which peer, which operation, about which order and seats.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use hyper::{HeaderMap, Method};
 use serde::{Deserialize, Serialize};
@@ -20,6 +22,8 @@ pub(super) struct Call {
     pub id: String,
     pub idempotency_key: Option<String>,
     pub content_type: String,
+    /// Those of an event, its attributes and its signature, by their names in lower case.
+    pub headers: BTreeMap<String, String>,
     pub body: Bytes,
     pub about: About,
     /// Whether the connection has brought a request before.
@@ -72,6 +76,11 @@ impl Call {
             id: id.to_owned(),
             idempotency_key: header("idempotency-key"),
             content_type: header("content-type").unwrap_or_default(),
+            headers: headers
+                .iter()
+                .filter(|(name, _)| name.as_str().starts_with("ce-") || name.as_str().starts_with("webhook-"))
+                .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+                .collect(),
             body,
             about: About::default(),
             on_kept_connection: false,
@@ -122,7 +131,9 @@ impl Call {
                 about.order_id = text("payment_id").and_then(|id| state.order_of_payment(&id))
             }
             CallName::Notify => (about.order_id, about.seat_ids) = (text("order_id"), ids(&body["seats"])),
+            CallName::TakeEvent => about.order_id = self.headers.get("ce-subject").cloned(),
             CallName::Event
+            | CallName::Produce
             | CallName::Availability
             | CallName::Login
             | CallName::ByName

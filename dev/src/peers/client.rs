@@ -12,6 +12,7 @@ use super::call::Matching;
 use super::callbacks::{CallbackRecord, CallbackRule};
 use super::contract::{CallName, Peer};
 use super::control::{EventSpec, SeatSpec};
+use super::events::TakenEvent;
 use super::faults::FaultRule;
 use super::payment::{Mode, Payment, PaymentStatus, RefundMode};
 use super::record::RecordedCall;
@@ -90,6 +91,8 @@ pub struct SandboxState {
     pub callbacks: Vec<CallbackRecord>,
     /// What Notification was sent, oldest first.
     pub notifications: Vec<Value>,
+    /// The events that the sinks have taken, oldest first.
+    pub events_taken: Vec<TakenEvent>,
     /// How many reserves failed because they overlapped another one of the same or neighbouring seats.
     pub serialization_failures: u64,
 }

@@ -11,7 +11,7 @@ use hyper::{Request, Response};
 use super::answer::Answer;
 use super::call::Call;
 use super::contract::{CallName, Peer, errors};
-use super::{Sandbox, catalog, control, faults, notification, payment, seating, user};
+use super::{Sandbox, catalog, control, events, faults, notification, payment, seating, user};
 use crate::serve::ClientConnection;
 
 /// How long Node keeps an idle connection open.
@@ -92,6 +92,8 @@ pub(super) async fn perform(sandbox: &Sandbox, call: &Call) -> Answer {
         CallName::Payment => payment::payment(&sandbox.state(), &call.id),
         CallName::Refund => payment::refund(sandbox, call),
         CallName::Notify => notification::notify(&mut sandbox.state(), call),
+        CallName::TakeEvent => events::take(&mut sandbox.state(), call),
+        CallName::Produce => events::produce(&mut sandbox.state(), call),
         CallName::Login => user::login(&sandbox.state(), call),
         CallName::ByName => user::by_name(&sandbox.state(), &call.id),
         CallName::Unknown => match call.peer {
@@ -99,7 +101,7 @@ pub(super) async fn perform(sandbox: &Sandbox, call: &Call) -> Answer {
             Peer::Catalog => errors::express_no_route(call.method.as_str(), &call.path),
             Peer::Seating => seating::no_operation(call),
             Peer::Payment => errors::nest_no_route(404, call.method.as_str(), &call.path),
-            Peer::Notification => catalog::not_found(),
+            Peer::Notification | Peer::Events => catalog::not_found(),
         },
     }
 }

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use super::call::About;
 use super::callbacks::{CallbackRecord, Callbacks};
 use super::catalog::Event;
+use super::events::TakenEvent;
 use super::faults::Faults;
 use super::payment::{Chosen, Mode, Payment, RefundMode};
 use super::record::Recorder;
@@ -69,6 +70,8 @@ pub(super) struct State {
     last_order: HashMap<i64, String>,
     #[serde(skip)]
     pub notifications: VecDeque<Value>,
+    #[serde(skip)]
+    pub events_taken: VecDeque<TakenEvent>,
     #[serde(skip)]
     pub callbacks: VecDeque<CallbackRecord>,
     #[serde(skip)]
@@ -135,6 +138,14 @@ impl State {
     /// Adds or replaces an account.
     pub fn put_account(&mut self, account: Account) {
         self.accounts.insert(account.username.clone(), account);
+    }
+
+    /// Remembers an event that a sink has taken.
+    pub fn keep_event(&mut self, event: TakenEvent) {
+        if self.events_taken.len() >= self.remember {
+            self.events_taken.pop_front();
+        }
+        self.events_taken.push_back(event);
     }
 
     /// Adds or replaces a seat.

@@ -64,11 +64,17 @@ impl App {
         let stray = "SELECT count(*) FROM seat_claims c JOIN orders o ON o.id = c.order_id
                      WHERE o.status NOT IN ('PENDING', 'CONFIRMED') OR o.event_id <> c.event_id";
         assert_eq!(self.store.count(stray).await, 0, "claims of dead orders");
-        // The journal and the claims have no foreign keys (migrations/0017_cheaper_writes.sql).
-        let orphans =
-            "SELECT count(*) FROM (SELECT order_id FROM seat_claims UNION SELECT order_id FROM order_events
-                                             EXCEPT SELECT id FROM orders) x";
-        assert_eq!(self.store.count(orphans).await, 0, "claims or journal of no order");
+        // They have no foreign keys (migrations/0017_cheaper_writes.sql).
+        let orphans = "SELECT count(*) FROM (
+            SELECT order_id FROM seat_claims UNION SELECT order_id FROM order_events UNION SELECT order_id FROM event_deliveries
+            EXCEPT SELECT id FROM orders) x";
+        assert_eq!(self.store.count(orphans).await, 0, "claims, journal or deliveries of no order");
+        // Events are numbered from 1 on without gaps, as many as the order has had.
+        let misnumbered = "SELECT count(*) FROM orders o WHERE ARRAY(
+                SELECT e.sequence + i FROM order_events e CROSS JOIN generate_series(0, jsonb_array_length(e.events) - 1) i
+                WHERE e.order_id = o.id AND e.events IS NOT NULL ORDER BY 1)
+            <> ARRAY(SELECT generate_series(1, o.event_sequence))";
+        assert_eq!(self.store.count(misnumbered).await, 0, "orders whose events have gaps");
         let dead = "SELECT count(*) FROM outbox WHERE dead_at IS NOT NULL";
         assert_eq!(self.store.count(dead).await, self.dead_letters, "dead letters");
     }

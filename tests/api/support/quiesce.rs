@@ -41,8 +41,9 @@ impl App {
             format!("SELECT format('order %s %s v%s', id, phase, version) AS t FROM orders WHERE {PENDING}");
         let messages = "SELECT format('message %s %s: %s', id, attempts, last_error) AS t FROM outbox WHERE dead_at IS NULL";
         let refunds = "SELECT format('payment %s %s', payment_id, attempts) FROM payment_refunds WHERE due_at IS NOT NULL AND (NOT undecided OR payment_id IS NULL AND NOT watched)";
+        let events = "SELECT format('events %s %s %s: %s', sink, order_id, attempts, tried) FROM event_deliveries WHERE due_at IS NOT NULL";
         let all = format!(
-            "SELECT coalesce(string_agg(t, ', ' ORDER BY t), '') FROM ({orders} UNION ALL {messages} UNION ALL {refunds}) x"
+            "SELECT coalesce(string_agg(t, ', ' ORDER BY t), '') FROM ({orders} UNION ALL {messages} UNION ALL {refunds} UNION ALL {events}) x"
         );
         self.store.value(&all).await.as_str().unwrap_or_default().to_owned()
     }
@@ -64,7 +65,9 @@ impl App {
             "UPDATE orders SET due_at = {NOW} WHERE {PENDING} AND due_at > {NOW};
              UPDATE orders SET watch_at = {NOW} WHERE payment_unsure AND watch_at > {NOW};
              UPDATE payment_refunds SET due_at = {NOW} WHERE due_at > {NOW} AND (NOT undecided OR payment_id IS NULL AND NOT watched);
-             UPDATE outbox SET due_at = {NOW} WHERE dead_at IS NULL AND due_at > {NOW};"
+             UPDATE outbox SET due_at = {NOW} WHERE dead_at IS NULL AND due_at > {NOW};
+             UPDATE event_deliveries SET due_at = {NOW} WHERE due_at > {NOW};
+             UPDATE event_sinks SET paused_until = NULL;"
         );
         self.store.run(&sql).await;
     }

@@ -36,6 +36,8 @@ pub struct Spawn {
     has_standby: bool,
     pg_max_connections: Option<usize>,
     pgbouncer: Option<Pooler>,
+    /// The sinks that events are sent to, and their URLs below the sandbox's.
+    sinks: Vec<(&'static str, &'static str)>,
 }
 
 /// A PgBouncer before the database.
@@ -62,12 +64,25 @@ impl Spawn {
             has_standby: false,
             pg_max_connections: None,
             pgbouncer: None,
+            sinks: Vec::new(),
         }
     }
 
     /// Sets a Spin variable.
     pub fn variable(mut self, name: &str, value: &str) -> Spawn {
         self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Events are sent to the sandbox, each by POST.
+    pub fn event_endpoint(mut self) -> Spawn {
+        self.sinks.push(("events_url", "/events/hook"));
+        self
+    }
+
+    /// Events are sent to the sandbox's Kafka REST proxy.
+    pub fn kafka_rest_proxy(mut self) -> Spawn {
+        self.sinks.push(("events_kafka_rest_url", "/events"));
         self
     }
 
@@ -159,6 +174,9 @@ impl Spawn {
             variables.insert("database_port".to_owned(), pgbouncer.port().to_string());
         }
         variables.extend(sandbox.spin_variables());
+        for (name, path) in &self.sinks {
+            variables.insert((*name).to_owned(), format!("{}{path}", sandbox.url()));
+        }
         variables.extend(self.variables);
         let token = variables.get("internal_token").map(|token| token.trim().to_owned());
         let token = token.filter(|token| !token.is_empty());

@@ -87,7 +87,10 @@ fn perform(state: &State, name: CallName, id: &str, body: &[u8]) -> Answer {
             state.notifications.fetch_add(1, Ordering::Relaxed);
             Answer::empty(200)
         }
-        CallName::Login | CallName::ByName | CallName::Unknown => Answer::error(404, "not found"),
+        CallName::TakeEvent => Answer::empty(204),
+        CallName::Produce | CallName::Login | CallName::ByName | CallName::Unknown => {
+            Answer::error(404, "not found")
+        }
     }
 }
 

@@ -21,16 +21,19 @@ pub enum Peer {
     Payment,
     Notification,
     User,
+    /// A sink of events.
+    Events,
 }
 
 impl Peer {
     /// All of them, with the first segment of their paths.
-    const ALL: [(Peer, &str); 5] = [
+    const ALL: [(Peer, &str); 6] = [
         (Peer::Catalog, "catalog"),
         (Peer::Seating, "seating"),
         (Peer::Payment, "payment"),
         (Peer::Notification, "notification"),
         (Peer::User, "user"),
+        (Peer::Events, "events"),
     ];
 }
 
@@ -52,6 +55,8 @@ pub enum CallName {
     Notify,
     Login,
     ByName,
+    TakeEvent,
+    Produce,
     Unknown,
 }
 
@@ -75,17 +80,20 @@ pub fn route<'a>(method: &Method, path: &'a str) -> Option<(Peer, CallName, &'a 
         (Peer::Notification, "POST", ["v1", "notify"]) => (CallName::Notify, ""),
         (Peer::User, "POST", ["v1", "users", "login"]) => (CallName::Login, ""),
         (Peer::User, "GET", ["v1", "users", "username", name]) => (CallName::ByName, *name),
+        (Peer::Events, "POST", ["hook"]) => (CallName::TakeEvent, ""),
+        (Peer::Events, "POST", ["topics", topic]) => (CallName::Produce, *topic),
         _ => (CallName::Unknown, ""),
     };
     Some((peer, name, id))
 }
 
-/// The Spin variables that lead the component to peers at this address and allow it nobody else.
+/// The Spin variables that lead the component to peers at this address and allow it nobody else. Events are sent where a test says so.
 pub fn spin_variables(address: SocketAddr) -> Vec<(String, String)> {
-    let urls = Peer::ALL.map(|(_, name)| (format!("{name}_url"), format!("http://{address}/{name}")));
+    let peers = Peer::ALL.into_iter().filter(|(peer, _)| *peer != Peer::Events);
+    let urls = peers.map(|(_, name)| (format!("{name}_url"), format!("http://{address}/{name}")));
     let hosts =
         [("peers_http".into(), format!("http://{}:*", address.ip())), ("peers_https".into(), String::new())];
-    urls.into_iter().chain(hosts).collect()
+    urls.chain(hosts).collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::peers::answer::Answer;
 use crate::peers::catalog::Event;
+use crate::peers::events::TakenEvent;
 use crate::peers::state::{Seat, SeatStatus, State};
 use crate::peers::{callbacks, payment, seating};
 
@@ -27,6 +28,7 @@ pub fn all(state: &State) -> Answer {
         payments: Vec<&'a payment::Payment>,
         callbacks: Vec<&'a callbacks::CallbackRecord>,
         notifications: Vec<&'a Value>,
+        events_taken: Vec<&'a TakenEvent>,
         faults: Value,
         serialization_failures: u64,
     }
@@ -46,6 +48,7 @@ pub fn all(state: &State) -> Answer {
             payments: state.payments.values().collect(),
             callbacks: state.callbacks.iter().collect(),
             notifications: state.notifications.iter().collect(),
+            events_taken: state.events_taken.iter().collect(),
             faults: json!(state.faults.list()),
             serialization_failures: state.transactions.failures,
         },

@@ -42,7 +42,7 @@ impl Page {
             Page::Own => match call.peer {
                 Peer::Seating | Peer::User => errors::seating(status, message),
                 Peer::Payment => errors::payment(status, message),
-                Peer::Catalog | Peer::Notification => errors::catalog(status, message),
+                Peer::Catalog | Peer::Notification | Peer::Events => errors::catalog(status, message),
             },
         }
     }

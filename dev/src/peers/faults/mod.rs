@@ -179,7 +179,7 @@ async fn refuse(sandbox: &Sandbox, call: &Call) -> Answer {
         CallName::Charge => payment::charge(sandbox, call, Some(payment::Mode::Decline)).await,
         CallName::Refund => payment::not_refundable(),
         CallName::Release => errors::seating(400, "refused"),
-        CallName::Notify => errors::catalog(400, "refused"),
+        CallName::Notify | CallName::TakeEvent | CallName::Produce => errors::catalog(400, "refused"),
         CallName::Seat | CallName::OrderSeats | CallName::Availability => seating::not_found(),
         CallName::Payment => payment::not_found(),
         CallName::Login => errors::seating(401, "refused"),
