@@ -1,13 +1,14 @@
 -- Lists what sinks were sent: the deliveries of the order p_order where that is not NULL, in the state p_state where that is not NULL:
 -- 'pending', 'dead' or 'delivered'. Without an order those that have waited longest, and of delivered ones none.
 --
--- Returns JSON text: {"deliveries": [...], "sinks": [...]}.
+-- Returns JSON text: {"deliveries": [...], "sinks": [...]}. Raises read_only_sql_transaction on a read-only server.
 -- Locks nothing. Commit: none is needed, it writes nothing.
 CREATE OR REPLACE FUNCTION list_deliveries(p_order UUID, p_state TEXT, p_limit INT) RETURNS TEXT LANGUAGE plpgsql STABLE AS
 $$
 DECLARE
     found TEXT;
 BEGIN
+    PERFORM require_writable_server();
     SELECT json_agg(json_build_object(
         'order_id', d.order_id, 'sink', d.sink,
         'state', CASE WHEN d.dead_at IS NOT NULL THEN 'dead' WHEN d.next <= d.last THEN 'pending' ELSE 'delivered' END,

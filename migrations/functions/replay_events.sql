@@ -1,11 +1,11 @@
 -- Sends events to a sink again: of the orders p_orders all; or, where that is NULL, of the next p_limit journal entries those that
--- list_events lists, from (p_xid, p_order) on, or from p_since on, and what came after them in these orders.
+-- list_events lists after (p_xid, p_order, p_sequence), or from p_since on, and what came after them in these orders.
 --
 -- Returns {orders, server, xid, order}: how many orders are sent again, and where to go on, which is NULL when that was all;
 -- {other_server} where p_server is another one.
 -- Locks: the deliveries, in ascending order of the orders; of one sink, so that nobody deadlocks.
 -- Commit: durable.
-CREATE OR REPLACE FUNCTION replay_events(p_sink TEXT, p_orders UUID[], p_server BIGINT, p_xid BIGINT, p_order UUID, p_since BIGINT, p_limit INT)
+CREATE OR REPLACE FUNCTION replay_events(p_sink TEXT, p_orders UUID[], p_server BIGINT, p_xid BIGINT, p_order UUID, p_sequence INT, p_since BIGINT, p_limit INT)
 RETURNS TEXT[] LANGUAGE plpgsql AS
 $$
 DECLARE
@@ -36,6 +36,7 @@ BEGIN
         UNION ALL
         SELECT e.order_id, min(e.sequence) FROM order_events e
         WHERE p_orders IS NULL AND (e.xid, e.order_id) >= (from_xid, coalesce(p_order, nobody)) AND e.xid < horizon
+          AND (e.xid <> from_xid OR e.order_id <> p_order OR e.sequence + jsonb_array_length(e.events) - 1 > p_sequence) IS NOT FALSE
           AND (next_xid IS NULL OR (e.xid, e.order_id) < (next_xid, next_order))
         GROUP BY e.order_id
     ) first

@@ -159,7 +159,7 @@ pub async fn list(config: &Config, from: EventsFrom, limit: i32) -> Result<Optio
             p_server = long(after.map(|after| after.server)),
             p_xid = long(after.map(|after| after.xid)),
             p_order = id(after.map(|after| after.order)),
-            p_sequence = after.map_or(ParameterValue::DbNull, |after| ParameterValue::Int32(after.sequence)),
+            p_sequence = number(after.map(|after| after.sequence)),
             p_since = long(since),
             p_limit = ParameterValue::Int32(limit),
             p_source = text(&*config.events.source),
@@ -209,6 +209,7 @@ pub async fn replay(
             p_server = long(after.map(|after| after.server)),
             p_xid = long(after.map(|after| after.xid)),
             p_order = id(after.map(|after| after.order)),
+            p_sequence = number(after.map(|after| after.sequence)),
             p_since = long(since),
             p_limit = ParameterValue::Int32(limit),
         }
@@ -277,6 +278,10 @@ fn sinks(config: &Config) -> ParameterValue {
 
 fn long(number: Option<i64>) -> ParameterValue {
     number.map_or(ParameterValue::DbNull, ParameterValue::Int64)
+}
+
+fn number(number: Option<i32>) -> ParameterValue {
+    number.map_or(ParameterValue::DbNull, ParameterValue::Int32)
 }
 
 fn id(id: Option<Uuid>) -> ParameterValue {

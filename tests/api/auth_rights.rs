@@ -44,6 +44,7 @@ const LIST: [Expected; 7] = [NOBODY, DONE, DONE, DONE, DONE, NO_ORDER, DONE];
 
 /// A request, and what it is answered for each of [`CALLERS`]. `{id}` is a new order of user 101 each time.
 const TABLE: &[(&str, &str, [Expected; 7])] = &[
+    ("GET", "/v1/events", [NOBODY, FORBIDDEN, FORBIDDEN, DONE, DONE, FORBIDDEN, DONE]),
     // For user 101.
     ("POST", "/v1/orders", [NOBODY, FORBIDDEN, CREATED, FORBIDDEN, CREATED, FORBIDDEN, FORBIDDEN]),
     ("GET", "/v1/orders/{id}", READ),
@@ -80,6 +81,8 @@ const TABLE: &[(&str, &str, [Expected; 7])] = &[
     ("POST", "/v1/payments/callback", [REJECTED; 7]),
     ("POST", "/internal/sweep", [NOBODY; 7]),
     ("GET", "/internal/stuck", [NOBODY; 7]),
+    ("GET", "/internal/deliveries", [NOBODY; 7]),
+    ("POST", "/internal/events/replay", [NOBODY; 7]),
     ("POST", "/internal/redrive", [NOBODY; 7]),
     ("POST", "/internal/orders/{id}/resolve", [NOBODY; 7]),
     ("GET", "/nowhere", [NO_ROUTE; 7]),

@@ -78,7 +78,7 @@ async fn the_life_of_an_order_arrives_by_post_signed_and_in_order() {
         (&data(1)["total_cents"], &data(1)["payment_id"]),
         (&json!(31500), &json!(order.payment_id()))
     );
-    let codes: Vec<&Value> = (2..4).map(|at| &data(at)["ticket_code"]).collect();
+    let codes: Vec<Value> = (2..4).map(|at| data(at)["ticket_code"].clone()).collect();
     assert_eq!(codes, document.tickets("ticket_code"));
     assert_eq!((&data(2)["seat_id"], &data(2)["seat_code"]), (&json!(1), &json!("A1")));
     app.finish().await;
@@ -127,7 +127,8 @@ async fn the_same_events_go_to_kafka_keyed_by_the_order() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_that_is_refused_holds_up_its_own_order_alone_and_becomes_a_dead_letter() {
-    let mut app = Spawn::new().event_endpoint().variable("internal_token", TOKEN).start().await;
+    let spawn = Spawn::new().event_endpoint().variable("internal_token", TOKEN);
+    let mut app = spawn.payment_mode(Mode::Pending).start().await;
     let broken = pending(&app, &[1]).await;
     app.quiesce().await;
     let only = Matching { order_id: Some(broken.id().to_owned()), ..Matching::default() };
@@ -173,5 +174,113 @@ async fn an_event_that_is_refused_holds_up_its_own_order_alone_and_becomes_a_dea
     app.quiesce().await;
     assert_in_order(&taken(&app, "http", broken.id()).await);
     app.expect_errors_in_the_log();
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_an_endpoint_is_away_orders_go_on_and_afterwards_it_has_every_event() {
+    for fault in [
+        FaultRule::on_any(Peer::Events, Action::LoseRequest),
+        FaultRule::on_any(Peer::Events, fail(503)),
+        FaultRule::on_any(Peer::Events, fail(500)),
+        FaultRule::on_any(Peer::Events, Action::Stall { ms: 7_000, effect: Moment::Before }),
+    ] {
+        let app = Spawn::new().event_endpoint().replicas(2).start().await;
+        let shown = format!("{fault:?}");
+        let fault = app.fault(fault.always()).await;
+        let mut orders = Vec::new();
+        for seat in 1..=12 {
+            let placed = app.place(&order(&[seat])).await.created();
+            placed.assert_is("CONFIRMED", "done");
+            orders.push(placed.id().to_owned());
+        }
+        let paused = "SELECT count(*) FROM event_sinks WHERE paused_until IS NOT NULL";
+        eventually("the endpoint is left alone", async || {
+            app.read(&orders[0]).await;
+            (app.store.count(paused).await == 1).then_some(())
+        })
+        .await;
+        let counted = "SELECT count(*) FROM event_deliveries WHERE dead_at IS NOT NULL OR attempts > 1";
+        assert_eq!(app.store.count(counted).await, 0, "it is no order's fault: {shown}");
+        app.remove_fault(fault).await;
+        app.quiesce().await;
+        for order in &orders {
+            let events = taken(&app, "http", order).await;
+            let mut ids: Vec<&str> = events.iter().filter_map(|taken| taken.event["id"].as_str()).collect();
+            // One whose answer was lost came twice.
+            ids.dedup();
+            assert_eq!(ids.len(), 3, "{shown}: {ids:?}");
+            assert!(ids.is_sorted(), "{shown}: {ids:?}");
+        }
+        app.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_that_wants_no_more_is_left_alone_until_a_redrive_of_all() {
+    let mut app =
+        Spawn::new().event_endpoint().kafka_rest_proxy().variable("internal_token", TOKEN).start().await;
+    app.expect_errors_in_the_log();
+    let fault = app.fault(FaultRule::on(CallName::TakeEvent, fail(410)).always()).await;
+    let order = app.place(&order(&[1])).await.created();
+    let of_kafka = eventually("the other sink's events", async || {
+        app.sweep().await;
+        Some(taken(&app, "kafka", order.id()).await).filter(|events| events.len() == 3)
+    });
+    assert_in_order(&of_kafka.await);
+    let listed = app.operator(Method::GET, "/internal/deliveries").send().await.json(200);
+    let sink = |listed: &Value| {
+        listed["sinks"].as_array().unwrap().iter().find(|one| one["sink"] == "http").cloned().unwrap()
+    };
+    assert_eq!(sink(&listed)["state"], "off", "{listed}");
+    let calls = app.answers(CallName::TakeEvent).await;
+    app.remove_fault(fault).await;
+    app.sweep().await;
+    app.operator(Method::POST, "/internal/redrive")
+        .json(&json!({ "orders": [order.id()] }))
+        .send()
+        .await
+        .json(200);
+    app.sweep().await;
+    assert_eq!(app.answers(CallName::TakeEvent).await, calls, "it is off");
+    app.operator(Method::POST, "/internal/redrive").send().await.json(200);
+    app.quiesce().await;
+    assert_in_order(&taken(&app, "http", order.id()).await);
+    let listed =
+        app.operator(Method::GET, &format!("/internal/deliveries?order_id={}&state=delivered", order.id()));
+    let listed = listed.send().await.json(200);
+    assert_eq!(
+        (listed["deliveries"].as_array().unwrap().len(), &sink(&listed)["state"]),
+        (2, &json!("on")),
+        "{listed}"
+    );
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_are_sent_again_by_order_and_from_a_point_on() {
+    let app = Spawn::new().event_endpoint().variable("internal_token", TOKEN).start().await;
+    let (first, second) = (confirmed(&app, &[1]).await, confirmed(&app, &[2]).await);
+    let replay =
+        async |body: Value| app.operator(Method::POST, "/internal/events/replay").json(&body).send().await;
+    let count = async |order: &Document| taken(&app, "http", order.id()).await.len();
+    assert_eq!((count(&first).await, count(&second).await), (3, 3));
+    let replayed = replay(json!({ "orders": [first.id(), first.id()] })).await.json(200);
+    assert_eq!(replayed, json!({ "deliveries": 1, "next": null }));
+    app.quiesce().await;
+    assert_eq!((count(&first).await, count(&second).await), (6, 3));
+    let again = taken(&app, "http", first.id()).await;
+    assert_eq!(again[0].event, again[3].event, "the same event, with the same id");
+
+    // From the second order's first event on.
+    let page = app.operator(Method::GET, "/v1/events?limit=3").send().await.json(200);
+    assert!(replay(json!({ "from": page["next"] })).await.json(200)["deliveries"] == 1);
+    app.quiesce().await;
+    assert_eq!((count(&first).await, count(&second).await), (6, 6));
+    replay(json!({ "from": "2020-01-01T00:00:00Z" })).await.json(200);
+    app.quiesce().await;
+    assert_eq!((count(&first).await, count(&second).await), (9, 9));
+    replay(json!({})).await.problem(422, "validation_failed");
+    replay(json!({ "from": "soon" })).await.problem(400, "invalid_page_token");
     app.finish().await;
 }

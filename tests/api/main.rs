@@ -49,6 +49,7 @@ mod no_body;
 mod refund;
 mod refund_unknown;
 
+mod event_feed;
 mod event_sinks;
 mod events;
 mod redrive;
