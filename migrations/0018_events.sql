@@ -3,11 +3,8 @@
 SET LOCAL lock_timeout = '2s';
 
 LOCK TABLE orders, order_events IN ACCESS EXCLUSIVE MODE;
-ALTER TABLE orders
-    -- How many events the order has had.
-    ADD COLUMN event_sequence INT NOT NULL DEFAULT 0,
-    -- W3C Trace Context of the request that placed the order; NULL when it had none.
-    ADD COLUMN traceparent TEXT;
+-- W3C Trace Context of the request that placed the order; NULL when it had none.
+ALTER TABLE orders ADD COLUMN traceparent TEXT;
 ALTER TABLE order_events
     -- [{"type", "data"}, ...]; data is what is not in the order's row for good. NULL: the entry makes no event.
     ADD COLUMN events JSONB,

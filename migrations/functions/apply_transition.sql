@@ -62,6 +62,7 @@ DECLARE
     claims INT := 0;
     repeated BOOLEAN := false;
     events JSONB;
+    last_event INT;
 BEGIN
     -- What the charge answered: see above.
     IF p_phase = 'awaiting_payment' AND p_was_phase = 'charging' AND p_payment_status = 'PENDING' THEN
@@ -143,9 +144,7 @@ BEGIN
         lease = w.lease + (p_due <> 'unchanged')::int,
         leased = CASE WHEN p_due = 'unchanged' THEN w.leased ELSE p_leased END,
         valid_tickets = w.valid_tickets + issued - voided,
-        claimed = w.claimed + claims,
-        -- As many as describe_events gives.
-        event_sequence = w.event_sequence + (p_status <> p_was_status AND p_status <> 'PENDING')::int + issued + voided
+        claimed = w.claimed + claims
     WHERE w.id = p_id AND w.version = p_version AND w.lease = coalesce(p_lease, w.lease)
     RETURNING * INTO o;
     IF NOT FOUND THEN
@@ -169,18 +168,20 @@ BEGIN
             WHERE n.type = p_event AND n.at > o.phase_since);
         repeated := FOUND;
     END IF;
-    IF NOT repeated THEN
-        IF p_status <> p_was_status AND p_status <> 'PENDING' OR issued > 0 OR voided > 0 THEN
-            events := describe_events(o, p_was_status, CASE WHEN issued > 0 THEN at END, CASE WHEN voided > 0 THEN at END);
-            INSERT INTO order_events (order_id, seq, type, at, actor, data, events, sequence, xid)
-            VALUES (p_id, o.version, p_event, at, p_actor, p_data, events, o.event_sequence - jsonb_array_length(events) + 1, o.changed_xid);
-            IF p_more ? 'sinks' THEN
-                PERFORM queue_events(p_id, o.event_sequence, ARRAY(SELECT jsonb_array_elements_text(p_more->'sinks')), at);
-            END IF;
-        ELSE
-            INSERT INTO order_events (order_id, seq, type, at, actor, data)
-            VALUES (p_id, o.version, p_event, at, p_actor, p_data);
+    -- Few transitions make events.
+    IF p_status <> p_was_status OR issued + voided > 0 THEN
+        events := describe_events(o, p_was_status, CASE WHEN issued > 0 THEN at END, CASE WHEN voided > 0 THEN at END);
+    END IF;
+    IF events IS NOT NULL THEN
+        last_event := count_events(p_id);
+        INSERT INTO order_events (order_id, seq, type, at, actor, data, events, sequence, xid)
+        VALUES (p_id, o.version, p_event, at, p_actor, p_data, events, last_event + 1, o.changed_xid);
+        IF p_more ? 'sinks' THEN
+            PERFORM queue_events(p_id, last_event + jsonb_array_length(events), ARRAY(SELECT jsonb_array_elements_text(p_more->'sinks')), at);
         END IF;
+    ELSIF NOT repeated THEN
+        INSERT INTO order_events (order_id, seq, type, at, actor, data)
+        VALUES (p_id, o.version, p_event, at, p_actor, p_data);
     END IF;
     IF p_more IS NOT NULL THEN
         IF p_more ? 'replaced' THEN

@@ -2,7 +2,7 @@
 -- event says the same whenever it is sent. Called by apply_transition with the row as it has just become.
 --
 -- p_issued, p_voided: when tickets were issued or voided, if that is part of it.
--- Returns a JSON array, which may be empty.
+-- Returns a JSON array; NULL when there is none.
 -- Locks nothing. Commit: none is needed, it writes nothing.
 CREATE OR REPLACE FUNCTION describe_events(o orders, p_was_status TEXT, p_issued TIMESTAMP, p_voided TIMESTAMP) RETURNS JSONB
 LANGUAGE plpgsql STABLE AS
@@ -27,6 +27,6 @@ BEGIN
         WHERE t.order_id = o.id AND (t.issued_at = p_issued AND t.voided_at IS NULL OR t.voided_at = p_voided);
         events := events || coalesce(tickets, '[]');
     END IF;
-    RETURN events;
+    RETURN nullif(events, '[]');
 END
 $$;

@@ -2,7 +2,7 @@
 -- list_events lists after (p_xid, p_order, p_sequence), or from p_since on, and what came after them in these orders.
 --
 -- Returns {orders, server, xid, order}: how many orders are sent again, and where to go on, which is NULL when that was all;
--- {other_server} where p_server is another one.
+-- {other_server} where p_server is another one. Raises read_only_sql_transaction on a read-only server.
 -- Locks: the deliveries, in ascending order of the orders; of one sink, so that nobody deadlocks.
 -- Commit: durable.
 CREATE OR REPLACE FUNCTION replay_events(p_sink TEXT, p_orders UUID[], p_server BIGINT, p_xid BIGINT, p_order UUID, p_sequence INT, p_since BIGINT, p_limit INT)
@@ -18,6 +18,7 @@ DECLARE
     next_order UUID;
     sent_again INT;
 BEGIN
+    PERFORM require_writable_server();
     IF p_server <> server THEN
         RETURN ARRAY['other_server'];
     END IF;
@@ -30,7 +31,7 @@ BEGIN
         ORDER BY e.xid, e.order_id, e.seq OFFSET p_limit LIMIT 1;
     END IF;
     INSERT INTO event_deliveries AS d (order_id, sink, next, last, due_at)
-    SELECT o.id, p_sink, first.sequence, o.event_sequence, at
+    SELECT o.id, p_sink, first.sequence, count_events(o.id), at
     FROM (
         SELECT id AS order_id, 1 AS sequence FROM unnest(p_orders) AS one (id) GROUP BY id
         UNION ALL
@@ -40,7 +41,7 @@ BEGIN
           AND (next_xid IS NULL OR (e.xid, e.order_id) < (next_xid, next_order))
         GROUP BY e.order_id
     ) first
-    JOIN orders o ON o.id = first.order_id AND o.event_sequence > 0
+    JOIN orders o ON o.id = first.order_id AND count_events(o.id) > 0
     ORDER BY o.id
     ON CONFLICT (order_id, sink) DO UPDATE SET
         next = least(d.next, excluded.next),

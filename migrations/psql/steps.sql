@@ -58,6 +58,7 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/claim_due_second_payments.sql
 \ir ../functions/close_charge_check.sql
 \ir ../functions/close_payment_checks.sql
+\ir ../functions/count_events.sql
 \ir ../functions/count_milliseconds.sql
 \ir ../functions/count_visited_entries.sql
 \ir ../functions/delete_message.sql

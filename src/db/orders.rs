@@ -35,6 +35,16 @@ pub struct PlacingRequest {
     pub traceparent: Option<String>,
 }
 
+impl PlacingRequest {
+    /// The data of the journal's first entry.
+    fn entry(&self) -> Value {
+        match &self.traceparent {
+            None => json!({ "seats": self.seats.ids() }),
+            Some(traceparent) => json!({ "seats": self.seats.ids(), "traceparent": traceparent }),
+        }
+    }
+}
+
 /// What is stored under an idempotency key.
 #[derive(Debug)]
 pub enum ExistingOrder {
@@ -99,7 +109,7 @@ pub async fn place(config: &Config, id: OrderId, request: &PlacingRequest) -> Re
                     p_ttl_seconds = ParameterValue::Int32(config.order_ttl_seconds as i32),
                     p_hold_seconds = ParameterValue::Int32(retry::HOLD_WINDOW_SECONDS as i32),
                     p_lease_ms = ParameterValue::Int32(retry::lease_ms(Phase::Reserving) as i32),
-                    p_trace = optional_text(request.traceparent.as_deref()),
+                    p_data = json(&request.entry()),
                     p_sinks = sinks(config),
                 }
             })
@@ -140,7 +150,7 @@ async fn place_limited(
             p_ttl_seconds = ParameterValue::Int32(config.order_ttl_seconds as i32),
             p_hold_seconds = ParameterValue::Int32(retry::HOLD_WINDOW_SECONDS as i32),
             p_lease_ms = ParameterValue::Int32(retry::lease_ms(Phase::Reserving) as i32),
-            p_trace = optional_text(request.traceparent.as_deref()),
+            p_data = json(&request.entry()),
             p_sinks = sinks(config),
             p_limit = ParameterValue::Int32(limit as i32),
             p_wait = ParameterValue::Boolean(wait),
@@ -153,10 +163,6 @@ async fn place_limited(
         return Ok(tried);
     }
     answer(query(config, Session::Own, STATEMENT, || parameters(true)).await?)
-}
-
-fn optional_text(value: Option<&str>) -> ParameterValue {
-    value.map_or(ParameterValue::DbNull, text)
 }
 
 /// Whom events are sent to; NULL when nobody.
