@@ -17,6 +17,7 @@ async fn follow(app: &App, after: &mut Option<String>, limit: usize) -> Vec<Valu
         if found.is_empty() {
             return events;
         }
+        found.iter().for_each(event_schemas::assert_valid);
         events.extend(found.iter().cloned());
     }
 }

@@ -11,7 +11,9 @@ use crate::support::*;
 async fn taken(app: &App, sink: &str, order: &str) -> Vec<TakenEvent> {
     let state = app.peers.state().await.expect("the sandbox's state");
     let of_order = |taken: &TakenEvent| taken.sink == sink && taken.event["subject"] == order;
-    state.events_taken.into_iter().filter(of_order).collect()
+    let taken: Vec<TakenEvent> = state.events_taken.into_iter().filter(of_order).collect();
+    taken.iter().for_each(|taken| event_schemas::assert_valid(&taken.event));
+    taken
 }
 
 fn types(events: &[TakenEvent]) -> Vec<&str> {

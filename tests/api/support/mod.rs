@@ -11,6 +11,7 @@ mod app;
 mod black_hole;
 mod database;
 mod document;
+pub mod event_schemas;
 mod gate;
 mod invariants;
 mod issuer;
