@@ -101,6 +101,7 @@ mod logs;
 mod message_order;
 mod metrics;
 mod migrations;
+mod mqtt_publisher;
 mod outbox;
 mod refusals;
 mod docs_page;

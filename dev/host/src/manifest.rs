@@ -342,8 +342,8 @@ mod tests {
     const TILL: &str = r#"
         [[trigger.http]]
         route = { private = true }
-        component = "till-2"
-        [component.till-2]
+        component = "till-b"
+        [component.till-b]
         source = "till.wasm"
     "#;
 
@@ -351,7 +351,7 @@ mod tests {
     fn a_private_component_has_no_route() {
         let manifest = parse(&format!("{GOOD}{TILL}")).expect("valid");
         let ids: Vec<&str> = manifest.components.iter().map(|component| component.id.as_str()).collect();
-        assert_eq!(ids, ["shop", "till-2"]);
+        assert_eq!(ids, ["shop", "till-b"]);
         let routes: Vec<_> = manifest.routes.iter().map(|route| (route.raw(), route.component())).collect();
         assert_eq!(routes, [("/...", "shop")]);
     }
@@ -369,8 +369,8 @@ mod tests {
         with("private = true", "private = true, colour = 1");
         with("{ private = true }", "true");
         assert!(with("{ private = true }", "\"/...\"").contains("two triggers have the route \"/...\""));
-        for id in ["till_2", "2-till", "till-2-", "Till", "-till"] {
-            assert!(with("till-2", id).contains("not in kebab case"), "{id}");
+        for id in ["till_b", "2-till", "till-2", "till-b-", "Till", "-till"] {
+            assert!(with("till-b", id).contains("not in kebab case"), "{id}");
         }
     }
 
