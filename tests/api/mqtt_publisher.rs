@@ -233,7 +233,7 @@ async fn nobody_outside_reaches_a_private_component() {
     // Beside the order service, which has every path.
     let app = spawn().await;
     let answer = app.request(Method::POST, "/publish").json(&json!({ "messages": [] })).send().await;
-    answer.problem(404, "not_found");
+    answer.problem(404, "route_not_found");
     let named = "POST /publish HTTP/1.1\r\nHost: mqtt-publisher.spin.internal\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
     let answer = raw_http::exchange(&app.hosts[0], named).await;
     assert_eq!((answer.status, answer.body.as_str()), (0, ""), "the connection is closed");
