@@ -31,7 +31,7 @@ pub async fn publish(broker: &Broker, messages: Vec<Message>) -> Answer {
         let limit = u64::try_from(TIME_LIMIT.as_nanos()).unwrap_or(u64::MAX);
         match select(batch, pin!(monotonic_clock::wait_for(limit))).await {
             Either::Left((result, _)) => result.err(),
-            // Also of a broker that answers pings and acknowledges nothing.
+            // A broker that answers pings and acknowledges nothing. The message under way is dropped: it would never end.
             Either::Right(_) => Some(format!("the batch took more than {} seconds", TIME_LIMIT.as_secs())),
         }
     };
