@@ -83,11 +83,12 @@ impl App {
         let client = outbound_http::client(&config);
         let pg_permits = config.pg_max_connections.map(|n| Arc::new(Semaphore::new(n)));
         let mqtt = MqttLimits::new(&config);
+        let ids: Vec<String> = manifest.components.iter().map(|component| component.id.clone()).collect();
         let load = |component: manifest::Component| {
             let source = component.source.clone();
             let allowed_hosts =
                 AllowedHosts::resolve(&component.allowed_outbound_hosts, |name| variables.get(name));
-            let allowed_hosts = Arc::new(allowed_hosts);
+            let allowed_hosts = Arc::new(allowed_hosts.with_components(&ids));
             let log_folder = args.log_folder(&component.folder);
             let outbound_http =
                 OutboundHttp::new(client.clone(), Arc::clone(&allowed_hosts), services.clone());
