@@ -16,19 +16,23 @@ COPY Cargo.toml Cargo.lock ./
 COPY dev/Cargo.toml dev/
 COPY dev/floor/Cargo.toml dev/floor/
 COPY dev/host/Cargo.toml dev/host/
-RUN mkdir -p src dev/src dev/floor/src dev/host/src \
-    && touch src/lib.rs dev/src/lib.rs dev/floor/src/lib.rs \
+COPY mqtt-publisher/Cargo.toml mqtt-publisher/
+RUN mkdir -p src dev/src dev/floor/src dev/host/src mqtt-publisher/src \
+    && touch src/lib.rs dev/src/lib.rs dev/floor/src/lib.rs mqtt-publisher/src/lib.rs \
     && echo 'fn main() {}' > dev/src/main.rs \
     && echo 'fn main() {}' > dev/host/src/main.rs \
-    && cargo build --locked --target wasm32-wasip2 --release --package order-service
+    && cargo build --locked --target wasm32-wasip2 --release --package order-service \
+    && cargo build --locked --target wasm32-wasip2 --release --package mqtt-publisher
 
 FROM dependencies AS builder
 COPY wit wit
 COPY docs/openapi.json docs/
 COPY src src
+COPY mqtt-publisher mqtt-publisher
 # COPY keeps the times of the sources, which are older than the build of the empty ones: to cargo they would seem unchanged.
-RUN touch src/lib.rs \
-    && cargo build --locked --target wasm32-wasip2 --release --package order-service
+RUN touch src/lib.rs mqtt-publisher/src/lib.rs \
+    && cargo build --locked --target wasm32-wasip2 --release --package order-service \
+    && cargo build --locked --target wasm32-wasip2 --release --package mqtt-publisher
 
 FROM dependencies AS sandbox-builder
 RUN cargo build --locked --package order-dev --bin dev
@@ -78,13 +82,15 @@ RUN apt-get update \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin order-service \
     && mkdir -p /app/log \
     && ln -s /dev/null /app/log/order-service_stdout.txt \
-    && ln -s /dev/null /app/log/order-service_stderr.txt
+    && ln -s /dev/null /app/log/order-service_stderr.txt \
+    && ln -s /dev/null /app/log/mqtt-publisher_stdout.txt \
+    && ln -s /dev/null /app/log/mqtt-publisher_stderr.txt
 WORKDIR /app
 COPY migrations ./migrations
 COPY deploy/runtime-config ./runtime-config
 COPY spin.toml ./
 COPY deploy/container/entrypoint.sh /usr/local/bin/order-service
-COPY --from=builder /build/target/wasm32-wasip2/release/order_service.wasm target/wasm32-wasip2/release/
+COPY --from=builder /build/target/wasm32-wasip2/release/order_service.wasm /build/target/wasm32-wasip2/release/mqtt_publisher.wasm target/wasm32-wasip2/release/
 # Whatever the umask was where the sources were checked out.
 RUN chmod -R a+rX,go-w /app && chmod 755 /usr/local/bin/order-service
 # Everything that is written goes to /tmp: Spin's copy of the application and its state. A cache of compiled code would have to

@@ -1,4 +1,4 @@
-//! The built component imports and exports what `wit/world.wit` says, nothing more and nothing less, with the signatures
+//! The built components import and export what `wit/world.wit` says, nothing more and nothing less, with the signatures
 //! that `wit/deps` has.
 
 use std::collections::BTreeSet;
@@ -41,18 +41,21 @@ fn differences(world: &Interfaces, component: &Interfaces) -> Vec<String> {
     sentences
 }
 
-fn world() -> Result<(Resolve, WorldId)> {
+/// The worlds of the components, named as those.
+const WORLDS: [&str; 2] = ["order-service", "mqtt-publisher"];
+
+fn world(name: &str) -> Result<(Resolve, WorldId)> {
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_dir(order_dev::repo_root().join("wit"))?;
-    let world = resolve.select_world(&[package], Some("order-service"))?;
+    let world = resolve.select_world(&[package], Some(name))?;
     Ok((resolve, world))
 }
 
 /// The component as it is built from this tree.
-async fn component() -> Result<Vec<u8>> {
+async fn component(name: &str) -> Result<Vec<u8>> {
     order_dev::component::build().await?;
-    let file = order_dev::repo_root().join("target/wasm32-wasip2/release/order_service.wasm");
-    std::fs::read(&file).with_context(|| format!("reading {}", file.display()))
+    let file = format!("target/wasm32-wasip2/release/{}.wasm", name.replace('-', "_"));
+    std::fs::read(order_dev::repo_root().join(&file)).with_context(|| format!("reading {file}"))
 }
 
 /// Fails unless a host that offers just the world with these signatures can run the component.
@@ -62,27 +65,44 @@ fn check_signatures(resolve: &Resolve, world: WorldId, component: &[u8]) -> Resu
 }
 
 #[tokio::test]
-async fn the_component_imports_and_exports_its_world_and_nothing_else() -> Result<()> {
-    let (resolve, world) = world()?;
-    let component = component().await?;
-    let DecodedWasm::Component(decoded, decoded_world) = wit_component::decode(&component)? else {
-        bail!("what was built is no component");
+async fn each_component_imports_and_exports_its_world_and_nothing_else() -> Result<()> {
+    for name in WORLDS {
+        let (resolve, world) = world(name)?;
+        let component = component(name).await?;
+        let DecodedWasm::Component(decoded, decoded_world) = wit_component::decode(&component)? else {
+            bail!("{name}: what was built is no component");
+        };
+        let sentences =
+            differences(&Interfaces::of(&resolve, world), &Interfaces::of(&decoded, decoded_world));
+        assert!(sentences.is_empty(), "{name}: {}", sentences.join("\n"));
+        check_signatures(&resolve, world, &component)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn the_order_service_needs_no_mqtt_and_the_publisher_no_database() -> Result<()> {
+    let imports = |name: &str, interface: &str| -> Result<bool> {
+        let (resolve, world) = world(name)?;
+        Ok(Interfaces::of(&resolve, world).imports.iter().any(|one| one.starts_with(interface)))
     };
-    let sentences = differences(&Interfaces::of(&resolve, world), &Interfaces::of(&decoded, decoded_world));
-    assert!(sentences.is_empty(), "{}", sentences.join("\n"));
-    check_signatures(&resolve, world, &component)
+    assert!(!imports("order-service", "spin:mqtt/")? && imports("mqtt-publisher", "spin:mqtt/")?);
+    assert!(!imports("mqtt-publisher", "spin:postgres/")? && imports("order-service", "spin:postgres/")?);
+    assert!(!imports("mqtt-publisher", "wasi:http/client")?, "it calls nobody by HTTP");
+    Ok(())
 }
 
 #[tokio::test]
 async fn a_signature_that_differs_from_the_component_s_is_found() -> Result<()> {
-    let component = component().await?;
-    for (interface, function) in [
-        ("spin:variables/variables@3.0.0", "get"),
-        ("spin:postgres/postgres@4.2.0", "[method]connection.query-async"),
-        ("wasi:http/client@0.3.0", "send"),
-        ("wasi:http/handler@0.3.0", "handle"),
+    for (name, interface, function) in [
+        ("order-service", "spin:variables/variables@3.0.0", "get"),
+        ("order-service", "spin:postgres/postgres@4.2.0", "[method]connection.query-async"),
+        ("order-service", "wasi:http/client@0.3.0", "send"),
+        ("order-service", "wasi:http/handler@0.3.0", "handle"),
+        ("mqtt-publisher", "spin:mqtt/mqtt@3.0.0", "[method]connection.publish"),
     ] {
-        let (mut resolve, world) = world()?;
+        let component = component(name).await?;
+        let (mut resolve, world) = world(name)?;
         check_signatures(&resolve, world, &component)?;
         let id = resolve.interfaces.iter().find(|(id, _)| resolve.id_of(*id).as_deref() == Some(interface));
         let id = id.with_context(|| format!("wit/deps has no {interface}"))?.0;
@@ -99,7 +119,7 @@ async fn a_signature_that_differs_from_the_component_s_is_found() -> Result<()> 
 
 #[test]
 fn an_import_or_export_too_many_or_too_few_is_found_by_name() -> Result<()> {
-    let (resolve, world) = world()?;
+    let (resolve, world) = world("order-service")?;
     let told = Interfaces::of(&resolve, world);
     assert_eq!(differences(&told, &told), [""; 0]);
 

@@ -17,10 +17,12 @@ const TARGET: &str = "wasm32-wasip2";
 const PROFILE: (&str, &str) = if cfg!(debug_assertions) { ("dev", "debug") } else { MEASURE };
 const MEASURE: (&str, &str) = ("measure", "measure");
 
-/// Builds the component and puts it where `spin.toml` expects it, `target/wasm32-wasip2/release/order_service.wasm`,
+/// Builds the components and puts them where `spin.toml` expects them, such as `target/wasm32-wasip2/release/order_service.wasm`,
 /// also when cargo builds elsewhere. Cargo's progress goes to our standard error.
 pub async fn build() -> Result<()> {
-    build_package("order-service").await
+    // One after the other: built together, each would get the features of the other's dependencies.
+    build_package("order-service").await?;
+    build_package("mqtt-publisher").await
 }
 
 /// Builds the floor of the benchmark and puts it where `dev/floor/spin.toml` expects it, beside the component.

@@ -22,6 +22,7 @@ pub mod host;
 pub mod image;
 pub mod manifests;
 pub mod migrations;
+pub mod mosquitto;
 pub mod peers;
 pub mod pgbouncer;
 pub mod postgres;

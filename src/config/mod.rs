@@ -216,14 +216,6 @@ mod tests {
     }
 
     #[test]
-    fn a_webhook_secret_is_prefixed_base64_of_24_to_64_bytes() {
-        assert_eq!(webhook_key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").map(|key| key.len()), Some(24));
-        for bad in ["MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_", "whsec_c2hvcnQ=", "whsec_!!!"] {
-            assert_eq!(webhook_key(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
     fn webhook_secrets_are_separated_and_surrounded_by_whitespace() {
         let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
         for (text, expected) in [

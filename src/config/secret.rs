@@ -44,4 +44,12 @@ mod tests {
     fn a_secret_does_not_show_in_debug() {
         assert_eq!(format!("{:?}", Some(Secret::new("hunter2"))), "Some([secret])");
     }
+
+    #[test]
+    fn a_webhook_secret_is_prefixed_base64_of_24_to_64_bytes() {
+        assert_eq!(webhook_key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").map(|key| key.len()), Some(24));
+        for bad in ["MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_", "whsec_c2hvcnQ=", "whsec_!!!"] {
+            assert_eq!(webhook_key(bad), None, "{bad}");
+        }
+    }
 }

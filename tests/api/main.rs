@@ -50,6 +50,7 @@ mod refund;
 mod refund_unknown;
 
 mod event_feed;
+mod event_mqtt;
 mod event_sinks;
 mod events;
 mod redrive;
@@ -103,6 +104,7 @@ mod logs;
 mod message_order;
 mod metrics;
 mod migrations;
+mod mqtt_publisher;
 mod outbox;
 mod refusals;
 mod docs_page;

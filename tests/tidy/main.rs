@@ -14,6 +14,7 @@ mod functions;
 mod guide;
 mod length;
 mod links;
+mod manifests;
 mod openapi;
 mod openapi_release;
 mod rooms;

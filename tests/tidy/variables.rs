@@ -13,11 +13,15 @@ fn the_readme_lists_exactly_the_variables_of_the_manifest() {
 }
 
 #[test]
-fn the_component_gets_and_reads_every_variable_of_the_manifest() {
-    let declared = declared();
-    files::assert_none(differences(&declared, &quoted(&file("src/config/variables.rs")), &[]));
-    let given = assigned(&file(MANIFEST), |line| line == "[component.order-service.variables]", " =");
-    files::assert_none(differences(&declared, &given, &[]));
+fn the_components_get_and_read_every_variable_of_the_manifest() {
+    let given = |component: &str| {
+        let section = format!("[component.{component}.variables]");
+        assigned(&file(MANIFEST), |line| line == section, " =")
+    };
+    let (service, publisher) = (given("order-service"), given("mqtt-publisher"));
+    files::assert_none(differences(&service, &quoted(&file("src/config/variables.rs")), &[]));
+    files::assert_none(differences(&publisher, &got(&file("mqtt-publisher/src/component/mod.rs")), &[]));
+    files::assert_none(differences(&declared(), &[service, publisher].concat(), &[]));
 }
 
 #[test]
@@ -190,6 +194,16 @@ fn quoted(file: &File) -> Vec<Name> {
     lines.filter_map(|(at, line)| Some(Name::new(&alone(line)?, file, at + 1))).collect()
 }
 
+/// The names that are asked for one by one.
+fn got(file: &File) -> Vec<Name> {
+    let asked = |line: &str| {
+        let rest = line.split_once("variables::get(\"")?.1;
+        rest.split_once('"').map(|(name, _)| name.to_owned())
+    };
+    let lines = file.text.lines().enumerate();
+    lines.filter_map(|(at, line)| Some(Name::new(&asked(line)?, file, at + 1))).collect()
+}
+
 /// The names in backticks in the first column of the table under the heading "Variables".
 fn told(readme: &File) -> Vec<Name> {
     let lines = readme.text.lines().enumerate().skip_while(|(_, line)| *line != "## Variables").skip(1);
@@ -258,6 +272,8 @@ mod tests {
         assert_eq!(names(&listed(&list, "- name: ", "_FILE")), ["X"]);
         assert_eq!(names(&listed(&list, "- { name: ", ",")), ["z"]);
         assert_eq!(names(&quoted(&File::new("a.rs", "    \"x\",\n    f(\"y\"),"))), ["x"]);
+        let asks = File::new("b.rs", "let a = spin_sdk::variables::get(\"x\").await;\nlet b = \"y\";");
+        assert_eq!(names(&got(&asks)), ["x"]);
     }
 
     #[test]

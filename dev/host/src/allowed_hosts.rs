@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use crate::chaining;
 use crate::template::Template;
 
 /// The entries of a component, with all templates filled.
@@ -37,6 +38,11 @@ impl AllowedHosts {
         Self(entries.iter().filter_map(|text| parse(text).transpose()).collect())
     }
 
+    /// As in Spin, `*.spin.internal` stands for the components that there are, and for no other name.
+    pub fn with_components(self, ids: &[String]) -> Self {
+        Self(self.0.map(|entries| entries.into_iter().flat_map(|entry| entry.by_component(ids)).collect()))
+    }
+
     /// Whether the component may call this host. The error says that the list itself is bad.
     pub fn allows(&self, scheme: &str, host: &str, port: Option<u16>) -> Result<bool, String> {
         let host = host.to_ascii_lowercase();
@@ -58,7 +64,7 @@ fn parse_filled(template: &Template, filled: &str) -> Result<Option<Entry>> {
 }
 
 /// One `scheme://host:port`.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
     /// `None` is `*`.
     scheme: Option<String>,
@@ -66,7 +72,7 @@ struct Entry {
     port: PortPattern,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum HostPattern {
     Any,
     /// Everything that ends with this; it starts with a dot.
@@ -77,7 +83,7 @@ enum HostPattern {
     Network(IpAddr, u8),
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum PortPattern {
     Any,
     /// The end is not part of it, as in Spin.
@@ -109,6 +115,17 @@ impl Entry {
             host: HostPattern::parse(host)?,
             port: PortPattern::parse(port, scheme)?,
         })
+    }
+
+    /// An entry for each component, if this one is for all of them.
+    fn by_component(self, ids: &[String]) -> Vec<Self> {
+        match &self.host {
+            HostPattern::Subdomains(suffix) if suffix.strip_prefix('.') == Some(chaining::DOMAIN) => {
+                let host = |id: &String| HostPattern::Exact(format!("{id}{suffix}"));
+                ids.iter().map(|id| Self { host: host(id), ..self.clone() }).collect()
+            }
+            _ => vec![self],
+        }
     }
 
     fn allows(&self, scheme: &str, host: &str, port: Option<u16>) -> bool {
@@ -298,6 +315,21 @@ mod tests {
         let hosts = resolve(&["{{ empty }}", "http://{{ empty }}", "https://{{ empty }}", "http://a"]);
         assert_eq!(hosts.allows("http", "a", None), Ok(true));
         assert_eq!(hosts.allows("http", "b", None), Ok(false));
+    }
+
+    #[test]
+    fn all_components_are_those_that_there_are() {
+        let hosts = resolve(&["http://*.spin.internal", "https://*.example"]);
+        let hosts = hosts.with_components(&["shop".to_owned(), "till".to_owned()]);
+        for (scheme, host, expected) in [
+            ("http", "shop.spin.internal", true),
+            ("http", "till.spin.internal", true),
+            ("http", "ship.spin.internal", false),
+            ("https", "till.spin.internal", false),
+            ("https", "a.example", true),
+        ] {
+            assert_eq!(hosts.allows(scheme, host, None), Ok(expected), "{scheme}://{host}");
+        }
     }
 
     #[test]

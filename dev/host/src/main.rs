@@ -2,17 +2,20 @@
 //! that this project uses and behaves, as far as the service can tell, as Spin does, down to its limits and its slow
 //! paths. For development and tests, never for deployment.
 //!
-//! Deliberately absent: TLS, several components, triggers other than HTTP, files, stores, telemetry, providers of
+//! Deliberately absent: TLS, triggers other than HTTP, files, stores, telemetry, providers of
 //! variables. What Spin would honour and this host does not is refused, never ignored.
 
 mod allowed_hosts;
 mod app;
 mod args;
 mod bindings;
+mod chaining;
 mod connector;
+mod dispatch;
 mod engine;
 mod logs;
 mod manifest;
+mod mqtt;
 mod outbound_http;
 mod postgres;
 mod routes;
@@ -24,6 +27,7 @@ mod variables;
 mod variables_host;
 mod worker;
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -68,16 +72,23 @@ fn end_at_signals() -> Result<()> {
 }
 
 async fn up(args: &UpArgs) -> Result<()> {
-    let (app, wasm) = App::load(args)?;
-    let app = Arc::new(app);
-    // Early, so that an address in use shows before the component is compiled.
+    let app = Arc::new(App::load(args)?);
+    // Early, so that an address in use shows before the components are compiled.
     let listener =
         TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     let engine = engine::engine()?;
-    let component = engine::prepare(&engine, &wasm)?;
-    let workers = Workers::new(Factory { engine, component, app: Arc::clone(&app) });
+    let mut workers = BTreeMap::new();
+    for (component, source) in &app.components {
+        let wasm = std::fs::read(source)
+            .with_context(|| format!("cannot read the component {}", source.display()))?;
+        let code = engine::prepare(&engine, &wasm).map_err(anyhow::Error::from);
+        let code = code.with_context(|| format!("component {:?}", component.id))?;
+        let factory = Factory { engine: engine.clone(), code, component: Arc::clone(component) };
+        workers.insert(component.id.clone(), Workers::new(factory));
+    }
+    app.services.open(workers);
     announce(&app, &listener)?;
-    Server { app, workers }.run(listener).await
+    Server { app }.run(listener).await
 }
 
 fn announce(app: &App, listener: &TcpListener) -> Result<()> {
@@ -86,7 +97,7 @@ fn announce(app: &App, listener: &TcpListener) -> Result<()> {
     writeln!(out, "Serving {url}\nAvailable Routes:")?;
     for route in &app.routes {
         let wildcard = if route.is_wildcard() { " (wildcard)" } else { "" };
-        writeln!(out, "  {}: {url}{}{wildcard}", app.component_id, route.prefix())?;
+        writeln!(out, "  {}: {url}{}{wildcard}", route.component(), route.prefix())?;
     }
     out.flush()?;
     Ok(())

@@ -1,9 +1,9 @@
-//! `spin.toml`: as much of manifest version 2 as one HTTP component needs.
+//! `spin.toml`: as much of manifest version 2 as HTTP components need.
 //!
 //! Strict on purpose: what Spin would refuse is refused, and what Spin would honour but this host does not is refused
 //! too, because silently ignoring it would make a test pass here and fail on Spin.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use crate::routes::Route;
 use crate::variables::validate_name;
 
-/// An application with one component, checked.
+/// An application, checked.
 #[derive(Debug)]
 pub struct Manifest {
     /// The application's name.
@@ -21,16 +21,16 @@ pub struct Manifest {
     pub version: Option<String>,
     /// The application's variables with their defaults; `None` where a value is required.
     pub variables: BTreeMap<String, Option<String>>,
-    /// The routes that lead to the component.
+    /// The routes that lead to the components.
     pub routes: Vec<Route>,
-    /// The component.
-    pub component: Component,
+    /// The components that an HTTP trigger names, privately or by a route. As in Spin, no other is ever run.
+    pub components: Vec<Component>,
 }
 
-/// The application's only component.
+/// A component of the application.
 #[derive(Debug)]
 pub struct Component {
-    /// Its id, which names its log files.
+    /// Its id, which names its log files, and by which others call it.
     pub id: String,
     /// The manifest's folder.
     pub folder: PathBuf,
@@ -70,31 +70,43 @@ impl Manifest {
             variables.insert(name, default);
         }
 
-        ensure!(
-            raw.component.len() == 1,
-            "this host runs exactly one component, the manifest has {}",
-            raw.component.len()
-        );
-        let (id, component) = raw.component.into_iter().next().context("no component")?;
-        let component = component.check(id, folder)?;
-
-        let mut routes = Vec::new();
-        for trigger in raw.trigger.http {
-            ensure!(
-                trigger.component == component.id,
-                "a trigger names the unknown component {:?}",
-                trigger.component
-            );
-            routes.push(trigger.route.parse()?);
+        let mut components = Vec::new();
+        for (id, component) in raw.component {
+            validate_id(&id)?;
+            components.push(component.check(id, folder)?);
         }
-        ensure!(!routes.is_empty(), "no [[trigger.http]]");
+
+        let mut routes: Vec<Route> = Vec::new();
+        let mut triggered = BTreeSet::new();
+        for RawHttpTrigger { component: id, route, .. } in raw.trigger.http {
+            ensure!(
+                components.iter().any(|component| component.id == id),
+                "a trigger names the unknown component {id:?}"
+            );
+            match route {
+                RawRoute::Public(route) => {
+                    let route = Route::new(&route, &id)?;
+                    let taken = routes.iter().any(|other| other.raw() == route.raw());
+                    // Spin only warns, and lets the last one win.
+                    ensure!(!taken, "two triggers have the route {:?}", route.raw());
+                    routes.push(route);
+                }
+                RawRoute::Private(RawPrivateRoute { private }) => ensure!(
+                    private,
+                    "route must be a string pattern or '{{ private = true }}': '{id}' has {{ private = false }}"
+                ),
+            }
+            triggered.insert(id);
+        }
+        ensure!(!triggered.is_empty(), "no [[trigger.http]]");
+        components.retain(|component| triggered.contains(&component.id));
 
         Ok(Self {
             name: raw.application.name,
             version: raw.application.version,
             variables,
             routes,
-            component,
+            components,
         })
     }
 }
@@ -126,6 +138,17 @@ impl RawComponent {
             environment: self.environment,
         })
     }
+}
+
+/// Kebab case: words of letters and digits that begin with a letter, in one case each, with a hyphen between them.
+fn validate_id(id: &str) -> Result<()> {
+    let is_word = |word: &str| {
+        let of = |is_letter: fn(&char) -> bool| word.chars().all(|c| is_letter(&c) || c.is_ascii_digit());
+        word.starts_with(|c: char| c.is_ascii_alphabetic())
+            && (of(char::is_ascii_lowercase) || of(char::is_ascii_uppercase))
+    };
+    ensure!(id.split('-').all(is_word), "component id {id:?} is not in kebab case");
+    Ok(())
 }
 
 // The file's own shape. Fields that only other Spin commands use (`build`, `targets`, …) are accepted and not read.
@@ -178,8 +201,21 @@ struct RawTriggers {
 struct RawHttpTrigger {
     #[serde(rename = "id")]
     _id: Option<String>,
-    route: String,
+    route: RawRoute,
     component: String,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawRoute {
+    Public(String),
+    Private(RawPrivateRoute),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPrivateRoute {
+    private: bool,
 }
 
 #[derive(Deserialize)]
@@ -259,8 +295,9 @@ mod tests {
     #[test]
     fn a_good_manifest_is_read() {
         let manifest = parse(GOOD).expect("valid");
-        assert_eq!(manifest.component.source, Path::new("/app/shop.wasm"));
-        assert_eq!(manifest.component.variables["shop_url"], "{{ url }}");
+        let [component] = &manifest.components[..] else { panic!("{:?}", manifest.components) };
+        assert_eq!(component.source, Path::new("/app/shop.wasm"));
+        assert_eq!(component.variables["shop_url"], "{{ url }}");
         assert_eq!(manifest.variables["url"], None);
         assert_eq!(manifest.variables["token"].as_deref(), Some(""));
         assert_eq!(manifest.routes.len(), 1);
@@ -300,6 +337,41 @@ mod tests {
     fn a_trigger_must_name_the_component() {
         let refusal = refusal(&GOOD.replace("component = \"shop\"", "component = \"ship\""));
         assert!(refusal.contains("unknown component \"ship\""), "{refusal}");
+    }
+
+    const TILL: &str = r#"
+        [[trigger.http]]
+        route = { private = true }
+        component = "till-b"
+        [component.till-b]
+        source = "till.wasm"
+    "#;
+
+    #[test]
+    fn a_private_component_has_no_route() {
+        let manifest = parse(&format!("{GOOD}{TILL}")).expect("valid");
+        let ids: Vec<&str> = manifest.components.iter().map(|component| component.id.as_str()).collect();
+        assert_eq!(ids, ["shop", "till-b"]);
+        let routes: Vec<_> = manifest.routes.iter().map(|route| (route.raw(), route.component())).collect();
+        assert_eq!(routes, [("/...", "shop")]);
+    }
+
+    #[test]
+    fn a_component_without_a_trigger_is_not_run() {
+        let manifest = parse(&format!("{GOOD}\n[component.till]\nsource = \"till.wasm\"")).expect("valid");
+        assert_eq!(manifest.components.len(), 1);
+    }
+
+    #[test]
+    fn odd_routes_and_ids_are_refused() {
+        let with = |from: &str, to: &str| refusal(&format!("{GOOD}{}", TILL.replace(from, to)));
+        assert!(with("private = true", "private = false").contains("{ private = false }"));
+        with("private = true", "private = true, colour = 1");
+        with("{ private = true }", "true");
+        assert!(with("{ private = true }", "\"/...\"").contains("two triggers have the route \"/...\""));
+        for id in ["till_b", "2-till", "till-2", "till-b-", "Till", "-till"] {
+            assert!(with("till-b", id).contains("not in kebab case"), "{id}");
+        }
     }
 
     #[test]

@@ -11,38 +11,47 @@ use http::header::HOST;
 use http::{Request, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tokio::time::{Instant, Sleep, timeout};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::allowed_hosts::AllowedHosts;
+use crate::chaining::{self, Services};
 use crate::connector::{ConnectError, Connector, with_connect_timeout};
 use crate::runtime_config::RuntimeConfig;
 
 /// For each phase of a request that the guest sets no limit for.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// Sends requests for the guest. Clones share their connections.
+/// The pool of connections that all components share.
+pub type Pool = Client<Connector, WasiBody>;
+
+/// A pool without connections.
+pub fn client(config: &RuntimeConfig) -> Pool {
+    let mut builder = Client::builder(TokioExecutor::new());
+    if !config.http_pooling {
+        builder.pool_max_idle_per_host(0);
+    }
+    // There is no pool timer, as in Spin: an idle connection is closed when it is next looked at, or by the peer. A request
+    // that was not yet written when a kept connection turned out to be closed is sent again on another one, as in Spin: the
+    // client's own default. One that was written is not.
+    builder.retry_canceled_requests(true);
+    builder.build(Connector::new(config.http_max_connections))
+}
+
+/// Sends a component's requests.
 #[derive(Clone)]
 pub struct OutboundHttp {
-    client: Client<Connector, WasiBody>,
+    client: Pool,
     allowed_hosts: Arc<AllowedHosts>,
+    services: Services,
 }
 
 impl OutboundHttp {
-    /// A client without connections.
-    pub fn new(config: &RuntimeConfig, allowed_hosts: Arc<AllowedHosts>) -> Self {
-        let mut builder = Client::builder(TokioExecutor::new());
-        if !config.http_pooling {
-            builder.pool_max_idle_per_host(0);
-        }
-        // There is no pool timer, as in Spin: an idle connection is closed when it is next looked at, or by the peer. A request
-        // that was not yet written when a kept connection turned out to be closed is sent again on another one, as in Spin: the
-        // client's own default. One that was written is not.
-        builder.retry_canceled_requests(true);
-        Self { client: builder.build(Connector::new(config.http_max_connections)), allowed_hosts }
+    /// A component's way out over the pool, and to the other components.
+    pub fn new(client: Pool, allowed_hosts: Arc<AllowedHosts>, services: Services) -> Self {
+        Self { client, allowed_hosts, services }
     }
 
     fn is_allowed(&self, uri: &Uri) -> bool {
@@ -84,11 +93,18 @@ impl WasiHttpHooks for OutboundHttp {
             return Box::new(async { Err(Error::HttpRequestDenied) });
         }
         request.headers_mut().remove(HOST);
-        let client = self.client.clone();
         let options = options.unwrap_or_default();
+        let between_bytes = options.between_bytes_timeout.unwrap_or(DEFAULT_TIMEOUT);
+        if let Some(component) = chaining::target(request.uri()).map(str::to_owned) {
+            let services = self.services.clone();
+            return Box::new(async move {
+                let response = services.call(&component, request).await?;
+                Ok(answer(response, between_bytes))
+            });
+        }
+        let client = self.client.clone();
         let connect = options.connect_timeout.unwrap_or(DEFAULT_TIMEOUT);
         let first_byte = options.first_byte_timeout.unwrap_or(DEFAULT_TIMEOUT);
-        let between_bytes = options.between_bytes_timeout.unwrap_or(DEFAULT_TIMEOUT);
         Box::new(async move {
             let sent = with_connect_timeout(connect, client.request(request));
             let response = match timeout(first_byte, sent).await {
@@ -96,11 +112,20 @@ impl WasiHttpHooks for OutboundHttp {
                 Ok(Err(error)) => return Err(send_error(&error)),
                 Err(_) => return Err(Error::ConnectionReadTimeout),
             };
-            let response = response.map(|body| TimedBody::new(body, between_bytes).boxed_unsync());
-            // The client drives its connections itself.
-            Ok((response, Box::new(async { Ok(()) }) as Transmission))
+            let response = response.map(|body| body.map_err(|_| Error::HttpProtocolError));
+            Ok(answer(response, between_bytes))
         })
     }
+}
+
+/// What the guest gets.
+fn answer<B>(response: Response<B>, between_bytes: Duration) -> (Response<WasiBody>, Transmission)
+where
+    B: Body<Data = Bytes, Error = Error> + Send + Unpin + 'static,
+{
+    let response = response.map(|body| TimedBody::new(body, between_bytes).boxed_unsync());
+    // The client drives its connections itself, and a component its body.
+    (response, Box::new(async { Ok(()) }))
 }
 
 fn send_error(error: &hyper_util::client::legacy::Error) -> Error {
@@ -115,20 +140,20 @@ fn send_error(error: &hyper_util::client::legacy::Error) -> Error {
 }
 
 /// A response body that fails when its next part does not come in time.
-struct TimedBody {
-    body: Incoming,
+struct TimedBody<B> {
+    body: B,
     limit: Duration,
     sleep: Pin<Box<Sleep>>,
     waiting: bool,
 }
 
-impl TimedBody {
-    fn new(body: Incoming, limit: Duration) -> Self {
+impl<B> TimedBody<B> {
+    fn new(body: B, limit: Duration) -> Self {
         Self { body, limit, sleep: Box::pin(tokio::time::sleep(limit)), waiting: false }
     }
 }
 
-impl Body for TimedBody {
+impl<B: Body<Data = Bytes, Error = Error> + Unpin> Body for TimedBody<B> {
     type Data = Bytes;
     type Error = Error;
 
@@ -139,7 +164,7 @@ impl Body for TimedBody {
         let this = &mut *self;
         if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
             this.waiting = false;
-            return Poll::Ready(frame.map(|frame| frame.map_err(|_| Error::HttpProtocolError)));
+            return Poll::Ready(frame);
         }
         // The gap counts from when the body was found empty, so that a slow reader is not taken for a slow peer.
         if !std::mem::replace(&mut this.waiting, true) {
@@ -171,9 +196,9 @@ mod tests {
 
     use super::*;
 
-    fn client() -> OutboundHttp {
+    fn outbound_http() -> OutboundHttp {
         let hosts = AllowedHosts::resolve(&["http://127.0.0.1:*".to_owned()], |_| None);
-        OutboundHttp::new(&RuntimeConfig::default(), Arc::new(hosts))
+        OutboundHttp::new(client(&RuntimeConfig::default()), Arc::new(hosts), Services::default())
     }
 
     async fn send(client: &mut OutboundHttp, method: Method, address: SocketAddr) -> Result<Bytes, Error> {
@@ -209,7 +234,7 @@ mod tests {
                 closed.send(()).await.expect("waited for");
             }
         });
-        let mut client = client();
+        let mut client = outbound_http();
         let mut answered = 0;
         for method in [Method::GET, Method::POST].into_iter().cycle().take(100) {
             match send(&mut client, method, address).await {
@@ -241,7 +266,7 @@ mod tests {
                 counted.send(()).await.expect("counted");
             }
         });
-        let mut client = client();
+        let mut client = outbound_http();
         assert_eq!(send(&mut client, Method::GET, address).await.expect("an answer"), "ok");
         assert!(matches!(send(&mut client, Method::GET, address).await, Err(Error::HttpProtocolError)));
         for _ in 0..2 {

@@ -1,8 +1,6 @@
-//! HTTP routes: which requests reach the component.
+//! HTTP routes: which requests reach which component.
 
-use std::str::FromStr;
-
-use anyhow::{Error, ensure};
+use anyhow::{Result, ensure};
 
 /// A route of the manifest: `/exact` or `/prefix/...`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,9 +8,39 @@ pub struct Route {
     raw: String,
     prefix: String,
     wildcard: bool,
+    component: String,
 }
 
 impl Route {
+    /// The route `raw` to a component.
+    pub fn new(raw: &str, component: &str) -> Result<Self> {
+        ensure!(raw.starts_with('/'), "route {raw:?} must start with a slash");
+        let (prefix, wildcard) = match raw.strip_suffix("/...") {
+            Some(prefix) => (prefix, true),
+            None => (raw, false),
+        };
+        ensure!(
+            !prefix.contains(':') && !prefix.contains("..."),
+            "route {raw:?}: this host has exact routes and a trailing `/...` only"
+        );
+        Ok(Self { raw: raw.to_owned(), prefix: prefix.to_owned(), wildcard, component: component.to_owned() })
+    }
+
+    /// The route by which a component calls another one, whatever routes that has.
+    pub fn chained(component: &str) -> Self {
+        Self {
+            raw: "/...".to_owned(),
+            prefix: String::new(),
+            wildcard: true,
+            component: component.to_owned(),
+        }
+    }
+
+    /// The id of the component that it leads to.
+    pub fn component(&self) -> &str {
+        &self.component
+    }
+
     /// The route as the manifest has it.
     pub fn raw(&self) -> &str {
         &self.raw
@@ -36,23 +64,6 @@ impl Route {
     }
 }
 
-impl FromStr for Route {
-    type Err = Error;
-
-    fn from_str(raw: &str) -> Result<Self, Error> {
-        ensure!(raw.starts_with('/'), "route {raw:?} must start with a slash");
-        let (prefix, wildcard) = match raw.strip_suffix("/...") {
-            Some(prefix) => (prefix, true),
-            None => (raw, false),
-        };
-        ensure!(
-            !prefix.contains(':') && !prefix.contains("..."),
-            "route {raw:?}: this host has exact routes and a trailing `/...` only"
-        );
-        Ok(Self { raw: raw.to_owned(), prefix: prefix.to_owned(), wildcard })
-    }
-}
-
 /// The route for `path` and the part of the path that its wildcard stands for. The longest route wins, an exact one
 /// before a wildcard of the same length.
 pub fn find<'r, 'p>(routes: &'r [Route], path: &'p str) -> Option<(&'r Route, &'p str)> {
@@ -68,7 +79,7 @@ mod tests {
 
     #[test]
     fn the_longest_route_wins() {
-        let routes = ["/...", "/a", "/a/...", "/a/b"].map(|r| r.parse::<Route>().expect("valid"));
+        let routes = ["/...", "/a", "/a/...", "/a/b"].map(|r| Route::new(r, "shop").expect("valid"));
         for (path, expected) in [
             ("/", ("/...", "/")),
             ("/x/y", ("/...", "/x/y")),
@@ -84,7 +95,7 @@ mod tests {
 
     #[test]
     fn without_a_wildcard_only_the_path_itself_matches() {
-        let routes = ["/a".parse::<Route>().expect("valid")];
+        let routes = [Route::new("/a", "shop").expect("valid")];
         assert!(find(&routes, "/a/").is_none());
         assert!(find(&routes, "/").is_none());
     }
@@ -92,7 +103,7 @@ mod tests {
     #[test]
     fn other_kinds_of_route_are_refused() {
         for raw in ["", "a", "/users/:id", "/a/.../b"] {
-            assert!(raw.parse::<Route>().is_err(), "{raw:?}");
+            assert!(Route::new(raw, "shop").is_err(), "{raw:?}");
         }
     }
 }

@@ -14,11 +14,21 @@ pub struct RuntimeConfig {
     pub http_max_connections: Option<usize>,
     /// The most PostgreSQL connections that guests may hold at a time.
     pub pg_max_connections: Option<usize>,
+    /// The most MQTT connections that guests may hold at a time.
+    pub mqtt_max_connections: Option<usize>,
+    /// The most bytes of an MQTT message's payload.
+    pub mqtt_max_payload_bytes: Option<usize>,
 }
 
 impl Default for RuntimeConfig {
     fn default() -> Self {
-        Self { http_pooling: true, http_max_connections: None, pg_max_connections: None }
+        Self {
+            http_pooling: true,
+            http_max_connections: None,
+            pg_max_connections: None,
+            mqtt_max_connections: None,
+            mqtt_max_payload_bytes: None,
+        }
     }
 }
 
@@ -48,6 +58,10 @@ impl RuntimeConfig {
         if let Some(pg) = raw.outbound_pg {
             config.pg_max_connections = pg.max_connections;
         }
+        if let Some(mqtt) = raw.outbound_mqtt {
+            config.mqtt_max_connections = mqtt.max_connections;
+            config.mqtt_max_payload_bytes = mqtt.max_payload_size_bytes;
+        }
         Ok(config)
     }
 }
@@ -57,6 +71,7 @@ impl RuntimeConfig {
 struct Raw {
     outbound_http: Option<RawHttp>,
     outbound_pg: Option<RawPg>,
+    outbound_mqtt: Option<RawMqtt>,
     outbound_networking: Option<toml::Value>,
     variables_provider: Option<toml::Value>,
     client_tls: Option<toml::Value>,
@@ -73,6 +88,13 @@ struct RawHttp {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawPg {
+    max_connections: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawMqtt {
+    max_payload_size_bytes: Option<usize>,
     max_connections: Option<usize>,
 }
 
@@ -101,11 +123,19 @@ mod tests {
     }
 
     #[test]
+    fn mqtt_can_be_limited() {
+        let config = "[outbound_mqtt]\nmax_connections = 3\nmax_payload_size_bytes = 9";
+        let config = RuntimeConfig::parse(config).expect("valid");
+        assert_eq!((config.mqtt_max_connections, config.mqtt_max_payload_bytes), (Some(3), Some(9)));
+    }
+
+    #[test]
     fn unknown_and_unsupported_keys_are_errors() {
         for bad in [
             "state_dir = \".\"",
             "[outbound_http]\ncolour = 1",
             "[outbound_pg]\ncolour = 1",
+            "[outbound_mqtt]\ncolour = 1",
             "[outbound_networking]\nblock_networks = [\"private\"]",
             "[[variables_provider]]\ntype = \"static\"",
         ] {

@@ -1,15 +1,13 @@
 //! The HTTP server: from an accepted connection to a call of the component and back.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
-use bytes::Bytes;
-use http::header::{HOST, HeaderName, HeaderValue};
+use http::header::{CONNECTION, HOST, HeaderValue};
 use http::uri::{Authority, Scheme};
 use http::{Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -18,8 +16,9 @@ use tokio::net::{TcpListener, TcpStream};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::app::App;
-use crate::routes::{self, Route};
-use crate::worker::Workers;
+use crate::chaining;
+use crate::dispatch::{body, dispatch, empty};
+use crate::routes;
 
 /// The reserved paths that the host answers itself.
 const WELL_KNOWN: &str = "/.well-known/spin/";
@@ -29,8 +28,6 @@ const WELL_KNOWN: &str = "/.well-known/spin/";
 pub struct Server {
     /// The application.
     pub app: Arc<App>,
-    /// Its instances.
-    pub workers: Workers,
 }
 
 impl Server {
@@ -56,7 +53,8 @@ impl Server {
     }
 
     /// An error closes the connection without an answer.
-    async fn handle(&self, request: Request<Incoming>, client: SocketAddr) -> Result<Response<WasiBody>> {
+    async fn handle(&self, mut request: Request<Incoming>, client: SocketAddr) -> Result<Response<WasiBody>> {
+        strip_forbidden_headers(&mut request);
         if let Some(name) = request.uri().path().strip_prefix(WELL_KNOWN)
             && let Some(response) = self.well_known(name)
         {
@@ -67,21 +65,9 @@ impl Server {
         let Some((route, rest)) = routes::find(&self.app.routes, &path) else {
             return Ok(empty(StatusCode::NOT_FOUND));
         };
-        let request = match with_spin_headers(request, route, rest, client) {
-            Ok(request) => request,
-            Err(error) => {
-                eprintln!("Bad request from {client}: {error:#}");
-                return Ok(empty(StatusCode::INTERNAL_SERVER_ERROR));
-            }
-        };
+        let workers = self.app.services.get(route.component()).context("the component does not serve yet")?;
         let request = request.map(|body| body.map_err(Error::from).boxed_unsync());
-        match self.workers.handle((), request).await {
-            Ok(response) => Ok(response),
-            Err(error) => {
-                eprintln!("Request for {path} failed: {error:?}");
-                Ok(empty(StatusCode::INTERNAL_SERVER_ERROR))
-            }
-        }
+        Ok(dispatch(workers, route, rest, request, client).await)
     }
 
     fn well_known(&self, name: &str) -> Option<Response<WasiBody>> {
@@ -94,6 +80,16 @@ impl Server {
             _ => None,
         }
     }
+}
+
+/// Takes away what Spin takes away: the name of a component, which only a component may use, and what is about the connection.
+fn strip_forbidden_headers<B>(request: &mut Request<B>) {
+    let headers = request.headers_mut();
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    if host.and_then(chaining::named).is_some() {
+        headers.remove(HOST);
+    }
+    headers.remove(CONNECTION);
 }
 
 /// Gives the request the absolute URI that the guest expects. An error means that the request does not say, or says in
@@ -115,47 +111,10 @@ fn with_full_uri<B>(mut request: Request<B>) -> Result<Request<B>> {
     Ok(request)
 }
 
-/// Adds what Spin tells the guest about the request, after what the client sent, which may have the same names.
-fn with_spin_headers<B>(
-    mut request: Request<B>,
-    route: &Route,
-    rest: &str,
-    client: SocketAddr,
-) -> Result<Request<B>> {
-    for (name, value) in request.headers() {
-        std::str::from_utf8(value.as_bytes()).with_context(|| format!("header {name} is not UTF-8"))?;
-    }
-    let full_url = request.uri().to_string();
-    let client = client.to_string();
-    let headers = [
-        ("spin-path-info", rest),
-        ("spin-full-url", &full_url),
-        ("spin-matched-route", route.raw()),
-        ("spin-base-path", "/"),
-        ("spin-raw-component-route", route.raw()),
-        ("spin-component-route", route.prefix()),
-        ("spin-client-addr", &client),
-    ];
-    for (name, value) in headers {
-        request.headers_mut().append(HeaderName::from_static(name), HeaderValue::from_str(value)?);
-    }
-    Ok(request)
-}
-
 fn full(content_type: &'static str, text: String) -> Response<WasiBody> {
     let mut response = Response::new(body(text.into()));
     response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
-}
-
-fn empty(status: StatusCode) -> Response<WasiBody> {
-    let mut response = Response::new(body(Bytes::new()));
-    *response.status_mut() = status;
-    response
-}
-
-fn body(bytes: Bytes) -> WasiBody {
-    Full::new(bytes).map_err(|never: Infallible| match never {}).boxed_unsync()
 }
 
 #[cfg(test)]
@@ -189,29 +148,14 @@ mod tests {
     }
 
     #[test]
-    fn the_hosts_headers_come_after_the_clients() {
-        let route: Route = "/v1/...".parse().expect("valid");
-        let client: SocketAddr = "10.0.0.1:5".parse().expect("valid");
-        let spoofed = request("http://shop/v1/a%20b?c", &[("spin-client-addr", b"spoofed")]);
-        let request = with_spin_headers(spoofed, &route, "/a%20b", client).expect("good headers");
-        let all = |name| {
-            request.headers().get_all(name).iter().map(|v| v.to_str().expect("text")).collect::<Vec<_>>()
+    fn a_client_cannot_name_a_component() {
+        let named = |host: &str| {
+            let mut request = request("/publish", &[("host", host.as_bytes()), ("connection", b"close")]);
+            strip_forbidden_headers(&mut request);
+            assert!(!request.headers().contains_key(CONNECTION));
+            with_full_uri(request)
         };
-        assert_eq!(all("spin-client-addr"), ["spoofed", "10.0.0.1:5"]);
-        assert_eq!(all("spin-path-info"), ["/a%20b"]);
-        assert_eq!(all("spin-full-url"), ["http://shop/v1/a%20b?c"]);
-        assert_eq!(all("spin-matched-route"), ["/v1/..."]);
-        assert_eq!(all("spin-raw-component-route"), ["/v1/..."]);
-        assert_eq!(all("spin-component-route"), ["/v1"]);
-        assert_eq!(all("spin-base-path"), ["/"]);
-    }
-
-    #[test]
-    fn header_values_must_be_utf_8() {
-        let route: Route = "/...".parse().expect("valid");
-        let client: SocketAddr = "10.0.0.1:5".parse().expect("valid");
-        let add = |value: &[u8]| with_spin_headers(request("/", &[("x", value)]), &route, "/", client);
-        assert!(add("é".as_bytes()).is_ok());
-        assert!(add(b"\xff").is_err());
+        assert!(named("till.spin.internal").is_err() && named("till.spin.internal:80").is_err());
+        assert!(named("spin.internal.example").is_ok());
     }
 }

@@ -6,16 +6,19 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::app::App;
+use crate::app::Component;
+use crate::mqtt::MqttConnections;
 use crate::outbound_http::OutboundHttp;
 use crate::postgres::Connections;
 
 /// The data of an instance's store.
 pub struct InstanceState {
-    /// What all instances share.
-    pub app: Arc<App>,
+    /// What all instances of the component share.
+    pub component: Arc<Component>,
     /// The PostgreSQL connections that the guest holds.
     pub connections: Connections,
+    /// The MQTT connections that the guest holds.
+    pub mqtt_connections: MqttConnections,
     table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
@@ -24,16 +27,18 @@ pub struct InstanceState {
 
 impl InstanceState {
     /// The state of a new instance: no files, no sockets, nothing open.
-    pub fn new(app: Arc<App>) -> Self {
+    pub fn new(component: Arc<Component>) -> Self {
         let mut wasi = WasiCtx::builder();
-        wasi.envs(&app.environment).stdout(app.output.stdout.clone()).stderr(app.output.stderr.clone());
+        let output = &component.output;
+        wasi.envs(&component.environment).stdout(output.stdout.clone()).stderr(output.stderr.clone());
         Self {
             connections: Connections::default(),
+            mqtt_connections: MqttConnections::default(),
             table: ResourceTable::new(),
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
-            outbound_http: app.outbound_http.clone(),
-            app,
+            outbound_http: component.outbound_http.clone(),
+            component,
         }
     }
 }

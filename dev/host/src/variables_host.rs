@@ -9,6 +9,6 @@ impl Host for InstanceState {}
 
 impl<T: Send> HostWithStore<T> for HasSelf<InstanceState> {
     async fn get(accessor: &Accessor<T, Self>, name: String) -> wasmtime::Result<Result<String, Error>> {
-        Ok(accessor.with(|mut access| access.get().app.variables.get(&name)))
+        Ok(accessor.with(|mut access| access.get().component.variables.get(&name)))
     }
 }

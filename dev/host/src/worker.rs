@@ -14,7 +14,7 @@ use wasmtime_wasi_http::handler::{
     HandlerState, Instance, ProxyHandler, ProxyPre, ShouldAccept, WorkerExpiration, WorkerState, WorkerStatus,
 };
 
-use crate::app::{App, Reuse};
+use crate::app::{Component, Reuse};
 use crate::state::InstanceState;
 
 /// Hands requests to instances, and makes a new one whenever none is free.
@@ -24,10 +24,10 @@ pub type Workers = ProxyHandler<Factory>;
 pub struct Factory {
     /// The engine that `component` was compiled for.
     pub engine: Engine,
-    /// The component, linked.
-    pub component: ProxyPre<InstanceState>,
+    /// The component's code, linked.
+    pub code: ProxyPre<InstanceState>,
     /// What the instances share.
-    pub app: Arc<App>,
+    pub component: Arc<Component>,
 }
 
 impl HandlerState for Factory {
@@ -36,11 +36,11 @@ impl HandlerState for Factory {
     type WorkerState = Worker;
 
     async fn instantiate(&self) -> wasmtime::Result<Instance<InstanceState, Expiration, Worker>> {
-        let mut store = Store::new(&self.engine, InstanceState::new(Arc::clone(&self.app)));
+        let mut store = Store::new(&self.engine, InstanceState::new(Arc::clone(&self.component)));
         // So far away that it never comes. As in Spin, nothing stops a guest that computes forever.
         store.set_epoch_deadline(u64::MAX / 2);
-        let proxy = self.component.instantiate_async(&mut store).await?;
-        let reuse = self.app.reuse;
+        let proxy = self.code.instantiate_async(&mut store).await?;
+        let reuse = self.component.reuse;
         let expiration = Expiration { reuse, sleep: Box::pin(tokio::time::sleep(reuse.idle)) };
         Ok(Instance { store, proxy, view: InstanceState::http, expiration, state: Worker { reuse } })
     }

@@ -22,11 +22,14 @@ mod order_request;
 mod outcome;
 mod peers;
 mod poll;
+mod publisher;
 mod quiesce;
 pub mod raw_http;
 mod request;
 mod shared;
+mod silent_broker;
 mod spawn;
+mod subscriber;
 mod suspended_processes;
 pub mod tokens;
 pub mod webhook;
@@ -44,9 +47,12 @@ pub use peers::{
     fail, garbage, garbage_with, gateway, late_effect, seat_held_since, seat_of_somebody, seat_sold_to, stall,
 };
 pub use poll::{PollDeadline, eventually};
+pub use publisher::{Publisher, PublisherOptions};
 pub use request::Request;
 pub use shared::{build, empty_database, server};
+pub use silent_broker::SilentBroker;
 pub use spawn::{Spawn, spawn};
+pub use subscriber::Subscriber;
 pub use suspended_processes::signal;
 
 pub use order_dev::peers::{

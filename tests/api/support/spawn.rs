@@ -23,6 +23,7 @@ pub async fn spawn() -> App {
 
 /// The service in other ways.
 pub struct Spawn {
+    manifest: &'static str,
     variables: BTreeMap<String, String>,
     mode: Mode,
     replicas: usize,
@@ -51,6 +52,7 @@ impl Spawn {
     pub fn new() -> Spawn {
         let tax = ("tax_percent".to_owned(), "5".to_owned());
         Spawn {
+            manifest: "spin.toml",
             variables: BTreeMap::from([tax]),
             mode: Mode::Succeed,
             replicas: 1,
@@ -66,6 +68,11 @@ impl Spawn {
             pgbouncer: None,
             sinks: Vec::new(),
         }
+    }
+
+    /// Another manifest of the repository.
+    pub fn manifest(self, manifest: &'static str) -> Spawn {
+        Spawn { manifest, ..self }
     }
 
     /// Sets a Spin variable.
@@ -197,7 +204,7 @@ impl Spawn {
             let log_dir = log_dir.join(format!("copy-{replica}"));
             let options = host::Options {
                 program: component::host_program().await.expect("a host program"),
-                manifest: order_dev::repo_root().join("spin.toml"),
+                manifest: order_dev::repo_root().join(self.manifest),
                 variables: variables.clone(),
                 arguments: arguments.clone(),
                 environment: self.environment.clone(),
@@ -262,7 +269,7 @@ impl Spawn {
 }
 
 /// One that waits for longer than the service ever takes, and keeps connections for all that a test sends at once.
-fn client() -> reqwest::Client {
+pub(super) fn client() -> reqwest::Client {
     let builder = reqwest::Client::builder().timeout(Duration::from_secs(60)).no_proxy();
     let builder = builder.redirect(reqwest::redirect::Policy::none());
     builder.build().expect("an HTTP client")
@@ -279,7 +286,7 @@ fn runtime_config(pg_max_connections: Option<usize>, log_dir: &Path) -> Vec<Stri
     vec!["--runtime-config-file".to_owned(), file.to_string_lossy().into_owned()]
 }
 
-fn fresh_log_dir() -> PathBuf {
+pub(super) fn fresh_log_dir() -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     std::env::temp_dir().join(format!("order-service-test-logs-{}-{count}", std::process::id()))

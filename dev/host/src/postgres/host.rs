@@ -108,7 +108,8 @@ async fn query(client: &Object, statement: &str, parameters: &[ParameterValue]) 
 
 impl InstanceState {
     fn opener(&self) -> Opener {
-        Opener { pools: self.app.postgres.clone(), allowed_hosts: Arc::clone(&self.app.allowed_hosts) }
+        let component = &self.component;
+        Opener { pools: component.postgres.clone(), allowed_hosts: Arc::clone(&component.allowed_hosts) }
     }
 
     fn address(&self, builder: &Resource<ConnectionBuilder>) -> wasmtime::Result<String> {

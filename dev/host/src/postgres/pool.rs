@@ -9,14 +9,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Config, NoTls};
 
-use crate::runtime_config::RuntimeConfig;
-
 /// The most connections to an address.
 const POOL_SIZE: usize = 64;
 /// The most addresses with a pool.
 const POOLS: usize = 16;
 
-/// The pools of the component. Clones share them.
+/// The pools of a component. Clones share them.
 #[derive(Clone)]
 pub struct Pools {
     /// By exact address, least recently used first.
@@ -32,9 +30,8 @@ pub struct Checkout {
 }
 
 impl Pools {
-    /// No pools yet.
-    pub fn new(config: &RuntimeConfig) -> Self {
-        let permits = config.pg_max_connections.map(|n| Arc::new(Semaphore::new(n)));
+    /// No pools yet. `permits` are the connections that the guests of the application may hold.
+    pub fn new(permits: Option<Arc<Semaphore>>) -> Self {
         Self { pools: Arc::default(), permits }
     }
 
@@ -91,7 +88,7 @@ mod tests {
 
     #[test]
     fn only_so_many_pools_are_kept() {
-        let pools = Pools::new(&RuntimeConfig::default());
+        let pools = Pools::new(None);
         for n in 0..POOLS {
             pools.pool(&format!("host=h{n}")).expect("valid");
         }

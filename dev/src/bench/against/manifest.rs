@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
-/// The manifest of an application with one component.
+/// The manifest of an application.
 #[derive(Clone, Debug)]
 pub struct Manifest {
     file: PathBuf,
     variables: Vec<String>,
-    component: Component,
+    components: Vec<Component>,
 }
 
 #[derive(Deserialize)]
@@ -21,8 +21,9 @@ struct Parsed {
     component: BTreeMap<String, Component>,
 }
 
+/// One of its components.
 #[derive(Clone, Debug, Deserialize)]
-struct Component {
+pub struct Component {
     source: PathBuf,
     build: Option<Build>,
 }
@@ -36,7 +37,7 @@ impl Manifest {
     /// Reads it.
     ///
     /// # Errors
-    /// When it is not there, is no manifest, or has not exactly one component.
+    /// When it is not there, is no manifest, or has no component.
     pub fn read(file: &Path) -> Result<Manifest> {
         let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
         Manifest::parse(file, &text).with_context(|| format!("the manifest {}", file.display()))
@@ -44,12 +45,10 @@ impl Manifest {
 
     fn parse(file: &Path, text: &str) -> Result<Manifest> {
         let Parsed { variables, component } = toml::from_str(text)?;
-        let mut components = component.into_values();
-        let (Some(component), None) = (components.next(), components.next()) else {
-            bail!("it does not have one component");
-        };
+        let components: Vec<Component> = component.into_values().collect();
+        ensure!(!components.is_empty(), "it has no component");
         let variables = variables.into_keys().collect();
-        Ok(Manifest { file: file.to_path_buf(), variables, component })
+        Ok(Manifest { file: file.to_path_buf(), variables, components })
     }
 
     /// The file itself.
@@ -62,9 +61,16 @@ impl Manifest {
         self.variables.iter().any(|variable| variable == name)
     }
 
+    /// The components.
+    pub fn components(&self) -> &[Component] {
+        &self.components
+    }
+}
+
+impl Component {
     /// The component's file, as seen from the manifest.
     pub fn source(&self) -> &Path {
-        &self.component.source
+        &self.source
     }
 
     /// The command that builds the component.
@@ -72,8 +78,8 @@ impl Manifest {
     /// # Errors
     /// When there is none.
     pub fn build_command(&self) -> Result<&str> {
-        let build = self.component.build.as_ref();
-        let build = build.with_context(|| format!("{} has no build command", self.file.display()))?;
+        let build = self.build.as_ref();
+        let build = build.with_context(|| format!("{} has no build command", self.source.display()))?;
         Ok(&build.command)
     }
 }
@@ -99,23 +105,25 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_says_which_variables_there_are_and_how_its_component_is_built() {
-        let manifest = parse(ONE).unwrap();
+    fn a_manifest_says_which_variables_there_are_and_how_its_components_are_built() {
+        let manifest = parse(&format!("{ONE}\n[component.other]\nsource = \"x.wasm\"")).unwrap();
         assert!(manifest.has_variable("tax_percent") && !manifest.has_variable("tax"));
-        assert_eq!(manifest.source(), Path::new("target/orders.wasm"));
-        assert_eq!(manifest.build_command().unwrap(), "make");
-    }
-
-    #[test]
-    fn which_of_two_components_is_meant_is_not_guessed() {
-        assert!(parse(&format!("{ONE}\n[component.other]\nsource = \"x.wasm\"")).is_err());
+        let [orders, other] = manifest.components() else { panic!("{manifest:?}") };
+        assert_eq!(
+            (orders.source(), orders.build_command().unwrap()),
+            (Path::new("target/orders.wasm"), "make")
+        );
+        assert!(other.build_command().is_err());
         assert!(parse("component = {}").is_err());
     }
 
     #[test]
     fn the_manifest_of_this_tree_can_be_read() {
         let manifest = Manifest::read(&crate::repo_root().join("spin.toml")).unwrap();
-        assert!(manifest.has_variable("database_host") && manifest.build_command().is_ok());
-        assert!(manifest.source().starts_with("target"));
+        assert!(manifest.has_variable("database_host"));
+        assert_eq!(manifest.components().len(), 2);
+        for component in manifest.components() {
+            assert!(component.source().starts_with("target") && component.build_command().is_ok());
+        }
     }
 }

@@ -118,16 +118,18 @@ impl Store {
     async fn build(&self, commit: &str, kept: &Path) -> Result<()> {
         let tree = WorkTree::add(&self.root, self.folder.join("tree"), commit).await?;
         let manifest = Manifest::read(&tree.folder.join("spin.toml"))?;
-        let Ok(file) = manifest.source().strip_prefix("target") else {
-            bail!("commit {commit}: its component is not built below `target`");
-        };
         let target = self.folder.join("build");
-        let mut command = Command::new("sh");
-        command.args(["-c", manifest.build_command()?]).current_dir(&tree.folder).kill_on_drop(true);
-        let built = component::run(command.env("CARGO_TARGET_DIR", &target)).await;
-        built.with_context(|| format!("building the component of {commit}"))?;
-        copy_in_one_step(&target.join(file), &tree.folder.join(manifest.source()))
-            .with_context(|| format!("commit {commit}: its build command made no {}", file.display()))?;
+        for component in manifest.components() {
+            let Ok(file) = component.source().strip_prefix("target") else {
+                bail!("commit {commit}: its component is not built below `target`");
+            };
+            let mut command = Command::new("sh");
+            command.args(["-c", component.build_command()?]).current_dir(&tree.folder).kill_on_drop(true);
+            let built = component::run(command.env("CARGO_TARGET_DIR", &target)).await;
+            built.with_context(|| format!("building the component of {commit}"))?;
+            copy_in_one_step(&target.join(file), &tree.folder.join(component.source()))
+                .with_context(|| format!("commit {commit}: its build command made no {}", file.display()))?;
+        }
         // Whole or not at all: a folder with the commit's name is one that was finished.
         let incoming = self.folder.join("incoming");
         remove(&incoming)?;
