@@ -32,15 +32,26 @@ pub async fn flush_counters(config: &Config, batch: &Batch) -> Result<Due, DbErr
     Ok(Due { orders: has("orders"), messages: has("messages") })
 }
 
-/// Reads everything that `/metrics` shows of orders and of the work of all instances, as JSON.
+/// What `/metrics` shows of all instances.
+#[derive(Debug)]
+pub struct Summary {
+    /// Of orders and of the work, as `read_metrics` has it.
+    pub totals: Value,
+    /// Of the service as one process, as `read_load` has it.
+    pub load: Value,
+}
+
+/// Reads everything that `/metrics` shows of orders and of the work of all instances.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn read_summary(config: &Config) -> Result<Value, DbError> {
-    let summary = require_row(
+pub async fn read_summary(config: &Config) -> Result<Summary, DbError> {
+    let mut row = require_row(
         query(config, Session::Own, include_str!("sql/read_durable_metrics.sql"), Vec::new).await?,
-    )?
-    .text()?;
-    serde_json::from_str(&summary)
-        .map_err(|error| DbError::Broken(Error::new(error).context("the JSON of read_durable_metrics")))
+    )?;
+    let mut next = || {
+        let parsed = serde_json::from_str(&row.text()?);
+        parsed.map_err(|error| DbError::Broken(Error::new(error).context("the JSON of the metrics")))
+    };
+    Ok(Summary { totals: next()?, load: next()? })
 }

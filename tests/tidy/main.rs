@@ -16,6 +16,7 @@ mod length;
 mod links;
 mod openapi;
 mod openapi_release;
+mod peer_calls;
 mod rooms;
 mod statements;
 mod variables;

@@ -17,7 +17,8 @@ SELECT CASE
             '0014_authentication',
             '0015_changed_orders',
             '0016_rules_in_steps',
-            '0017_cheaper_writes'
+            '0017_cheaper_writes',
+            '0019_load_marks'
         ]) AS needed (version)
         WHERE needed.version NOT IN (SELECT version FROM schema_migrations))
     OR EXISTS (
@@ -46,6 +47,7 @@ SELECT CASE
             'read_durable_metrics',
             'read_journal_page',
             'read_key_set',
+            'read_load',
             'read_order',
             'redrive_stuck',
             'remember_payment',
