@@ -233,7 +233,7 @@ async fn any_copy_answers_for_all() {
 async fn how_long_requests_calls_and_statements_take_is_told() {
     const SECONDS: &str = "http_server_requests_seconds";
     let app = spawn().await;
-    let slow = Action::Delay { ms: 300 };
+    let slow = Action::Stall { ms: 300, effect: Moment::Before };
     app.fault(FaultRule::on(CallName::Reserve, slow).always().seat(2)).await;
     let id = app.place(&order(&[1])).await.created().id().to_owned();
     app.place(&order(&[2])).await.created();
