@@ -259,7 +259,8 @@ async fn how_long_requests_calls_and_statements_take_is_told() {
 
     // The other metrics of requests and calls are sums of the same.
     let total = |name: &str, label: &str| {
-        let of_metric = series.iter().filter(|(series, _)| series.starts_with(name) && series.contains(label));
+        let of_metric =
+            series.iter().filter(|(series, _)| series.starts_with(name) && series.contains(label));
         of_metric.map(|(_, value)| value).sum::<f64>()
     };
     for route in ["\"/v1/orders\"", "\"/v1/orders/{id}\""] {
