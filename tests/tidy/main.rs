@@ -8,6 +8,7 @@ mod files;
 mod rust;
 mod sql;
 
+mod alerts;
 mod document_format;
 mod domain;
 mod functions;

@@ -36,15 +36,20 @@ pub fn check(programs: &Programs, tools: &Tools, folder: &Path, report: &mut Rep
     let alerts = alerts(&rules);
     report.check(&format!("{} alerts are tested both ways", alerts.len()), untested(&alerts, &tests));
 
-    // A copy of the rules in which one alert is broken, beside a copy of the tests.
+    // A copy of one alert, broken, beside copies of its tests.
     let copies = tools.folder("alerts")?;
-    std::fs::write(copies.join(TESTS), tests.to_string())?;
     let mut missed = Vec::new();
     let all = mistakes(&rules);
-    for (what, broken) in &all {
-        std::fs::write(copies.join(RULES), broken.to_string())?;
+    for Mistake { alert, what, rule } in &all {
+        let mut mine = tests.clone();
+        if let Some(tests) = mine["tests"].as_array_mut() {
+            tests.retain(|test| test["alert_rule_test"][0]["alertname"] == **alert);
+        }
+        std::fs::write(copies.join(TESTS), mine.to_string())?;
+        let rules = json!({ "groups": [{ "name": "copy", "rules": [rule] }] });
+        std::fs::write(copies.join(RULES), rules.to_string())?;
         if programs.tests_pass(&copies, TESTS)? {
-            missed.push(format!("no test finds that {what}"));
+            missed.push(format!("no test finds that {alert} {what}"));
         }
     }
     report.check(&format!("{} broken alerts are found by the tests", all.len()), missed);
@@ -94,24 +99,36 @@ fn untested(alerts: &BTreeSet<&str>, tests: &Value) -> Vec<String> {
     problems
 }
 
-/// Copies of the rules with one mistake each: an alert that never fires, one that always does, and one that does at once.
-fn mistakes(rules: &Value) -> Vec<(String, Value)> {
+/// A broken copy of an alert.
+struct Mistake<'a> {
+    alert: &'a str,
+    what: &'static str,
+    rule: Value,
+}
+
+/// Copies with one mistake each: an alert that never fires, one that always does, and one that does at once.
+fn mistakes(rules: &Value) -> Vec<Mistake<'_>> {
+    let groups = rules["groups"].as_array().into_iter().flatten();
+    let alerts = groups.flat_map(|group| group["rules"].as_array().into_iter().flatten());
+    let of_alert = |rule: &'_ Value| {
+        let expression = rule["expr"].as_str().unwrap_or_default();
+        // With the labels that it has, so that only the test in which it does not fire finds it.
+        let always = format!("({expression}) or ({})", without_comparisons(expression));
+        [
+            ("never fires", "expr", json!("vector(0) > 1")),
+            ("always fires", "expr", json!(always)),
+            ("fires at once", "for", json!("0s")),
+        ]
+        .map(|(what, member, value)| {
+            let mut copy = rule.clone();
+            copy[member] = value;
+            (what, copy)
+        })
+    };
     let mut all = Vec::new();
-    for (group, groups) in rules["groups"].as_array().into_iter().flatten().enumerate() {
-        for (rule, rules_of) in groups["rules"].as_array().into_iter().flatten().enumerate() {
-            let name = rules_of["alert"].as_str().unwrap_or_default();
-            let mut with = |what: &str, member: &str, value: Value| {
-                let mut copy = rules.clone();
-                copy["groups"][group]["rules"][rule][member] = value;
-                all.push((format!("{name} {what}"), copy));
-            };
-            with("never fires", "expr", json!("vector(0) > 1"));
-            let expression = rules_of["expr"].as_str().unwrap_or_default();
-            // With the labels that it has, so that only the test in which it does not fire finds it.
-            let always = format!("({expression}) or ({})", without_comparisons(expression));
-            with("always fires", "expr", json!(always));
-            with("fires at once", "for", json!("0s"));
-        }
+    for rule in alerts {
+        let alert = rule["alert"].as_str().unwrap_or_default();
+        all.extend(of_alert(rule).map(|(what, rule)| Mistake { alert, what, rule }));
     }
     all
 }

@@ -64,6 +64,10 @@ fn draw_panel(area: &Area<'_>, panel: &Panel<'_>) -> Result<(), DrawingError> {
     let height = |points: &[(f64, f64)]| points.iter().map(|point| point.1).fold(f64::NEG_INFINITY, f64::max);
     lines.retain(|(_, points)| !points.is_empty());
     lines.sort_by(|(_, a), (_, b)| height(b).total_cmp(&height(a)));
+    // What never happened is left out beside what did.
+    if lines.first().is_some_and(|(_, points)| height(points) > 0.0) {
+        lines.retain(|(_, points)| height(points) > 0.0);
+    }
     lines.truncate(LINES);
     let most = lines.first().map_or(0.0, |(_, points)| height(points));
     let top = if most > 0.0 { most * 1.2 } else { 1.0 };
@@ -74,7 +78,7 @@ fn draw_panel(area: &Area<'_>, panel: &Panel<'_>) -> Result<(), DrawingError> {
         .x_label_area_size(28)
         .y_label_area_size(56)
         // Beside the lines, where the names are.
-        .build_cartesian_2d(0.0..end * 1.6, 0.0..top)?;
+        .build_cartesian_2d(0.0..end * 1.8, 0.0..top)?;
     let digits = if top < 0.1 { 3 } else { usize::from(top < 10.0) + usize::from(top < 2.0) };
     chart
         .configure_mesh()
@@ -117,8 +121,9 @@ mod tests {
         draw(&panels, &file).unwrap();
         let text = std::fs::read_to_string(&file).unwrap();
         std::fs::remove_file(&file).unwrap();
-        for word in ["What sells", "placed", "failed", "Nothing"] {
+        for word in ["What sells", "placed", "What fails", "failed", "Nothing"] {
             assert!(text.contains(word), "{word}");
         }
+        assert!(!text.contains("lost"), "beside what happened it tells nothing");
     }
 }

@@ -123,7 +123,9 @@ impl Buyer<'_> {
         let answer = request.header("Idempotency-Key", format!("buyer-{number}")).send().await?;
         let status = answer.status();
         let document: Value = answer.json().await.context("an answer to an order")?;
-        let Some(id) = document["id"].as_str().filter(|_| status.is_success()) else { return Ok(status) };
+        let Some(id) = document["order"]["id"].as_str().filter(|_| status.is_success()) else {
+            return Ok(status);
+        };
         for _ in 0..3 {
             self.client.get(self.url(&format!("/v1/orders/{id}"))).send().await?;
         }
