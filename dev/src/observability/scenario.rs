@@ -2,7 +2,7 @@
 //! fail for a while.
 
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -23,14 +23,15 @@ const UNKNOWN_EVENTS: i64 = 9_000_000;
 /// What became of the requests.
 #[derive(Default)]
 pub struct Counts {
-    placed: usize,
-    refused: usize,
-    failed: usize,
+    placed: AtomicUsize,
+    refused: AtomicUsize,
+    failed: AtomicUsize,
 }
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Counts { placed, refused, failed } = self;
+        let [placed, refused, failed] = [placed, refused, failed].map(|count| count.load(Ordering::Relaxed));
         write!(
             f,
             "the service was watched: {placed} orders placed, {refused} refused, {failed} answered with 5xx"
@@ -45,42 +46,38 @@ impl fmt::Display for Counts {
 pub async fn run(service: &Service, duration: Duration) -> Result<Counts> {
     let control = service.control();
     let deadline = Instant::now() + duration;
-    let counts = Mutex::new(Counts::default());
-    let down = Mutex::new(false);
+    let counts = Counts::default();
+    let is_catalog_down = AtomicBool::new(false);
     let buyers = (0..BUYERS).map(|number| {
         let buyer = Buyer { base_url: &service.base_url, client: Client::new(), control: &control };
-        let (counts, down) = (&counts, &down);
+        let (counts, is_catalog_down) = (&counts, &is_catalog_down);
         async move {
             for turn in 0.. {
                 if Instant::now() >= deadline {
                     break;
                 }
-                let is_catalog_down = *down.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                let status = buyer.buy(number + BUYERS * turn, is_catalog_down).await?;
-                let mut counts = counts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                match status {
-                    status if status.is_success() => counts.placed += 1,
-                    status if status.is_server_error() => counts.failed += 1,
-                    _ => counts.refused += 1,
-                }
-                drop(counts);
+                let is_down = is_catalog_down.load(Ordering::Relaxed);
+                let status = buyer.buy(number + BUYERS * turn, is_down).await?;
+                let count = match status {
+                    status if status.is_success() => &counts.placed,
+                    status if status.is_server_error() => &counts.failed,
+                    _ => &counts.refused,
+                };
+                count.fetch_add(1, Ordering::Relaxed);
                 tokio::time::sleep(PAUSE).await;
             }
             anyhow::Ok(())
         }
     });
-    let (bought, failed) = join(try_join_all(buyers), fail(&control, duration, &down)).await;
+    let (bought, failed) = join(try_join_all(buyers), fail(&control, duration, &is_catalog_down)).await;
     bought?;
     failed?;
-    Ok(counts.into_inner().unwrap_or_default())
+    Ok(counts)
 }
 
 /// Has the peers fail one after the other, each for a sixth of the time.
-async fn fail(control: &Control, duration: Duration, catalog_is_down: &Mutex<bool>) -> Result<()> {
+async fn fail(control: &Control, duration: Duration, is_catalog_down: &AtomicBool) -> Result<()> {
     let sixth = duration / 6;
-    let set = |down: bool| {
-        *catalog_is_down.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = down;
-    };
     tokio::time::sleep(sixth).await;
     control.set_down(Peer::Notification, true).await?;
     tokio::time::sleep(sixth).await;
@@ -90,9 +87,9 @@ async fn fail(control: &Control, duration: Duration, catalog_is_down: &Mutex<boo
     tokio::time::sleep(sixth).await;
     control.clear_faults().await?;
     control.set_down(Peer::Catalog, true).await?;
-    set(true);
+    is_catalog_down.store(true, Ordering::Relaxed);
     tokio::time::sleep(sixth).await;
-    set(false);
+    is_catalog_down.store(false, Ordering::Relaxed);
     control.set_down(Peer::Catalog, false).await
 }
 

@@ -31,7 +31,7 @@ impl Page {
     /// A sample with labels, as `status="PENDING"`; none where they are empty.
     pub fn sample(&mut self, name: &str, labels: impl Display, value: f64) {
         let begin = self.0.len();
-        let _ = write!(self.0, "{name}{{{labels}}} {value}\n");
+        let _ = writeln!(self.0, "{name}{{{labels}}} {value}");
         let empty = begin + name.len();
         if self.0[empty..].starts_with("{}") {
             self.0.replace_range(empty..empty + 2, "");
