@@ -85,6 +85,7 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/place_limited_order.sql
 \ir ../functions/place_order.sql
 \ir ../functions/postpone_message.sql
+\ir ../functions/read_all_metrics.sql
 \ir ../functions/read_durable_metrics.sql
 \ir ../functions/read_journal.sql
 \ir ../functions/read_journal_page.sql

@@ -1,6 +1,6 @@
 //! The statements behind `/metrics`: flushing the counters of an instance, and reading the summary of all.
 
-use super::answer::named;
+use super::answer::{answer, named};
 use super::{DbError, Session, json, query, require_row, uuid};
 use crate::config::Config;
 use crate::telemetry::counters::Batch;
@@ -46,12 +46,11 @@ pub struct Summary {
 /// # Errors
 /// [`DbError`].
 pub async fn read_summary(config: &Config) -> Result<Summary, DbError> {
-    let mut row = require_row(
-        query(config, Session::Own, include_str!("sql/read_durable_metrics.sql"), Vec::new).await?,
-    )?;
+    let row = query(config, Session::Own, include_str!("sql/read_all_metrics.sql"), Vec::new).await?;
+    let mut both = answer(row)?;
     let mut next = || {
-        let parsed = serde_json::from_str(&row.text()?);
-        parsed.map_err(|error| DbError::Broken(Error::new(error).context("the JSON of the metrics")))
+        let parsed = serde_json::from_str(&both.text()?);
+        parsed.map_err(|error| DbError::Broken(Error::new(error).context("the JSON of read_all_metrics")))
     };
     Ok(Summary { totals: next()?, load: next()? })
 }
