@@ -5,7 +5,7 @@
 //! installed, [`host`] runs them, [`postgres`] and [`migrations`] give it a database, [`pgbouncer`] a connection pooler
 //! before that, [`peers`] are the services it talks to, [`chaos`] breaks all of them on purpose, and
 //! [`bench`](mod@bench) measures how fast it all is, [`manifests`] and `image` check what deploys it, [`api_check`] what it
-//! says of its API, and [`docs_check`] what people who integrate meet. `main.rs`
+//! says of its API, [`docs_check`] what people who integrate meet, and [`observability`] what people who watch it see. `main.rs`
 //! and `up` are the `cargo dev` commands over them; the
 //! black-box tests use the same parts directly.
 //!
@@ -23,6 +23,7 @@ pub mod image;
 pub mod manifests;
 pub mod migrations;
 pub mod mosquitto;
+pub mod observability;
 pub mod peers;
 pub mod pgbouncer;
 pub mod postgres;

@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use order_dev::{
-    api_check, bench, chaos, component, docs_check, manifests, migrations, peers, postgres, repo_root,
+    api_check, bench, chaos, component, docs_check, manifests, migrations, observability, peers, postgres,
+    repo_root,
 };
 
 /// Tools for developing the order service.
@@ -103,6 +104,14 @@ enum Command {
         #[arg(long)]
         refresh: bool,
     },
+    /// Checks the metrics, the alerts and the dashboard with a Prometheus that scrapes a service which works for half a minute
+    ///
+    /// Needs Prometheus (Debian's package, which is installed as root), and python3 (with venv) to read YAML.
+    ObservabilityTest {
+        /// Watches for two minutes, and draws the picture below docs/ anew, after a change to the dashboard
+        #[arg(long)]
+        refresh: bool,
+    },
     /// Builds the container images, and runs them as a container engine would, in every way in which they can be started
     ///
     /// Needs root, buildah and debootstrap, and no container engine. RUST_IMAGE, SPIN_IMAGE and DEBIAN_IMAGE name base
@@ -155,6 +164,7 @@ async fn run(command: Command) -> Result<()> {
         Command::ManifestTest => manifests::run().await,
         Command::ApiTest(options) => api_check::run(&options).await,
         Command::DocsTest { refresh } => run_docs_test(refresh).await,
+        Command::ObservabilityTest { refresh } => run_observability_test(refresh).await,
         Command::Bench(options) => run_bench(options).await,
         Command::BenchPeers { listen, callback_url } => {
             bench::peers::serve(listen, callback_url.as_deref()).await
@@ -211,6 +221,15 @@ async fn run_docs_test(refresh: bool) -> Result<()> {
     let mut stop = up::StopSignal::new()?;
     tokio::select! {
         result = docs_check::run(refresh) => result,
+        // What was started ends with its handles.
+        () = stop.wait() => bail!("stopped"),
+    }
+}
+
+async fn run_observability_test(refresh: bool) -> Result<()> {
+    let mut stop = up::StopSignal::new()?;
+    tokio::select! {
+        result = observability::run(refresh) => result,
         // What was started ends with its handles.
         () = stop.wait() => bail!("stopped"),
     }

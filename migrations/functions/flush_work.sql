@@ -15,6 +15,9 @@ BEGIN
     SELECT jsonb_agg(c) FROM jsonb_to_recordset(p_counts) AS c (name TEXT, label TEXT, value DOUBLE PRECISION)
     WHERE c.name IS NOT NULL AND c.label IS NOT NULL AND c.value IS NOT NULL HAVING count(*) > 0;
     scan := scan_queues(at);
+    IF scan.id IS NOT NULL THEN
+        PERFORM mark_load(scan.scanned_at);
+    END IF;
     RETURN array_remove(ARRAY[CASE WHEN scan.has_orders THEN 'orders' END, CASE WHEN scan.has_messages THEN 'messages' END,
                               CASE WHEN scan.has_events THEN 'events' END], NULL);
 END

@@ -33,6 +33,8 @@
 \ir table.sql
 \set step 0018_events
 \ir table.sql
+\set step 0019_load_marks
+\ir table.sql
 
 \set step functions
 BEGIN;
@@ -89,15 +91,18 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/load_order.sql
 \ir ../functions/make_next_message_due.sql
 \ir ../functions/mark_changes.sql
+\ir ../functions/mark_load.sql
 \ir ../functions/pause_event_sink.sql
 \ir ../functions/place_limited_order.sql
 \ir ../functions/place_order.sql
 \ir ../functions/postpone_message.sql
 \ir ../functions/queue_events.sql
+\ir ../functions/read_all_metrics.sql
 \ir ../functions/read_durable_metrics.sql
 \ir ../functions/read_journal.sql
 \ir ../functions/read_journal_page.sql
 \ir ../functions/read_key_set.sql
+\ir ../functions/read_load.sql
 \ir ../functions/read_metrics.sql
 \ir ../functions/read_order.sql
 \ir ../functions/redrive_events.sql
@@ -118,6 +123,7 @@ SELECT NOT EXISTS (SELECT FROM schema_functions WHERE checksum = :'checksum') AS
 \ir ../functions/store_payment_check.sql
 \ir ../functions/store_payment_refund.sql
 \ir ../functions/store_transition.sql
+\ir ../functions/sum_busy_seconds.sql
 \ir ../functions/take_claims.sql
 INSERT INTO schema_functions (id, checksum) VALUES (1, :'checksum')
 ON CONFLICT (id) DO UPDATE SET checksum = excluded.checksum, replaced_at = timezone('utc', now());

@@ -54,6 +54,18 @@ pub enum Class {
     Fault,
 }
 
+impl Class {
+    /// Every class, as metrics name it.
+    pub const NAMES: [&str; 7] =
+        ["conflict", "locked", "read_only", "session_lost", "unavailable", "unexpected", "fault"];
+
+    /// The name for metrics.
+    pub const fn as_str(self) -> &'static str {
+        // In the order of the variants.
+        Self::NAMES[self as usize]
+    }
+}
+
 /// Every class of SQLSTATE (PostgreSQL, appendix A), by the longest prefix: single codes before their class.
 const CLASSES: &[(&str, Class)] = &[
     ("00", Class::Fault), // successful completion: no error
@@ -242,6 +254,15 @@ mod tests {
             CLASSES.iter().map(|(prefix, _)| *prefix).filter(|prefix| prefix.len() == 2).collect();
         assert_eq!(classes, APPENDIX_A.split_whitespace().collect::<Vec<_>>());
         assert!(CLASSES.is_sorted_by(|a, b| a.0 < b.0), "sorted, so nothing is there twice");
+    }
+
+    #[test]
+    fn a_class_has_its_name() {
+        use Class::{Conflict, Fault, Locked, ReadOnly, SessionLost, Unavailable, Unexpected};
+        let all = [Conflict, Locked, ReadOnly, SessionLost, Unavailable, Unexpected, Fault];
+        for (class, name) in all.into_iter().zip(Class::NAMES) {
+            assert_eq!(format!("{class:?}").to_lowercase(), name.replace('_', ""));
+        }
     }
 
     #[test]

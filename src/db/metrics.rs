@@ -1,6 +1,6 @@
 //! The statements behind `/metrics`: flushing the counters of an instance, and reading the summary of all.
 
-use super::answer::named;
+use super::answer::{answer, named};
 use super::{DbError, Session, json, query, require_row, uuid};
 use crate::config::Config;
 use crate::telemetry::counters::Batch;
@@ -34,15 +34,25 @@ pub async fn flush_counters(config: &Config, batch: &Batch) -> Result<Due, DbErr
     Ok(Due { orders: has("orders"), messages: has("messages"), events: has("events") })
 }
 
-/// Reads everything that `/metrics` shows of orders and of the work of all instances, as JSON.
+/// What `/metrics` shows of all instances.
+#[derive(Debug)]
+pub struct Summary {
+    /// Of orders and of the work, as `read_metrics` has it.
+    pub totals: Value,
+    /// Of the service as one process, as `read_load` has it.
+    pub load: Value,
+}
+
+/// Reads everything that `/metrics` shows of orders and of the work of all instances.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn read_summary(config: &Config) -> Result<Value, DbError> {
-    let summary = require_row(
-        query(config, Session::Own, include_str!("sql/read_durable_metrics.sql"), Vec::new).await?,
-    )?
-    .text()?;
-    serde_json::from_str(&summary)
-        .map_err(|error| DbError::Broken(Error::new(error).context("the JSON of read_durable_metrics")))
+pub async fn read_summary(config: &Config) -> Result<Summary, DbError> {
+    let row = query(config, Session::Own, include_str!("sql/read_all_metrics.sql"), Vec::new).await?;
+    let mut both = answer(row)?;
+    let mut next = || {
+        let parsed = serde_json::from_str(&both.text()?);
+        parsed.map_err(|error| DbError::Broken(Error::new(error).context("the JSON of read_all_metrics")))
+    };
+    Ok(Summary { totals: next()?, load: next()? })
 }

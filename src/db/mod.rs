@@ -25,6 +25,8 @@ pub mod transition;
 use crate::config::Config;
 use crate::runtime::host_call::with_timeout;
 use crate::runtime::task;
+use crate::telemetry::counters;
+use crate::telemetry::series::Series;
 use anyhow::anyhow;
 use connection::{ConnectionGuard, Termination};
 use error::{Class, StatementFailure};
@@ -38,6 +40,9 @@ pub use recent::has_just_succeeded;
 /// Client-side timeout of a statement, for a server or a network that does not answer. Longer than `statement_timeout` (3
 /// seconds), with which a server that is alive ends the statement itself.
 const STATEMENT_DEADLINE: Duration = Duration::from_secs(4);
+
+/// The classes of failed attempts, as metrics name them.
+pub const FAILURE_CLASSES: [&str; 7] = Class::NAMES;
 
 /// One row of a statement's result.
 struct Row {
@@ -62,6 +67,11 @@ fn is_read_only(values: &[DbValue]) -> bool {
 /// A statement without its parameters, for the log: `SELECT place_order`.
 fn name(statement: &str) -> &str {
     statement.split('(').next().unwrap_or_default().trim_end()
+}
+
+/// The name of a statement for metrics: that of the function which it calls.
+fn function(statement: &'static str) -> &'static str {
+    name(statement).rsplit(char::is_whitespace).next().unwrap_or_default()
 }
 
 /// On which session a statement runs.
@@ -89,6 +99,7 @@ async fn query(
     let values = run(
         config,
         session,
+        function(statement),
         |row: &Option<Vec<DbValue>>| row.as_deref().is_some_and(is_read_only),
         |guard| fetch_optional(guard, statement, parameters()),
     )
@@ -104,7 +115,8 @@ async fn query_all(
     statement: &'static str,
     parameters: impl Fn() -> Vec<ParameterValue>,
 ) -> Result<Vec<Row>, DbError> {
-    let rows = run(config, session, |_| false, |guard| fetch_all(guard, statement, parameters())).await;
+    let fetch = |guard| fetch_all(guard, statement, parameters());
+    let rows = run(config, session, function(statement), |_| false, fetch).await;
     let rows = rows.map_err(|failure| DbError::from(failure).context(name(statement)))?;
     Ok(rows.into_iter().map(|values| Row { statement, values }).collect())
 }
@@ -127,11 +139,12 @@ const fn attempts(class: Class) -> u32 {
 /// No attempt is begun after so long, but one that may wait for a lock.
 const ATTEMPTS_LIMIT: Duration = Duration::from_secs(2);
 
-/// Runs a statement with a timeout, and repeats it at once where its failure's class says so. What a read-only server has answered
+/// Runs a statement of this name with a timeout, and repeats it at once where its failure's class says so. What a read-only server has answered
 /// is returned when no server takes writes, or no other answers.
 async fn run<T: 'static, F>(
     config: &Config,
     session: Session,
+    name: &'static str,
     is_read_only: impl Fn(&T) -> bool,
     statement: impl Fn(ConnectionGuard) -> F,
 ) -> Result<T, StatementFailure>
@@ -139,7 +152,7 @@ where
     F: Future<Output = Result<T, StatementFailure>> + 'static,
 {
     let mut outdated = None;
-    let failure = match attempt_all(config, session, is_read_only, statement, &mut outdated).await {
+    let failure = match attempt_all(config, session, name, is_read_only, statement, &mut outdated).await {
         Ok(answer) => return Ok(answer),
         Err(failure) => failure,
     };
@@ -156,6 +169,7 @@ where
 async fn attempt_all<T: 'static, F>(
     config: &Config,
     mut session: Session,
+    name: &'static str,
     is_read_only: impl Fn(&T) -> bool,
     statement: impl Fn(ConnectionGuard) -> F,
     outdated: &mut Option<T>,
@@ -169,16 +183,18 @@ where
     let mut was_refused = false;
     loop {
         let guard = match session {
-            Session::Shared => connection::acquire(config).await?,
+            Session::Shared => connection::acquire(config).await,
             // PostgreSQL may be full.
             Session::Own => match connection::open_own(config).await {
-                Err(StatementFailure::Connect(_)) => connection::acquire(config).await?,
-                opened => opened?,
+                Err(StatementFailure::Connect(_)) => connection::acquire(config).await,
+                opened => opened,
             },
         };
+        let guard = guard.inspect_err(|failure| counters::count_failure(failure.class().as_str()))?;
         let attempt_begun = task::now();
         let shared = guard.shared();
         let result = with_timeout(STATEMENT_DEADLINE, statement(guard)).await;
+        counters::observe(Series::Statement { name }, task::now().duration_since(attempt_begun));
         let failure = match result.unwrap_or(Err(StatementFailure::TimedOut)) {
             Ok(answer) => {
                 recent::note_success(attempt_begun);
@@ -200,6 +216,7 @@ where
             connection::discard(&shared);
         }
         let class = failure.class();
+        counters::count_failure(class.as_str());
         let may_help = match class {
             // The pool would hand the session out again; what it has in memory is the server's again, too.
             Class::Unavailable if matches!(failure, StatementFailure::Refused(..)) => {

@@ -30,6 +30,7 @@ pub async fn check_schema(config: &Config) -> Result<Option<String>, DbError> {
     let checked = run(
         config,
         Session::Shared,
+        "check_schema",
         |_| false,
         |guard| async {
             let row = fetch_optional(guard, STATEMENT, Vec::new()).await?;

@@ -36,8 +36,9 @@ use crate::commands::background::{self, InFlightRequest};
 use crate::commands::deliver::deliver_all;
 use crate::config;
 use crate::runtime::task;
-use crate::telemetry::counters::{self, Counter};
+use crate::telemetry::counters;
 use crate::telemetry::log::{self, Log};
+use crate::telemetry::series::Series;
 use ::http::Method;
 use problem::ApiError;
 use request::RequestHead;
@@ -72,8 +73,8 @@ pub async fn serve(request: Request) -> Response {
         None => reply,
     };
 
-    counters::add(Counter::Request { route, status: reply.status }, 1.0);
-    counters::add(Counter::RequestSeconds { route }, begun.elapsed().as_secs_f64());
+    let series = Series::Request { method: (&head.method).into(), route, status: reply.status };
+    counters::observe(series, begun.elapsed());
     let response = reply.send(&request_id, head.method == Method::HEAD).await;
     drop(serving);
     if let Some(context) = context

@@ -25,6 +25,22 @@ use serde_json::value::RawValue;
 use std::fmt;
 use std::time::Duration;
 
+/// The names of all calls, for metrics that begin at zero.
+pub const CALLS: [&str; 12] = [
+    "catalog.event",
+    "seating.reserve",
+    "seating.seat",
+    "seating.allocate",
+    "seating.of_order",
+    "seating.release",
+    "payment.charge",
+    "payment.ask",
+    "payment.refund",
+    "notification.notify",
+    "user.by_name",
+    "issuer.keys",
+];
+
 /// A call of a peer.
 pub struct Call<'a> {
     /// Peer and operation for metrics and logs, as `seating.reserve`.

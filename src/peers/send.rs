@@ -5,7 +5,8 @@ use super::{Answer, Call, CallFailure, Extra};
 use crate::runtime::body::{self, Body};
 use crate::runtime::host_call::with_timeout;
 use crate::runtime::task;
-use crate::telemetry::counters::{self, Counter};
+use crate::telemetry::counters;
+use crate::telemetry::series::Series;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderName, Method, StatusCode};
 use spin_sdk::wasip3::http::{client, types};
@@ -23,14 +24,14 @@ const MARGIN: Duration = Duration::from_millis(50);
 /// # Errors
 /// Why there is no answer. It says nothing about the call's effect.
 pub async fn send(call: Call<'_>) -> Result<Answer, CallFailure> {
-    let name = call.name;
+    let (name, begun) = (call.name, task::now());
     let is_change = call.body.is_some();
     let deadline = Duration::from_millis(call.deadline_ms);
     let result = with_timeout(deadline, exchange(Prepared::of(call)))
         .await
         .unwrap_or_else(|| Err(Broken::lost(format!("no answer within {} ms", deadline.as_millis()))));
     let class = result.as_ref().ok().map(|answer| answer.status.into());
-    counters::add(Counter::PeerCall { call: name, class }, 1.0);
+    counters::observe(Series::PeerCall { call: name, class }, task::now().duration_since(begun));
     result.map_err(|Broken { reason, was_sent, .. }| CallFailure {
         may_land: was_sent && is_change,
         ..CallFailure::from(format!("{name}: {reason}"))

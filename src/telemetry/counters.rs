@@ -4,18 +4,35 @@
 //! within a second, and any instance then answers `/metrics` for all. What could not be flushed is kept, and flushed again under the
 //! same id, because it may have been counted. A trap or a kill loses the last second, or what was kept.
 
+use super::series::{self, BUCKETS, INFINITY, SUM, Series};
 use crate::runtime::task::{self, take_busy_seconds};
-use http::StatusCode;
 use serde_json::{Value, json};
 use std::cell::RefCell;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 thread_local! {
-    // A few dozen at most, so a list is as fast as a map.
-    static COUNTERS: RefCell<Vec<(Counter, f64)>> = const { RefCell::new(Vec::new()) };
+    static COUNTED: RefCell<Counted> = const { RefCell::new(Counted { durations: Vec::new(), failures: Vec::new() }) };
     /// Batches that could not be flushed, the oldest first: one or two.
     static FAILED: RefCell<Vec<Batch>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What was counted since the last flush.
+#[derive(Default)]
+struct Counted {
+    // A dozen at most, so a list is as fast as a map.
+    durations: Vec<(Series, Histogram)>,
+    /// Attempts of statements that failed, by class.
+    failures: Vec<(&'static str, u32)>,
+}
+
+/// Durations that were observed.
+#[derive(Default)]
+struct Histogram {
+    /// How many are in each bucket alone.
+    buckets: [u32; BUCKETS],
+    /// Their sum, in seconds.
+    seconds: f64,
 }
 
 /// Counts that are flushed together.
@@ -26,7 +43,7 @@ pub struct Batch {
     /// A list of objects with name, label and value.
     pub counts: Value,
     /// How many requests it counts.
-    requests: f64,
+    requests: u32,
     /// When its first flush failed.
     failed_at: Option<Instant>,
 }
@@ -38,85 +55,29 @@ impl Batch {
     }
 }
 
-/// Requests answered, by route and status code.
-pub const REQUESTS: &str = "requests";
-/// Seconds that requests took, summed, by route.
-pub const REQUEST_SECONDS: &str = "request_seconds";
-/// Calls of peers, by call and outcome.
-pub const PEER_CALLS: &str = "peer_calls";
-/// CPU seconds of the guest, sampled.
-pub const BUSY_SECONDS: &str = "busy_seconds";
-
-/// A counter with its labels, each of a small closed set, so that neither a client nor a peer can make new series.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Counter {
-    /// A request answered.
-    Request {
-        /// Its route, as in the router's table.
-        route: &'static str,
-        /// The answer's status code: one of those that the service has.
-        status: StatusCode,
-    },
-    /// Seconds that a request took.
-    RequestSeconds {
-        /// Its route.
-        route: &'static str,
-    },
-    /// A call of a peer.
-    PeerCall {
-        /// Peer and operation, as `seating.reserve`.
-        call: &'static str,
-        /// The class of the answer's status; none when there was no answer.
-        class: Option<StatusClass>,
-    },
+/// Counts something that took so long.
+pub fn observe(series: Series, duration: Duration) {
+    let seconds = duration.as_secs_f64();
+    let bucket = series.bounds().iter().take_while(|bound| seconds > **bound).count();
+    COUNTED.with_borrow_mut(|Counted { durations, .. }| {
+        let known = durations.iter().position(|(other, _)| *other == series);
+        let place = known.unwrap_or_else(|| {
+            durations.push((series, Histogram::default()));
+            durations.len() - 1
+        });
+        let histogram = &mut durations[place].1;
+        histogram.buckets[bucket] += 1;
+        histogram.seconds += seconds;
+    });
 }
 
-/// The class of a peer's status code, as `2xx`. A peer may answer with any of a thousand codes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct StatusClass(&'static str);
-
-impl From<StatusCode> for StatusClass {
-    fn from(status: StatusCode) -> Self {
-        Self(match status.as_u16() / 100 {
-            1 => "1xx",
-            2 => "2xx",
-            3 => "3xx",
-            4 => "4xx",
-            5 => "5xx",
-            _ => "other",
-        })
-    }
-}
-
-impl Counter {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Request { .. } => REQUESTS,
-            Self::RequestSeconds { .. } => REQUEST_SECONDS,
-            Self::PeerCall { .. } => PEER_CALLS,
+/// Counts an attempt of a statement that failed.
+pub fn count_failure(class: &'static str) {
+    COUNTED.with_borrow_mut(|Counted { failures, .. }| {
+        match failures.iter_mut().find(|(other, _)| *other == class) {
+            Some((_, count)) => *count += 1,
+            None => failures.push((class, 1)),
         }
-    }
-
-    /// The labels in the Prometheus text format.
-    fn label(self) -> String {
-        match self {
-            Self::Request { route, status } => {
-                format!("route=\"{route}\",status=\"{}\"", status.as_str())
-            }
-            Self::RequestSeconds { route } => format!("route=\"{route}\""),
-            Self::PeerCall { call, class: Some(class) } => {
-                format!("call=\"{call}\",outcome=\"{}\"", class.0)
-            }
-            Self::PeerCall { call, class: None } => format!("call=\"{call}\",outcome=\"none\""),
-        }
-    }
-}
-
-/// Adds to a counter.
-pub fn add(counter: Counter, value: f64) {
-    COUNTERS.with_borrow_mut(|counters| match counters.iter_mut().find(|(other, _)| *other == counter) {
-        Some((_, sum)) => *sum += value,
-        None => counters.push((counter, value)),
     });
 }
 
@@ -125,17 +86,39 @@ pub fn take_batch() -> Option<Batch> {
     if let Some(failed) = FAILED.with_borrow_mut(|failed| (!failed.is_empty()).then(|| failed.remove(0))) {
         return Some(failed);
     }
-    let counters = COUNTERS.take();
-    if counters.is_empty() {
+    let counted = COUNTED.take();
+    if counted.durations.is_empty() && counted.failures.is_empty() {
         return None;
     }
-    let requests = requests_of(&counters);
-    let mut counts: Vec<Value> = counters
-        .into_iter()
-        .map(|(counter, value)| json!({ "name": counter.name(), "label": counter.label(), "value": value }))
-        .collect();
-    counts.push(json!({ "name": BUSY_SECONDS, "label": "", "value": take_busy_seconds() }));
-    Some(Batch { id: Uuid::now_v7(), counts: Value::Array(counts), requests, failed_at: None })
+    let requests = counted.requests();
+    Some(Batch { id: Uuid::now_v7(), counts: counted.rows(), requests, failed_at: None })
+}
+
+impl Counted {
+    /// As they are flushed. A bucket that was not touched has no row.
+    fn rows(self) -> Value {
+        let mut rows = Vec::new();
+        let mut push = |name: &str, label: String, value: f64| {
+            rows.push(json!({ "name": name, "label": label, "value": value }));
+        };
+        for (series, histogram) in self.durations {
+            for (place, count) in histogram.buckets.into_iter().enumerate().filter(|(_, count)| *count > 0) {
+                let bound = series.bounds().get(place).map_or_else(|| INFINITY.to_owned(), f64::to_string);
+                push(series.name(), series.label(&bound), count.into());
+            }
+            push(series.name(), series.label(SUM), histogram.seconds);
+        }
+        for (class, count) in self.failures {
+            push(series::STATEMENT_FAILURES, class.to_owned(), count.into());
+        }
+        push(series::BUSY_SECONDS, String::new(), take_busy_seconds());
+        Value::Array(rows)
+    }
+
+    fn requests(&self) -> u32 {
+        let requests = self.durations.iter().filter(|(series, _)| matches!(series, Series::Request { .. }));
+        requests.map(|(_, histogram)| histogram.buckets.iter().sum::<u32>()).sum()
+    }
 }
 
 /// Keeps a batch that could not be flushed, or may not have been.
@@ -153,35 +136,50 @@ pub fn failing_since() -> Option<Instant> {
 }
 
 /// Drops everything that waits to be flushed, and returns how many requests it counted.
-pub fn discard() -> f64 {
-    let failed: f64 = FAILED.take().iter().map(|batch| batch.requests).sum();
-    failed + requests_of(&COUNTERS.take())
-}
-
-fn requests_of(counters: &[(Counter, f64)]) -> f64 {
-    let requests = counters.iter().filter(|(counter, _)| matches!(counter, Counter::Request { .. }));
-    requests.map(|(_, value)| value).sum()
+pub fn discard() -> u32 {
+    let failed: u32 = FAILED.take().iter().map(|batch| batch.requests).sum();
+    failed + COUNTED.take().requests()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::{Method, StatusCode};
+
+    fn request(status: StatusCode) -> Series {
+        Series::Request { method: (&Method::POST).into(), route: "/v1/orders", status }
+    }
+
+    fn milliseconds(number: u64) -> Duration {
+        Duration::from_millis(number)
+    }
 
     #[test]
     fn counts_of_the_same_are_summed_and_taken_once() {
-        let route = "/v1/orders";
-        add(Counter::Request { route, status: StatusCode::CREATED }, 1.0);
-        add(Counter::Request { route, status: StatusCode::CONFLICT }, 1.0);
-        add(Counter::Request { route, status: StatusCode::CREATED }, 1.0);
-        add(Counter::PeerCall { call: "seating.reserve", class: None }, 1.0);
+        observe(request(StatusCode::CREATED), milliseconds(5));
+        observe(request(StatusCode::CONFLICT), milliseconds(250));
+        observe(request(StatusCode::CREATED), milliseconds(6));
+        observe(Series::PeerCall { call: "seating.reserve", class: None }, milliseconds(10_001));
         for status in [StatusCode::OK, StatusCode::CREATED] {
-            add(Counter::PeerCall { call: "seating.reserve", class: Some(status.into()) }, 1.0);
+            let class = Some(status.into());
+            observe(Series::PeerCall { call: "seating.reserve", class }, milliseconds(1_000));
         }
+        observe(Series::Statement { name: "read_order" }, milliseconds(1));
+        count_failure("session_lost");
+        count_failure("session_lost");
         let expected = json!([
-            { "name": "requests", "label": "route=\"/v1/orders\",status=\"201\"", "value": 2.0 },
-            { "name": "requests", "label": "route=\"/v1/orders\",status=\"409\"", "value": 1.0 },
-            { "name": "peer_calls", "label": "call=\"seating.reserve\",outcome=\"none\"", "value": 1.0 },
-            { "name": "peer_calls", "label": "call=\"seating.reserve\",outcome=\"2xx\"", "value": 2.0 },
+            { "name": "http", "label": "POST /v1/orders 201 0.005", "value": 1.0 },
+            { "name": "http", "label": "POST /v1/orders 201 0.01", "value": 1.0 },
+            { "name": "http", "label": "POST /v1/orders 201 sum", "value": 0.011 },
+            { "name": "http", "label": "POST /v1/orders 409 0.25", "value": 1.0 },
+            { "name": "http", "label": "POST /v1/orders 409 sum", "value": 0.25 },
+            { "name": "peer", "label": "seating.reserve none +Inf", "value": 1.0 },
+            { "name": "peer", "label": "seating.reserve none sum", "value": 10.001 },
+            { "name": "peer", "label": "seating.reserve 2xx 1", "value": 2.0 },
+            { "name": "peer", "label": "seating.reserve 2xx sum", "value": 2.0 },
+            { "name": "statement", "label": "read_order 0.001", "value": 1.0 },
+            { "name": "statement", "label": "read_order sum", "value": 0.001 },
+            { "name": "statement_failures", "label": "session_lost", "value": 2.0 },
             { "name": "busy_seconds", "label": "", "value": 0.0 },
         ]);
         let batch = take_batch().expect("it was counted");
@@ -191,7 +189,9 @@ mod tests {
         // What could not be flushed comes first and as it was, and then what was counted since.
         let id = batch.id;
         keep(batch);
-        add(Counter::Request { route, status: StatusCode::SERVICE_UNAVAILABLE }, 2.0);
+        for _ in 0..2 {
+            observe(request(StatusCode::SERVICE_UNAVAILABLE), milliseconds(1));
+        }
         let repeated = take_batch().expect("it was kept");
         assert_eq!((repeated.id, &repeated.counts, repeated.is_repeated()), (id, &expected, true));
         assert_eq!(failing_since(), None);
@@ -199,9 +199,9 @@ mod tests {
         assert!(newer.id != id && !newer.is_repeated());
         keep(repeated);
         keep(newer);
-        add(Counter::Request { route, status: StatusCode::OK }, 1.0);
+        observe(request(StatusCode::OK), milliseconds(1));
         assert!(failing_since().is_some());
-        assert_eq!(discard(), 6.0);
+        assert_eq!(discard(), 6);
         assert!(take_batch().is_none() && failing_since().is_none());
     }
 }

@@ -1,4 +1,5 @@
 //! Telemetry: structured logs, and the counters behind `/metrics`.
 
 pub mod log;
+pub mod series;
 pub mod counters;

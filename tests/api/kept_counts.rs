@@ -14,10 +14,10 @@ fn reads(series: &Series, status: u16) -> u64 {
 
 /// The same, asked of the database, which is not made to write anything by it.
 pub async fn stored_reads(app: &App, status: u16) -> i64 {
-    let label = format!("route=\"{READ}\",status=\"{status}\"");
     let sql = format!(
         "SELECT coalesce(sum((w->>'value')::float8), 0)::int8
-         FROM jsonb_array_elements((read_metrics()::jsonb)->'work') w WHERE w->>'label' = '{label}'"
+         FROM jsonb_array_elements((read_metrics()::jsonb)->'work') w
+         WHERE w->>'name' = 'http' AND w->>'label' LIKE 'GET {READ} {status} %' AND w->>'label' NOT LIKE '% sum'"
     );
     app.store.count(&sql).await
 }

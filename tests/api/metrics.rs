@@ -27,7 +27,11 @@ pub async fn scrape(app: &App) -> Series {
             assert!(typed.insert(name, kind).is_none(), "{line}");
         } else {
             let (name, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("a sample: {line}"));
-            let metric = name.split('{').next().unwrap_or_default();
+            let mut metric = name.split('{').next().unwrap_or_default();
+            for end in ["_bucket", "_sum", "_count"] {
+                let histogram = metric.strip_suffix(end).filter(|name| typed.get(name) == Some(&"histogram"));
+                metric = histogram.unwrap_or(metric);
+            }
             assert!(
                 helped.contains(metric) && typed.contains_key(metric),
                 "{line} comes after HELP and TYPE"
@@ -87,7 +91,22 @@ async fn a_service_without_orders_has_metrics_already() {
     for phase in ["reserving", "charging", "awaiting_payment", "allocating", "refunding", "releasing"] {
         assert_eq!(series.get(&in_progress(phase)), Some(&0.0), "{phase}");
     }
+    for code in ["seats_unavailable", "payment_declined", "expired"] {
+        assert_eq!(series.get(&failed(code)), Some(&0.0), "{code}");
+    }
     for name in [
+        "orders_created_total",
+        "order_service_peer_calls_total{call=\"payment.charge\",outcome=\"none\"}",
+        "order_service_peer_call_seconds_count{call=\"notification.notify\"}",
+        "order_service_statement_failures_total{class=\"session_lost\"}",
+    ] {
+        assert_eq!(series.get(name), Some(&0.0), "{name}");
+    }
+    for name in [
+        "process_cpu_seconds_total",
+        "process_resident_memory_bytes",
+        "process_start_time_seconds",
+        "order_service_cpu_load_1m",
         "order_service_oldest_due_order_seconds",
         "order_service_outbox_oldest_message_seconds",
         "order_service_uptime_seconds",
@@ -211,6 +230,110 @@ async fn any_copy_answers_for_all() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn how_long_requests_calls_and_statements_take_is_told() {
+    const SECONDS: &str = "http_server_requests_seconds";
+    let app = spawn().await;
+    let slow = Action::Stall { ms: 300, effect: Moment::Before };
+    app.fault(FaultRule::on(CallName::Reserve, slow).always().seat(2)).await;
+    let id = app.place(&order(&[1])).await.created().id().to_owned();
+    app.place(&order(&[2])).await.created();
+    for _ in 0..3 {
+        app.get(&format!("/v1/orders/{id}")).await;
+    }
+    let series = eventually("all of it is counted", async || {
+        let series = scrape(&app).await;
+        let count = |labels: &str| series.get(&format!("{SECONDS}_count{{{labels}}}")).copied();
+        let is_there = count("method=\"GET\",uri=\"/v1/orders/{id}\",status=\"200\"") == Some(3.0)
+            && count("method=\"POST\",uri=\"/v1/orders\",status=\"201\"") == Some(2.0);
+        is_there.then_some(series)
+    })
+    .await;
+    let placed = "method=\"POST\",uri=\"/v1/orders\",status=\"201\"";
+    let bucket = |le: &str| series[&format!("{SECONDS}_bucket{{{placed},le=\"{le}\"}}")];
+    assert!(bucket("0.25") <= 1.0, "one took at least 300 ms: {series:?}");
+    assert_eq!(bucket("+Inf"), 2.0);
+    let bounds = ["0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10", "+Inf"];
+    assert!(bounds.iter().map(|le| bucket(le)).is_sorted(), "buckets are cumulative: {series:?}");
+    let sum = series[&format!("{SECONDS}_sum{{{placed}}}")];
+    assert!(sum >= 0.3, "{sum}");
+
+    // The other metrics of requests and calls are sums of the same.
+    let total = |name: &str, label: &str| {
+        let of_metric =
+            series.iter().filter(|(series, _)| series.starts_with(name) && series.contains(label));
+        of_metric.map(|(_, value)| value).sum::<f64>()
+    };
+    for route in ["\"/v1/orders\"", "\"/v1/orders/{id}\""] {
+        let counted = total("order_service_http_requests_total{", route);
+        assert_eq!(counted, total("http_server_requests_seconds_count{", route), "{route}");
+        let seconds = total("order_service_http_request_seconds_total{", route);
+        let difference = seconds - total("http_server_requests_seconds_sum{", route);
+        assert!(difference.abs() < 1e-9, "{route}");
+    }
+    let reserve = "call=\"seating.reserve\"";
+    assert_eq!(total("order_service_peer_call_seconds_count{", reserve), 2.0);
+    assert_eq!(total("order_service_peer_calls_total{", reserve), 2.0);
+    assert!(total("order_service_peer_call_seconds_sum{", reserve) >= 0.3);
+    assert_eq!(total("order_service_statement_seconds_count{", "statement=\"read_order\""), 3.0);
+    assert!(total("order_service_statement_seconds_sum{", "statement=\"place_order\"") > 0.0);
+    app.peers.clear_faults().await.unwrap();
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_service_has_the_metrics_of_a_process() {
+    const LOAD: &str = "order_service_cpu_load_1m";
+    let app = spawn().await;
+    let begun = eventually("an instance is at work", async || {
+        let series = scrape(&app).await;
+        (series["process_start_time_seconds"] > 0.0).then_some(series["process_start_time_seconds"])
+    })
+    .await;
+    let series = scrape(&app).await;
+    assert_eq!(series["process_start_time_seconds"], begun, "it is no time of the scrape");
+    let age = series["order_service_scrape_timestamp_seconds"] - begun;
+    assert!((0.0..600.0).contains(&age), "{age} s");
+    assert_eq!(series["process_cpu_seconds_total"], series["order_service_guest_busy_seconds_total"]);
+    assert_eq!(series["process_resident_memory_bytes"], series["order_service_instance_memory_bytes"]);
+    assert!(series[LOAD] < 1.0, "{series:?}");
+
+    // A minute ago 30 seconds had been computed: a quarter of the way between two marks was left. Now it is 90.
+    app.store
+        .run(
+            "DELETE FROM load_marks;
+             INSERT INTO load_marks (at, busy_seconds)
+             SELECT timezone('utc', clock_timestamp()) - age, busy
+             FROM (VALUES (interval '90 seconds', 0.0), (interval '50 seconds', 40.0)) AS m (age, busy);
+             INSERT INTO work_counts (name, label, value) VALUES ('busy_seconds', '', 90)
+             ON CONFLICT (name, label) DO UPDATE SET value = 90",
+        )
+        .await;
+    let load = scrape(&app).await[LOAD];
+    assert!((0.9..1.2).contains(&load), "{load}");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_computes_nothing_for_a_minute_has_no_load() {
+    let app = spawn().await;
+    eventually("its work is marked", async || {
+        app.get("/health").await;
+        (app.store.count("SELECT count(*) FROM load_marks").await > 0).then_some(())
+    })
+    .await;
+    // All of it was computed before the last minute.
+    app.store
+        .run(
+            "UPDATE load_marks SET at = at - interval '61 seconds';
+             INSERT INTO load_marks SELECT timezone('utc', clock_timestamp()) - interval '60 seconds', sum_busy_seconds()",
+        )
+        .await;
+    let load = scrape(&app).await["order_service_cpu_load_1m"];
+    assert!(load < 0.1, "{load}");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_cannot_make_up_series() {
     let app = spawn().await;
     let before = scrape(&app).await.len();
@@ -222,7 +345,8 @@ async fn clients_cannot_make_up_series() {
     eventually("the requests are counted", async || {
         let series = scrape(&app).await;
         assert!(series.keys().all(|name| !name.to_lowercase().contains("made")), "{series:?}");
-        assert!(series.len() < before + 20, "{} series", series.len());
+        // A histogram has fourteen.
+        assert!(series.len() < before + 8 * 16, "{} series", series.len());
         let requests =
             series.iter().filter(|(name, _)| name.starts_with("order_service_http_requests_total"));
         (requests.map(|(_, value)| value).sum::<f64>() >= 90.0).then_some(())

@@ -8,6 +8,7 @@ mod files;
 mod rust;
 mod sql;
 
+mod alerts;
 mod document_format;
 mod domain;
 mod functions;
@@ -17,6 +18,7 @@ mod links;
 mod manifests;
 mod openapi;
 mod openapi_release;
+mod peer_calls;
 mod rooms;
 mod statements;
 mod variables;

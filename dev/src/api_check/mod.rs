@@ -7,7 +7,7 @@
 pub mod compatibility;
 mod narrowed;
 mod schemathesis;
-mod service;
+pub(crate) mod service;
 
 use std::path::Path;
 use std::process::Command;

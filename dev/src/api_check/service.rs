@@ -9,7 +9,7 @@ use serde_json::json;
 use sha2::Sha256;
 
 use crate::host::Host;
-use crate::peers::{self, Matching, Mode, Peers};
+use crate::peers::{self, Control, Matching, Mode, Peers};
 use crate::postgres::{self, Database, Server};
 use crate::{component, migrations};
 
@@ -42,7 +42,7 @@ pub struct Service {
     /// `http://127.0.0.1:<port>`.
     pub base_url: String,
     _host: Host,
-    _peers: Peers,
+    peers: Peers,
     database: Database,
     server: Server,
 }
@@ -74,7 +74,12 @@ impl Service {
                 control.payment_mode_for(only, mode).await?;
             }
         }
-        Ok(Service { base_url: host.base_url.clone(), _host: host, _peers: peers, database, server })
+        Ok(Service { base_url: host.base_url.clone(), _host: host, peers, database, server })
+    }
+
+    /// The control endpoints of its peers.
+    pub fn control(&self) -> Control {
+        self.peers.control()
     }
 
     /// What of the run shows that it was one: orders in each status that a valid request leads to. Without them every request may have

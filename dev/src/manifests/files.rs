@@ -1,4 +1,4 @@
-//! What is no Kubernetes document: workflows, `compose.yaml`, `Dockerfile`, the configuration of Prometheus.
+//! What is no Kubernetes document: workflows, `compose.yaml`, `Dockerfile`.
 
 use std::path::Path;
 use std::process::Command;
@@ -41,12 +41,7 @@ pub fn check(tools: &Tools, root: &Path, context: &fits::Context, report: &mut R
         command.args(["--file", "compose.yaml", "--profile", profile, "config", "--quiet"]);
         tool(root, report, "compose.yaml", &mut command)?;
     }
-    let config = "deploy/observability/prometheus.yml";
-    if Command::new("promtool").arg("--version").output().is_err() {
-        report.left_out(&format!("{config}: promtool is not installed (Debian: prometheus)"));
-        return Ok(());
-    }
-    tool(root, report, config, Command::new("promtool").args(["check", "config", config]))
+    Ok(())
 }
 
 /// A tool that is content with the file.

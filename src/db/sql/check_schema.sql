@@ -18,7 +18,8 @@ SELECT CASE
             '0015_changed_orders',
             '0016_rules_in_steps',
             '0017_cheaper_writes',
-            '0018_events'
+            '0018_events',
+            '0019_load_marks'
         ]) AS needed (version)
         WHERE needed.version NOT IN (SELECT version FROM schema_migrations))
     OR EXISTS (
@@ -48,7 +49,7 @@ SELECT CASE
             'load_order',
             'pause_event_sink',
             'postpone_message',
-            'read_durable_metrics',
+            'read_all_metrics',
             'read_journal_page',
             'read_key_set',
             'read_order',

@@ -1,1 +1,0 @@
-SELECT read_durable_metrics(), CASE WHEN current_setting('transaction_read_only')::boolean THEN 'read-only' END
