@@ -36,6 +36,10 @@ const NAMES: &[&str] = &[
     "max_open_orders_per_user",
     "cors_allowed_origins",
     "log_level",
+    "otel_exporter_otlp_endpoint",
+    "otel_exporter_otlp_headers",
+    "otel_service_name",
+    "otel_traces_sampler_arg",
 ];
 
 /// What a base URL must be.
