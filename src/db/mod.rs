@@ -19,6 +19,7 @@ pub mod payment_checks;
 pub mod payment_refunds;
 mod recent;
 mod slots;
+mod statement_span;
 pub mod transition;
 
 use crate::config::Config;
@@ -59,7 +60,7 @@ fn is_read_only(values: &[DbValue]) -> bool {
 }
 
 /// A statement without its parameters, for the log: `SELECT place_order`.
-fn name(statement: &str) -> &str {
+fn name(statement: &'static str) -> &'static str {
     statement.split('(').next().unwrap_or_default().trim_end()
 }
 
@@ -85,6 +86,7 @@ async fn query(
     statement: &'static str,
     parameters: impl Fn() -> Vec<ParameterValue>,
 ) -> Result<Option<Row>, DbError> {
+    let span = statement_span::begin(config, name(statement));
     let values = run(
         config,
         session,
@@ -92,6 +94,7 @@ async fn query(
         |guard| fetch_optional(guard, statement, parameters()),
     )
     .await;
+    statement_span::end(span, values.as_ref().err());
     let values = values.map_err(|failure| DbError::from(failure).context(name(statement)))?;
     Ok(values.map(|values| Row { statement, values }))
 }
@@ -103,7 +106,9 @@ async fn query_all(
     statement: &'static str,
     parameters: impl Fn() -> Vec<ParameterValue>,
 ) -> Result<Vec<Row>, DbError> {
+    let span = statement_span::begin(config, name(statement));
     let rows = run(config, session, |_| false, |guard| fetch_all(guard, statement, parameters())).await;
+    statement_span::end(span, rows.as_ref().err());
     let rows = rows.map_err(|failure| DbError::from(failure).context(name(statement)))?;
     Ok(rows.into_iter().map(|values| Row { statement, values }).collect())
 }

@@ -241,6 +241,9 @@ struct State {
     refund_again_in_ms: Option<i64>,
     phase_ms: i64,
     parked: bool,
+    /// Of the request that placed it, as far as the database has it.
+    #[serde(default)]
+    traceparent: Option<String>,
 }
 
 pub(super) fn order(json: &str) -> Result<Order, DbError> {
@@ -275,5 +278,6 @@ pub(super) fn order(json: &str) -> Result<Order, DbError> {
         refund_again_in_ms: state.refund_again_in_ms,
         phase_ms: state.phase_ms,
         parked: state.parked,
+        traceparent: state.traceparent,
     })
 }

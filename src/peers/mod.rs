@@ -4,7 +4,9 @@
 //! peer's file says which, call by call, and `refusal.rs` knows the shapes of errors. Everything else comes from something in front
 //! of the peer, such as an ingress or a proxy, and is no answer.
 
+mod attempt_span;
 pub mod catalog;
+pub mod collector;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod fuzz;
 pub mod key_set;

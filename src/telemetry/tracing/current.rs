@@ -22,6 +22,11 @@ pub fn switch_on(sampler: Sampler) {
     SAMPLER.set(Some(sampler));
 }
 
+/// Whether tracing is on: there are spans.
+pub fn is_on() -> bool {
+    SAMPLER.get().is_some()
+}
+
 /// The headers `traceparent` and `tracestate` of a request: the values of each.
 pub type Headers = (Vec<Vec<u8>>, Vec<Vec<u8>>);
 
@@ -95,6 +100,19 @@ impl Scope {
         self.trace.begin.set(begin);
     }
 
+    /// Begins a span in this scope; `None` while tracing is off, or when there is no trace.
+    pub fn begin(&self, kind: Kind, name: impl Into<Cow<'static, str>>) -> Option<Span> {
+        if !is_on() {
+            return None;
+        }
+        Some(Span::begin(self.trace.get()?, self.span, kind, name))
+    }
+
+    /// The scope of a span of it, or the same scope where there is none.
+    pub fn within(self, span: Option<&Span>) -> Self {
+        Self { span: span.map(Span::id).or(self.span), ..self }
+    }
+
     /// Does work in this scope.
     pub async fn run<T>(self, work: impl Future<Output = T>) -> T {
         task::carrying(Some(Rc::new(self)), work).await
@@ -129,8 +147,7 @@ fn with_scope<T>(use_it: impl FnOnce(&Scope) -> Option<T>) -> Option<T> {
 
 /// Begins a span of the current trace; `None` while tracing is off, or outside of a trace.
 pub fn begin(kind: Kind, name: impl Into<Cow<'static, str>>) -> Option<Span> {
-    SAMPLER.get()?;
-    with_scope(|scope| Some(Span::begin(scope.trace.get()?, scope.span, kind, name)))
+    with_scope(|scope| scope.begin(kind, name))
 }
 
 /// What a request to somebody else carries.
@@ -172,7 +189,7 @@ pub fn ids() -> Option<(TraceId, SpanId)> {
 /// told of its own; else it is linked to it.
 pub fn adopt(traceparent: Option<&str>) {
     let Some(other) = traceparent.and_then(|text| SpanContext::parse(text.as_bytes())) else { return };
-    if SAMPLER.get().is_some() {
+    if is_on() {
         with_scope(|scope| Some(scope.trace.get()?.adopt(other)));
     }
 }
