@@ -6,7 +6,6 @@ use super::secret::Secret;
 use super::variables::{Variables, wrong};
 use crate::telemetry::tracing::trace::Sampler;
 use anyhow::Result;
-use http::{HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 
 /// The variables about tracing.
@@ -15,7 +14,7 @@ pub struct Tracing {
     /// The collector (OTLP over HTTP); spans are sent to `/v1/traces` below it.
     pub endpoint: BaseUrl,
     /// Header fields of each request to it, such as a token.
-    pub headers: Secret<Vec<(HeaderName, String)>>,
+    pub headers: Secret<Vec<(String, String)>>,
     /// What the service is called in the spans (`service.name`).
     pub service_name: String,
     /// Which of the traces are sampled that begin here. Those of callers are sampled when the caller's are.
@@ -59,16 +58,21 @@ fn endpoint_of(url: &str) -> Option<BaseUrl> {
 }
 
 /// Pairs as in W3C Baggage, without properties: values are percent-encoded where they must be.
-fn headers(text: &str) -> Option<Vec<(HeaderName, String)>> {
+fn headers(text: &str) -> Option<Vec<(String, String)>> {
     let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
     let header = |pair: &str| {
         let (name, value) = pair.split_once('=')?;
-        let name: HeaderName = name.trim().parse().ok()?;
+        let name = name.trim().to_ascii_lowercase();
         let value = percent_decode_str(value.trim()).decode_utf8().ok()?.into_owned();
-        let is_ours = !OWN_HEADERS.contains(&name.as_str());
-        (is_ours && HeaderValue::from_str(&value).is_ok()).then_some((name, value))
+        let is_usable = is_token(&name) && !OWN_HEADERS.contains(&&*name);
+        (is_usable && value.bytes().all(|b| matches!(b, b' '..=b'~'))).then_some((name, value))
     };
     pairs.map(header).collect()
+}
+
+/// A `token` (RFC 9110, 5.6.2).
+fn is_token(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
 #[cfg(test)]
@@ -139,7 +143,7 @@ mod tests {
             ),
         ] {
             let read = headers(text).unwrap_or_else(|| panic!("{text}"));
-            let read: Vec<_> = read.iter().map(|(name, value)| (name.as_str(), &**value)).collect();
+            let read: Vec<_> = read.iter().map(|(name, value)| (&**name, &**value)).collect();
             assert_eq!(read, expected, "{text}");
         }
     }

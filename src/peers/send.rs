@@ -9,14 +9,11 @@ use crate::runtime::host_call::with_timeout;
 use crate::runtime::task;
 use crate::telemetry::counters::{self, Counter};
 use crate::telemetry::tracing::current::Propagated;
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderName, Method, StatusCode};
+use http::{Method, StatusCode};
 use spin_sdk::wasip3::http::{client, types};
 use std::time::{Duration, Instant};
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// The longest answer that is read from a peer, in bytes.
 const ANSWER_LIMIT: usize = 1024 * 1024;
 /// The host's timeouts end so much before the deadline, so that nothing reaches the peer after it.
@@ -65,7 +62,7 @@ pub struct Prepared {
     /// The media type of the body, and of the answer.
     pub media_type: &'static str,
     /// Further header fields.
-    pub headers: Vec<(HeaderName, String)>,
+    pub headers: Vec<(String, String)>,
     /// When the caller times out.
     pub deadline: Instant,
     /// The span of the attempt that is under way.
@@ -80,7 +77,7 @@ impl Prepared {
             path: format!("{}{}", call.base.path, call.path),
             body: call.body.map(String::into_bytes),
             media_type: "application/json",
-            headers: call.key.map(|key| (IDEMPOTENCY_KEY, key)).into_iter().collect(),
+            headers: call.key.map(|key| (IDEMPOTENCY_KEY.to_owned(), key)).into_iter().collect(),
             deadline: task::now() + Duration::from_millis(call.deadline_ms),
             span: AttemptSpan::default(),
         }
@@ -168,15 +165,15 @@ async fn transmit(call: &Prepared, context: Option<Propagated>) -> Result<Answer
     let is_post = call.body.is_some();
     let body = call.body.clone().unwrap_or_default();
     let length = body.len().to_string();
-    let mut headers = vec![(ACCEPT, call.media_type), (USER_AGENT, "order-service")];
+    let mut headers: Vec<(&str, &str)> = vec![("accept", call.media_type), ("user-agent", "order-service")];
     if is_post {
-        headers.extend([(CONTENT_TYPE, call.media_type), (CONTENT_LENGTH, &length)]);
+        headers.extend([("content-type", call.media_type), ("content-length", &length)]);
     }
-    headers.extend(call.headers.iter().map(|(name, value)| (name.clone(), &**value)));
+    headers.extend(call.headers.iter().map(|(name, value)| (&**name, &**value)));
     if let Some(Propagated { traceparent, tracestate }) = &context {
-        headers.push((TRACEPARENT, traceparent));
+        headers.push(("traceparent", traceparent));
         if !tracestate.is_empty() {
-            headers.push((TRACESTATE, tracestate));
+            headers.push(("tracestate", tracestate));
         }
     }
 

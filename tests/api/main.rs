@@ -107,3 +107,5 @@ mod docs_page;
 mod routes;
 mod secrets;
 mod sweep;
+mod tracing;
+mod tracing_export;

@@ -25,6 +25,7 @@ mod quiesce;
 pub mod raw_http;
 mod request;
 mod shared;
+pub mod spans;
 mod spawn;
 mod suspended_processes;
 pub mod tokens;
