@@ -93,7 +93,9 @@ mod tests {
     #[test]
     fn tracing_is_on_with_a_collector() {
         assert!(parsed(&[("otel_exporter_otlp_endpoint", "")]).unwrap().is_none());
-        for url in ["http://collector:4318", "https://otel.example/", "http://[::1]:4318", "http://127.0.0.1:4318"] {
+        for url in
+            ["http://collector:4318", "https://otel.example/", "http://[::1]:4318", "http://127.0.0.1:4318"]
+        {
             let tracing = parsed(&[("otel_exporter_otlp_endpoint", url)]).unwrap().expect("a collector");
             assert_eq!((&*tracing.endpoint.path, &*tracing.service_name), ("", "order-service"), "{url}");
         }
@@ -105,7 +107,7 @@ mod tests {
             (
                 "otel_exporter_otlp_endpoint",
                 &[
-                    "collector:4318",
+                    "c:4318",
                     "ftp://c:4318",
                     "http://c:4318/v1/traces",
                     "http://c:4318 ",

@@ -11,7 +11,7 @@ pub fn trace_context(data: &[u8]) {
     if let Some(context) = SpanContext::of_header(&[parent]) {
         let header = context.to_string();
         assert!(header.len() == 55 && parent.len() >= 55);
-        assert_eq!(header[3..53].as_bytes(), &parent[3..53]);
+        assert_eq!(&header.as_bytes()[3..53], &parent[3..53]);
         assert_eq!(SpanContext::parse(header.as_bytes()), Some(context));
         assert_eq!(SpanContext::of_header(&[parent, parent]), None);
     }

@@ -19,16 +19,17 @@ fn traceparent(flags: &str) -> String {
 /// The service with a collector.
 pub async fn traced(spawn: Spawn) -> (App, Collector) {
     let collector = Collector::start().await.expect("a collector");
-    let spawn = spawn.variable("otel_exporter_otlp_endpoint", &collector.url()).variable("log_level", "debug");
+    let spawn =
+        spawn.variable("otel_exporter_otlp_endpoint", &collector.url()).variable("log_level", "debug");
     (spawn.start().await, collector)
 }
 
 /// The calls of peers about an order that were a part of some trace.
 async fn traced_calls(app: &App, order_id: &str) -> Vec<(RecordedCall, CallTrace)> {
     let calls = app.peers.calls().await.expect("the calls").calls;
-    let about = calls.into_iter().filter(|call| {
-        call.order_id.as_deref() == Some(order_id) || call.call == CallName::Event
-    });
+    let about = calls
+        .into_iter()
+        .filter(|call| call.order_id.as_deref() == Some(order_id) || call.call == CallName::Event);
     about.filter_map(|call| call.trace.clone().map(|trace| (call, trace))).collect()
 }
 
@@ -141,7 +142,10 @@ async fn an_orders_life_is_one_tree_over_placing_callback_and_peers() {
     let about: Vec<&Value> = lines.iter().filter(|line| line["order_id"] == document.id()).collect();
     assert!(!about.is_empty() && about.iter().all(|line| line["trace_id"] == TRACE), "{about:?}");
     let ids: BTreeSet<&str> = spans.iter().map(|span| &*span.span_id).collect();
-    assert!(about.iter().all(|line| line["span_id"].as_str().is_some_and(|id| ids.contains(id))), "{about:?}");
+    assert!(
+        about.iter().all(|line| line["span_id"].as_str().is_some_and(|id| ids.contains(id))),
+        "{about:?}"
+    );
 
     // Another decoder reads the same.
     let here = crate::support::spans::spans(&collector);
@@ -192,7 +196,8 @@ async fn a_sweep_and_a_callback_without_a_trace_go_on_in_the_orders() {
     let sweep = until_span(&collector, "the sweep's span", |span| span.span_id == *sweep).await;
     assert_eq!((&*sweep.name, &sweep.trace_id), ("sweep", trace));
     assert_ne!(trace, TRACE);
-    let transition = |span: &ExportedSpan| span.parent_span_id == swept.span_id && span.name == "order transition";
+    let transition =
+        |span: &ExportedSpan| span.parent_span_id == swept.span_id && span.name == "order transition";
     until_span(&collector, "its transition", transition).await;
     let released = traced_calls(&app, expired.id()).await;
     let released = released.iter().rfind(|(call, _)| call.call == CallName::Release).expect("a release");

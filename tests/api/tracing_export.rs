@@ -68,7 +68,8 @@ async fn probes_and_scrapes_begin_no_trace() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_collector_gets_protobuf_with_its_headers_and_failures_are_told_as_such() {
     let secret = "Basic%20a-token-nobody-may-see";
-    let spawn = Spawn::new().variable("otel_exporter_otlp_headers", &format!("authorization={secret},x-scope=a"));
+    let spawn =
+        Spawn::new().variable("otel_exporter_otlp_headers", &format!("authorization={secret},x-scope=a"));
     let (app, collector) = traced(spawn.variable("otel_service_name", "orders-of-a-test")).await;
     app.fault(FaultRule::on(CallName::Reserve, fail(503)).seat(1)).await;
     app.place(&order(&[1])).await;
@@ -89,7 +90,9 @@ async fn the_collector_gets_protobuf_with_its_headers_and_failures_are_told_as_s
         assert_eq!(request.headers["authorization"], "Basic a-token-nobody-may-see");
         assert_eq!((&*request.headers["x-scope"], request.headers.get("traceparent")), ("a", None));
         let spans = decode(&request.body);
-        assert!(!spans.is_empty() && spans.iter().all(|span| span.resource["service.name"] == "orders-of-a-test"));
+        assert!(
+            !spans.is_empty() && spans.iter().all(|span| span.resource["service.name"] == "orders-of-a-test")
+        );
     }
     let lines = format!("{:?}", app.hosts[0].log_lines());
     assert!(!lines.contains("nobody-may-see"), "{lines}");
@@ -179,7 +182,8 @@ async fn concurrent_requests_of_one_instance_keep_their_traces_apart() {
             assert!(sent.traceparent.contains(&trace(seat)), "{call:?}");
         }
         let of_order = |span: &ExportedSpan| {
-            span.text("order_service.phase.to") == "done" && span.text("order_service.order.id") == document.id()
+            span.text("order_service.phase.to") == "done"
+                && span.text("order_service.order.id") == document.id()
         };
         let span = until_span(&collector, "the order's last transition", of_order).await;
         assert_eq!(span.trace_id, trace(seat));

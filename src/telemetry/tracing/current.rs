@@ -190,7 +190,10 @@ pub fn ids() -> Option<(TraceId, SpanId)> {
 pub fn adopt(traceparent: Option<&str>) {
     let Some(other) = traceparent.and_then(|text| SpanContext::parse(text.as_bytes())) else { return };
     if is_on() {
-        with_scope(|scope| Some(scope.trace.get()?.adopt(other)));
+        with_scope(|scope| {
+            scope.trace.get()?.adopt(other);
+            Some(())
+        });
     }
 }
 

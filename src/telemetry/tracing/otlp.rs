@@ -25,11 +25,8 @@ pub fn encode(service: &str, spans: Vec<Ended>) -> Vec<u8> {
         schema_url: String::new(),
     };
     let resource = Resource { attributes: attributes.into(), ..Default::default() };
-    let resource_spans = ResourceSpans {
-        resource: Some(resource),
-        scope_spans: vec![scope_spans],
-        schema_url: String::new(),
-    };
+    let resource_spans =
+        ResourceSpans { resource: Some(resource), scope_spans: vec![scope_spans], schema_url: String::new() };
     ExportTraceServiceRequest { resource_spans: vec![resource_spans] }.encode_to_vec()
 }
 
@@ -39,8 +36,7 @@ fn span(span: Ended) -> Span {
         Kind::Server => SpanKind::Server,
         Kind::Client => SpanKind::Client,
     };
-    let status =
-        span.has_failed.then(|| Status { code: StatusCode::Error.into(), message: String::new() });
+    let status = span.has_failed.then(|| Status { code: StatusCode::Error.into(), message: String::new() });
     Span {
         trace_id: span.trace.id().bytes().to_vec(),
         span_id: span.id.bytes().to_vec(),

@@ -151,7 +151,8 @@ mod tests {
         first.end();
         let spans = take(10);
         assert!(spans.iter().all(|span| span.trace.id() == order.trace_id && span.links.is_empty()));
-        let parents: Vec<_> = spans.iter().map(|span| (span.parent_anywhere(), span.has_remote_parent())).collect();
+        let parents: Vec<_> =
+            spans.iter().map(|span| (span.parent_anywhere(), span.has_remote_parent())).collect();
         assert_eq!(parents, [(Some(first_id), false), (Some(order.span_id), true)]);
 
         let told = Rc::new(Trace::root(sampler(1.0), true));

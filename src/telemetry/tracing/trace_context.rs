@@ -198,7 +198,8 @@ mod tests {
 
     #[test]
     fn a_traceparent_is_read_strictly() {
-        let header = |version: &str, flags: &str, more: &str| format!("{version}-{TRACE}-{SPAN}-{flags}{more}");
+        let header =
+            |version: &str, flags: &str, more: &str| format!("{version}-{TRACE}-{SPAN}-{flags}{more}");
         for (value, is_sampled) in [
             (header("00", "01", ""), true),
             (header("00", "00", ""), false),

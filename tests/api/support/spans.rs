@@ -70,7 +70,11 @@ pub fn spans(collector: &Collector) -> Vec<ExportedSpan> {
 }
 
 /// Waits until the collector has a span of which this is true.
-pub async fn until_span(collector: &Collector, what: &str, is: impl Fn(&ExportedSpan) -> bool) -> ExportedSpan {
+pub async fn until_span(
+    collector: &Collector,
+    what: &str,
+    is: impl Fn(&ExportedSpan) -> bool,
+) -> ExportedSpan {
     eventually(what, async || spans(collector).into_iter().find(&is)).await
 }
 
@@ -96,7 +100,8 @@ pub fn decode(body: &[u8]) -> Vec<ExportedSpan> {
                 end: span.end_time_unix_nano,
                 attributes: plain(&span.attributes),
                 links: span.links.iter().map(|link| (hex(&link.trace_id), hex(&link.span_id))).collect(),
-                status: span.status.map_or(StatusCode::Unset, |status| status.code()).as_str_name().to_owned(),
+                status:
+                    span.status.map_or(StatusCode::Unset, |status| status.code()).as_str_name().to_owned(),
             }));
         }
     }
