@@ -10,6 +10,7 @@ use super::{payment_check, second_payment};
 use crate::db::metrics::Due;
 use crate::db::payment_refunds::Claim;
 use crate::db::{DbError, operator, orders, outbox, payment_refunds};
+use crate::domain::ids::OrderId;
 use crate::domain::order::Order;
 use crate::runtime::task::{self, in_background};
 use crate::telemetry::log::Log;
@@ -76,8 +77,7 @@ async fn spanned(
 }
 
 /// Does work for a claimed order in a span of its own: in the order's trace where that is known, linked to the sweep, else in the sweep's.
-async fn for_order<T>(order: &Order, work: impl Future<Output = T>) -> T {
-    let id = order.id;
+async fn for_order<T>(id: OrderId, traceparent: Option<String>, work: impl Future<Output = T>) -> T {
     let sweep = current::context();
     let in_span = async {
         let mut span = current::begin(Kind::Internal, "sweep order");
@@ -93,7 +93,7 @@ async fn for_order<T>(order: &Order, work: impl Future<Output = T>) -> T {
         }
         result
     };
-    match Scope::continued(order.traceparent.as_deref()) {
+    match Scope::continued(traceparent.as_deref()) {
         Some(scope) => scope.run(in_span).await,
         None => in_span.await,
     }
@@ -121,7 +121,7 @@ async fn sweep_orders(context: &Context, limit: i32) -> Result<usize, DbError> {
     let count = claimed.len();
     let drives = claimed.into_iter().map(|order| async move {
         match order {
-            Ok(order) => for_order(&order.clone(), sweep_order(context, order)).await,
+            Ok(order) => for_order(order.id, order.traceparent.clone(), sweep_order(context, order)).await,
             Err(unreadable) => log_left(&context.log, &unreadable),
         }
     });
@@ -154,10 +154,12 @@ async fn sweep_second_payments(context: &Context, limit: i32) -> Result<usize, D
     let refunds = claimed.into_iter().map(|claimed| async move {
         let result = match claimed {
             Ok((Claim::Refund(claimed), order)) => {
-                for_order(&order, second_payment::refund(context, &order, &claimed)).await
+                let refund = second_payment::refund(context, &order, &claimed);
+                for_order(order.id, order.traceparent.clone(), refund).await
             }
             Ok((Claim::Check(claimed), order)) => {
-                for_order(&order.clone(), payment_check::check(context, order, &claimed)).await
+                let (id, traceparent) = (order.id, order.traceparent.clone());
+                for_order(id, traceparent, payment_check::check(context, order, &claimed)).await
             }
             Err(unreadable) => Err(unreadable),
         };
