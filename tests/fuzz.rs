@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use order_service::{config, http, jose, peers};
+use order_service::{config, http, jose, peers, telemetry};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -31,6 +31,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("peers_retry_after", peers::fuzz::retry_after),
     ("peers_seating", peers::fuzz::seating),
     ("peers_user", peers::fuzz::user),
+    ("telemetry_trace_context", telemetry::fuzz::trace_context),
 ];
 
 /// How often a kept input is changed and read again.

@@ -127,7 +127,7 @@ fn shown(command: &Command) -> String {
 }
 
 /// Where cargo builds.
-pub(crate) async fn target_dir() -> Result<PathBuf> {
+pub async fn target_dir() -> Result<PathBuf> {
     let text = output(cargo().args(["metadata", "--no-deps", "--format-version", "1"])).await?;
     let metadata: serde_json::Value = serde_json::from_str(&text)?;
     let folder =

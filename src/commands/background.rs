@@ -9,6 +9,7 @@ use crate::db::{self, DbError};
 use crate::runtime::random::jitter;
 use crate::runtime::task::in_background;
 use crate::telemetry::counters;
+use crate::telemetry::tracing::current;
 use serde_json::json;
 use std::cell::Cell;
 use std::time::Duration;
@@ -61,14 +62,19 @@ pub fn is_due() -> bool {
 }
 
 /// Whether the instance has probably served its last request.
-fn is_used_up() -> bool {
+pub(super) fn is_used_up() -> bool {
     REQUESTS_IN_FLIGHT.get() == 0 && REQUESTS_BEGUN.get().is_multiple_of(REQUESTS_PER_INSTANCE)
+}
+
+/// Flushes the counters to the database, and sweeps if work is due: see [`flush_until_done`]. It is no part of the request's trace.
+pub async fn flush_and_sweep(context: &Context) {
+    current::outside(flush_until_done(context)).await;
 }
 
 /// Flushes the counters to the database, and sweeps if work is due, which the same statement tells. Waits for a
 /// second at most before, so that many requests share one flush, unless the instance is used up. A flush that fails is repeated, as long as
 /// the counts are kept.
-pub async fn flush_and_sweep(context: &Context) {
+async fn flush_until_done(context: &Context) {
     if is_used_up() {
         let flushed = flush(context).await;
         db::release_connection();

@@ -2,8 +2,8 @@
 //!
 //! The request that places an order, the callback and the sweep all drive orders by this one loop.
 
-use super::Context;
 use super::perform::{ActionOutcome, perform};
+use super::{Context, transition_span};
 use crate::db::DbError;
 use crate::db::orders::Document;
 use crate::db::payment_checks;
@@ -17,6 +17,7 @@ use crate::domain::ticket::ticket_code;
 use crate::runtime::random::random;
 use crate::runtime::task;
 use crate::telemetry::log::{Level, Log, rfc3339};
+use crate::telemetry::tracing::current;
 use anyhow::anyhow;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant, SystemTime};
@@ -106,8 +107,12 @@ async fn apply_under_lease(
         // After the charge there is another store, whose document is the one that is read.
         let with_document = transition.order.phase != Phase::Charging || transition.due != Due::Held;
         let has_lease = transition.due == Due::Held;
-        match transition::store(&context.config, &order, transition, entry, &generated, with_document).await?
-        {
+        let span = transition_span::begin(&order, &transition, name);
+        let storing =
+            transition::store(&context.config, &order, transition, entry, &generated, with_document);
+        let outcome = current::within(span.as_ref(), storing).await;
+        transition_span::end(span, &outcome);
+        match outcome? {
             StoreOutcome::Stored(after, document) => {
                 log_transition(context, &order, &after, &event, &detail);
                 if parks {

@@ -16,6 +16,7 @@ use crate::domain::retry;
 use crate::domain::saga::{self, Event, Rejected};
 use crate::peers::Outcome;
 use crate::peers::payment::{self, ShownStatus};
+use crate::telemetry::tracing::current;
 use anyhow::anyhow;
 use serde_json::json;
 use std::cell::RefCell;
@@ -104,6 +105,7 @@ async fn process(
     let Some((order, document)) = loaded else {
         return Ok(CallbackOutcome::OrderNotFound);
     };
+    current::adopt(order.traceparent.as_deref());
     // Payment is asked only about what could change the order: anybody can send a callback.
     let told = Payment { id: callback.payment_id, status: callback.status };
     match saga::next(&order, &Event::PaymentIs(told), context.config.tax) {

@@ -9,6 +9,7 @@ use crate::domain::order::{Hold, Order, Phase, Status};
 use crate::domain::retry;
 use crate::peers::catalog::{self, EventStatus};
 use crate::peers::{CallFailure, Outcome};
+use crate::telemetry::tracing::current;
 use anyhow::anyhow;
 use std::time::Duration;
 use uuid::Uuid;
@@ -142,5 +143,6 @@ fn new_order(context: &Context, id: OrderId, request: &PlacingRequest) -> Order 
         refund_again_in_ms: None,
         phase_ms: 0,
         parked: false,
+        traceparent: current::traceparent(),
     }
 }

@@ -11,7 +11,12 @@ use super::{payment_check, second_payment};
 use crate::db::metrics::Due;
 use crate::db::payment_refunds::Claim;
 use crate::db::{DbError, operator, orders, outbox, payment_refunds};
+use crate::domain::ids::OrderId;
+use crate::domain::order::Order;
 use crate::runtime::task::{self, in_background};
+use crate::telemetry::log::Log;
+use crate::telemetry::tracing::current::{self, Scope};
+use crate::telemetry::tracing::ended::Kind;
 use futures::future::{join, join_all, join3};
 use serde_json::json;
 use std::rc::Rc;
@@ -44,13 +49,61 @@ const EVENTS_BATCH: i32 = 64;
 /// [`DbError`] when due work cannot be claimed.
 pub async fn sweep(context: &Context) -> Result<SweepCounts, DbError> {
     operator::request_full_scan(&context.config).await?;
-    let (orders, messages, events) = in_background(join3(
+    let (orders, messages, events) = in_background(spanned(join3(
         until_none_is_due(BUDGET, async || sweep_orders(context, BATCH).await),
         until_none_is_due(BUDGET, async || sweep_messages(context, BATCH).await),
         until_none_is_due(BUDGET, async || deliver_due(context, EVENTS_BATCH).await),
-    ))
+    )))
     .await;
     Ok(SweepCounts { orders: orders?, messages: messages? + events? })
+}
+
+/// How much of a kind was swept.
+type Swept = Result<usize, DbError>;
+
+/// Does a sweep's work in a span of its own, which tells how much it was.
+async fn spanned(work: impl Future<Output = (Swept, Swept, Swept)>) -> (Swept, Swept, Swept) {
+    let mut span = current::begin(Kind::Internal, "sweep");
+    let (orders, messages, events) = current::within(span.as_ref(), work).await;
+    if let Some(span) = &mut span {
+        for (name, result) in [
+            ("order_service.sweep.orders", &orders),
+            ("order_service.sweep.messages", &messages),
+            ("order_service.sweep.events", &events),
+        ] {
+            match result {
+                Ok(count) => span.set(name, *count as i64),
+                Err(_) => span.fail("database_unavailable"),
+            }
+        }
+    }
+    if let Some(span) = span {
+        span.end();
+    }
+    (orders, messages, events)
+}
+
+/// Does work for a claimed order in a span of its own: in the order's trace where that is known, linked to the sweep, else in the sweep's.
+async fn for_order<T>(id: OrderId, traceparent: Option<String>, work: impl Future<Output = T>) -> T {
+    let sweep = current::context();
+    let in_span = async {
+        let mut span = current::begin(Kind::Internal, "sweep order");
+        if let Some(span) = &mut span {
+            span.set("order_service.order.id", id.0.to_string());
+            if let Some(sweep) = sweep.filter(|sweep| sweep.trace_id != span.trace().id()) {
+                span.link(sweep);
+            }
+        }
+        let result = current::within(span.as_ref(), work).await;
+        if let Some(span) = span {
+            span.end();
+        }
+        result
+    };
+    match Scope::continued(traceparent.as_deref()) {
+        Some(scope) => scope.run(in_span).await,
+        None => in_span.await,
+    }
 }
 
 /// Repeats a batch until it finds nothing or the time budget is used; returns how much it processed.
@@ -74,18 +127,25 @@ async fn sweep_orders(context: &Context, limit: i32) -> Result<usize, DbError> {
     let claimed = orders::claim_due(&context.config, limit).await?;
     let count = claimed.len();
     let drives = claimed.into_iter().map(|order| async move {
-        let (id, result) = match order {
-            Ok(order) => (Some(order.id), drive(context, order).await.map(drop)),
-            Err(unreadable) => (None, Err(unreadable)),
-        };
-        if let Err(error) = result {
-            let log = id.map_or_else(|| context.log.clone(), |id| context.log.order(id));
-            log.warn("an order is left for a later sweep", json!({ "cause": error.to_string() }));
+        match order {
+            Ok(order) => for_order(order.id, order.traceparent.clone(), sweep_order(context, order)).await,
+            Err(unreadable) => log_left(&context.log, &unreadable),
         }
-        deliver_in_background(context);
     });
     let (_, refunded) = join(join_all(drives), sweep_second_payments(context, limit)).await;
     Ok(count + refunded?)
+}
+
+async fn sweep_order(context: &Context, order: Order) {
+    let id = order.id;
+    if let Err(error) = drive(context, order).await {
+        log_left(&context.log.order(id), &error);
+    }
+    deliver_in_background(context);
+}
+
+fn log_left(log: &Log, error: &DbError) {
+    log.warn("an order is left for a later sweep", json!({ "cause": error.to_string() }));
 }
 
 /// Notification may be slow, and the next batch must not wait for it.
@@ -100,8 +160,14 @@ async fn sweep_second_payments(context: &Context, limit: i32) -> Result<usize, D
     let count = claimed.len();
     let refunds = claimed.into_iter().map(|claimed| async move {
         let result = match claimed {
-            Ok((Claim::Refund(claimed), order)) => second_payment::refund(context, &order, &claimed).await,
-            Ok((Claim::Check(claimed), order)) => payment_check::check(context, order, &claimed).await,
+            Ok((Claim::Refund(claimed), order)) => {
+                let refund = second_payment::refund(context, &order, &claimed);
+                for_order(order.id, order.traceparent.clone(), refund).await
+            }
+            Ok((Claim::Check(claimed), order)) => {
+                let (id, traceparent) = (order.id, order.traceparent.clone());
+                for_order(id, traceparent, payment_check::check(context, order, &claimed)).await
+            }
             Err(unreadable) => Err(unreadable),
         };
         if let Err(error) = result {
@@ -146,7 +212,12 @@ pub async fn sweep_in_background(context: &Context, due: Due) {
             Ok(0)
         }
     };
-    let (orders, messages, events) = in_background(join3(orders, messages, events)).await;
+    let is_due = due.orders || due.messages || due.events && context.config.events.has_sinks();
+    let work = in_background(spanned(join3(orders, messages, events)));
+    let (orders, messages, events) = match Scope::of_root().filter(|_| is_due) {
+        Some(scope) => scope.run(work).await,
+        None => work.await,
+    };
     if let Err(error) = orders.and(messages).and(events) {
         context
             .log

@@ -8,10 +8,12 @@ pub mod events;
 pub mod fuzz;
 mod origin;
 mod secret;
+mod tracing;
 mod variables;
 
 use crate::domain::money::{self, TaxRate};
 use crate::telemetry::log::{self, Level, Log};
+use crate::telemetry::tracing::current;
 use anyhow::Result;
 use serde_json::json;
 use std::cell::RefCell;
@@ -22,6 +24,7 @@ pub use base_url::BaseUrl;
 pub use events::Events;
 pub use secret::Secret;
 use secret::webhook_keys;
+pub use tracing::Tracing;
 use variables::{Variables, wrong};
 
 /// Everything that is configurable. See README.md for the variables and their defaults.
@@ -32,6 +35,12 @@ pub struct Config {
     /// The same for a session that waits for locks for as long as a statement may take. Another connection string is another pool
     /// of the host.
     pub database_patient: Secret<String>,
+    /// Host of PostgreSQL, for spans.
+    pub database_host: String,
+    /// Port of PostgreSQL, for spans.
+    pub database_port: u16,
+    /// Name of the database, for spans.
+    pub database_name: String,
     /// Base URL of Catalog.
     pub catalog: BaseUrl,
     /// Base URL of Seating.
@@ -66,6 +75,8 @@ pub struct Config {
     pub events: Events,
     /// The lowest level that is logged.
     pub log_level: Level,
+    /// Who gets the spans; `None`: nobody, and there are none.
+    pub tracing: Option<Tracing>,
 }
 
 thread_local! {
@@ -81,6 +92,9 @@ pub async fn get() -> Result<Rc<Config>> {
         return Ok(config);
     }
     let config = Rc::new(parse(&Variables::read().await?)?);
+    if let Some(tracing) = &config.tracing {
+        current::switch_on(tracing.sampler);
+    }
     if CONFIG.replace(Some(config.clone())).is_none() && config.authentication.is_none() {
         log::set_level(config.log_level);
         Log::default().warn(
@@ -92,9 +106,8 @@ pub async fn get() -> Result<Rc<Config>> {
 }
 
 fn parse(variables: &Variables) -> Result<Config> {
-    if variables.text("database_port").parse::<u16>().is_err() {
-        return Err(wrong("database_port", "a port number"));
-    }
+    let database_port = variables.text("database_port").parse();
+    let database_port = database_port.map_err(|_| wrong("database_port", "a port number"))?;
     if !matches!(variables.text("database_sslmode"), "disable" | "prefer" | "require") {
         return Err(wrong("database_sslmode", "disable, prefer or require"));
     }
@@ -130,6 +143,9 @@ fn parse(variables: &Variables) -> Result<Config> {
     Ok(Config {
         database: Secret::new(database_address(variables, SESSION_OPTIONS)),
         database_patient: Secret::new(database_address(variables, &format!("{SESSION_OPTIONS} {PATIENT}"))),
+        database_host: variables.text("database_host").to_owned(),
+        database_port,
+        database_name: variables.text("database_name").to_owned(),
         catalog: variables.base_url("catalog_url")?,
         seating: variables.base_url("seating_url")?,
         payment: variables.base_url("payment_url")?,
@@ -146,6 +162,7 @@ fn parse(variables: &Variables) -> Result<Config> {
         cors_allowed_origins,
         events: events::parse(variables)?,
         log_level,
+        tracing: tracing::parse(variables)?,
     })
 }
 

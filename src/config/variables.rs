@@ -43,6 +43,10 @@ const NAMES: &[&str] = &[
     "events_kafka_topic",
     "events_source",
     "log_level",
+    "otel_exporter_otlp_endpoint",
+    "otel_exporter_otlp_headers",
+    "otel_service_name",
+    "otel_traces_sampler_arg",
 ];
 
 /// What a base URL must be.

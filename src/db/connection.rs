@@ -139,7 +139,8 @@ impl ConnectionGuard {
             });
             if fast_opens_needed == 0 {
                 self.shared.is_kept.set(true);
-                task::spawn(release_when_idle(Rc::downgrade(&self.shared), Instant::now() + KEEP_LIMIT));
+                let releasing = release_when_idle(Rc::downgrade(&self.shared), Instant::now() + KEEP_LIMIT);
+                task::spawn_for_instance(releasing);
             }
         }
     }

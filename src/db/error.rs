@@ -190,6 +190,21 @@ impl StatementFailure {
         }
     }
 
+    /// What it is called in a span (`error.type`): the SQLSTATE, if there is one.
+    pub fn error_type(&self) -> (&'static str, Option<&str>) {
+        match self {
+            Self::Connect(_) => ("connection_failed", None),
+            Self::Closed(_) => ("connection_closed", None),
+            Self::TimedOut => ("timeout", None),
+            // It stands at the end of the message, in brackets.
+            Self::Refused(_, message) => {
+                let code = message.strip_suffix(')').and_then(|message| message.rsplit_once('('));
+                ("_OTHER", code.map(|(_, code)| code))
+            }
+            Self::Other(_) => ("_OTHER", None),
+        }
+    }
+
     /// Whether the connection must not be given to further statements.
     pub fn discards_connection(&self) -> bool {
         matches!(self.class(), Class::SessionLost | Class::ReadOnly)
@@ -322,7 +337,8 @@ mod tests {
             ("23505", false),
             ("XX000", false),
         ] {
-            let failure = StatementFailure::Refused(classify(sqlstate), format!("said so ({sqlstate})"));
+            let failure = StatementFailure::Refused(classify(sqlstate), format!("said (so) ({sqlstate})"));
+            assert_eq!(failure.error_type().1, Some(sqlstate));
             let error = DbError::from(failure);
             assert_eq!(matches!(error, DbError::Unavailable(_)), is_unavailable, "{error}");
             assert!(error.to_string().contains(sqlstate), "{error}");

@@ -20,6 +20,7 @@ pub mod payment_checks;
 pub mod payment_refunds;
 mod recent;
 mod slots;
+mod statement_span;
 pub mod transition;
 
 use crate::config::Config;
@@ -65,7 +66,7 @@ fn is_read_only(values: &[DbValue]) -> bool {
 }
 
 /// A statement without its parameters, for the log: `SELECT place_order`.
-fn name(statement: &str) -> &str {
+fn name(statement: &'static str) -> &'static str {
     statement.split('(').next().unwrap_or_default().trim_end()
 }
 
@@ -96,6 +97,7 @@ async fn query(
     statement: &'static str,
     parameters: impl Fn() -> Vec<ParameterValue>,
 ) -> Result<Option<Row>, DbError> {
+    let span = statement_span::begin(config, name(statement));
     let values = run(
         config,
         session,
@@ -104,6 +106,7 @@ async fn query(
         |guard| fetch_optional(guard, statement, parameters()),
     )
     .await;
+    statement_span::end(span, values.as_ref().err());
     let values = values.map_err(|failure| DbError::from(failure).context(name(statement)))?;
     Ok(values.map(|values| Row { statement, values }))
 }
@@ -115,8 +118,10 @@ async fn query_all(
     statement: &'static str,
     parameters: impl Fn() -> Vec<ParameterValue>,
 ) -> Result<Vec<Row>, DbError> {
+    let span = statement_span::begin(config, name(statement));
     let fetch = |guard| fetch_all(guard, statement, parameters());
     let rows = run(config, session, function(statement), |_| false, fetch).await;
+    statement_span::end(span, rows.as_ref().err());
     let rows = rows.map_err(|failure| DbError::from(failure).context(name(statement)))?;
     Ok(rows.into_iter().map(|values| Row { statement, values }).collect())
 }

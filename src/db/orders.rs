@@ -9,6 +9,7 @@ use crate::domain::money::Amounts;
 use crate::domain::order::{Failure, FailureCode, Hold, Order, Payment, PaymentStatus, Phase, Status};
 use crate::domain::retry;
 use crate::domain::seats::SeatSet;
+use crate::telemetry::tracing::current;
 use anyhow::{Error, anyhow};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -31,14 +32,12 @@ pub struct PlacingRequest {
     pub event_id: i32,
     /// The seats.
     pub seats: SeatSet,
-    /// The trace context of the request (W3C `traceparent`).
-    pub traceparent: Option<String>,
 }
 
 impl PlacingRequest {
-    /// The data of the journal's first entry.
+    /// The data of the journal's first entry, with the trace that it belongs to, if there is one.
     fn entry(&self) -> Value {
-        match &self.traceparent {
+        match current::traceparent() {
             None => json!({ "seats": self.seats.ids() }),
             Some(traceparent) => json!({ "seats": self.seats.ids(), "traceparent": traceparent }),
         }
@@ -265,6 +264,9 @@ struct State {
     refund_again_in_ms: Option<i64>,
     phase_ms: i64,
     parked: bool,
+    /// Of the request that placed it, as far as the database has it.
+    #[serde(default)]
+    traceparent: Option<String>,
 }
 
 pub(super) fn order(json: &str) -> Result<Order, DbError> {
@@ -299,5 +301,6 @@ pub(super) fn order(json: &str) -> Result<Order, DbError> {
         refund_again_in_ms: state.refund_again_in_ms,
         phase_ms: state.phase_ms,
         parked: state.parked,
+        traceparent: state.traceparent,
     })
 }

@@ -3,7 +3,7 @@
 
 use super::answer::named;
 use super::transition::JournalEntry;
-use super::{DbError, Session, json, query, require_row, text, uuid};
+use super::{DbError, Session, query, require_row, text, uuid};
 use crate::config::Config;
 use crate::domain::ids::{OrderId, PaymentId};
 use crate::domain::payment_check::{self, PaymentCheck};
@@ -86,7 +86,7 @@ pub async fn close(
             p_payment = optional_uuid(payment),
             p_event = text(entry.event),
             p_actor = text(entry.actor),
-            p_data = json(entry.data),
+            p_data = entry.parameter(),
         }
     };
     require_row(

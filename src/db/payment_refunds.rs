@@ -3,7 +3,7 @@
 use super::answer::{answer, named};
 use super::orders::{Document, order};
 use super::transition::JournalEntry;
-use super::{Columns, DbError, Session, json, query, query_all, require_row, text, uuid};
+use super::{Columns, DbError, Session, query, query_all, require_row, text, uuid};
 use crate::config::Config;
 use crate::domain::ids::{OrderId, PaymentId};
 use crate::domain::order::{Order, Payment, PaymentStatus};
@@ -47,7 +47,7 @@ pub async fn add(
             p_payment = uuid(payment.0),
             p_undecided = ParameterValue::Boolean(is_undecided),
             p_actor = text(entry.actor),
-            p_data = json(entry.data),
+            p_data = entry.parameter(),
         }
     };
     let mut answer = answer(

@@ -9,6 +9,7 @@ use crate::domain::message::Message;
 use crate::domain::order::{Order, PaymentStatus, Phase};
 use crate::domain::retry;
 use crate::domain::saga::{Claims, Due, Tickets, Transition};
+use crate::telemetry::tracing::current;
 use anyhow::anyhow;
 use serde_json::{Map, Value, json};
 use spin_sdk::pg::ParameterValue;
@@ -38,6 +39,21 @@ pub struct JournalEntry<'a> {
     pub actor: &'a str,
     /// Details, no personal data.
     pub data: &'a Value,
+}
+
+impl JournalEntry<'_> {
+    /// The details, with the `traceparent` of the span in which it happened, if there is one.
+    pub(super) fn parameter(&self) -> ParameterValue {
+        json(&match (current::traceparent(), self.data) {
+            (Some(traceparent), Value::Object(members)) => {
+                let mut members = members.clone();
+                members.insert("traceparent".to_owned(), traceparent.into());
+                Value::Object(members)
+            }
+            (Some(traceparent), Value::Null) => json!({ "traceparent": traceparent }),
+            (_, data) => data.clone(),
+        })
+    }
 }
 
 /// What a transition needs that the pure domain cannot make: random values and the outbox message.
@@ -139,7 +155,7 @@ fn parameters(
         p_ticket_codes = ticket_codes,
         p_event = text(entry.event),
         p_actor = text(entry.actor),
-        p_data = json(entry.data),
+        p_data = entry.parameter(),
         p_more = more(config, before, transition, entry, generated),
         p_document = Boolean(with_document),
     }

@@ -26,6 +26,7 @@ pub mod place_order;
 pub mod problem;
 pub mod query_parameters;
 pub mod request;
+mod request_span;
 pub mod response;
 pub mod router;
 pub mod validation;
@@ -34,48 +35,71 @@ pub mod webhook_signature;
 use crate::commands::Context;
 use crate::commands::background::{self, InFlightRequest};
 use crate::commands::deliver::deliver_all;
-use crate::config;
+use crate::commands::export_spans;
+use crate::config::{self, Config};
 use crate::runtime::task;
 use crate::telemetry::counters;
 use crate::telemetry::log::{self, Log};
 use crate::telemetry::series::Series;
+use crate::telemetry::tracing::current::Scope;
+use crate::telemetry::tracing::span::Span;
 use ::http::Method;
 use problem::ApiError;
-use request::RequestHead;
+use request::{RequestBody, RequestHead};
 use response::Reply;
-use router::Endpoint;
+use router::{Endpoint, Match};
 use serde_json::json;
 use spin_sdk::wasip3::http::types::{Request, Response};
+use std::rc::Rc;
+use std::time::Instant;
 
 /// Answers one request. Work that can wait is done after the response, in a background task.
 pub async fn serve(request: Request) -> Response {
     let (begun, serving) = (task::now(), InFlightRequest::begin());
     let (head, body) = request::split(request);
+    let matched = router::find(&head.method, &head.path);
+    let scope = Scope::of_request(head.trace_headers());
+    let config = config::get().await;
+    scope.may_begin(matched.begin_of_trace());
+    let span = request_span::begin(&scope, &head, &body, matched.pattern());
+    scope.within(span.as_ref()).run(answer(config, matched, &head, body, begun, span, serving)).await
+}
+
+async fn answer(
+    config: anyhow::Result<Rc<Config>>,
+    matched: Match<'_>,
+    head: &RequestHead,
+    body: RequestBody,
+    begun: Instant,
+    span: Option<Span>,
+    serving: InFlightRequest,
+) -> Response {
     let request_id = head.request_id();
     let log = Log::new(&request_id);
-
-    let matched = router::find(&head.method, &head.path);
     let route = matched.label();
-    let (result, context) = match config::get().await {
+    let (result, context) = match config {
         Ok(config) => {
             log::set_level(config.log_level);
+            export_spans::begin(&config);
             let context = Context::new(config, log.clone(), matched.actor());
-            (router::dispatch(&context, matched, &head, body).await, Some(context))
+            (router::dispatch(&context, matched, head, body).await, Some(context))
         }
-        Err(error) => (answer_misconfigured(matched.endpoint(), &head, error, &log), None),
+        Err(error) => (answer_misconfigured(matched.endpoint(), head, error, &log), None),
     };
     let reply = result.unwrap_or_else(|error| {
         error.log(&log);
         error.into_reply(&head.path)
     });
     let reply = match &context {
-        Some(context) => cors::allow(&context.config, &head, reply),
+        Some(context) => cors::allow(&context.config, head, reply),
         None => reply,
     };
 
     let series = Series::Request { method: (&head.method).into(), route, status: reply.status };
     counters::observe(series, begun.elapsed());
+    let status = reply.status;
     let response = reply.send(&request_id, head.method == Method::HEAD).await;
+    request_span::end(span, status, begun);
     drop(serving);
     if let Some(context) = context
         && has_background_work(&context)

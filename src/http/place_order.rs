@@ -136,7 +136,6 @@ pub(super) fn parse(
             user_id,
             event_id,
             seats,
-            traceparent: None,
         }),
         _ => Err(errors.into()),
     }

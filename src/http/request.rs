@@ -1,12 +1,17 @@
 //! A request: its method, path and headers, and its body, which [`super::body`] reads.
 
 use crate::runtime::random::random;
+use crate::telemetry::tracing::current;
 use ::http::{HeaderName, Method};
 use spin_sdk::wasip3::http::types;
 use std::cell::Cell;
+use std::rc::Rc;
 
 /// The request id (correlation id), chosen by the caller or by the service; in every answer and every log line.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// A request without its body. Header fields are read from the host lazily, one by one: most requests have many that are never
 /// read, and each costs memory and a copy.
@@ -17,7 +22,7 @@ pub struct RequestHead {
     pub path: String,
     /// Its query as it was sent, without the `?`; `None` when there is no `?`.
     pub query: Option<String>,
-    headers: types::Headers,
+    headers: Rc<types::Headers>,
 }
 
 /// The body of a request, not read yet.
@@ -33,7 +38,14 @@ pub fn split(request: types::Request) -> (RequestHead, RequestBody) {
         path.truncate(at);
         query
     });
-    (RequestHead { method, path, query, headers: request.get_headers() }, RequestBody(request))
+    (RequestHead { method, path, query, headers: Rc::new(request.get_headers()) }, RequestBody(request))
+}
+
+impl RequestBody {
+    /// Whether the request came over `https`, as far as the host knows.
+    pub fn is_https(&self) -> bool {
+        matches!(self.0.get_scheme(), Some(types::Scheme::Https))
+    }
 }
 
 impl RequestHead {
@@ -53,6 +65,16 @@ impl RequestHead {
         match (values.next(), values.next()) {
             (Some(value), None) => String::from_utf8(value).ok(),
             _ => None,
+        }
+    }
+
+    /// Reads the headers of Trace Context when they are needed, which may be after the response.
+    pub fn trace_headers(&self) -> impl FnOnce() -> current::Headers + 'static {
+        let headers = self.headers.clone();
+        move || {
+            let parents = headers.get(TRACEPARENT.as_str());
+            let states = if parents.is_empty() { Vec::new() } else { headers.get(TRACESTATE.as_str()) };
+            (parents, states)
         }
     }
 

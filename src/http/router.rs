@@ -8,6 +8,7 @@ use super::{
     place_order,
 };
 use crate::commands::Context;
+use crate::telemetry::tracing::current::Begin;
 use ::http::Method;
 
 /// An endpoint.
@@ -154,6 +155,30 @@ impl Match<'_> {
         match self {
             Self::Found { path, .. } => path,
             Self::MethodNotAllowed { .. } | Self::NotFound { .. } => "none",
+        }
+    }
+
+    /// The route as in the table, if there is one.
+    pub fn pattern(&self) -> Option<&'static str> {
+        match self {
+            Self::Found { path, .. } => Some(path),
+            Self::MethodNotAllowed { .. } | Self::NotFound { .. } => None,
+        }
+    }
+
+    /// Whether the request begins a trace when its caller has sent none.
+    pub fn begin_of_trace(&self) -> Begin {
+        match self.endpoint() {
+            Some(Endpoint::PaymentCallback) => Begin::Adoptable,
+            Some(
+                Endpoint::Health
+                | Endpoint::Live
+                | Endpoint::Metrics
+                | Endpoint::Root
+                | Endpoint::Docs
+                | Endpoint::OpenApi,
+            ) => Begin::Nothing,
+            _ => Begin::Root,
         }
     }
 

@@ -4,7 +4,9 @@
 //! peer's file says which, call by call, and `refusal.rs` knows the shapes of errors. Everything else comes from something in front
 //! of the peer, such as an ingress or a proxy, and is no answer.
 
+mod attempt_span;
 pub mod catalog;
+pub mod collector;
 pub mod event_sink;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod fuzz;
@@ -19,7 +21,7 @@ mod send;
 pub mod user;
 
 use crate::config::BaseUrl;
-use http::{HeaderName, StatusCode};
+use http::StatusCode;
 use lenient::Object;
 use serde_json::value::RawValue;
 use std::fmt;
@@ -66,7 +68,7 @@ pub struct Extra {
     /// `Accept`.
     pub accept: &'static str,
     /// Further headers.
-    pub headers: Vec<(HeaderName, String)>,
+    pub headers: Vec<(String, String)>,
 }
 
 impl Default for Extra {

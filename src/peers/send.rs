@@ -1,18 +1,20 @@
 //! Sends calls over HTTP.
 
+use super::attempt_span::AttemptSpan;
 use super::retry_after::retry_after;
 use super::{Answer, Call, CallFailure, Extra};
+use crate::config::BaseUrl;
 use crate::runtime::body::{self, Body};
 use crate::runtime::host_call::with_timeout;
 use crate::runtime::task;
 use crate::telemetry::counters;
 use crate::telemetry::series::Series;
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderName, Method, StatusCode};
+use crate::telemetry::tracing::current::Propagated;
+use http::{Method, StatusCode};
 use spin_sdk::wasip3::http::{client, types};
 use std::time::{Duration, Instant};
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// The longest answer that is read from a peer, in bytes.
 const ANSWER_LIMIT: usize = 1024 * 1024;
 /// The host's timeouts end so much before the deadline, so that nothing reaches the peer after it.
@@ -24,12 +26,23 @@ const MARGIN: Duration = Duration::from_millis(50);
 /// # Errors
 /// Why there is no answer. It says nothing about the call's effect.
 pub async fn send(call: Call<'_>) -> Result<Answer, CallFailure> {
-    let (name, begun) = (call.name, task::now());
-    let is_change = call.body.is_some();
     let deadline = Duration::from_millis(call.deadline_ms);
-    let result = with_timeout(deadline, exchange(Prepared::of(call)))
-        .await
-        .unwrap_or_else(|| Err(Broken::lost(format!("no answer within {} ms", deadline.as_millis()))));
+    exchange_within(deadline, Prepared::of(call)).await
+}
+
+/// As [`send`], of what is prepared already.
+///
+/// # Errors
+/// As [`send`].
+pub async fn exchange_within(deadline: Duration, call: Prepared) -> Result<Answer, CallFailure> {
+    let (name, is_change, span) = (call.name, call.body.is_some(), call.span.clone());
+    let begun = task::now();
+    let result = with_timeout(deadline, exchange(call)).await.unwrap_or_else(|| {
+        let broken = Broken::lost(format!("no answer within {} ms", deadline.as_millis()));
+        let broken = Broken { error_type: "timeout", ..broken };
+        span.end(Err(broken.error_type));
+        Err(broken)
+    });
     let class = result.as_ref().ok().map(|answer| answer.status.into());
     counters::observe(Series::PeerCall { call: name, class }, task::now().duration_since(begun));
     result.map_err(|Broken { reason, was_sent, .. }| CallFailure {
@@ -39,37 +52,52 @@ pub async fn send(call: Call<'_>) -> Result<Answer, CallFailure> {
 }
 
 /// A call that owns its data, because it may outlive the request that waits for it.
-struct Prepared {
-    name: &'static str,
-    scheme: types::Scheme,
-    authority: String,
-    path: String,
+pub struct Prepared {
+    /// See [`Call::name`].
+    pub name: &'static str,
+    /// Where it goes: only scheme and authority count.
+    pub base: BaseUrl,
+    /// The whole path.
+    pub path: String,
     /// A POST has one.
-    body: Option<String>,
-    key: Option<String>,
-    extra: Extra,
+    pub body: Option<Vec<u8>>,
+    /// Media types, and further header fields.
+    pub extra: Extra,
     /// When the caller times out.
-    deadline: Instant,
+    pub deadline: Instant,
+    /// The span of the attempt that is under way.
+    pub span: AttemptSpan,
 }
 
 impl Prepared {
     fn of(call: Call<'_>) -> Self {
         Self {
             name: call.name,
-            scheme: if call.base.is_https { types::Scheme::Https } else { types::Scheme::Http },
-            authority: call.base.authority.clone(),
+            base: call.base.clone(),
             path: format!("{}{}", call.base.path, call.path),
-            body: call.body,
-            key: call.key,
-            extra: call.extra,
+            body: call.body.map(String::into_bytes),
+            extra: with_key(call.extra, call.key),
             deadline: task::now() + Duration::from_millis(call.deadline_ms),
+            span: AttemptSpan::default(),
         }
     }
+
+    fn method(&self) -> Method {
+        if self.body.is_some() { Method::POST } else { Method::GET }
+    }
+}
+
+/// The headers of a call, with its idempotency key.
+fn with_key(mut extra: Extra, key: Option<String>) -> Extra {
+    extra.headers.extend(key.map(|key| (IDEMPOTENCY_KEY.to_owned(), key)));
+    extra
 }
 
 /// A request without a whole answer.
 struct Broken {
     reason: String,
+    /// What it is called in a span (`error.type`).
+    error_type: &'static str,
     /// Whether the request may have reached the peer.
     was_sent: bool,
     /// Whether the connection ended before the answer did.
@@ -78,21 +106,35 @@ struct Broken {
 
 impl Broken {
     fn not_sent(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), was_sent: false, connection_ended: false }
+        let reason = reason.into();
+        Self { reason, error_type: "not_sent", was_sent: false, connection_ended: false }
     }
 
     fn lost(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), was_sent: true, connection_ended: false }
+        let reason = reason.into();
+        Self { reason, error_type: "answer_unreadable", was_sent: true, connection_ended: false }
     }
 
     /// A failure that the host reports for a request.
     fn of(code: &types::ErrorCode) -> Self {
         use types::ErrorCode::{
-            ConnectionRefused, ConnectionTerminated, DnsError, HttpProtocolError, HttpRequestDenied,
-            HttpResponseIncomplete,
+            ConnectionReadTimeout, ConnectionRefused, ConnectionTerminated, ConnectionTimeout,
+            ConnectionWriteTimeout, DestinationIpProhibited, DnsError, DnsTimeout, HttpProtocolError,
+            HttpRequestDenied, HttpResponseIncomplete, HttpResponseTimeout, TlsAlertReceived,
+            TlsCertificateError, TlsProtocolError,
         };
         Self {
             reason: format!("{code:?}"),
+            error_type: match code {
+                ConnectionRefused => "connection_refused",
+                ConnectionTerminated | HttpProtocolError | HttpResponseIncomplete => "connection_ended",
+                ConnectionTimeout | ConnectionReadTimeout | ConnectionWriteTimeout => "timeout",
+                HttpResponseTimeout | DnsTimeout => "timeout",
+                DnsError(_) => "dns_error",
+                HttpRequestDenied | DestinationIpProhibited => "denied",
+                TlsProtocolError | TlsCertificateError | TlsAlertReceived(_) => "tls_error",
+                _ => "_OTHER",
+            },
             was_sent: !matches!(code, ConnectionRefused | DnsError(_) | HttpRequestDenied),
             // Hosts report a connection that was closed or reset as one of these.
             connection_ended: matches!(
@@ -106,28 +148,39 @@ impl Broken {
 /// Sends a request, and repeats a GET once whose connection ended: the peer may have closed a kept connection as idle just when the
 /// request left. A request that changes something is not repeated, because it may have been executed.
 async fn exchange(call: Prepared) -> Result<Answer, Broken> {
-    match attempt(&call).await {
+    match attempt(&call, 0).await {
         Err(broken) if broken.connection_ended && call.body.is_none() => {
             // No time for it: the first failure says more.
-            let repeated = attempt(&call).await;
+            let repeated = attempt(&call, 1).await;
             repeated.map_err(|again| if again.was_sent { again } else { broken })
         }
         result => result,
     }
 }
 
-async fn attempt(call: &Prepared) -> Result<Answer, Broken> {
+/// One attempt, with a span of its own. `resends`: how many there were before.
+async fn attempt(call: &Prepared, resends: u16) -> Result<Answer, Broken> {
+    let context = call.span.begin(call.name, &call.method(), &call.base, &call.path, resends);
+    let result = transmit(call, context).await;
+    call.span.end(result.as_ref().map(|answer| answer.status).map_err(|broken| broken.error_type));
+    result
+}
+
+async fn transmit(call: &Prepared, context: Option<Propagated>) -> Result<Answer, Broken> {
     let is_post = call.body.is_some();
-    let body = call.body.clone().unwrap_or_default().into_bytes();
+    let body = call.body.clone().unwrap_or_default();
     let length = body.len().to_string();
-    let mut headers = vec![(ACCEPT, call.extra.accept), (USER_AGENT, "order-service")];
+    let mut headers: Vec<(&str, &str)> = vec![("accept", call.extra.accept), ("user-agent", "order-service")];
     if is_post {
-        headers.extend([(CONTENT_TYPE, call.extra.content_type), (CONTENT_LENGTH, &length)]);
+        headers.extend([("content-type", call.extra.content_type), ("content-length", &length)]);
     }
-    if let Some(key) = &call.key {
-        headers.push((IDEMPOTENCY_KEY, key));
+    headers.extend(call.extra.headers.iter().map(|(name, value)| (&**name, &**value)));
+    if let Some(Propagated { traceparent, tracestate }) = &context {
+        headers.push(("traceparent", traceparent));
+        if !tracestate.is_empty() {
+            headers.push(("tracestate", tracestate));
+        }
     }
-    headers.extend(call.extra.headers.iter().map(|(name, value)| (name.clone(), &value[..])));
 
     let ((contents, trailers), write) = body::outgoing(body);
     write.start().await;
@@ -137,10 +190,10 @@ async fn attempt(call: &Prepared) -> Result<Answer, Broken> {
     }
     let options = Some(host_limits(time_left));
     let (request, _sent) = types::Request::new(body::fields(&headers), contents, trailers, options);
-    let method = if is_post { Method::POST } else { Method::GET };
-    request.set_method(&method.into()).map_err(|()| Broken::not_sent("bad method"))?;
-    request.set_scheme(Some(&call.scheme)).map_err(|()| Broken::not_sent("bad scheme"))?;
-    request.set_authority(Some(&call.authority)).map_err(|()| Broken::not_sent("bad authority"))?;
+    let scheme = if call.base.is_https { types::Scheme::Https } else { types::Scheme::Http };
+    request.set_method(&call.method().into()).map_err(|()| Broken::not_sent("bad method"))?;
+    request.set_scheme(Some(&scheme)).map_err(|()| Broken::not_sent("bad scheme"))?;
+    request.set_authority(Some(&call.base.authority)).map_err(|()| Broken::not_sent("bad authority"))?;
     request.set_path_with_query(Some(&call.path)).map_err(|()| Broken::not_sent("bad path"))?;
 
     let response = client::send(request).await.map_err(|code| Broken::of(&code))?;

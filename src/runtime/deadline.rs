@@ -29,7 +29,7 @@ impl RegisteredWait {
         let wakeup = Wakeup::take();
         WAITS.with_borrow_mut(|waits| waits.push((now() + limit, wakeup.handle().clone())));
         if !TIMER_RUNS.replace(true) {
-            task::spawn(run_timer(TimerRuns));
+            task::spawn_for_instance(run_timer(TimerRuns));
         }
         Self(Some(wakeup))
     }

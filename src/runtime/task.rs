@@ -1,9 +1,11 @@
 //! Tasks: what the executor polls as a whole, which is a request or a background task after its response.
 
 use super::wakeup::{Wakeup, exchange_unused};
-use std::cell::Cell;
+use std::any::Any;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -14,6 +16,8 @@ thread_local! {
     static NOW: Cell<Option<Instant>> = const { Cell::new(None) };
     /// What is being polled is background work.
     static IN_BACKGROUND: Cell<bool> = const { Cell::new(false) };
+    /// What the work that is being polled carries along.
+    static CARRIED: RefCell<Option<Carried>> = const { RefCell::new(None) };
     static POLLS: Cell<u32> = const { Cell::new(0) };
     static BUSY_SECONDS: Cell<f64> = const { Cell::new(0.0) };
 }
@@ -22,18 +26,22 @@ thread_local! {
 /// is not the same one of every request.
 const SAMPLE_INTERVAL: u32 = 17;
 
+/// What work carries along, such as the trace that it belongs to. Another room knows its type.
+pub type Carried = Rc<dyn Any>;
+
 /// A future that is a task.
 pub struct Task<F> {
     future: Pin<Box<F>>,
+    carried: Option<Carried>,
     /// The wakeup of its waits, while none of them uses it.
     wakeup: Option<Wakeup>,
     is_background: bool,
 }
 
 impl<F: Future> Task<F> {
-    /// Makes a task of a future: background work where background work makes it.
+    /// Makes a task of a future: background work where background work makes it. It carries along what its maker does.
     pub fn new(future: F) -> Self {
-        Self { future: Box::pin(future), wakeup: None, is_background: is_background() }
+        Self { future: Box::pin(future), carried: carried(), wakeup: None, is_background: is_background() }
     }
 }
 
@@ -52,6 +60,29 @@ pub fn now() -> Instant {
 pub fn spawn(future: impl Future<Output = ()> + 'static) {
     wit_bindgen::spawn(Task::new(future));
     SPAWNED.set(true);
+}
+
+/// As [`spawn`], for a task of the whole instance: it carries along nothing of the request that happens to begin it.
+pub fn spawn_for_instance(future: impl Future<Output = ()> + 'static) {
+    spawn(carrying(None, future));
+}
+
+/// What the work that is being polled carries along.
+pub fn carried() -> Option<Carried> {
+    CARRIED.with_borrow(Clone::clone)
+}
+
+/// Has work carry something along (or nothing), with all tasks that it spawns. Set for each poll, because the requests of an instance
+/// are polled in turn.
+pub async fn carrying<T>(carried: Option<Carried>, work: impl Future<Output = T>) -> T {
+    let (mut carried, mut work) = (carried, pin!(work));
+    poll_fn(|context| {
+        let outer = CARRIED.replace(carried.take());
+        let result = work.as_mut().poll(context);
+        carried = CARRIED.replace(outer);
+        result
+    })
+    .await
 }
 
 /// Whether background work is being polled: see [`in_background`].
@@ -98,7 +129,9 @@ impl<F: Future> Future for Task<F> {
         let begun = is_sampled().then(now);
         // A task may be polled inside another one: the outer task's wakeup is restored after the poll.
         let outer = exchange_unused(self.wakeup.take());
+        let outer_carried = CARRIED.replace(self.carried.take());
         let result = poll_as(self.is_background, || self.future.as_mut().poll(context));
+        self.carried = CARRIED.replace(outer_carried);
         self.wakeup = exchange_unused(outer);
         if SPAWNED.take() {
             // The executor takes a new task in after this poll, and polls it for the first time when it is woken again.
@@ -124,6 +157,32 @@ mod tests {
         let spawned = pin!(spawned.take().unwrap());
         assert_eq!(spawned.poll(&mut context), Poll::Ready(true));
         assert_eq!(pin!(Task::new(async { is_background() })).poll(&mut context), Poll::Ready(false));
+    }
+
+    #[test]
+    fn what_work_carries_along_is_its_own_however_polls_are_mixed() {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let what = || carried().and_then(|carried| carried.downcast_ref::<u32>().copied());
+        let wait_once = || {
+            let mut polls = 0;
+            poll_fn(move |_| {
+                polls += 1;
+                if polls > 1 { Poll::Ready(()) } else { Poll::Pending }
+            })
+        };
+        let work = |number: u32| async move {
+            let before = what();
+            wait_once().await;
+            let inner = carrying(None, async { (what(), Task::new(async move { what() })) }).await;
+            (before, inner.0, inner.1.await, what(), Task::new(async move { what() }).await == Some(number))
+        };
+        let mut first = pin!(Task::new(carrying(Some(Rc::new(1_u32)), work(1))));
+        let mut second = pin!(Task::new(carrying(Some(Rc::new(2_u32)), work(2))));
+        assert!(first.as_mut().poll(&mut context).is_pending() && what().is_none());
+        assert!(second.as_mut().poll(&mut context).is_pending() && what().is_none());
+        assert_eq!(first.poll(&mut context), Poll::Ready((Some(1), None, None, Some(1), true)));
+        assert_eq!(second.poll(&mut context), Poll::Ready((Some(2), None, None, Some(2), true)));
+        assert!(what().is_none());
     }
 
     #[test]

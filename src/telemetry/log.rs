@@ -1,9 +1,11 @@
-//! Structured logs (JSON lines on stdout): time in UTC, level, message, request id and order id.
+//! Structured logs (JSON lines on stdout): time in UTC, level, message, request id, order id, and the ids of trace and
+//! span where there are any.
 //!
 //! No secrets and no personal data: ids, codes and technical reasons only.
 
 use crate::domain::ids::OrderId;
 use crate::runtime::task::now;
+use crate::telemetry::tracing::current;
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Map, Value, json};
 use std::cell::Cell;
@@ -119,6 +121,10 @@ impl Log {
         line.insert("message".into(), json!(message));
         line.insert("request_id".into(), json!(&*self.request_id));
         line.insert("order_id".into(), json!(self.order_id));
+        if let Some((trace_id, span_id)) = current::ids() {
+            line.insert("trace_id".into(), json!(trace_id.to_string()));
+            line.insert("span_id".into(), json!(span_id.to_string()));
+        }
         if let Value::Object(fields) = fields {
             line.extend(fields);
         }

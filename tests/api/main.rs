@@ -111,3 +111,5 @@ mod docs_page;
 mod routes;
 mod secrets;
 mod sweep;
+mod tracing;
+mod tracing_export;

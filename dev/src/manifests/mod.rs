@@ -19,6 +19,7 @@ mod spinkube;
 pub(crate) mod tools;
 
 pub use fits::ENTRY_POINT;
+pub use tools::install_python_packages;
 
 use std::time::Instant;
 

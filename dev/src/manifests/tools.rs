@@ -25,18 +25,7 @@ impl Tools {
         let folder = target_dir().await?.join(name);
         let tools =
             Tools { python: folder.join("python"), node: folder.join("node"), work: folder.join("work") };
-        once(&tools.python, &[&validators.join("requirements.txt")], || {
-            start(
-                "python3",
-                ["-m", "venv", "--clear"].map(OsStr::new),
-                Some(&tools.python),
-                "Debian: python3-venv",
-            )?;
-            let requirements = validators.join("requirements.txt");
-            let pip = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"];
-            let pip = pip.map(OsStr::new);
-            start(&tools.program("pip"), pip, Some(&requirements), "")
-        })?;
+        install_python_packages(&validators.join("requirements.txt"), &tools.python)?;
         install_npm_packages(validators, &tools.node)?;
         if tools.work.exists() {
             std::fs::remove_dir_all(&tools.work)?;
@@ -82,6 +71,20 @@ impl Tools {
         }
         Ok(serde_json::from_slice(&output.stdout)?)
     }
+}
+
+/// Installs the packages that a requirements file names into a virtual environment, unless they are there.
+///
+/// # Errors
+/// When python3 is missing, or the registry does not answer.
+pub fn install_python_packages(requirements: &Path, environment: &Path) -> Result<()> {
+    once(environment, &[requirements], || {
+        let venv = ["-m", "venv", "--clear"].map(OsStr::new);
+        start("python3", venv, Some(environment), "Debian: python3-venv")?;
+        let pip = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"];
+        let program = environment.join("bin/pip").to_string_lossy().into_owned();
+        start(&program, pip.map(OsStr::new), Some(requirements), "")
+    })
 }
 
 /// Installs the packages that the lock file in `source` names into `folder`, unless they are there.

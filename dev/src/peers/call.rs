@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::contract::{CallName, Peer, route};
 use super::state::State;
+use super::trace::CallTrace;
 
 /// A call as it came in.
 #[derive(Clone, Debug)]
@@ -35,6 +36,7 @@ pub(super) struct Call {
 /// What a call is about, as far as the call itself or earlier calls tell.
 #[derive(Clone, Debug, Default)]
 pub(super) struct About {
+    pub trace: Option<CallTrace>,
     pub order_id: Option<String>,
     pub user_id: Option<i64>,
     pub seat_ids: Vec<i64>,
@@ -82,7 +84,7 @@ impl Call {
                 .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
                 .collect(),
             body,
-            about: About::default(),
+            about: About { trace: CallTrace::of(headers), ..About::default() },
             on_kept_connection: false,
             key_in_use: false,
         })
@@ -111,7 +113,8 @@ impl Call {
         match self.name {
             CallName::Reserve => {
                 let seat_ids = ids(&body["seatIds"]);
-                *about = About { order_id: text("orderId"), user_id: body["userId"].as_i64(), seat_ids };
+                (about.order_id, about.user_id) = (text("orderId"), body["userId"].as_i64());
+                about.seat_ids = seat_ids;
                 state.learn(about);
                 return;
             }

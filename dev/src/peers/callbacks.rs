@@ -10,6 +10,7 @@ use super::call::{About, Matching};
 use super::contract::shapes;
 use super::payment::{Payment, PaymentStatus};
 use super::state::now_ms;
+use super::trace::CallTrace;
 
 /// How long Payment waits for the answer to a callback.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -110,12 +111,17 @@ pub(super) fn body(payment: &Payment, status: PaymentStatus) -> Value {
     shapes::callback(&payment.order_id, &payment.id, status)
 }
 
-/// Sends any callback. `None` when there is no callback URL.
-pub(super) async fn send(sandbox: &Sandbox, body: Value) -> Option<CallbackRecord> {
+/// Sends any callback, as a part of a trace, if there is one. `None` when there is no callback URL.
+pub(super) async fn send(
+    sandbox: &Sandbox,
+    body: Value,
+    trace: Option<&CallTrace>,
+) -> Option<CallbackRecord> {
     let url = sandbox.state().callback_rules.next_url()?;
     let (started_at_ms, start) = (now_ms(), Instant::now());
     let exchange = async {
-        let answer = sandbox.client.post(url).json(&body).send().await?;
+        let request = CallTrace::add_to(trace, sandbox.client.post(url).json(&body));
+        let answer = request.send().await?;
         let status = answer.status().as_u16();
         let text = answer.text().await?;
         let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
@@ -140,7 +146,8 @@ pub(super) async fn send(sandbox: &Sandbox, body: Value) -> Option<CallbackRecor
 /// status that was answered, if any was in time. With nobody to call, all is well.
 pub(super) async fn about(sandbox: &Sandbox, about: &About, payment: &Payment) -> Result<(), Option<u16>> {
     let fault = sandbox.state().callback_rules.take(about);
-    let send = || send(sandbox, body(payment, payment.status));
+    let trace = about.trace.as_ref();
+    let send = || send(sandbox, body(payment, payment.status), trace);
     let taken = |record: Option<CallbackRecord>| match record.map(|record| record.status) {
         None | Some(Some(200..300)) => Ok(()),
         Some(refusal) => Err(refusal),
@@ -153,13 +160,13 @@ pub(super) async fn about(sandbox: &Sandbox, about: &About, payment: &Payment) -
             taken(send().await)
         }
         Some(CallbackFault::Delay(ms)) => {
-            send_later(sandbox, Duration::from_millis(ms), body(payment, payment.status));
+            send_later(sandbox, Duration::from_millis(ms), body(payment, payment.status), trace.cloned());
             tokio::time::sleep(LIMIT).await;
             Err(None)
         }
         Some(CallbackFault::Repeat(times)) => {
             for _ in 1..times {
-                send_later(sandbox, Duration::ZERO, body(payment, payment.status));
+                send_later(sandbox, Duration::ZERO, body(payment, payment.status), trace.cloned());
             }
             taken(send().await)
         }
@@ -173,12 +180,12 @@ pub(super) async fn about(sandbox: &Sandbox, about: &About, payment: &Payment) -
 }
 
 /// Sends a callback whose answer nobody waits for.
-fn send_later(sandbox: &Sandbox, wait: Duration, body: Value) {
+fn send_later(sandbox: &Sandbox, wait: Duration, body: Value, trace: Option<CallTrace>) {
     let sandbox = sandbox.itself();
     tokio::spawn(async move {
         tokio::time::sleep(wait).await;
         if let Some(sandbox) = sandbox.upgrade() {
-            send(&sandbox, body).await;
+            send(&sandbox, body, trace.as_ref()).await;
         }
     });
 }

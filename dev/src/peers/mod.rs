@@ -20,6 +20,7 @@ mod record;
 mod seating;
 mod server;
 pub(crate) mod state;
+mod trace;
 mod user;
 
 use std::net::SocketAddr;
@@ -41,6 +42,7 @@ pub use faults::{Action, FaultRule, Moment, Page, RetryAfter};
 pub use payment::{Mode, Payment, PaymentStatus, RefundMode};
 pub use record::RecordedCall;
 pub use state::SeatStatus;
+pub use trace::CallTrace;
 pub use user::{Account, JWT_SECRET, token};
 
 use crate::serve::serve;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::call::Call;
 use super::contract::{CallName, Peer};
 use super::state::now_ms;
+use super::trace::CallTrace;
 
 /// One call to a peer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -24,6 +25,9 @@ pub struct RecordedCall {
     /// Its `Idempotency-Key`.
     #[serde(default)]
     pub idempotency_key: Option<String>,
+    /// The trace that it is a part of.
+    #[serde(default)]
+    pub trace: Option<CallTrace>,
     /// The status that was answered; `None` while it is under way, or when the connection was closed.
     pub status: Option<u16>,
     /// Whether the connection was closed without an answer.
@@ -67,6 +71,7 @@ impl Recorder {
             order_id: call.about.order_id.clone(),
             seat_ids: call.about.seat_ids.clone(),
             idempotency_key: call.idempotency_key.clone(),
+            trace: call.about.trace.clone(),
             status: None,
             closed: false,
             started_at_ms: now_ms(),

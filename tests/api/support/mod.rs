@@ -28,6 +28,7 @@ pub mod raw_http;
 mod request;
 mod shared;
 mod silent_broker;
+pub mod spans;
 mod spawn;
 mod subscriber;
 mod suspended_processes;

@@ -108,11 +108,15 @@ fn configuration(documents: &[Value]) -> &Value {
 const URLS: [&str; 6] =
     ["CATALOG_URL", "SEATING_URL", "PAYMENT_URL", "NOTIFICATION_URL", "USER_URL", "AUTH_JWKS_URL"];
 
+/// The collector of spans, where it is set. It is an allowed host by itself.
+const COLLECTOR: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+
 /// Host and port of the database, and then of all whom the service calls, as the ConfigMap has them.
 fn neighbours(data: &Value) -> Vec<(String, u64)> {
     let mut all =
         vec![(text(&data["DATABASE_HOST"]).to_owned(), text(&data["DATABASE_PORT"]).parse().unwrap_or(0))];
-    for url in URLS.iter().map(|name| text(&data[name])).filter(|url| !url.is_empty()) {
+    let urls = URLS.iter().chain([&COLLECTOR]).map(|name| text(&data[name]));
+    for url in urls.filter(|url| !url.is_empty()) {
         let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
         let address = rest.split('/').next().unwrap_or_default();
         let usual = if scheme == "https" { "443" } else { "80" };

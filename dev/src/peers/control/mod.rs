@@ -190,7 +190,7 @@ async fn second(sandbox: &Sandbox, spec: Second) -> Answer {
 
 async fn tell(sandbox: &Sandbox, payment: payment::Payment, status: PaymentStatus, callback: bool) -> Answer {
     let callback = match callback {
-        true => callbacks::send(sandbox, callbacks::body(&payment, status)).await,
+        true => callbacks::send(sandbox, callbacks::body(&payment, status), None).await,
         false => None,
     };
     done(json!({ "payment": payment, "callback": callback }))
@@ -207,7 +207,7 @@ fn no_payment() -> Answer {
 }
 
 async fn send_callback(sandbox: &Sandbox, body: Value) -> Answer {
-    match callbacks::send(sandbox, body).await {
+    match callbacks::send(sandbox, body, None).await {
         Some(record) => done(json!(record)),
         None => Answer::error(409, "no callback URL is set"),
     }

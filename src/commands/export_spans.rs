@@ -1,0 +1,118 @@
+//! Exports spans to the collector, after responses: those of all requests of the instance together, about once a second.
+//!
+//! It is never in the way: what the collector does not take in time is dropped, and told in the log at level debug.
+
+use super::background::is_used_up;
+use crate::config::{Config, Tracing};
+use crate::peers::collector::{self, Outcome};
+use crate::runtime::random::jitter;
+use crate::runtime::task;
+use crate::telemetry::log::Log;
+use crate::telemetry::tracing::ended;
+use crate::telemetry::tracing::otlp;
+use serde_json::json;
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// The most spans of one request to the collector.
+const BATCH: usize = 512;
+/// Between the first span and its export.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Jitter, subtracted from it at most.
+const JITTER: Duration = Duration::from_millis(500);
+/// The deadline of a request to the collector. A stalled one keeps an instance that is used up for so long.
+const DEADLINE: Duration = Duration::from_secs(3);
+/// For how long a batch is tried again, at most.
+const RETRY_LIMIT: Duration = Duration::from_secs(30);
+/// The same of an instance that is used up: it is kept for its spans alone.
+const RETRY_LIMIT_USED_UP: Duration = Duration::from_secs(3);
+/// How long to wait before the first retry; each wait is twice as long as the one before.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+
+thread_local! {
+    static HAS_BEGUN: Cell<bool> = const { Cell::new(false) };
+    static IS_SCHEDULED: Cell<bool> = const { Cell::new(false) };
+    /// The collector has asked to be left alone until then.
+    static NOT_BEFORE: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Has the spans of this instance exported, by a background task that the first span which waits begins.
+pub fn begin(config: &Rc<Config>) {
+    if config.tracing.is_none() || HAS_BEGUN.replace(true) {
+        return;
+    }
+    let config = config.clone();
+    ended::export_by(move || {
+        if !IS_SCHEDULED.replace(true) {
+            task::spawn_for_instance(export(Scheduled, config.clone()));
+        }
+    });
+}
+
+/// Guard: an export is scheduled. Dropped also when the host cancels its task: the next span begins another.
+struct Scheduled;
+
+impl Drop for Scheduled {
+    fn drop(&mut self) {
+        IS_SCHEDULED.set(false);
+    }
+}
+
+/// Exports the spans that wait, until there are none.
+async fn export(_scheduled: Scheduled, config: Rc<Config>) {
+    let Some(tracing) = &config.tracing else { return };
+    while ended::are_waiting() {
+        if !is_used_up() {
+            spin_sdk::time::sleep(INTERVAL - jitter(JITTER)).await;
+        }
+        loop {
+            let batch = ended::take(BATCH);
+            let count = batch.len();
+            if count == 0 {
+                break;
+            }
+            send(tracing, otlp::encode(&tracing.service_name, batch), count).await;
+        }
+        let dropped = ended::take_dropped();
+        if dropped > 0 {
+            Log::default().debug("spans were dropped", json!({ "count": dropped }));
+        }
+        if is_used_up() {
+            return;
+        }
+    }
+}
+
+/// Sends a batch of so many spans, and sends it again as long as that may help.
+async fn send(tracing: &Tracing, batch: Vec<u8>, count: usize) {
+    let begun = Instant::now();
+    let mut wait = FIRST_WAIT;
+    loop {
+        let pause = NOT_BEFORE.get().map(|at| at.saturating_duration_since(Instant::now()));
+        let pause = pause.unwrap_or_default();
+        let limit = if is_used_up() { RETRY_LIMIT_USED_UP } else { RETRY_LIMIT };
+        if begun.elapsed() + pause > limit {
+            ended::count_dropped(count);
+            return;
+        }
+        if !pause.is_zero() {
+            spin_sdk::time::sleep(pause).await;
+        }
+        match collector::send_spans(tracing, batch.clone(), DEADLINE).await {
+            Outcome::Taken => {
+                NOT_BEFORE.set(None);
+                return;
+            }
+            Outcome::Lost => {
+                ended::count_dropped(count);
+                return;
+            }
+            Outcome::Later(asked) => {
+                let next = asked.unwrap_or_default().max(wait);
+                NOT_BEFORE.set(Some(Instant::now() + next));
+                wait *= 2;
+            }
+        }
+    }
+}

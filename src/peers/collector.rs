@@ -1,0 +1,79 @@
+//! The collector of spans (OTLP over HTTP, version 1).
+
+use super::send::{Prepared, exchange_within};
+use super::{Answer, CallFailure, Extra};
+use crate::config::Tracing;
+use crate::runtime::task;
+use std::time::Duration;
+
+/// What became of a request to the collector.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// The collector has taken the spans.
+    Taken,
+    /// It may be tried again: the collector is busy or away, or there was no connection. How long it asks to wait.
+    Later(Option<Duration>),
+    /// The spans are lost. It may have taken them, or will not.
+    Lost,
+}
+
+/// The media type of requests and answers.
+const PROTOBUF: &str = "application/x-protobuf";
+
+/// Sends encoded spans. It is no part of any trace.
+pub async fn send_spans(tracing: &Tracing, spans: Vec<u8>, deadline: Duration) -> Outcome {
+    let request = Prepared {
+        name: "collector.traces",
+        base: tracing.endpoint.clone(),
+        path: "/v1/traces".to_owned(),
+        body: Some(spans),
+        extra: Extra { content_type: PROTOBUF, accept: PROTOBUF, headers: tracing.headers.expose().clone() },
+        deadline: task::now() + deadline,
+        span: Default::default(),
+    };
+    outcome(&exchange_within(deadline, request).await)
+}
+
+fn outcome(result: &Result<Answer, CallFailure>) -> Outcome {
+    match result {
+        Ok(answer) if answer.status.is_success() => Outcome::Taken,
+        Ok(answer) if matches!(answer.status.as_u16(), 429 | 502 | 503 | 504) => {
+            Outcome::Later(answer.retry_after)
+        }
+        Err(failure) if !failure.may_land => Outcome::Later(None),
+        Ok(_) | Err(_) => Outcome::Lost,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peers::tests::answer;
+
+    #[test]
+    fn only_a_busy_collector_or_no_connection_is_tried_again() {
+        for (status, expected) in [
+            (200, Outcome::Taken),
+            (202, Outcome::Taken),
+            (429, Outcome::Later(None)),
+            (502, Outcome::Later(None)),
+            (503, Outcome::Later(None)),
+            (504, Outcome::Later(None)),
+            (301, Outcome::Lost),
+            (400, Outcome::Lost),
+            (401, Outcome::Lost),
+            (404, Outcome::Lost),
+            (408, Outcome::Lost),
+            (500, Outcome::Lost),
+            (501, Outcome::Lost),
+        ] {
+            assert_eq!(outcome(&Ok(answer(status, ""))), expected, "{status}");
+        }
+        let wait = Some(Duration::from_secs(7));
+        let busy = Answer { retry_after: wait, ..answer(429, "") };
+        assert_eq!(outcome(&Ok(busy)), Outcome::Later(wait));
+        let failed = |may_land| CallFailure { may_land, ..CallFailure::from("why".to_owned()) };
+        assert_eq!(outcome(&Err(failed(false))), Outcome::Later(None));
+        assert_eq!(outcome(&Err(failed(true))), Outcome::Lost);
+    }
+}

@@ -1,0 +1,266 @@
+//! The trace of the work that is being polled, and spans of it.
+//!
+//! Each request carries its trace along ([`crate::runtime::task::carrying`]), with all tasks that it spawns, so that requests which an
+//! instance serves at the same time do not take each other's.
+
+use super::ended::Kind;
+use super::span::Span;
+use super::trace::{Sampler, Trace};
+use super::trace_context::{SpanContext, SpanId, TraceId, tracestate};
+use crate::runtime::task;
+use std::borrow::Cow;
+use std::cell::{Cell, OnceCell};
+use std::rc::Rc;
+
+thread_local! {
+    /// Which root traces are sampled; none: tracing is off.
+    static SAMPLER: Cell<Option<Sampler>> = const { Cell::new(None) };
+}
+
+/// Switches tracing on, for this instance: there is a collector, and it gets this part of all root traces.
+pub fn switch_on(sampler: Sampler) {
+    SAMPLER.set(Some(sampler));
+}
+
+/// Whether tracing is on: there are spans.
+pub fn is_on() -> bool {
+    SAMPLER.get().is_some()
+}
+
+/// The headers `traceparent` and `tracestate` of a request: the values of each.
+pub type Headers = (Vec<Vec<u8>>, Vec<Vec<u8>>);
+
+/// Who may begin a trace when the caller has sent none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Begin {
+    /// The request does.
+    Root,
+    /// The request does, and goes over to the trace of the order that it turns out to be about.
+    Adoptable,
+    /// Nobody: probes and scrapes are too many, and no part of anything.
+    Nothing,
+}
+
+/// A trace that is looked up when it is first needed.
+struct Lazy {
+    read: Cell<Option<Box<dyn FnOnce() -> Headers>>>,
+    begin: Cell<Begin>,
+    trace: OnceCell<Option<Rc<Trace>>>,
+}
+
+impl Lazy {
+    fn known(trace: Rc<Trace>) -> Rc<Self> {
+        let trace = OnceCell::from(Some(trace));
+        Rc::new(Self { read: Cell::default(), begin: Cell::new(Begin::Nothing), trace })
+    }
+
+    fn get(&self) -> Option<&Rc<Trace>> {
+        let find = || {
+            let (parents, states) = self.read.take().map(|read| read()).unwrap_or_default();
+            if let Some(caller) = SpanContext::of_header(&parents) {
+                return Some(Rc::new(Trace::of_caller(caller, &tracestate(&states))));
+            }
+            let (sampler, begin) = (SAMPLER.get()?, self.begin.get());
+            (begin != Begin::Nothing).then(|| Rc::new(Trace::root(sampler, begin == Begin::Adoptable)))
+        };
+        self.trace.get_or_init(find).as_ref()
+    }
+}
+
+/// A trace, and the span of it that is the parent of what is done.
+#[derive(Clone)]
+pub struct Scope {
+    trace: Rc<Lazy>,
+    /// A span of ours; none: the caller's.
+    span: Option<SpanId>,
+}
+
+impl Scope {
+    /// That of a request, whose headers are read when they are first needed. It begins no trace, until [`Self::may_begin`] says so.
+    pub fn of_request(read: impl FnOnce() -> Headers + 'static) -> Self {
+        let read = Cell::new(Some(Box::new(read) as Box<dyn FnOnce() -> Headers>));
+        let begin = Cell::new(Begin::Nothing);
+        Self { trace: Rc::new(Lazy { read, begin, trace: OnceCell::new() }), span: None }
+    }
+
+    /// That of work that nobody has asked for; `None` while tracing is off.
+    pub fn of_root() -> Option<Self> {
+        let trace = Rc::new(Trace::root(SAMPLER.get()?, false));
+        Some(Self { trace: Lazy::known(trace), span: None })
+    }
+
+    /// That of work that goes on in a trace of which only the `traceparent` is kept, such as an order's; `None` when there is none.
+    pub fn continued(traceparent: Option<&str>) -> Option<Self> {
+        let caller = SpanContext::parse(traceparent?.as_bytes())?;
+        Some(Self { trace: Lazy::known(Rc::new(Trace::of_caller(caller, ""))), span: None })
+    }
+
+    /// Lets the request begin a trace, if the caller has sent none.
+    pub fn may_begin(&self, begin: Begin) {
+        self.trace.begin.set(begin);
+    }
+
+    /// Begins a span in this scope; `None` while tracing is off, or when there is no trace.
+    pub fn begin(&self, kind: Kind, name: impl Into<Cow<'static, str>>) -> Option<Span> {
+        if !is_on() {
+            return None;
+        }
+        Some(Span::begin(self.trace.get()?, self.span, kind, name))
+    }
+
+    /// The scope of a span of it, or the same scope where there is none.
+    pub fn within(self, span: Option<&Span>) -> Self {
+        Self { span: span.map(Span::id).or(self.span), ..self }
+    }
+
+    /// Does work in this scope.
+    pub async fn run<T>(self, work: impl Future<Output = T>) -> T {
+        task::carrying(Some(Rc::new(self)), work).await
+    }
+
+    fn parent(&self) -> Option<(&Rc<Trace>, SpanId)> {
+        let trace = self.trace.get()?;
+        Some((trace, self.span.or_else(|| trace.parent())?))
+    }
+}
+
+/// Does work that belongs to no trace.
+pub async fn outside<T>(work: impl Future<Output = T>) -> T {
+    task::carrying(None, work).await
+}
+
+/// Does work as a part of a span, if there is one.
+pub async fn within<T>(span: Option<&Span>, work: impl Future<Output = T>) -> T {
+    match span {
+        Some(span) => {
+            let scope = Scope { trace: Lazy::known(span.trace().clone()), span: Some(span.id()) };
+            scope.run(work).await
+        }
+        None => work.await,
+    }
+}
+
+fn with_scope<T>(use_it: impl FnOnce(&Scope) -> Option<T>) -> Option<T> {
+    let carried = task::carried()?;
+    use_it(carried.downcast_ref::<Scope>()?)
+}
+
+/// Begins a span of the current trace; `None` while tracing is off, or outside of a trace.
+pub fn begin(kind: Kind, name: impl Into<Cow<'static, str>>) -> Option<Span> {
+    with_scope(|scope| scope.begin(kind, name))
+}
+
+/// What a request to somebody else carries.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Propagated {
+    /// The header `traceparent`.
+    pub traceparent: String,
+    /// The header `tracestate`; empty: there is none.
+    pub tracestate: Rc<str>,
+}
+
+/// What a request to somebody else carries: `span`, which is that of the request, or the current one.
+pub fn propagated(span: Option<&Span>) -> Option<Propagated> {
+    let of = |trace: &Rc<Trace>, span| {
+        Some(Propagated { traceparent: trace.tell(span).to_string(), tracestate: trace.state() })
+    };
+    match span {
+        Some(span) => of(span.trace(), span.id()),
+        None => with_scope(|scope| scope.parent().and_then(|(trace, span)| of(trace, span))),
+    }
+}
+
+/// The current span, as it is kept with what is stored: a `traceparent`.
+pub fn traceparent() -> Option<String> {
+    context().map(|context| context.to_string())
+}
+
+/// The current span.
+pub fn context() -> Option<SpanContext> {
+    with_scope(|scope| scope.parent().map(|(trace, span)| trace.tell(span)))
+}
+
+/// The ids of the current trace and span, for the log.
+pub fn ids() -> Option<(TraceId, SpanId)> {
+    context().map(|context| (context.trace_id, context.span_id))
+}
+
+/// The work turns out to be about an order, of whose trace this is the `traceparent`: it goes over to that trace, if it may and nobody was
+/// told of its own; else it is linked to it.
+pub fn adopt(traceparent: Option<&str>) {
+    let Some(other) = traceparent.and_then(|text| SpanContext::parse(text.as_bytes())) else { return };
+    if is_on() {
+        with_scope(|scope| {
+            scope.trace.get()?.adopt(other);
+            Some(())
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::tracing::ended;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    const CALLER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    fn run<T>(work: impl Future<Output = T>) -> T {
+        match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(result) => result,
+            Poll::Pending => panic!("it waits for nothing"),
+        }
+    }
+
+    fn request(traceparent: &'static str, reads: &Rc<Cell<u32>>) -> Scope {
+        let reads = reads.clone();
+        Scope::of_request(move || {
+            reads.set(reads.get() + 1);
+            (vec![traceparent.into()], vec![b"a=b".to_vec()])
+        })
+    }
+
+    #[test]
+    fn while_tracing_is_off_headers_are_read_once_when_they_are_needed_and_passed_on() {
+        let reads = Rc::new(Cell::new(0));
+        run(request(CALLER, &reads).run(async {
+            assert!(begin(Kind::Client, "x").is_none());
+            adopt(Some("00-11111111111111111111111111111111-2222222222222222-01"));
+            assert_eq!(reads.get(), 0);
+            assert_eq!(traceparent().as_deref(), Some(CALLER));
+            let sent = propagated(None).expect("a caller's");
+            assert_eq!((&*sent.traceparent, &*sent.tracestate), (CALLER, "a=b"));
+            assert_eq!(reads.get(), 1);
+        }));
+        let scope = request("nonsense", &reads);
+        scope.may_begin(Begin::Root);
+        run(scope.run(async { assert!(propagated(None).is_none() && ids().is_none()) }));
+        assert!(run(async { propagated(None) }).is_none() && Scope::of_root().is_none());
+    }
+
+    #[test]
+    fn a_span_is_the_parent_of_what_is_done_within_it() {
+        switch_on(Sampler::new(1.0).unwrap());
+        let reads = Rc::new(Cell::new(0));
+        run(request(CALLER, &reads).run(async {
+            let server = begin(Kind::Server, "POST").expect("a span");
+            within(Some(&server), async {
+                let statement = begin(Kind::Client, "SELECT").expect("a span");
+                let sent = propagated(Some(&statement)).expect("it");
+                assert!(sent.traceparent.contains(&statement.id().to_string()));
+                assert!(traceparent().expect("it").contains(&server.id().to_string()));
+                statement.end();
+                run(outside(async { assert!(begin(Kind::Client, "x").is_none() && ids().is_none()) }));
+                adopt(Some("00-11111111111111111111111111111111-2222222222222222-01"));
+            })
+            .await;
+            server.end();
+        }));
+        let spans = ended::take(10);
+        assert_eq!(spans[0].parent_anywhere(), Some(spans[1].id));
+        assert_eq!(spans[1].parent_anywhere().expect("the caller").to_string(), "00f067aa0ba902b7");
+        assert!(spans[1].has_remote_parent() && spans[1].links.len() == 1);
+        SAMPLER.set(None);
+    }
+}
