@@ -111,10 +111,8 @@ mod tests {
     fn every_panel_and_every_line_is_in_the_picture() {
         let line = |name: &str, values: [f64; 2]| (name.to_owned(), vec![(0.0, values[0]), (1.0, values[1])]);
         let panels = [
-            Panel {
-                title: "What sells",
-                lines: vec![line("placed", [1.0, 2.0]), line("failed", [0.0, 0.0])],
-            },
+            Panel { title: "What sells", lines: vec![line("placed", [1.0, 2.0]), line("lost", [0.0, 0.0])] },
+            Panel { title: "What fails", lines: vec![line("failed", [0.0, 0.0])] },
             Panel { title: "Nothing", lines: vec![("none".to_owned(), vec![])] },
         ];
         let file = std::env::temp_dir().join(format!("order-service-panels-{}.svg", std::process::id()));
