@@ -66,7 +66,7 @@ pub(super) fn is_used_up() -> bool {
     REQUESTS_IN_FLIGHT.get() == 0 && REQUESTS_BEGUN.get().is_multiple_of(REQUESTS_PER_INSTANCE)
 }
 
-/// Flushes the counters to the database, and sweeps if work is due: see [`flush_until_done`]. It is no part of the request's trace.
+/// Flushes the counters to the database, and sweeps if work is due. It is no part of the request's trace.
 pub async fn flush_and_sweep(context: &Context) {
     current::outside(flush_until_done(context)).await;
 }
