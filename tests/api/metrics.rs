@@ -275,7 +275,7 @@ async fn how_long_requests_calls_and_statements_take_is_told() {
     assert_eq!(total("order_service_peer_calls_total{", reserve), 2.0);
     assert!(total("order_service_peer_call_seconds_sum{", reserve) >= 0.3);
     assert_eq!(total("order_service_statement_seconds_count{", "statement=\"read_order\""), 3.0);
-    assert!(total("order_service_statement_seconds_sum{", "statement=\"place_order\"") > 0.0);
+    assert!(total("order_service_statement_seconds_sum{", "statement=\"insert_order\"") > 0.0);
     app.peers.clear_faults().await.unwrap();
     app.finish().await;
 }
