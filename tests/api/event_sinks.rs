@@ -112,6 +112,18 @@ async fn the_same_events_go_to_kafka_keyed_by_the_order() {
         orders.push(confirmed(&app, &[seat]).await);
     }
     app.quiesce().await;
+    let state = app.peers.state().await.expect("the sandbox's state");
+    assert_eq!(state.events_taken.len(), 30);
+    let read = event_schemas::read_in_python(&state.events_taken).await;
+    for (read, taken) in read.iter().zip(&state.events_taken) {
+        for name in ["id", "source", "type", "subject", "partitionkey", "sequence"] {
+            assert_eq!(read["attributes"][name], taken.event[name], "{name}");
+        }
+        assert_eq!(
+            (&read["data"], &read["attributes"]["specversion"]),
+            (&taken.event["data"], &json!("1.0"))
+        );
+    }
     for order in &orders {
         let (http, kafka) = (taken(&app, "http", order.id()).await, taken(&app, "kafka", order.id()).await);
         assert_eq!(types(&kafka), ["order.placed.v1", "order.confirmed.v1", "ticket.issued.v1"]);

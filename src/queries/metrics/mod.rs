@@ -10,6 +10,7 @@ mod instance;
 mod orders;
 mod page;
 mod process;
+mod sinks;
 mod work;
 
 use crate::config::Config;
@@ -34,6 +35,7 @@ fn render(Summary { totals, load }: &Summary) -> String {
     let work = Work::of(&totals["work"]);
     orders::orders(&mut page, totals);
     orders::messages(&mut page, totals);
+    sinks::sinks(&mut page, totals);
     work.write(&mut page);
     page.single(
         "order_service_uptime_seconds",

@@ -1,10 +1,13 @@
-//! The JSON Schemas of events in `docs/events`, to which every event is held.
+//! What events are held to: their JSON Schemas in `docs/events`, and the CloudEvents SDK for Python.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::process::Command;
 use std::sync::LazyLock;
 
 use jsonschema::Validator;
-use serde_json::Value;
+use order_dev::manifests::install_python_packages;
+use order_dev::peers::TakenEvent;
+use serde_json::{Value, json};
 
 /// Each with the members that it describes. By type, as `order.placed.v1`.
 static SCHEMAS: LazyLock<HashMap<String, (Validator, BTreeSet<String>)>> = LazyLock::new(|| {
@@ -37,4 +40,47 @@ pub fn assert_valid(event: &Value) {
     assert!(unknown.is_empty(), "{kind}: the schema does not describe {unknown:?}");
     let errors: Vec<String> = schema.iter_errors(&event["data"]).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{kind}: {errors:?}: {event}");
+}
+
+/// What the CloudEvents SDK for Python reads of events: in binary mode those that came by HTTP, in structured mode the others. Attributes and
+/// data of each, in the same order.
+///
+/// # Panics
+/// When it finds one wrong.
+pub async fn read_in_python(events: &[TakenEvent]) -> Vec<Value> {
+    let sources = order_dev::repo_root().join("tests/cloudevents");
+    let folder =
+        order_dev::component::target_dir().await.expect("a target directory").join("cloudevents-test");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let environment = folder.join("python");
+    install_python_packages(&sources.join("requirements.txt"), &environment).expect("Python packages");
+    let (binary, structured): (Vec<&TakenEvent>, Vec<&TakenEvent>) =
+        events.iter().partition(|taken| taken.sink == "http");
+    let message = |taken: &&TakenEvent| {
+        let attributes =
+            taken.event.as_object().expect("attributes").iter().filter(|(name, _)| *name != "data");
+        let mut headers: BTreeMap<String, Value> =
+            attributes.map(|(name, value)| (format!("ce-{name}"), value.clone())).collect();
+        headers.insert("content-type".to_owned(), json!("application/json"));
+        json!({ "headers": headers, "body": taken.body })
+    };
+    let messages = json!({
+        "structured": structured.iter().map(|taken| taken.event.to_string()).collect::<Vec<_>>(),
+        "binary": binary.iter().map(message).collect::<Vec<_>>(),
+    });
+    let file = folder.join(format!("{}.json", std::process::id()));
+    std::fs::write(&file, messages.to_string()).expect("a file");
+    let output =
+        Command::new(environment.join("bin/python")).arg(sources.join("read.py")).arg(&file).output();
+    std::fs::remove_file(file).expect("it is there");
+    let output = output.expect("Python is started");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let read: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let (mut binary, mut structured) = (read["binary"].clone(), read["structured"].clone());
+    let [mut binary, mut structured] = [&mut binary, &mut structured]
+        .map(|list| std::mem::take(list.as_array_mut().expect("a list")).into_iter());
+    events
+        .iter()
+        .filter_map(|taken| if taken.sink == "http" { binary.next() } else { structured.next() })
+        .collect()
 }
