@@ -6,24 +6,19 @@ SET LOCAL lock_timeout = '2s';
 -- A foreign key that is dropped locks two tables. So all are locked first, in the order in which orders are placed, and seats looked up.
 LOCK TABLE seat_claims, orders, order_events IN ACCESS EXCLUSIVE MODE;
 
--- Before the row goes: foreign keys from before this service (0002) do not cascade. The schema is named, because whoever deletes by hand
--- may have another path.
-CREATE FUNCTION delete_parts_of_order() RETURNS TRIGGER LANGUAGE plpgsql AS
+-- Before the row goes: foreign keys from before this service (0002) do not cascade. With a path of its own, because whoever deletes by
+-- hand may have another.
+CREATE FUNCTION delete_parts_of_order() RETURNS TRIGGER LANGUAGE plpgsql SET search_path = public, pg_temp AS
 $$
-DECLARE
-    seat INT;
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
-        TRUNCATE public.order_events, public.seat_claims;
+        TRUNCATE order_events, seat_claims;
         RETURN NULL;
     END IF;
-    DELETE FROM public.order_items WHERE order_id = OLD.id;
-    DELETE FROM public.tickets WHERE order_id = OLD.id;
-    DELETE FROM public.order_events WHERE order_id = OLD.id;
-    -- One by one, so that each is found by the whole key, whatever the planner estimates of the event's claims.
-    FOREACH seat IN ARRAY coalesce(OLD.seats, '{}') LOOP
-        DELETE FROM public.seat_claims c WHERE c.event_id = OLD.event_id AND c.seat_id = seat AND c.order_id = OLD.id;
-    END LOOP;
+    DELETE FROM order_items WHERE order_id = OLD.id;
+    DELETE FROM tickets WHERE order_id = OLD.id;
+    DELETE FROM order_events WHERE order_id = OLD.id;
+    PERFORM drop_claims(OLD);
     RETURN OLD;
 END
 $$;

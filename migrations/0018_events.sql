@@ -46,23 +46,18 @@ ALTER TABLE queue_scans
     ADD COLUMN has_events  BOOLEAN   NOT NULL DEFAULT false;
 
 -- As in 0017, and the deliveries go, too.
-CREATE OR REPLACE FUNCTION delete_parts_of_order() RETURNS TRIGGER LANGUAGE plpgsql AS
+CREATE OR REPLACE FUNCTION delete_parts_of_order() RETURNS TRIGGER LANGUAGE plpgsql SET search_path = public, pg_temp AS
 $$
-DECLARE
-    seat INT;
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
-        TRUNCATE public.order_events, public.seat_claims, public.event_deliveries;
+        TRUNCATE order_events, seat_claims, event_deliveries;
         RETURN NULL;
     END IF;
-    DELETE FROM public.order_items WHERE order_id = OLD.id;
-    DELETE FROM public.tickets WHERE order_id = OLD.id;
-    DELETE FROM public.order_events WHERE order_id = OLD.id;
-    DELETE FROM public.event_deliveries WHERE order_id = OLD.id;
-    -- One by one, so that each is found by the whole key, whatever the planner estimates of the event's claims.
-    FOREACH seat IN ARRAY coalesce(OLD.seats, '{}') LOOP
-        DELETE FROM public.seat_claims c WHERE c.event_id = OLD.event_id AND c.seat_id = seat AND c.order_id = OLD.id;
-    END LOOP;
+    DELETE FROM order_items WHERE order_id = OLD.id;
+    DELETE FROM tickets WHERE order_id = OLD.id;
+    DELETE FROM order_events WHERE order_id = OLD.id;
+    DELETE FROM event_deliveries WHERE order_id = OLD.id;
+    PERFORM drop_claims(OLD);
     RETURN OLD;
 END
 $$;

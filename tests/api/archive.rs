@@ -8,11 +8,6 @@ use crate::metrics::scrape;
 use crate::refund::confirmed;
 use crate::support::*;
 
-/// Rows of no order.
-const ORPHANS: &str = "SELECT count(*) FROM (
-    SELECT order_id FROM order_items UNION SELECT order_id FROM tickets UNION SELECT order_id FROM seat_claims
-    UNION SELECT order_id FROM order_events UNION SELECT order_id FROM refunds EXCEPT SELECT id FROM orders) x";
-
 /// Archives orders of event 101 to which nothing has happened for 13 months.
 fn archive(app: &App) -> String {
     let database = app.store.database();

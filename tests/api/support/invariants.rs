@@ -24,6 +24,12 @@ const ORDERS: &str = "
            (SELECT coalesce(jsonb_agg(jsonb_build_array(e.seq, e.count) ORDER BY e.seq), '[]') FROM order_events e WHERE e.order_id = o.id) AS journal
     FROM orders o WHERE o.request_hash IS NOT NULL";
 
+/// Rows of no order. The journal, the claims and the deliveries have no foreign keys (migrations/0017_cheaper_writes.sql).
+pub const ORPHANS: &str = "SELECT count(*) FROM (
+    SELECT order_id FROM order_items UNION SELECT order_id FROM tickets UNION SELECT order_id FROM seat_claims
+    UNION SELECT order_id FROM order_events UNION SELECT order_id FROM refunds UNION SELECT order_id FROM event_deliveries
+    EXCEPT SELECT id FROM orders) x";
+
 impl App {
     /// Orders, money, seats and messages agree.
     pub async fn check_invariants(&self) {
@@ -64,11 +70,7 @@ impl App {
         let stray = "SELECT count(*) FROM seat_claims c JOIN orders o ON o.id = c.order_id
                      WHERE o.status NOT IN ('PENDING', 'CONFIRMED') OR o.event_id <> c.event_id";
         assert_eq!(self.store.count(stray).await, 0, "claims of dead orders");
-        // They have no foreign keys (migrations/0017_cheaper_writes.sql).
-        let orphans = "SELECT count(*) FROM (
-            SELECT order_id FROM seat_claims UNION SELECT order_id FROM order_events UNION SELECT order_id FROM event_deliveries
-            EXCEPT SELECT id FROM orders) x";
-        assert_eq!(self.store.count(orphans).await, 0, "claims, journal or deliveries of no order");
+        assert_eq!(self.store.count(ORPHANS).await, 0, "rows of no order");
         // Events are numbered from 1 on without gaps, as many as the order has had.
         let misnumbered = "SELECT count(*) FROM (
                 SELECT e.order_id, e.sequence + i AS sequence, row_number() OVER (PARTITION BY e.order_id ORDER BY e.seq, i) AS number

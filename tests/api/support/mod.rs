@@ -40,6 +40,7 @@ pub use app::{App, DetachedClient};
 pub use database::Store;
 pub use document::Document;
 pub use gate::Gate;
+pub use invariants::ORPHANS;
 pub use issuer::Issuer;
 pub use operator::TOKEN;
 pub use order_request::{OrderRequest, order};
