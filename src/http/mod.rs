@@ -140,3 +140,23 @@ async fn work_in_background(context: Context) {
     deliver_all(&context).await;
     background::flush_and_sweep(&context).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A future is allocated for each request, and copied where it is passed on. An `async fn` that awaits a future which it was given
+    /// holds it three times, so that a few of them around one another make kilobytes of bytes.
+    #[test]
+    fn what_a_request_keeps_in_memory_is_small() {
+        fn size<A, F: Future>(_: impl FnOnce(A) -> F) -> usize {
+            size_of::<F>()
+        }
+        fn size_of_answer<C, M, H, B, F: Future>(_: impl FnOnce(C, M, H, B) -> F) -> usize {
+            size_of::<F>()
+        }
+        for size in [size(serve), size_of_answer(router::dispatch), size(work_in_background)] {
+            assert!(size <= 8 * 1024, "{size} bytes");
+        }
+    }
+}

@@ -73,16 +73,15 @@ pub fn carried() -> Option<Carried> {
 }
 
 /// Has work carry something along (or nothing), with all tasks that it spawns. Set for each poll, because the requests of an instance
-/// are polled in turn.
-pub async fn carrying<T>(carried: Option<Carried>, work: impl Future<Output = T>) -> T {
-    let (mut carried, mut work) = (carried, pin!(work));
-    poll_fn(|context| {
+/// are polled in turn. The work is boxed: an `async fn` would hold it three times, and so would each one around it.
+pub fn carrying<F: Future>(carried: Option<Carried>, work: F) -> impl Future<Output = F::Output> {
+    let (mut carried, mut work) = (carried, Box::pin(work));
+    poll_fn(move |context| {
         let outer = CARRIED.replace(carried.take());
         let result = work.as_mut().poll(context);
         carried = CARRIED.replace(outer);
         result
     })
-    .await
 }
 
 /// Whether background work is being polled: see [`in_background`].
@@ -91,9 +90,9 @@ pub fn is_background() -> bool {
 }
 
 /// Marks work as background work, with all tasks that it spawns: it must not hold up requests, and shares no connection with them.
-pub async fn in_background<T>(work: impl Future<Output = T>) -> T {
-    let mut work = pin!(work);
-    poll_fn(|context| poll_as(true, || work.as_mut().poll(context))).await
+pub fn in_background<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    let mut work = Box::pin(work);
+    poll_fn(move |context| poll_as(true, || work.as_mut().poll(context)))
 }
 
 fn poll_as<T>(is_background: bool, poll: impl FnOnce() -> T) -> T {

@@ -8,6 +8,7 @@ use super::span::Span;
 use super::trace::{Sampler, Trace};
 use super::trace_context::{SpanContext, SpanId, TraceId, tracestate};
 use crate::runtime::task;
+use futures::future::Either;
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
@@ -114,8 +115,8 @@ impl Scope {
     }
 
     /// Does work in this scope.
-    pub async fn run<T>(self, work: impl Future<Output = T>) -> T {
-        task::carrying(Some(Rc::new(self)), work).await
+    pub fn run<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
+        task::carrying(Some(Rc::new(self)), work)
     }
 
     fn parent(&self) -> Option<(&Rc<Trace>, SpanId)> {
@@ -125,18 +126,16 @@ impl Scope {
 }
 
 /// Does work that belongs to no trace.
-pub async fn outside<T>(work: impl Future<Output = T>) -> T {
-    task::carrying(None, work).await
+pub fn outside<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    task::carrying(None, work)
 }
 
 /// Does work as a part of a span, if there is one.
-pub async fn within<T>(span: Option<&Span>, work: impl Future<Output = T>) -> T {
+pub fn within<F: Future>(span: Option<&Span>, work: F) -> impl Future<Output = F::Output> {
+    let scope = |span: &Span| Scope { trace: Lazy::known(span.trace().clone()), span: Some(span.id()) };
     match span {
-        Some(span) => {
-            let scope = Scope { trace: Lazy::known(span.trace().clone()), span: Some(span.id()) };
-            scope.run(work).await
-        }
-        None => work.await,
+        Some(span) => Either::Left(scope(span).run(work)),
+        None => Either::Right(work),
     }
 }
 
