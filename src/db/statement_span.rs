@@ -18,7 +18,8 @@ pub fn begin(config: &Config, name: &'static str) -> Option<Span> {
     let mut span = current::begin(Kind::Client, summary.clone())?;
     if span.is_recorded() {
         span.set("db.system.name", "postgresql");
-        span.set("db.namespace", config.database_name.clone());
+        // Database and schema; the latter is that of the session's `search_path`.
+        span.set("db.namespace", format!("{}|public", config.database_name));
         span.set("db.operation.name", operation);
         span.set("db.query.summary", summary);
         if let Some(function) = function {
