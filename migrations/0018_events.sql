@@ -4,7 +4,7 @@ SET LOCAL lock_timeout = '2s';
 
 LOCK TABLE orders, order_events IN ACCESS EXCLUSIVE MODE;
 -- W3C Trace Context of the request that placed the order; NULL when it had none.
-ALTER TABLE orders ADD COLUMN traceparent TEXT;
+ALTER TABLE orders ADD COLUMN traceparent TEXT, ADD COLUMN tracestate TEXT;
 ALTER TABLE order_events
     -- [{"type", "data"}, ...]; data is what is not in the order's row for good. NULL: the entry makes no event.
     ADD COLUMN events JSONB,

@@ -5,7 +5,7 @@
 -- events: only those that are over. An order's seats are kept from being sold twice by its rows in seat_claims, which go with it.
 -- older_than: nothing has happened to the order for so long. An idempotency key is remembered as long as its order is there.
 --
--- Only orders at rest are taken: nothing is left to do, no payment is watched or in doubt, no message waits. A thousand orders a
+-- Only orders at rest are taken: nothing is left to do, no payment is watched or in doubt, no message and no event waits. A thousand orders a
 -- transaction; an order that somebody works on is left out. Run it again, and it goes on. Counters keep counting what was archived.
 \set ON_ERROR_STOP on
 \set QUIET on
@@ -65,6 +65,7 @@ BEGIN
             WHERE o.id = ANY (locked) AND o.updated_at < before AND o.phase = 'done' AND o.status <> 'PENDING'
               AND o.watch_at IS NULL AND NOT o.payment_unsure AND o.parked_at IS NULL
               AND NOT EXISTS (SELECT FROM outbox m WHERE m.order_id = o.id)
+              AND NOT EXISTS (SELECT FROM event_deliveries d WHERE d.order_id = o.id AND d.next <= d.last)
               AND NOT EXISTS (SELECT FROM refunds r WHERE r.order_id = o.id AND r.settled_at IS NULL)
               AND NOT EXISTS (SELECT FROM payment_refunds p WHERE p.order_id = o.id AND p.due_at IS NOT NULL)) rest;
         INSERT INTO archive.orders (id, idempotency_key, event_id, "order")

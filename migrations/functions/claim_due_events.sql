@@ -1,11 +1,11 @@
 -- Claims orders whose next events are due for one of the sinks p_sinks, the longest due first: each is leased to the caller. Sinks that are
 -- switched off or paused are left out. p_events: the most events of an order, p_source: see render_event.
 --
--- Returns the claimed orders with their events, a JSON array in order; no row when nothing is due.
+-- Returns the claimed orders with their events, a JSON array in order, and their traces, the longest due first; no row when nothing is due.
 -- Locks: the deliveries. SKIP LOCKED: those that another transaction has locked are left out.
 -- Commit: durable, and with it what was committed asynchronously before: an event that is sent must not be lost in a crash.
 CREATE OR REPLACE FUNCTION claim_due_events(p_sinks TEXT[], p_limit INT, p_events INT, p_lease_ms INT, p_source TEXT)
-RETURNS TABLE (order_id UUID, sink TEXT, lease INT, attempts INT, events TEXT) LANGUAGE plpgsql AS
+RETURNS TABLE (order_id UUID, sink TEXT, lease INT, attempts INT, events TEXT, traceparent TEXT, tracestate TEXT) LANGUAGE plpgsql AS
 $$
 DECLARE
     at TIMESTAMP := timezone('utc', clock_timestamp());
@@ -13,13 +13,13 @@ DECLARE
 BEGIN
     RETURN QUERY WITH claimed AS (
         UPDATE event_deliveries d SET lease = d.lease + 1, due_at = at + p_lease_ms * interval '1 millisecond'
-        FROM (SELECT x.order_id, x.sink FROM event_sinks s
+        FROM (SELECT x.order_id, x.sink, x.due_at FROM event_sinks s
               CROSS JOIN LATERAL (
-                  SELECT y.order_id, y.sink FROM event_deliveries y WHERE y.sink = s.sink AND y.due_at >= mark AND y.due_at <= at
+                  SELECT y.order_id, y.sink, y.due_at FROM event_deliveries y WHERE y.sink = s.sink AND y.due_at >= mark AND y.due_at <= at
                   ORDER BY y.due_at LIMIT p_limit FOR UPDATE SKIP LOCKED) x
               WHERE s.sink = ANY (p_sinks) AND s.off_at IS NULL AND (s.paused_until > at) IS NOT TRUE) due
         WHERE d.order_id = due.order_id AND d.sink = due.sink
-        RETURNING d.order_id, d.sink, d.lease, d.attempts, d.next
+        RETURNING d.order_id, d.sink, d.lease, d.attempts, d.next, due.due_at AS was_due
     )
     SELECT c.order_id, c.sink, c.lease, c.attempts, coalesce('[' || (
         SELECT string_agg(render_event(e, o, i, p_source), ',' ORDER BY e.sequence + i)
@@ -28,7 +28,7 @@ BEGIN
             SELECT * FROM order_events j WHERE j.order_id = o.id AND j.events IS NOT NULL
             AND j.sequence + jsonb_array_length(j.events) > c.next AND j.sequence < c.next + p_events ORDER BY j.seq) e
         CROSS JOIN LATERAL generate_series(0, jsonb_array_length(e.events) - 1) i
-        WHERE o.id = c.order_id AND e.sequence + i >= c.next AND e.sequence + i < c.next + p_events) || ']', '[]')
-    FROM claimed c;
+        WHERE o.id = c.order_id AND e.sequence + i >= c.next AND e.sequence + i < c.next + p_events) || ']', '[]'), t.traceparent, t.tracestate
+    FROM claimed c LEFT JOIN orders t ON t.id = c.order_id ORDER BY c.was_due;
 END
 $$;

@@ -14,6 +14,7 @@ BEGIN
         scan.refunds_from := '-infinity';
         scan.messages_from := '-infinity';
         scan.waiting_from := '-infinity';
+        scan.events_from := '-infinity';
     END IF;
     RETURN scan;
 END

@@ -47,10 +47,10 @@ BEGIN
     PERFORM set_config('synchronous_commit', 'off', true);
     INSERT INTO orders (id, idempotency_key, request_hash, user_id, event_id, seats, status, currency, phase,
                         created_at, updated_at, changed_xid, phase_since, expires_at, hold_until, due_at, leased, claimed,
-                        traceparent)
+                        traceparent, tracestate)
     VALUES (p_id, p_key, p_hash, p_user, p_event, p_seats, 'PENDING', p_currency, 'reserving',
             at, at, pg_current_xact_id(), at, at + p_ttl_seconds * interval '1 second', at + p_hold_seconds * interval '1 second',
-            at + p_lease_ms * interval '1 millisecond', true, cardinality(p_seats), p_data->>'traceparent')
+            at + p_lease_ms * interval '1 millisecond', true, cardinality(p_seats), p_data->>'traceparent', p_data->>'tracestate')
     ON CONFLICT (idempotency_key) DO NOTHING;
     IF NOT FOUND THEN
         PERFORM set_config('synchronous_commit', durable, true);

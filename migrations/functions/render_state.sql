@@ -17,7 +17,8 @@ BEGIN
         'expires_in_ms', count_milliseconds(o.expires_at - at), 'hold_in_ms', count_milliseconds(o.hold_until - at),
         'in_flight_ms', count_milliseconds(o.in_flight_until - at), 'phase_ms', count_milliseconds(at - o.phase_since),
         'refund_again_in_ms', CASE WHEN o.refund_again_at IS NOT NULL THEN count_milliseconds(o.refund_again_at - at) END,
-        'given_up', o.given_up, 'payment_unsure', o.payment_unsure, 'parked', o.parked_at IS NOT NULL, 'traceparent', o.traceparent
+        'given_up', o.given_up, 'payment_unsure', o.payment_unsure, 'parked', o.parked_at IS NOT NULL, 'traceparent', o.traceparent,
+        'tracestate', o.tracestate
     )::text;
 END
 $$;

@@ -5,14 +5,17 @@ use super::Context;
 use crate::db::DbError;
 use crate::db::events::{self, DeliveryOutcome};
 use crate::domain::event::{Delivery, Sink, redelivery_wait_ms};
-use crate::peers::event_sink::{self, Kind, LEASE_MS, NotTaken, Taken};
+use crate::peers::event_sink::{self, Fault, LEASE_MS, NotTaken, Taken};
 use crate::runtime::random::random;
+use crate::telemetry::tracing::current::{self, Scope};
+use crate::telemetry::tracing::ended::Kind;
+use crate::telemetry::tracing::span::Span;
 use futures::future::join_all;
 use serde_json::json;
 use std::time::Duration;
 
-/// After so many orders whose events were not taken, and none that was, it is the sink that fails and not the events.
-const MANY: usize = 8;
+/// How long an order waits, in milliseconds, whose attempt does not count: those that were not tried come before it.
+const WAIT_AFTER_SINK_MS: u64 = 1_000;
 
 /// Claims and sends the events of at most `limit` orders for each sink. Returns how many orders that were.
 ///
@@ -49,21 +52,30 @@ enum Verdict {
 }
 
 async fn deliver(context: &Context, sink: Sink, deliveries: &[Delivery]) {
-    let mut taken = event_sink::send(&context.config, sink, deliveries).await;
+    let span = begin_span(sink, deliveries);
+    let sending = event_sink::send(&context.config, sink, deliveries);
+    let mut taken = current::within(span.as_ref(), sending).await;
+    if let Some(span) = span {
+        span.end();
+    }
     for (delivery, taken) in
         deliveries.iter().zip(&mut taken).filter(|(delivery, _)| delivery.events.is_empty())
     {
         let reason = format!("the journal of {} has no such event", delivery.order_id.0);
-        taken.failure = Some(NotTaken { reason, kind: Kind::Event, retry_after: None });
+        taken.failure = Some(NotTaken { reason, fault: Fault::Event, retry_after: None });
     }
     let verdict = verdict(&taken);
-    let counts = verdict == Verdict::Takes;
-    let outcomes: Vec<DeliveryOutcome> = deliveries
-        .iter()
-        .zip(&taken)
-        .map(|(delivery, taken)| outcome(context, sink, delivery, taken, counts))
-        .collect();
-    let stored = events::store_outcomes(&context.config, sink, &outcomes, counts).await;
+    let takes = verdict == Verdict::Takes;
+    let mut outcomes = Vec::with_capacity(deliveries.len());
+    for (delivery, taken) in deliveries.iter().zip(&taken) {
+        // What is logged of an order is a part of its trace.
+        let judging = async { outcome(context, sink, delivery, taken, takes) };
+        outcomes.push(match Scope::continued(delivery.trace.as_ref()) {
+            Some(scope) => scope.run(judging).await,
+            None => judging.await,
+        });
+    }
+    let stored = events::store_outcomes(&context.config, sink, &outcomes, takes).await;
     let paused = match &verdict {
         Verdict::Takes => Ok(()),
         Verdict::Fails(reason, wait) => {
@@ -83,33 +95,44 @@ async fn deliver(context: &Context, sink: Sink, deliveries: &[Delivery]) {
     }
 }
 
+/// The span in which events are sent to a sink, linked to the traces of their orders: of one call to many.
+fn begin_span(sink: Sink, deliveries: &[Delivery]) -> Option<Span> {
+    let mut span = current::begin(Kind::Internal, "deliver events")?;
+    span.set("order_service.sink", sink.as_str());
+    let traces = deliveries.iter().filter_map(|delivery| delivery.trace.as_ref());
+    traces.filter_map(current::context_of).for_each(|context| span.link(context));
+    Some(span)
+}
+
 /// Judges a sink by what it took.
 fn verdict(taken: &[Taken]) -> Verdict {
     let failures = || taken.iter().filter_map(|taken| taken.failure.as_ref());
-    if let Some(gone) = failures().find(|failure| failure.kind == Kind::Gone) {
+    if let Some(gone) = failures().find(|failure| failure.fault == Fault::Gone) {
         return Verdict::Gone(gone.reason.clone());
     }
     let takes_some = taken.iter().any(|taken| taken.delivered > 0);
-    let of_sink = failures().find(|failure| failure.kind == Kind::Sink);
     let asked = failures().filter_map(|failure| failure.retry_after).max().unwrap_or_default();
-    match of_sink.or_else(|| failures().next().filter(|_| failures().count() >= MANY)) {
+    match failures().find(|failure| failure.fault == Fault::Sink) {
         Some(failure) if !takes_some => Verdict::Fails(failure.reason.clone(), asked),
         _ => Verdict::Takes,
     }
 }
 
-/// What is stored of an order's delivery.
+/// What is stored of an order's delivery. `takes`: whether the sink takes events. A failure of its own counts only then, for the order may be to
+/// blame; a refusal always does.
 fn outcome(
     context: &Context,
     sink: Sink,
     delivery: &Delivery,
     taken: &Taken,
-    counts: bool,
+    takes: bool,
 ) -> DeliveryOutcome {
+    let counts = taken.failure.as_ref().is_some_and(|failure| takes || failure.fault == Fault::Event);
     let delay_ms = match &taken.failure {
         Some(failure) if counts => wait(context, sink, delivery, taken, failure),
         // When the sink takes events again.
-        _ => Some(0),
+        Some(_) => Some(WAIT_AFTER_SINK_MS),
+        None => Some(0),
     };
     DeliveryOutcome {
         order_id: delivery.order_id,
@@ -117,6 +140,7 @@ fn outcome(
         delivered: taken.delivered,
         status: taken.status,
         error: taken.failure.as_ref().map(|failure| failure.reason.clone()),
+        counts,
         delay_ms,
     }
 }
@@ -146,8 +170,8 @@ fn wait(
 mod tests {
     use super::*;
 
-    fn not_taken(kind: Kind) -> Taken {
-        let failure = NotTaken { reason: "why".to_owned(), kind, retry_after: Some(Duration::from_secs(3)) };
+    fn not_taken(fault: Fault) -> Taken {
+        let failure = NotTaken { reason: "why".to_owned(), fault, retry_after: Some(Duration::from_secs(3)) };
         Taken { failure: Some(failure), ..Taken::default() }
     }
 
@@ -158,15 +182,14 @@ mod tests {
     #[test]
     fn a_sink_fails_when_it_takes_nothing_and_not_when_it_refuses_an_event() {
         let fails = || Verdict::Fails("why".to_owned(), Duration::from_secs(3));
-        let many = || (0..MANY).map(|_| not_taken(Kind::Event)).collect::<Vec<_>>();
+        let many = (0..100).map(|_| not_taken(Fault::Event)).collect::<Vec<_>>();
         assert_eq!(verdict(&[]), Verdict::Takes);
         assert_eq!(verdict(&[some(), Taken::default()]), Verdict::Takes);
-        assert_eq!(verdict(&[not_taken(Kind::Event)]), Verdict::Takes);
-        assert_eq!(verdict(&many()), fails());
-        assert_eq!(verdict(&many()[1..]), Verdict::Takes);
-        assert_eq!(verdict(&many().into_iter().chain([some()]).collect::<Vec<_>>()), Verdict::Takes);
-        assert_eq!(verdict(&[not_taken(Kind::Sink)]), fails());
-        assert_eq!(verdict(&[not_taken(Kind::Sink), some()]), Verdict::Takes);
-        assert_eq!(verdict(&[some(), not_taken(Kind::Gone)]), Verdict::Gone("why".to_owned()));
+        assert_eq!(verdict(&[not_taken(Fault::Event)]), Verdict::Takes);
+        assert_eq!(verdict(&many), Verdict::Takes);
+        assert_eq!(verdict(&[not_taken(Fault::Event), not_taken(Fault::Sink)]), fails());
+        assert_eq!(verdict(&[not_taken(Fault::Sink)]), fails());
+        assert_eq!(verdict(&[not_taken(Fault::Sink), some()]), Verdict::Takes);
+        assert_eq!(verdict(&[some(), not_taken(Fault::Gone)]), Verdict::Gone("why".to_owned()));
     }
 }

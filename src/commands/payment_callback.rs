@@ -105,7 +105,7 @@ async fn process(
     let Some((order, document)) = loaded else {
         return Ok(CallbackOutcome::OrderNotFound);
     };
-    current::adopt(order.traceparent.as_deref());
+    current::adopt(order.trace.as_ref());
     // Payment is asked only about what could change the order: anybody can send a callback.
     let told = Payment { id: callback.payment_id, status: callback.status };
     match saga::next(&order, &Event::PaymentIs(told), context.config.tax) {

@@ -143,6 +143,6 @@ fn new_order(context: &Context, id: OrderId, request: &PlacingRequest) -> Order 
         refund_again_in_ms: None,
         phase_ms: 0,
         parked: false,
-        traceparent: current::traceparent(),
+        trace: current::stored(),
     }
 }

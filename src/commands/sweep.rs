@@ -13,6 +13,7 @@ use crate::db::payment_refunds::Claim;
 use crate::db::{DbError, operator, orders, outbox, payment_refunds};
 use crate::domain::ids::OrderId;
 use crate::domain::order::Order;
+use crate::domain::trace::StoredTrace;
 use crate::runtime::task::{self, in_background};
 use crate::telemetry::log::Log;
 use crate::telemetry::tracing::current::{self, Scope};
@@ -83,29 +84,6 @@ async fn spanned(work: impl Future<Output = (Swept, Swept, Swept)>) -> (Swept, S
     (orders, messages, events)
 }
 
-/// Does work for a claimed order in a span of its own: in the order's trace where that is known, linked to the sweep, else in the sweep's.
-async fn for_order<T>(id: OrderId, traceparent: Option<String>, work: impl Future<Output = T>) -> T {
-    let sweep = current::context();
-    let in_span = async {
-        let mut span = current::begin(Kind::Internal, "sweep order");
-        if let Some(span) = &mut span {
-            span.set("order_service.order.id", id.0.to_string());
-            if let Some(sweep) = sweep.filter(|sweep| sweep.trace_id != span.trace().id()) {
-                span.link(sweep);
-            }
-        }
-        let result = current::within(span.as_ref(), work).await;
-        if let Some(span) = span {
-            span.end();
-        }
-        result
-    };
-    match Scope::continued(traceparent.as_deref()) {
-        Some(scope) => scope.run(in_span).await,
-        None => in_span.await,
-    }
-}
-
 /// Repeats a batch until it finds nothing or the time budget is used; returns how much it processed.
 async fn until_none_is_due(
     budget: Duration,
@@ -122,13 +100,18 @@ async fn until_none_is_due(
     }
 }
 
+/// Does work for a claimed order in its trace.
+fn for_order<F: Future>(id: OrderId, trace: Option<StoredTrace>, work: F) -> impl Future<Output = F::Output> {
+    current::continuing("sweep order", id.0, trace, work)
+}
+
 /// Drives a batch of due orders, and spawns the delivery of their messages as background tasks.
 async fn sweep_orders(context: &Context, limit: i32) -> Result<usize, DbError> {
     let claimed = orders::claim_due(&context.config, limit).await?;
     let count = claimed.len();
     let drives = claimed.into_iter().map(|order| async move {
         match order {
-            Ok(order) => for_order(order.id, order.traceparent.clone(), sweep_order(context, order)).await,
+            Ok(order) => for_order(order.id, order.trace.clone(), sweep_order(context, order)).await,
             Err(unreadable) => log_left(&context.log, &unreadable),
         }
     });
@@ -162,11 +145,11 @@ async fn sweep_second_payments(context: &Context, limit: i32) -> Result<usize, D
         let result = match claimed {
             Ok((Claim::Refund(claimed), order)) => {
                 let refund = second_payment::refund(context, &order, &claimed);
-                for_order(order.id, order.traceparent.clone(), refund).await
+                for_order(order.id, order.trace.clone(), refund).await
             }
             Ok((Claim::Check(claimed), order)) => {
-                let (id, traceparent) = (order.id, order.traceparent.clone());
-                for_order(id, traceparent, payment_check::check(context, order, &claimed)).await
+                let (id, trace) = (order.id, order.trace.clone());
+                for_order(id, trace, payment_check::check(context, order, &claimed)).await
             }
             Err(unreadable) => Err(unreadable),
         };
@@ -182,8 +165,12 @@ async fn sweep_second_payments(context: &Context, limit: i32) -> Result<usize, D
 
 async fn sweep_messages(context: &Context, limit: i32) -> Result<usize, DbError> {
     let messages = outbox::claim_due(&context.config, limit).await?;
-    join_all(messages.iter().map(|message| deliver(context, message))).await;
-    Ok(messages.len())
+    let count = messages.len();
+    let deliveries = messages.into_iter().map(|(message, trace)| async move {
+        for_order(message.order_id, trace, deliver(context, &message)).await;
+    });
+    join_all(deliveries).await;
+    Ok(count)
 }
 
 /// Sweeps small batches in the background of other requests. Errors are logged.

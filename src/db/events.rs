@@ -5,6 +5,7 @@ use super::{Columns, DbError, Session, json, query, query_all, require_row, text
 use crate::config::Config;
 use crate::domain::event::{Delivery, Event, Sink};
 use crate::domain::ids::OrderId;
+use crate::domain::trace::StoredTrace;
 use anyhow::{Context, Error, anyhow};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -62,6 +63,8 @@ pub struct DeliveryOutcome {
     pub status: Option<u16>,
     /// Why it did not take the next one; `None` when it was not asked to.
     pub error: Option<String>,
+    /// Whether the failed attempt counts.
+    pub counts: bool,
     /// After how many milliseconds that one is sent again; `None`: it is a dead letter.
     pub delay_ms: Option<u64>,
 }
@@ -89,16 +92,16 @@ fn delivery(mut row: Columns) -> Result<(Sink, Delivery), DbError> {
     let order_id: Uuid = row.text()?.parse().map_err(|error| broken(Error::new(error)))?;
     let sink = Sink::parse(&row.text()?).ok_or_else(|| broken(anyhow!("an unknown sink")))?;
     let (lease, attempts, events) = (row.int()?, row.int()?, row.text()?);
+    let trace = StoredTrace::of_columns(row.optional_text()?, row.optional_text()?);
     let events: Vec<&RawValue> =
         serde_json::from_str(&events).context("the JSON of events").map_err(broken)?;
-    let events = events.into_iter().map(|event| Event::parse(event.get()));
-    let events: Option<Vec<Event>> = events.collect();
-    let events = events.ok_or_else(|| broken(anyhow!("an event cannot be read")))?;
+    // One that cannot be read is as one that is not there, and holds up its own order alone.
+    let events = events.into_iter().map_while(|event| Event::parse(event.get())).collect();
     let attempts = u32::try_from(attempts).unwrap_or(0);
-    Ok((sink, Delivery { order_id: OrderId(order_id), lease, attempts, events }))
+    Ok((sink, Delivery { order_id: OrderId(order_id), trace, lease, attempts, events }))
 }
 
-/// Stores what came of deliveries to a sink. `counts`: whether a failed attempt counts for its order.
+/// Stores what came of deliveries to a sink. `takes`: whether the sink takes events.
 ///
 /// # Errors
 /// [`DbError`]. Then they are sent again.
@@ -106,7 +109,7 @@ pub async fn store_outcomes(
     config: &Config,
     sink: Sink,
     outcomes: &[DeliveryOutcome],
-    counts: bool,
+    takes: bool,
 ) -> Result<(), DbError> {
     let outcomes: Value = outcomes
         .iter()
@@ -117,6 +120,7 @@ pub async fn store_outcomes(
                 "delivered": outcome.delivered,
                 "status": outcome.status,
                 "error": outcome.error,
+                "counts": outcome.counts,
                 "delay_ms": outcome.delay_ms,
             })
         })
@@ -125,7 +129,7 @@ pub async fn store_outcomes(
         named! { "sql/store_event_deliveries.sql":
             p_sink = text(sink.as_str()),
             p_outcomes = json(&outcomes),
-            p_counts = ParameterValue::Boolean(counts),
+            p_takes = ParameterValue::Boolean(takes),
         }
     };
     query(config, Session::Own, include_str!("sql/store_event_deliveries.sql"), parameters).await.map(drop)

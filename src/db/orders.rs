@@ -9,6 +9,7 @@ use crate::domain::money::Amounts;
 use crate::domain::order::{Failure, FailureCode, Hold, Order, Payment, PaymentStatus, Phase, Status};
 use crate::domain::retry;
 use crate::domain::seats::SeatSet;
+use crate::domain::trace::StoredTrace;
 use crate::telemetry::tracing::current;
 use anyhow::{Error, anyhow};
 use serde::Deserialize;
@@ -37,10 +38,14 @@ pub struct PlacingRequest {
 impl PlacingRequest {
     /// The data of the journal's first entry, with the trace that it belongs to, if there is one.
     fn entry(&self) -> Value {
-        match current::traceparent() {
-            None => json!({ "seats": self.seats.ids() }),
-            Some(traceparent) => json!({ "seats": self.seats.ids(), "traceparent": traceparent }),
+        let mut entry = json!({ "seats": self.seats.ids() });
+        if let Some(trace) = current::stored() {
+            entry["traceparent"] = trace.traceparent.into();
+            if !trace.tracestate.is_empty() {
+                entry["tracestate"] = trace.tracestate.into();
+            }
         }
+        entry
     }
 }
 
@@ -267,6 +272,8 @@ struct State {
     /// Of the request that placed it, as far as the database has it.
     #[serde(default)]
     traceparent: Option<String>,
+    #[serde(default)]
+    tracestate: Option<String>,
 }
 
 pub(super) fn order(json: &str) -> Result<Order, DbError> {
@@ -301,6 +308,6 @@ pub(super) fn order(json: &str) -> Result<Order, DbError> {
         refund_again_in_ms: state.refund_again_in_ms,
         phase_ms: state.phase_ms,
         parked: state.parked,
-        traceparent: state.traceparent,
+        trace: StoredTrace::of_columns(state.traceparent, state.tracestate),
     })
 }

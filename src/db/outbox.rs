@@ -6,15 +6,16 @@ use crate::config::Config;
 use crate::domain::ids::OrderId;
 use crate::domain::message::Message;
 use crate::domain::retry;
+use crate::domain::trace::StoredTrace;
 use anyhow::Error;
 use spin_sdk::pg::ParameterValue;
 use uuid::Uuid;
 
-/// Claims due messages for the sweep: each is leased to the caller.
+/// Claims due messages for the sweep, each with the trace of its order: they are leased to the caller.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn claim_due(config: &Config, limit: i32) -> Result<Vec<Message>, DbError> {
+pub async fn claim_due(config: &Config, limit: i32) -> Result<Vec<(Message, Option<StoredTrace>)>, DbError> {
     let parameters = || {
         named! { "sql/claim_due_messages.sql":
             p_limit = ParameterValue::Int32(limit),
@@ -26,19 +27,20 @@ pub async fn claim_due(config: &Config, limit: i32) -> Result<Vec<Message>, DbEr
     rows.into_iter().map(|row| message(Columns::of(row))).collect()
 }
 
-fn message(mut row: Columns) -> Result<Message, DbError> {
+fn message(mut row: Columns) -> Result<(Message, Option<StoredTrace>), DbError> {
     let id = |text: String| {
         text.parse::<Uuid>()
             .map_err(|error| DbError::Broken(Error::new(error).context("an id of claim_due_messages")))
     };
-    Ok(Message {
+    let message = Message {
         id: id(row.text()?)?,
         order_id: OrderId(id(row.text()?)?),
         kind: row.text()?,
         payload: row.text()?,
         attempts: u32::try_from(row.int()?).unwrap_or(0),
         is_first: false,
-    })
+    };
+    Ok((message, StoredTrace::of_columns(row.optional_text()?, row.optional_text()?)))
 }
 
 /// Deletes a message that was delivered.

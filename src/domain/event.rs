@@ -1,6 +1,7 @@
 //! Events for other systems (CloudEvents 1.0), and the sinks that they are sent to.
 
 use super::ids::OrderId;
+use super::trace::StoredTrace;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -64,6 +65,8 @@ pub struct Event {
 pub struct Delivery {
     /// The order.
     pub order_id: OrderId,
+    /// The order's trace, in which they are sent.
+    pub trace: Option<StoredTrace>,
     /// The fencing token: what comes of it counts only under this lease.
     pub lease: i32,
     /// How often the sink did not take the first of them, while it took others.

@@ -4,8 +4,9 @@
 //! Read in the order of the modules below; [`saga`] is the state machine.
 
 pub mod access;
-pub mod event;
 pub mod ids;
+pub mod trace;
+pub mod event;
 pub mod key;
 pub mod message;
 pub mod money;

@@ -2,6 +2,7 @@
 
 use super::ids::{OrderId, PaymentId};
 use super::money::Amounts;
+use super::trace::StoredTrace;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -206,8 +207,8 @@ pub struct Order {
     pub phase_ms: i64,
     /// Parked: the phase's action has had no answer for long, and the operator was alerted. Attempts go on.
     pub parked: bool,
-    /// The `traceparent` of the request that placed it, if that was a part of a trace: what is done for the order later goes on in it.
-    pub traceparent: Option<String>,
+    /// The trace of the request that placed it, if that was a part of one.
+    pub trace: Option<StoredTrace>,
 }
 
 /// Whether Payment has accepted a refund, and has time left to make it. `again_in_ms`: until it is asked for again.

@@ -172,7 +172,7 @@ mod tests {
             refund_again_in_ms: None,
             phase_ms: 0,
             parked: false,
-            traceparent: None,
+            trace: None,
         }
     }
 

@@ -55,7 +55,7 @@ fn order_in(phase: Phase) -> Order {
         refund_again_in_ms: None,
         phase_ms: 0,
         parked: false,
-        traceparent: None,
+        trace: None,
     };
     match phase {
         Phase::Reserving => (order.hold, order.amounts) = (Hold::Nothing, None),

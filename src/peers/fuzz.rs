@@ -49,7 +49,7 @@ pub fn order(id: OrderId) -> Order {
         given_up: false,
         payment_unsure: false,
         parked: false,
-        traceparent: None,
+        trace: None,
     }
 }
 

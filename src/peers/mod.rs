@@ -108,7 +108,7 @@ impl<T> From<Result<T, CallFailure>> for Outcome<T> {
 }
 
 /// Why there is no answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CallFailure {
     /// For logs and the journal.
     pub reason: String,

@@ -43,6 +43,10 @@ async fn old_orders_at_rest_are_archived_and_all_others_stay() {
     app.take_peer_down(Peer::Notification).await;
     app.set_payment_mode(Mode::Succeed).await;
     let untold = app.place(&order(&[9])).await.created();
+    // Its last event waits for a sink.
+    let unsent = confirmed(&app, &[10]).await;
+    let waits = "INSERT INTO event_deliveries (order_id, sink, next, last) VALUES";
+    app.store.run(&format!("{waits} ('{}', 'kafka', 3, 3), ('{}', 'kafka', 4, 3)", unsent.id(), old.id())).await;
     let before = scrape(&app).await;
     let journal = app.journal(old.id()).await.len();
 
@@ -57,7 +61,7 @@ async fn old_orders_at_rest_are_archived_and_all_others_stay() {
         app.get(&format!("/v1/orders/{}", gone.id())).await.problem(404, "order_not_found");
         app.call_back(gone.id(), gone.payment_id(), "REFUNDED").await.problem(404, "order_not_found");
     }
-    for stays in [&kept, &other_event, &waiting, &watched, &untold] {
+    for stays in [&kept, &other_event, &waiting, &watched, &untold, &unsent] {
         app.read(stays.id()).await;
     }
     assert_eq!(app.store.count(ORPHANS).await, 0, "an order's parts go with it");

@@ -191,6 +191,66 @@ async fn an_event_that_is_refused_holds_up_its_own_order_alone_and_becomes_a_dea
     app.finish().await;
 }
 
+/// As many as one claim takes, and more.
+const REFUSED: i64 = 20;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_orders_whose_events_are_refused_hold_up_no_other() {
+    // A refusal counts at once; a failure of the sink itself only when it takes others' events.
+    for status in [422, 500] {
+        let spawn = Spawn::new().event_endpoint().kafka_rest_proxy().variable("internal_token", TOKEN);
+        let mut app = spawn.payment_mode(Mode::Pending).start().await;
+        app.expect_errors_in_the_log();
+        let mut faults = Vec::new();
+        for seat in 1..=REFUSED {
+            for call in [CallName::TakeEvent, CallName::Produce] {
+                let only = Matching { seat_id: Some(seat), ..Matching::default() };
+                let rule = FaultRule { only, ..FaultRule::on(call, fail(status)).always() };
+                faults.push(app.fault(rule).await);
+            }
+            pending(&app, &[seat]).await;
+        }
+        let tried = "SELECT count(*) FROM event_deliveries WHERE jsonb_array_length(tried) > 0 AND next = 1";
+        eventually("each is refused by both", async || {
+            app.store.run("UPDATE event_sinks SET paused_until = NULL").await;
+            app.sweep().await;
+            (app.store.count(tried).await == 2 * REFUSED).then_some(())
+        })
+        .await;
+        let mut others = Vec::new();
+        for seat in REFUSED + 1..=REFUSED + 3 {
+            others.push(pending(&app, &[seat]).await.id().to_owned());
+        }
+        let delivered = "SELECT count(*) FROM event_deliveries WHERE next > last";
+        let dead = "SELECT count(*) FROM event_deliveries WHERE dead_at IS NOT NULL";
+        eventually("the others' events, and dead letters", async || {
+            // All are due at once, the refused ones first; no pause is waited for.
+            app.store
+                .run(
+                    "UPDATE event_deliveries d SET due_at = timezone('utc', clock_timestamp()) - (o.seats[1] <= 20)::int * interval '1 second'
+                     FROM orders o WHERE o.id = d.order_id AND d.due_at IS NOT NULL;
+                     UPDATE event_sinks SET paused_until = NULL",
+                )
+                .await;
+            app.sweep().await;
+            let settled = (app.store.count(delivered).await, app.store.count(dead).await);
+            (settled == (6, if status == 422 { 2 * REFUSED } else { settled.1 })).then_some(())
+        })
+        .await;
+        for other in &others {
+            for sink in ["http", "kafka"] {
+                assert_eq!(types(&taken(&app, sink, other).await), ["order.placed.v1"]);
+            }
+        }
+        for fault in faults {
+            app.remove_fault(fault).await;
+        }
+        app.operator(Method::POST, "/internal/redrive").send().await.json(200);
+        app.quiesce().await;
+        app.finish().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_an_endpoint_is_away_orders_go_on_and_afterwards_it_has_every_event() {
     for fault in [

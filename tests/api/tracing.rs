@@ -163,34 +163,29 @@ async fn an_orders_life_is_one_tree_over_placing_callback_and_peers() {
     app.finish().await;
 }
 
-/// Has the database show every order with this `traceparent`.
-async fn show_trace(app: &App, traceparent: &str) {
-    app.store
-        .run(&format!(
-            "ALTER FUNCTION render_state(orders) RENAME TO render_state_as_it_was;
-             CREATE FUNCTION render_state(o orders) RETURNS TEXT LANGUAGE plpgsql STABLE AS
-                 $$ BEGIN
-                     RETURN (render_state_as_it_was(o)::jsonb || '{{\"traceparent\":\"{traceparent}\"}}')::text;
-                 END $$"
-        ))
-        .await;
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sweep_and_a_callback_without_a_trace_go_on_in_the_orders() {
-    let (app, collector) = traced(Spawn::new().payment_mode(Mode::Pending)).await;
-    show_trace(&app, &traceparent("01")).await;
-    let [paid, expired] = [order(&[1]), order(&[2])];
-    let paid = app.place(&paid).await.created();
-    let expired = app.place(&expired).await.created();
+    let (app, collector) = traced(Spawn::new().payment_mode(Mode::Pending).event_endpoint()).await;
+    let place = async |seat| {
+        let request = order(&[seat]).request(&app, 0).header("traceparent", traceparent("01"));
+        request.header("tracestate", STATE).send().await.created_or_accepted()
+    };
+    let (paid, expired) = (place(1).await, place(2).await);
     app.settle(&paid, PaymentStatus::Success).await;
     app.store.expire(expired.id()).await;
+    // Its first message is not taken, and is sent again by a sweep.
+    app.fault(FaultRule::on(CallName::Notify, fail(503))).await;
     app.quiesce().await;
     app.read(expired.id()).await.assert_is("CANCELLED", "done");
 
     let callback = |span: &ExportedSpan| span.is_request("/v1/payments/callback");
     let callback = until_span(&collector, "the callback's span", callback).await;
-    assert_eq!((&*callback.trace_id, &*callback.parent_span_id), (TRACE, CALLER));
+    let placing: Vec<String> = spans(&collector)
+        .iter()
+        .filter(|span| span.is_request("/v1/orders") && span.trace_id == TRACE)
+        .map(|span| span.span_id.clone())
+        .collect();
+    assert!(callback.trace_id == TRACE && placing.contains(&callback.parent_span_id), "{callback:?} {placing:?}");
     let of_callback = |span: &ExportedSpan| span.parent_span_id == callback.span_id;
     let inside: Vec<ExportedSpan> = spans(&collector).into_iter().filter(of_callback).collect();
     assert!(inside.len() > 3 && inside.iter().all(|span| span.trace_id == TRACE), "{inside:?}");
@@ -199,7 +194,7 @@ async fn a_sweep_and_a_callback_without_a_trace_go_on_in_the_orders() {
         span.name == "sweep order" && span.text("order_service.order.id") == expired.id()
     };
     let swept = until_span(&collector, "the swept order's span", swept).await;
-    assert_eq!((&*swept.trace_id, &*swept.parent_span_id), (TRACE, CALLER));
+    assert!(swept.trace_id == TRACE && placing.contains(&swept.parent_span_id), "{swept:?} {placing:?}");
     let [(trace, sweep)] = &swept.links[..] else { panic!("{swept:?}") };
     let sweep = until_span(&collector, "the sweep's span", |span| span.span_id == *sweep).await;
     assert_eq!((&*sweep.name, &sweep.trace_id), ("sweep", trace));
@@ -207,9 +202,31 @@ async fn a_sweep_and_a_callback_without_a_trace_go_on_in_the_orders() {
     let transition =
         |span: &ExportedSpan| span.parent_span_id == swept.span_id && span.name == "order transition";
     until_span(&collector, "its transition", transition).await;
-    let released = traced_calls(&app, expired.id()).await;
-    let released = released.iter().rfind(|(call, _)| call.call == CallName::Release).expect("a release");
-    assert!(released.1.traceparent.contains(TRACE), "{released:?}");
+    let sent = |span: &ExportedSpan| {
+        span.name == "deliver events" && span.text("order_service.order.id") == expired.id()
+    };
+    until_span(&collector, "the sending of its events", sent).await;
+
+    // All calls about both orders, those of sweeps with them, are parts of one tree, with the tracestate as it came.
+    for order in [&paid, &expired] {
+        for (call, trace) in traced_calls(&app, order.id()).await {
+            assert!(trace.traceparent.contains(TRACE) && trace.tracestate == STATE, "{call:?} {trace:?}");
+        }
+    }
+    let of_orders = |call: &RecordedCall| [paid.id(), expired.id()].map(Some).contains(&call.order_id.as_deref());
+    let calls = app.peers.calls().await.expect("the calls").calls;
+    let calls: Vec<_> = calls.into_iter().filter(of_orders).collect();
+    assert!(calls.iter().all(|call| call.trace.is_some()), "{calls:?}");
+    assert!(calls.iter().filter(|call| call.call == CallName::Notify).count() >= 3, "{calls:?}");
+    assert!(calls.iter().any(|call| call.call == CallName::TakeEvent), "{calls:?}");
+    let calls: Vec<_> = calls.into_iter().filter_map(|call| call.trace.clone().map(|trace| (call, trace))).collect();
+    let parents: BTreeSet<String> =
+        calls.iter().map(|(_, trace)| trace.traceparent.split('-').nth(2).unwrap().to_owned()).collect();
+    for parent in parents {
+        until_span(&collector, "the span of each call", |span| span.span_id == parent).await;
+    }
+    let spans: Vec<ExportedSpan> = spans(&collector).into_iter().filter(|span| span.trace_id == TRACE).collect();
+    assert_one_tree(&spans, &calls, CALLER);
     app.finish().await;
 }
 
@@ -217,7 +234,14 @@ async fn a_sweep_and_a_callback_without_a_trace_go_on_in_the_orders() {
 async fn a_callback_with_a_trace_of_its_own_is_linked_to_the_orders() {
     let (app, collector) = traced(Spawn::new()).await;
     let orders = "11111111111111111111111111111111";
-    show_trace(&app, &format!("00-{orders}-2222222222222222-01")).await;
+    // The order is of another trace than the request whose charge Payment calls back about.
+    app.store
+        .run(&format!(
+            "CREATE FUNCTION set_trace() RETURNS TRIGGER LANGUAGE plpgsql AS
+                 $$ BEGIN NEW.traceparent := '00-{orders}-2222222222222222-01'; RETURN NEW; END $$;
+             CREATE TRIGGER set_trace BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION set_trace()"
+        ))
+        .await;
     let request = order(&[1]).request(&app, 0).header("traceparent", traceparent("01"));
     request.send().await.created();
     let callback = |span: &ExportedSpan| span.is_request("/v1/payments/callback");

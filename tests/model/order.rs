@@ -279,7 +279,7 @@ impl Row {
                 Again::Repeated => Some(retry::REFUND_NEVER_MS as i64),
             },
             parked: false,
-            traceparent: None,
+            trace: None,
         }
     }
 

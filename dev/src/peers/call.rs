@@ -106,7 +106,9 @@ impl Call {
     pub fn look_up(&mut self, state: &mut State) {
         let body: Value = self.json().unwrap_or(Value::Null);
         let text = |name: &str| body[name].as_str().map(str::to_owned);
-        let ids = |list: &Value| list.as_array().into_iter().flatten().filter_map(Value::as_i64).collect();
+        let ids = |list: &Value| -> Vec<i64> {
+            list.as_array().into_iter().flatten().filter_map(Value::as_i64).collect()
+        };
         self.key_in_use =
             self.name == CallName::Charge && state.calls.has_open_key(self.idempotency_key.as_deref());
         let about = &mut self.about;
@@ -135,8 +137,12 @@ impl Call {
             }
             CallName::Notify => (about.order_id, about.seat_ids) = (text("order_id"), ids(&body["seats"])),
             CallName::TakeEvent => about.order_id = self.headers.get("ce-subject").cloned(),
+            CallName::Produce => {
+                let records = body["records"].as_array().into_iter().flatten();
+                let seats = records.flat_map(|record| ids(&record["value"]["data"]["seats"]));
+                about.seat_ids = seats.collect();
+            }
             CallName::Event
-            | CallName::Produce
             | CallName::Availability
             | CallName::Login
             | CallName::ByName

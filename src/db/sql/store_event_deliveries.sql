@@ -1,1 +1,1 @@
-SELECT store_event_deliveries(p_sink => $1, p_outcomes => $2, p_counts => $3)
+SELECT store_event_deliveries(p_sink => $1, p_outcomes => $2, p_takes => $3)

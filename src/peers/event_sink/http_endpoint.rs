@@ -2,10 +2,11 @@
 
 use super::super::send::send as call;
 use super::super::{Call, CallFailure, Extra};
-use super::taken::{DEADLINE_MS, NotTaken, Taken, end_of_budget};
+use super::taken::{DEADLINE_MS, Fault, NotTaken, Taken, end_of_budget};
 use crate::config::events::HttpSink;
 use crate::domain::event::{Delivery, Event};
 use crate::runtime::task;
+use crate::telemetry::tracing::current;
 use base64::prelude::*;
 use futures::StreamExt;
 use futures::stream;
@@ -14,36 +15,40 @@ use sha2::Sha256;
 use std::cell::Cell;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The orders whose events are sent at the same time; after so many failures one after the other the sink is left alone.
+/// The orders whose events are sent at the same time; after so many failures of the endpoint itself, one after the other, it is left alone.
 const CONCURRENCY: usize = 8;
 
 /// Sends the events; see [`super::send`].
 pub async fn send(endpoint: &HttpSink, deliveries: &[Delivery]) -> Vec<Taken> {
     let end = end_of_budget();
-    // How many orders' events were not taken since one was.
+    // How often the endpoint itself has failed since it took or refused an event.
     let failures = Cell::new(0);
     let orders = stream::iter(deliveries).map(|delivery| {
         let failures = &failures;
         async move {
             let mut taken = Taken::default();
-            for event in &delivery.events {
-                if failures.get() >= CONCURRENCY || task::now() >= end {
-                    break;
-                }
-                match post(endpoint, event).await {
-                    Ok(status) => {
-                        failures.set(0);
-                        taken.delivered += 1;
-                        taken.status = Some(status);
-                    }
-                    Err(failure) => {
-                        failures.set(failures.get() + 1);
-                        taken.status = failure.status.map(|status| status.as_u16());
-                        taken.failure = Some(NotTaken::of(failure));
+            let sending = async {
+                for event in &delivery.events {
+                    if failures.get() >= CONCURRENCY || task::now() >= end {
                         break;
                     }
+                    match post(endpoint, event).await {
+                        Ok(status) => {
+                            failures.set(0);
+                            taken.delivered += 1;
+                            taken.status = Some(status);
+                        }
+                        Err(failure) => {
+                            taken.status = failure.status.map(|status| status.as_u16());
+                            let failure = NotTaken::of(failure);
+                            failures.set(if failure.fault == Fault::Event { 0 } else { failures.get() + 1 });
+                            taken.failure = Some(failure);
+                            break;
+                        }
+                    }
                 }
-            }
+            };
+            current::continuing("deliver events", delivery.order_id.0, delivery.trace.clone(), sending).await;
             taken
         }
     });

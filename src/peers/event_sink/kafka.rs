@@ -3,7 +3,7 @@
 use super::super::lenient::Object;
 use super::super::send::send as call;
 use super::super::{Answer, Call, CallFailure, Extra};
-use super::taken::{DEADLINE_MS, Kind, NotTaken, Taken, end_of_budget};
+use super::taken::{DEADLINE_MS, Fault, NotTaken, Taken, end_of_budget};
 use crate::config::events::KafkaSink;
 use crate::domain::event::{Delivery, Event};
 use crate::runtime::task;
@@ -24,36 +24,48 @@ pub async fn send(proxy: &KafkaSink, deliveries: &[Delivery]) -> Vec<Taken> {
         if round.is_empty() || task::now() >= end {
             return taken;
         }
-        let events: Vec<&Event> =
-            round.iter().map(|&at| &deliveries[at].events[taken[at].delivered]).collect();
-        match produce(proxy, &events).await {
-            Ok((status, errors)) => {
-                for (&at, error) in round.iter().zip(errors) {
-                    taken[at].status = Some(status);
-                    match error {
-                        None => taken[at].delivered += 1,
-                        Some(reason) => {
-                            taken[at].failure =
-                                Some(NotTaken { reason, kind: Kind::Event, retry_after: None });
+        let mut calls = vec![&round[..]];
+        while let Some(call) = calls.pop()
+            && task::now() < end
+        {
+            let events: Vec<&Event> =
+                call.iter().map(|&at| &deliveries[at].events[taken[at].delivered]).collect();
+            match produce(proxy, &events).await {
+                Ok((status, errors)) => {
+                    for (&at, error) in call.iter().zip(errors) {
+                        taken[at].status = Some(status);
+                        match error {
+                            None => taken[at].delivered += 1,
+                            Some(reason) => {
+                                taken[at].failure =
+                                    Some(NotTaken { reason, fault: Fault::Event, retry_after: None });
+                            }
                         }
                     }
                 }
-            }
-            Err(failure) => {
-                let status = failure.status.map(|status| status.as_u16());
-                let failure = NotTaken::of(failure);
-                for &at in &round {
-                    taken[at].status = status;
-                    taken[at].failure = Some(NotTaken {
-                        reason: failure.reason.clone(),
-                        kind: failure.kind,
-                        retry_after: failure.retry_after,
-                    });
+                // It may be about one of the records: each half by itself.
+                Err(failure) if call.len() > 1 && may_be_of_one_record(&failure) => {
+                    let (first, second) = call.split_at(call.len() / 2);
+                    calls.extend([second, first]);
                 }
-                return taken;
+                Err(failure) => {
+                    let is_of_all = !may_be_of_one_record(&failure);
+                    for &at in call {
+                        taken[at].status = failure.status.map(|status| status.as_u16());
+                        taken[at].failure = Some(NotTaken::of(failure.clone()));
+                    }
+                    if is_of_all {
+                        return taken;
+                    }
+                }
             }
         }
     }
+}
+
+/// Whether a call without success may be due to one of its records: the proxy has answered, and not that it takes nothing now.
+fn may_be_of_one_record(failure: &CallFailure) -> bool {
+    failure.status.is_some_and(|status| !matches!(status.as_u16(), 401 | 403 | 404 | 410 | 429 | 502..=504))
 }
 
 /// Sends one record of each event; the status, and for each whether the proxy refused it.

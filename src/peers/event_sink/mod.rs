@@ -9,7 +9,7 @@ mod taken;
 use crate::config::Config;
 use crate::domain::event::{Delivery, Sink};
 
-pub use taken::{Kind, LEASE_MS, NotTaken, Taken};
+pub use taken::{Fault, LEASE_MS, NotTaken, Taken};
 
 /// Sends orders' events to a sink, those of an order one after the other: the next one only when the one before was taken. What it took of
 /// each, in the same order. Stops when the sink takes nothing.

@@ -3,7 +3,7 @@
 
 use super::super::send::send as call;
 use super::super::{Answer, Call, CallFailure, Extra};
-use super::taken::{Kind, NotTaken, Taken, end_of_budget};
+use super::taken::{Fault, NotTaken, Taken, end_of_budget};
 use crate::config::BaseUrl;
 use crate::config::events::Topic;
 use crate::domain::event::{Delivery, Event};
@@ -17,8 +17,19 @@ const BATCH_BYTES: usize = 256 * 1024;
 /// The publisher answers within ten seconds.
 const PUBLISHER_DEADLINE_MS: u64 = 12_000;
 
-/// Sends the events; see [`super::send`]. One after the other: what follows one that was not taken is not sent.
+/// After so many failures one after the other the broker is left alone: a message that it does not take ends the connection, as the end of the
+/// broker does.
+const FAILURES: usize = 2;
+
+/// Sends the events; see [`super::send`]. One after the other: what follows one that was not taken is sent by another call, without that order's.
 pub async fn send(topic: &Topic, deliveries: &[Delivery]) -> Vec<Taken> {
+    send_by(deliveries, async |batch| publish(topic, batch).await).await
+}
+
+async fn send_by(
+    deliveries: &[Delivery],
+    publish: impl AsyncFn(&[(usize, &Event)]) -> Result<Published, CallFailure>,
+) -> Vec<Taken> {
     let end = end_of_budget();
     let mut taken: Vec<Taken> = deliveries.iter().map(|_| Taken::default()).collect();
     let events: Vec<(usize, &Event)> = deliveries
@@ -26,17 +37,17 @@ pub async fn send(topic: &Topic, deliveries: &[Delivery]) -> Vec<Taken> {
         .enumerate()
         .flat_map(|(at, delivery)| delivery.events.iter().map(move |event| (at, event)))
         .collect();
-    let mut sent = 0;
-    while sent < events.len() && task::now() < end {
-        let batch = &events[sent..sent + batch_length(&events[sent..])];
-        let (published, failure) = match publish(topic, batch).await {
+    let (mut waiting, mut failures) = (events, 0);
+    while !waiting.is_empty() && failures < FAILURES && task::now() < end {
+        let batch = &waiting[..batch_length(&waiting)];
+        let (published, failure) = match publish(batch).await {
             Ok(Published { published, error: None }) if published == batch.len() => (published, None),
             Ok(Published { published, error }) => {
                 let reason = error.unwrap_or_else(|| "the broker did not take all".to_owned());
                 let reason = format!("events.mqtt: {reason}");
                 (
                     published.min(batch.len() - 1),
-                    Some(NotTaken { reason, kind: Kind::Sink, retry_after: None }),
+                    Some(NotTaken { reason, fault: Fault::Sink, retry_after: None }),
                 )
             }
             Err(failure) => (0, Some(NotTaken::of(failure))),
@@ -44,10 +55,13 @@ pub async fn send(topic: &Topic, deliveries: &[Delivery]) -> Vec<Taken> {
         for (at, _) in &batch[..published] {
             taken[*at].delivered += 1;
         }
-        sent += published;
+        failures = if published > 0 { 0 } else { failures };
+        waiting.drain(..published);
         if failure.is_some() {
-            taken[events[sent].0].failure = failure;
-            break;
+            failures += 1;
+            let failed = waiting[0].0;
+            taken[failed].failure = failure;
+            waiting.retain(|(at, _)| *at != failed);
         }
     }
     taken
@@ -101,6 +115,64 @@ fn published(answer: &Answer) -> Result<Published, CallFailure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::OrderId;
+    use futures::executor::block_on;
+    use std::cell::Cell;
+    use uuid::Uuid;
+
+    /// So many orders with two events each.
+    fn deliveries(count: u128) -> Vec<Delivery> {
+        let event = |order: u128, sequence: usize| {
+            Event::parse(&format!(
+                r#"{{"id":"{order}.{sequence}","source":"s","type":"t","subject":"{order}","time":"t","sequence":"{sequence}","data":{{}}}}"#
+            ))
+        };
+        let delivery = |order| Delivery {
+            order_id: OrderId(Uuid::from_u128(order)),
+            trace: None,
+            lease: 1,
+            attempts: 0,
+            events: vec![event(order, 1).unwrap(), event(order, 2).unwrap()],
+        };
+        (0..count).map(delivery).collect()
+    }
+
+    /// Sends them to a broker that takes what `takes` says: how many of each were taken, and the number of calls.
+    fn sent(deliveries: &[Delivery], takes: impl Fn(&Event) -> bool) -> (Vec<usize>, usize) {
+        let calls = Cell::new(0);
+        let taken = block_on(send_by(deliveries, async |batch| {
+            calls.set(calls.get() + 1);
+            let published = batch.iter().take_while(|(_, event)| takes(event)).count();
+            let error = (published < batch.len()).then(|| "the connection ended".to_owned());
+            Ok(Published { published, error })
+        }));
+        for (delivery, taken) in deliveries.iter().zip(&taken) {
+            assert_eq!(taken.failure.is_none(), taken.delivered == delivery.events.len());
+        }
+        (taken.iter().map(|taken| taken.delivered).collect(), calls.get())
+    }
+
+    #[test]
+    fn an_order_whose_message_is_not_taken_holds_up_no_other() {
+        let orders = deliveries(4);
+        assert_eq!(sent(&orders, |_| true), (vec![2, 2, 2, 2], 1));
+        assert_eq!(sent(&orders, |event| event.subject != "0"), (vec![0, 2, 2, 2], 2));
+        assert_eq!(sent(&orders, |event| event.id != "1.2"), (vec![2, 1, 2, 2], 2));
+        assert_eq!(sent(&orders, |event| !["0", "2"].contains(&&*event.subject)), (vec![0, 2, 0, 2], 3));
+        assert_eq!(sent(&orders[..1], |_| false), (vec![0], 1));
+    }
+
+    #[test]
+    fn a_broker_that_takes_nothing_is_asked_twice() {
+        let orders = deliveries(40);
+        let calls = Cell::new(0);
+        let taken = block_on(send_by(&orders, async |_| {
+            calls.set(calls.get() + 1);
+            Ok(Published { published: 0, error: Some("refused".to_owned()) })
+        }));
+        assert_eq!(calls.get(), FAILURES);
+        assert_eq!(taken.iter().filter(|taken| taken.failure.is_some()).count(), FAILURES);
+    }
 
     #[test]
     fn a_call_has_a_hundred_messages_and_a_quarter_of_a_megabyte_at_most() {

@@ -27,18 +27,18 @@ pub struct Taken {
 pub struct NotTaken {
     /// For logs and operators; no data of the event.
     pub reason: String,
-    /// What it says of the sink.
-    pub kind: Kind,
+    /// Whose fault it is.
+    pub fault: Fault,
     /// How long the sink asks to be left alone.
     pub retry_after: Option<Duration>,
 }
 
-/// What a failure says of the sink.
+/// Whose fault it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    /// It may be about this event alone.
+pub enum Fault {
+    /// It is about this event.
     Event,
-    /// The sink did not answer, or said that it cannot take anything now.
+    /// The sink did not answer, or is at fault itself, as far as it says. That may still be about this event alone: see who takes others.
     Sink,
     /// The sink wants no more events (410, Standard Webhooks).
     Gone,
@@ -47,20 +47,18 @@ pub enum Kind {
 impl NotTaken {
     /// The failure of a call that the sink itself answered, or nobody.
     pub fn of(failure: CallFailure) -> Self {
-        let kind = failure.status.map_or(Kind::Sink, kind);
-        Self { reason: failure.reason, kind, retry_after: failure.retry_after }
+        let fault = failure.status.map_or(Fault::Sink, fault);
+        Self { reason: failure.reason, fault, retry_after: failure.retry_after }
     }
 }
 
 /// What a status that is not 2xx says.
-fn kind(status: StatusCode) -> Kind {
+fn fault(status: StatusCode) -> Fault {
     match status {
-        StatusCode::GONE => Kind::Gone,
-        StatusCode::TOO_MANY_REQUESTS
-        | StatusCode::BAD_GATEWAY
-        | StatusCode::SERVICE_UNAVAILABLE
-        | StatusCode::GATEWAY_TIMEOUT => Kind::Sink,
-        _ => Kind::Event,
+        StatusCode::GONE => Fault::Gone,
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => Fault::Sink,
+        status if status.is_server_error() => Fault::Sink,
+        _ => Fault::Event,
     }
 }
 
@@ -76,19 +74,21 @@ mod tests {
     #[test]
     fn a_status_tells_whether_the_sink_or_the_event_is_at_fault() {
         for (status, expected) in [
-            (400, Kind::Event),
-            (404, Kind::Event),
-            (410, Kind::Gone),
-            (422, Kind::Event),
-            (429, Kind::Sink),
-            (500, Kind::Event),
-            (502, Kind::Sink),
-            (503, Kind::Sink),
-            (504, Kind::Sink),
-            (302, Kind::Event),
+            (400, Fault::Event),
+            (404, Fault::Event),
+            (408, Fault::Sink),
+            (425, Fault::Sink),
+            (410, Fault::Gone),
+            (422, Fault::Event),
+            (429, Fault::Sink),
+            (500, Fault::Sink),
+            (502, Fault::Sink),
+            (503, Fault::Sink),
+            (504, Fault::Sink),
+            (302, Fault::Event),
         ] {
-            assert_eq!(kind(StatusCode::from_u16(status).unwrap()), expected, "{status}");
+            assert_eq!(fault(StatusCode::from_u16(status).unwrap()), expected, "{status}");
         }
-        assert_eq!(NotTaken::of(CallFailure::from("no answer".to_owned())).kind, Kind::Sink);
+        assert_eq!(NotTaken::of(CallFailure::from("no answer".to_owned())).fault, Fault::Sink);
     }
 }

@@ -7,11 +7,13 @@ use super::ended::Kind;
 use super::span::Span;
 use super::trace::{Sampler, Trace};
 use super::trace_context::{SpanContext, SpanId, TraceId, tracestate};
+use crate::domain::trace::StoredTrace;
 use crate::runtime::task;
 use futures::future::Either;
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
+use uuid::Uuid;
 
 thread_local! {
     /// Which root traces are sampled; none: tracing is off.
@@ -47,12 +49,15 @@ struct Lazy {
     read: Cell<Option<Box<dyn FnOnce() -> Headers>>>,
     begin: Cell<Begin>,
     trace: OnceCell<Option<Rc<Trace>>>,
+    /// The trace to which work without one has gone over.
+    adopted: OnceCell<Rc<Trace>>,
 }
 
 impl Lazy {
     fn known(trace: Rc<Trace>) -> Rc<Self> {
         let trace = OnceCell::from(Some(trace));
-        Rc::new(Self { read: Cell::default(), begin: Cell::new(Begin::Nothing), trace })
+        let (read, begin, adopted) = (Cell::default(), Cell::new(Begin::Nothing), OnceCell::new());
+        Rc::new(Self { read, begin, trace, adopted })
     }
 
     fn get(&self) -> Option<&Rc<Trace>> {
@@ -64,7 +69,7 @@ impl Lazy {
             let (sampler, begin) = (SAMPLER.get()?, self.begin.get());
             (begin != Begin::Nothing).then(|| Rc::new(Trace::root(sampler, begin == Begin::Adoptable)))
         };
-        self.trace.get_or_init(find).as_ref()
+        self.trace.get_or_init(find).as_ref().or_else(|| self.adopted.get())
     }
 }
 
@@ -81,7 +86,8 @@ impl Scope {
     pub fn of_request(read: impl FnOnce() -> Headers + 'static) -> Self {
         let read = Cell::new(Some(Box::new(read) as Box<dyn FnOnce() -> Headers>));
         let begin = Cell::new(Begin::Nothing);
-        Self { trace: Rc::new(Lazy { read, begin, trace: OnceCell::new() }), span: None }
+        let (trace, adopted) = (OnceCell::new(), OnceCell::new());
+        Self { trace: Rc::new(Lazy { read, begin, trace, adopted }), span: None }
     }
 
     /// That of work that nobody has asked for; `None` while tracing is off.
@@ -90,10 +96,11 @@ impl Scope {
         Some(Self { trace: Lazy::known(trace), span: None })
     }
 
-    /// That of work that goes on in a trace of which only the `traceparent` is kept, such as an order's; `None` when there is none.
-    pub fn continued(traceparent: Option<&str>) -> Option<Self> {
-        let caller = SpanContext::parse(traceparent?.as_bytes())?;
-        Some(Self { trace: Lazy::known(Rc::new(Trace::of_caller(caller, ""))), span: None })
+    /// That of work that goes on in a stored trace, such as an order's; `None` when there is none.
+    pub fn continued(stored: Option<&StoredTrace>) -> Option<Self> {
+        let stored = stored?;
+        let trace = Trace::of_caller(context_of(stored)?, &stored.tracestate);
+        Some(Self { trace: Lazy::known(Rc::new(trace)), span: None })
     }
 
     /// Lets the request begin a trace, if the caller has sent none.
@@ -174,6 +181,12 @@ pub fn traceparent() -> Option<String> {
     context().map(|context| context.to_string())
 }
 
+/// The current span, as it is stored with an order.
+pub fn stored() -> Option<StoredTrace> {
+    let Propagated { traceparent, tracestate } = propagated(None)?;
+    Some(StoredTrace { traceparent, tracestate: tracestate.to_string() })
+}
+
 /// The current span.
 pub fn context() -> Option<SpanContext> {
     with_scope(|scope| scope.parent().map(|(trace, span)| trace.tell(span)))
@@ -184,16 +197,55 @@ pub fn ids() -> Option<(TraceId, SpanId)> {
     context().map(|context| (context.trace_id, context.span_id))
 }
 
-/// The work turns out to be about an order, of whose trace this is the `traceparent`: it goes over to that trace, if it may and nobody was
-/// told of its own; else it is linked to it.
-pub fn adopt(traceparent: Option<&str>) {
-    let Some(other) = traceparent.and_then(|text| SpanContext::parse(text.as_bytes())) else { return };
-    if is_on() {
-        with_scope(|scope| {
-            scope.trace.get()?.adopt(other);
-            Some(())
-        });
+/// The work turns out to be about an order, which has this trace: it goes over to that, if it has none, or may and nobody was told of its own;
+/// else it is linked to it.
+pub fn adopt(stored: Option<&StoredTrace>) {
+    let Some((stored, other)) = stored.and_then(|stored| Some((stored, context_of(stored)?))) else { return };
+    with_scope(|scope| {
+        match scope.trace.get() {
+            Some(trace) if is_on() => trace.adopt(other, &stored.tracestate),
+            Some(_) => {}
+            None => drop(scope.trace.adopted.set(Rc::new(Trace::of_caller(other, &stored.tracestate)))),
+        }
+        Some(())
+    });
+}
+
+/// Does work for an order in a span of its own: in the order's trace, where it has one, and linked to the current span; else as a part of that.
+pub fn continuing<F: Future>(
+    name: &'static str,
+    order: Uuid,
+    stored: Option<StoredTrace>,
+    work: F,
+) -> impl Future<Output = F::Output> {
+    let outer = context_while_on();
+    let in_span = async move {
+        let mut span = begin(Kind::Internal, name);
+        if let Some(span) = &mut span {
+            span.set("order_service.order.id", order.to_string());
+            if let Some(outer) = outer.filter(|outer| outer.trace_id != span.trace().id()) {
+                span.link(outer);
+            }
+        }
+        let result = within(span.as_ref(), work).await;
+        if let Some(span) = span {
+            span.end();
+        }
+        result
+    };
+    match Scope::continued(stored.as_ref()) {
+        Some(scope) => Either::Left(scope.run(in_span)),
+        None => Either::Right(in_span),
     }
+}
+
+fn context_while_on() -> Option<SpanContext> {
+    if is_on() { context() } else { None }
+}
+
+/// The span that a stored trace ends with; `None` when it is not valid.
+pub fn context_of(stored: &StoredTrace) -> Option<SpanContext> {
+    SpanContext::parse(stored.traceparent.as_bytes())
 }
 
 #[cfg(test)]
@@ -225,7 +277,7 @@ mod tests {
         let reads = Rc::new(Cell::new(0));
         run(request(CALLER, &reads).run(async {
             assert!(begin(Kind::Client, "x").is_none());
-            adopt(Some("00-11111111111111111111111111111111-2222222222222222-01"));
+            adopt(Some(&orders()));
             assert_eq!(reads.get(), 0);
             assert_eq!(traceparent().as_deref(), Some(CALLER));
             let sent = propagated(None).expect("a caller's");
@@ -236,6 +288,26 @@ mod tests {
         scope.may_begin(Begin::Root);
         run(scope.run(async { assert!(propagated(None).is_none() && ids().is_none()) }));
         assert!(run(async { propagated(None) }).is_none() && Scope::of_root().is_none());
+    }
+
+    fn orders() -> StoredTrace {
+        let traceparent = "00-11111111111111111111111111111111-2222222222222222-01".to_owned();
+        StoredTrace { traceparent, tracestate: "c=d".to_owned() }
+    }
+
+    #[test]
+    fn work_without_a_trace_goes_over_to_the_orders() {
+        let reads = Rc::new(Cell::new(0));
+        run(request("", &reads).run(async {
+            adopt(Some(&orders()));
+            let sent = propagated(None).expect("the order's");
+            assert_eq!((&*sent.traceparent, &*sent.tracestate), (&*orders().traceparent, "c=d"));
+            assert_eq!(stored(), Some(orders()));
+            let inside = continuing("x", Uuid::nil(), None, async { stored() }).await;
+            assert_eq!(inside, Some(orders()));
+        }));
+        let other = run(continuing("x", Uuid::nil(), Some(orders()), async { stored() }));
+        assert_eq!(other, Some(orders()));
     }
 
     #[test]
@@ -251,7 +323,7 @@ mod tests {
                 assert!(traceparent().expect("it").contains(&server.id().to_string()));
                 statement.end();
                 run(outside(async { assert!(begin(Kind::Client, "x").is_none() && ids().is_none()) }));
-                adopt(Some("00-11111111111111111111111111111111-2222222222222222-01"));
+                adopt(Some(&orders()));
             })
             .await;
             server.end();

@@ -110,12 +110,13 @@ impl Trace {
     }
 
     /// Goes over to another trace, as a child of a span of it; when somebody was told of this one, its first span is only linked to that.
-    pub fn adopt(&self, other: SpanContext) {
+    pub fn adopt(&self, other: SpanContext, state: &str) {
         let mut identity = self.identity.borrow_mut();
         if identity.is_adoptable {
             identity.id = other.trace_id;
             identity.parent = Some(other.span_id);
             identity.is_sampled = other.is_sampled;
+            identity.state = state.into();
             identity.is_adoptable = false;
         } else if identity.id != other.trace_id {
             self.links.borrow_mut().push(other);
