@@ -34,6 +34,12 @@ async fn old_orders_at_rest_are_archived_and_all_others_stay() {
     app.quiesce().await;
     app.refund(refunded.id()).await.document(200);
     let other_event = app.place(&order(&[3001]).event(106)).await.created();
+    // Its last event waits for a sink.
+    let unsent = confirmed(&app, &[10]).await;
+    let waits = "INSERT INTO event_deliveries (order_id, sink, next, last) VALUES";
+    app.store
+        .run(&format!("{waits} ('{}', 'kafka', 3, 3), ('{}', 'kafka', 4, 3)", unsent.id(), old.id()))
+        .await;
     app.set_payment_mode(Mode::Pending).await;
     let waiting = pending(&app, &[7]).await;
     // Cancelled, and Payment has not decided: it is watched.
@@ -43,10 +49,6 @@ async fn old_orders_at_rest_are_archived_and_all_others_stay() {
     app.take_peer_down(Peer::Notification).await;
     app.set_payment_mode(Mode::Succeed).await;
     let untold = app.place(&order(&[9])).await.created();
-    // Its last event waits for a sink.
-    let unsent = confirmed(&app, &[10]).await;
-    let waits = "INSERT INTO event_deliveries (order_id, sink, next, last) VALUES";
-    app.store.run(&format!("{waits} ('{}', 'kafka', 3, 3), ('{}', 'kafka', 4, 3)", unsent.id(), old.id())).await;
     let before = scrape(&app).await;
     let journal = app.journal(old.id()).await.len();
 

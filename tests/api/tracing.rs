@@ -185,7 +185,10 @@ async fn a_sweep_and_a_callback_without_a_trace_go_on_in_the_orders() {
         .filter(|span| span.is_request("/v1/orders") && span.trace_id == TRACE)
         .map(|span| span.span_id.clone())
         .collect();
-    assert!(callback.trace_id == TRACE && placing.contains(&callback.parent_span_id), "{callback:?} {placing:?}");
+    assert!(
+        callback.trace_id == TRACE && placing.contains(&callback.parent_span_id),
+        "{callback:?} {placing:?}"
+    );
     let of_callback = |span: &ExportedSpan| span.parent_span_id == callback.span_id;
     let inside: Vec<ExportedSpan> = spans(&collector).into_iter().filter(of_callback).collect();
     assert!(inside.len() > 3 && inside.iter().all(|span| span.trace_id == TRACE), "{inside:?}");
@@ -213,19 +216,22 @@ async fn a_sweep_and_a_callback_without_a_trace_go_on_in_the_orders() {
             assert!(trace.traceparent.contains(TRACE) && trace.tracestate == STATE, "{call:?} {trace:?}");
         }
     }
-    let of_orders = |call: &RecordedCall| [paid.id(), expired.id()].map(Some).contains(&call.order_id.as_deref());
+    let of_orders =
+        |call: &RecordedCall| [paid.id(), expired.id()].map(Some).contains(&call.order_id.as_deref());
     let calls = app.peers.calls().await.expect("the calls").calls;
     let calls: Vec<_> = calls.into_iter().filter(of_orders).collect();
     assert!(calls.iter().all(|call| call.trace.is_some()), "{calls:?}");
     assert!(calls.iter().filter(|call| call.call == CallName::Notify).count() >= 3, "{calls:?}");
     assert!(calls.iter().any(|call| call.call == CallName::TakeEvent), "{calls:?}");
-    let calls: Vec<_> = calls.into_iter().filter_map(|call| call.trace.clone().map(|trace| (call, trace))).collect();
+    let calls: Vec<_> =
+        calls.into_iter().filter_map(|call| call.trace.clone().map(|trace| (call, trace))).collect();
     let parents: BTreeSet<String> =
         calls.iter().map(|(_, trace)| trace.traceparent.split('-').nth(2).unwrap().to_owned()).collect();
     for parent in parents {
         until_span(&collector, "the span of each call", |span| span.span_id == parent).await;
     }
-    let spans: Vec<ExportedSpan> = spans(&collector).into_iter().filter(|span| span.trace_id == TRACE).collect();
+    let spans: Vec<ExportedSpan> =
+        spans(&collector).into_iter().filter(|span| span.trace_id == TRACE).collect();
     assert_one_tree(&spans, &calls, CALLER);
     app.finish().await;
 }

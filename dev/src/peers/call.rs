@@ -138,6 +138,8 @@ impl Call {
             CallName::Notify => (about.order_id, about.seat_ids) = (text("order_id"), ids(&body["seats"])),
             CallName::TakeEvent => about.order_id = self.headers.get("ce-subject").cloned(),
             CallName::Produce => {
+                // Of a media type of its own.
+                let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
                 let records = body["records"].as_array().into_iter().flatten();
                 let seats = records.flat_map(|record| ids(&record["value"]["data"]["seats"]));
                 about.seat_ids = seats.collect();
