@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(parse(&["sinks", "--quick"]).plan().rounds, 3);
         assert!(parse(&["sinks", "--rounds", "3"]).check().is_err());
         assert!(parse(&["sinks", "--load", "read", "--quick"]).check().is_err());
-        assert!(parse(&["sinks", "--sinks", "events,broker", "--faults", "slow"]).check().is_ok());
+        assert!(parse(&["sinks", "--sinks", "endpoint,broker", "--faults", "slow"]).check().is_ok());
         assert!(Line::try_parse_from(["bench", "sinks", "--faults", "well"]).is_err());
         assert!(parse(&["--against", "HEAD", "sinks"]).check().is_err());
     }

@@ -31,18 +31,18 @@ pub enum Kind {
     /// The collector of spans
     Collector,
     /// The endpoint of events
-    Events,
+    Endpoint,
     /// The MQTT broker; not left out only where there is Mosquitto, or where it is named
     Broker,
 }
 
 impl Kind {
-    const ALL: [Kind; 3] = [Kind::Collector, Kind::Events, Kind::Broker];
+    const ALL: [Kind; 3] = [Kind::Collector, Kind::Endpoint, Kind::Broker];
 
     fn name(self) -> &'static str {
         match self {
             Kind::Collector => "collector",
-            Kind::Events => "events",
+            Kind::Endpoint => "endpoint",
             Kind::Broker => "broker",
         }
     }
