@@ -7,34 +7,22 @@ use crate::db::events::{self, DeliveryOutcome};
 use crate::domain::event::{Delivery, Sink, redelivery_wait_ms};
 use crate::peers::event_sink::{self, Kind, LEASE_MS, NotTaken, Taken};
 use crate::runtime::random::random;
-use futures::future::join_all;
 use serde_json::json;
 use std::time::Duration;
 
 /// After so many orders whose events were not taken, and none that was, it is the sink that fails and not the events.
 const MANY: usize = 8;
 
-/// Claims and sends the events of at most `limit` orders for each sink. Returns how many orders that were.
+/// Claims and sends the events of at most `limit` orders for a sink. Returns how many orders that were.
 ///
 /// # Errors
 /// [`DbError`] when nothing could be claimed. What could not be stored afterwards is logged, and sent again.
-pub async fn deliver_due(context: &Context, limit: i32) -> Result<usize, DbError> {
-    if !context.config.events.has_sinks() {
-        return Ok(0);
+pub async fn deliver_due(context: &Context, sink: Sink, limit: i32) -> Result<usize, DbError> {
+    let claimed = events::claim_due(&context.config, sink, limit, LEASE_MS).await?;
+    if !claimed.is_empty() {
+        deliver(context, sink, &claimed).await;
     }
-    let claimed = events::claim_due(&context.config, limit, LEASE_MS).await?;
-    let count = claimed.len();
-    let sinks = Sink::ALL.into_iter().map(|sink| {
-        let deliveries: Vec<Delivery> =
-            claimed.iter().filter(|(of, _)| *of == sink).map(|(_, delivery)| delivery.clone()).collect();
-        async move {
-            if !deliveries.is_empty() {
-                deliver(context, sink, &deliveries).await;
-            }
-        }
-    });
-    join_all(sinks).await;
-    Ok(count)
+    Ok(claimed.len())
 }
 
 /// What the answers of a sink say of it as a whole.
