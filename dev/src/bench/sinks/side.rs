@@ -18,6 +18,8 @@ const WEBHOOK_SECRET: &str = "whsec_YmVuY2htYXJrLWJlbmNobWFyay1iZW5jaG1hcms=";
 const EXPORT: Duration = Duration::from_millis(1_200);
 /// How long it may take until a queue is empty.
 const DRAIN_LIMIT: Duration = Duration::from_secs(120);
+/// How often that is looked at.
+const POLL: Duration = Duration::from_millis(50);
 
 /// Which sinks a side has.
 #[derive(Clone, Copy, Debug)]
@@ -126,14 +128,28 @@ impl Sinks {
         tokio::time::sleep(EXPORT).await;
         let well = self.well();
         let client = database.connect().await?;
-        let mut connection = Connection::to(service);
-        let drained = async {
-            while undelivered(&client, &well).await? > 0 {
-                let sweep = post(&host_of(service), "/internal/sweep", "");
-                let answer = connection.ask(sweep).await?;
+        // A sweep waits for a sick sink longer than for those that are well.
+        let sweeps = async {
+            let mut connection = Connection::to(service);
+            loop {
+                let answer = connection.ask(post(&host_of(service), "/internal/sweep", "")).await?;
                 ensure!(answer.status.is_success(), "a sweep: {}", answer.shown());
             }
+        };
+        let is_empty = async {
+            while undelivered(&client, &well).await? > 0 {
+                tokio::time::sleep(POLL).await;
+            }
             anyhow::Ok(())
+        };
+        let drained = async {
+            if undelivered(&client, &well).await? == 0 {
+                return anyhow::Ok(());
+            }
+            tokio::select! {
+                failed = sweeps => failed,
+                empty = is_empty => empty,
+            }
         };
         let drained = tokio::time::timeout(DRAIN_LIMIT, drained).await;
         drained.with_context(|| format!("events for {well:?} are still undelivered after {DRAIN_LIMIT:?}"))?
