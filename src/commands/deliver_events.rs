@@ -10,34 +10,22 @@ use crate::runtime::random::random;
 use crate::telemetry::tracing::current::{self, Scope};
 use crate::telemetry::tracing::ended::Kind;
 use crate::telemetry::tracing::span::Span;
-use futures::future::join_all;
 use serde_json::json;
 use std::time::Duration;
 
 /// How long an order waits, in milliseconds, whose attempt does not count: those that were not tried come before it.
 const WAIT_AFTER_SINK_MS: u64 = 1_000;
 
-/// Claims and sends the events of at most `limit` orders for each sink. Returns how many orders that were.
+/// Claims and sends the events of at most `limit` orders for a sink. Returns how many orders that were.
 ///
 /// # Errors
 /// [`DbError`] when nothing could be claimed. What could not be stored afterwards is logged, and sent again.
-pub async fn deliver_due(context: &Context, limit: i32) -> Result<usize, DbError> {
-    if !context.config.events.has_sinks() {
-        return Ok(0);
+pub async fn deliver_due(context: &Context, sink: Sink, limit: i32) -> Result<usize, DbError> {
+    let claimed = events::claim_due(&context.config, sink, limit, LEASE_MS).await?;
+    if !claimed.is_empty() {
+        deliver(context, sink, &claimed).await;
     }
-    let claimed = events::claim_due(&context.config, limit, LEASE_MS).await?;
-    let count = claimed.len();
-    let sinks = Sink::ALL.into_iter().map(|sink| {
-        let deliveries: Vec<Delivery> =
-            claimed.iter().filter(|(of, _)| *of == sink).map(|(_, delivery)| delivery.clone()).collect();
-        async move {
-            if !deliveries.is_empty() {
-                deliver(context, sink, &deliveries).await;
-            }
-        }
-    });
-    join_all(sinks).await;
-    Ok(count)
+    Ok(claimed.len())
 }
 
 /// What the answers of a sink say of it as a whole.

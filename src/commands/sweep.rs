@@ -53,7 +53,7 @@ pub async fn sweep(context: &Context) -> Result<SweepCounts, DbError> {
     let (orders, messages, events) = in_background(spanned(join3(
         until_none_is_due(BUDGET, async || sweep_orders(context, BATCH).await),
         until_none_is_due(BUDGET, async || sweep_messages(context, BATCH).await),
-        until_none_is_due(BUDGET, async || deliver_due(context, EVENTS_BATCH).await),
+        sweep_events(context, BUDGET),
     )))
     .await;
     Ok(SweepCounts { orders: orders?, messages: messages? + events? })
@@ -173,6 +173,14 @@ async fn sweep_messages(context: &Context, limit: i32) -> Result<usize, DbError>
     Ok(count)
 }
 
+/// Sends events until none is due or the time budget is used, for each sink by itself: one that is slow holds up no other.
+async fn sweep_events(context: &Context, budget: Duration) -> Swept {
+    let sinks = context.config.events.sinks();
+    let sweeps = sinks
+        .map(|sink| until_none_is_due(budget, async move || deliver_due(context, sink, EVENTS_BATCH).await));
+    join_all(sweeps).await.into_iter().sum()
+}
+
 /// Sweeps small batches in the background of other requests. Errors are logged.
 pub async fn sweep_in_background(context: &Context, due: Due) {
     let orders = async {
@@ -191,14 +199,7 @@ pub async fn sweep_in_background(context: &Context, due: Due) {
             Ok(0)
         }
     };
-    let events = async {
-        if due.events {
-            let batch = async || deliver_due(context, EVENTS_BATCH).await;
-            until_none_is_due(BACKGROUND_BUDGET, batch).await
-        } else {
-            Ok(0)
-        }
-    };
+    let events = async { if due.events { sweep_events(context, BACKGROUND_BUDGET).await } else { Ok(0) } };
     let is_due = due.orders || due.messages || due.events && context.config.events.has_sinks();
     let work = in_background(spanned(join3(orders, messages, events)));
     let (orders, messages, events) = match Scope::of_root().filter(|_| is_due) {

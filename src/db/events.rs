@@ -69,14 +69,19 @@ pub struct DeliveryOutcome {
     pub delay_ms: Option<u64>,
 }
 
-/// Claims orders with events that are due, at most `limit` for each of the configured sinks: they are leased to the caller.
+/// Claims orders with events that are due for a sink, at most `limit`: they are leased to the caller.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn claim_due(config: &Config, limit: i32, lease_ms: u64) -> Result<Vec<(Sink, Delivery)>, DbError> {
+pub async fn claim_due(
+    config: &Config,
+    sink: Sink,
+    limit: i32,
+    lease_ms: u64,
+) -> Result<Vec<Delivery>, DbError> {
     let parameters = || {
         named! { "sql/claim_due_events.sql":
-            p_sinks = sinks(config),
+            p_sinks = ParameterValue::ArrayStr(vec![Some(sink.as_str().to_owned())]),
             p_limit = ParameterValue::Int32(limit),
             p_events = ParameterValue::Int32(EVENTS_PER_ORDER),
             p_lease_ms = ParameterValue::Int32(lease_ms as i32),
@@ -87,10 +92,9 @@ pub async fn claim_due(config: &Config, limit: i32, lease_ms: u64) -> Result<Vec
     rows.into_iter().map(|row| delivery(Columns::of(row))).collect()
 }
 
-fn delivery(mut row: Columns) -> Result<(Sink, Delivery), DbError> {
+fn delivery(mut row: Columns) -> Result<Delivery, DbError> {
     let broken = |error: Error| DbError::Broken(error.context("claim_due_events"));
     let order_id: Uuid = row.text()?.parse().map_err(|error| broken(Error::new(error)))?;
-    let sink = Sink::parse(&row.text()?).ok_or_else(|| broken(anyhow!("an unknown sink")))?;
     let (lease, attempts, events) = (row.int()?, row.int()?, row.text()?);
     let trace = StoredTrace::of_columns(row.optional_text()?, row.optional_text()?);
     let events: Vec<&RawValue> =
@@ -98,7 +102,7 @@ fn delivery(mut row: Columns) -> Result<(Sink, Delivery), DbError> {
     // One that cannot be read is as one that is not there, and holds up its own order alone.
     let events = events.into_iter().map_while(|event| Event::parse(event.get())).collect();
     let attempts = u32::try_from(attempts).unwrap_or(0);
-    Ok((sink, Delivery { order_id: OrderId(order_id), trace, lease, attempts, events }))
+    Ok(Delivery { order_id: OrderId(order_id), trace, lease, attempts, events })
 }
 
 /// Stores what came of deliveries to a sink. `takes`: whether the sink takes events.
@@ -274,10 +278,6 @@ pub async fn redrive(
         }
     };
     require_row(query(config, Session::Own, include_str!("sql/redrive_events.sql"), parameters).await?)?.int()
-}
-
-fn sinks(config: &Config) -> ParameterValue {
-    ParameterValue::ArrayStr(config.events.sinks().map(|sink| Some(sink.as_str().to_owned())).collect())
 }
 
 fn long(number: Option<i64>) -> ParameterValue {

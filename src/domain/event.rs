@@ -28,11 +28,6 @@ impl Sink {
             Self::Mqtt => "mqtt",
         }
     }
-
-    /// The sink of this name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|sink| sink.as_str() == name)
-    }
 }
 
 /// An event, as the database renders it: the same at every attempt.
@@ -161,13 +156,5 @@ mod tests {
                 (redelivery_wait_ms(attempts, 0).unwrap(), redelivery_wait_ms(attempts, 255).unwrap());
             assert!(least < most && most <= least + least / 10);
         }
-    }
-
-    #[test]
-    fn a_sink_is_found_by_its_name() {
-        for sink in Sink::ALL {
-            assert_eq!(Sink::parse(sink.as_str()), Some(sink));
-        }
-        assert_eq!(Sink::parse("redis"), None);
     }
 }

@@ -291,6 +291,37 @@ async fn while_an_endpoint_is_away_orders_go_on_and_afterwards_it_has_every_even
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_that_is_slow_holds_up_no_other_sink() {
+    let mut app = Spawn::new().event_endpoint().kafka_rest_proxy().start().await;
+    app.store
+        .run("UPDATE event_sinks SET paused_until = timezone('utc', clock_timestamp()) + interval '1 hour'")
+        .await;
+    // More than are claimed at once.
+    for seat in 1..=70 {
+        app.place(&order(&[seat])).await.created();
+    }
+    // So that nothing but the sweep below sends them.
+    app.hosts[0].kill();
+    app.hosts[0].start_again().await.expect("a host");
+    let slow = Action::Stall { ms: 4_000, effect: Moment::Before };
+    let fault = app.fault(FaultRule::on(CallName::TakeEvent, slow).always()).await;
+    app.store.run("UPDATE event_sinks SET paused_until = NULL").await;
+    let delivered =
+        |sink: &str| format!("SELECT count(*) FROM event_deliveries WHERE sink = '{sink}' AND next > last");
+    let (of_http, of_kafka) = (delivered("http"), delivered("kafka"));
+    let meanwhile = async {
+        let all = async || (app.store.count(&of_kafka).await == 70).then_some(());
+        eventually("all events at the other sink", all).await;
+        assert_eq!(app.store.count(&of_http).await, 0, "the endpoint has the first ones still to answer");
+        app.remove_fault(fault).await;
+    };
+    tokio::join!(app.sweep(), meanwhile);
+    app.quiesce().await;
+    assert_eq!(app.store.count(&of_http).await, 70);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_endpoint_that_wants_no_more_is_left_alone_until_a_redrive_of_all() {
     let mut app =
         Spawn::new().event_endpoint().kafka_rest_proxy().variable("internal_token", TOKEN).start().await;

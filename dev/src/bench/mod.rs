@@ -5,7 +5,8 @@
 //! test, the service or a floor such as [`native`], in a [`server_process`]; [`testbed`] has PostgreSQL and the fast
 //! [`peers`]. [`mod@run`] measures, with [`process_usage`]; [`cost_per_order`] reads [`counters`]; [`memory`] detects leaks.
 //! [`pgbench_baseline`] runs the bare row changes of an order with [`pgbench`]; [`growth`] measures large databases made by
-//! [`fill`], [`snapshot`] an old snapshot, [`hosts`] compares runtime configurations, and [`against`] compares this tree with another commit. [`summary`]
+//! [`fill`], [`snapshot`] an old snapshot, [`hosts`] compares runtime configurations, [`against`] compares this tree with another commit, and [`sinks`] has
+//! what hears of spans and events fail. [`summary`]
 //! and [`latency_histogram`] aggregate for [`report`], [`table`] and [`plot`].
 
 pub mod against;
@@ -29,6 +30,7 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod server_process;
+pub mod sinks;
 pub mod snapshot;
 pub mod summary;
 pub mod table;
@@ -80,6 +82,9 @@ pub async fn run(options: Options) -> Result<()> {
         Some(What::Snapshot(what)) => {
             report.snapshot = Some(snapshot::measure(&testbed, what, options.plan(), options.quick).await?);
         }
+        Some(What::Sinks(what)) => {
+            report.sinks = Some(sinks::measure(&testbed, what, options.plan()).await?);
+        }
         Some(What::Hosts(what)) => report.hosts = hosts::measure(&testbed, what, options.plan()).await?,
         Some(What::Memory { requests }) => report.memory = Some(memory::measure(&testbed, *requests).await?),
     }
@@ -100,7 +105,7 @@ pub async fn run(options: Options) -> Result<()> {
 fn settings(options: &Options) -> &'static [(&'static str, &'static str)] {
     match options.what {
         Some(What::Growth(_)) => &growth::SETTINGS,
-        None if options.against.is_some() => &against::SETTINGS,
+        _ if options.has_pairs() => &against::SETTINGS,
         _ => &[],
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use super::run::Plan;
 use super::scenario::Scenario;
 use super::target::Kind;
-use super::{against, growth, hosts, snapshot};
+use super::{against, growth, hosts, sinks, snapshot};
 
 /// What to measure, and how.
 #[derive(Clone, Debug, clap::Args)]
@@ -33,13 +33,17 @@ pub struct Options {
     /// takes no notice of it
     #[arg(long)]
     pub tokens: bool,
+    /// With --against: spans of a tenth of this tree's traces are exported to a collector, and its events are sent, signed, to an
+    /// endpoint. The other commit's are not
+    #[arg(long)]
+    pub observed: bool,
     /// How often each is measured; medians are shown [default: 5]
     #[arg(long, global = true)]
     rounds: Option<usize>,
     /// For how many seconds each time [default: 4]
     #[arg(long, global = true)]
     seconds: Option<f64>,
-    /// Shorter and less sure: two rounds of a second (three with --against), at 1 and 16 clients
+    /// Shorter and less sure: two rounds of a second (three of pairs), at 1 and 16 clients
     #[arg(long, global = true)]
     pub quick: bool,
     /// A file for all of the results, as JSON
@@ -57,6 +61,8 @@ pub enum What {
     Growth(growth::Options),
     /// How the service does while an old snapshot of the database is open
     Snapshot(snapshot::Options),
+    /// How the service does while the collector, the endpoint of events or the broker is down, stalled or slow
+    Sinks(sinks::Options),
     /// How the service does under several runtime configurations of the host
     Hosts(hosts::Options),
     /// Whether the memory of an instance grows in the second half of many requests
@@ -78,23 +84,32 @@ impl Options {
         ensure!(plan.time >= Duration::from_millis(100), "--seconds: at least 0.1");
         ensure!(!self.clients().contains(&0), "--clients: at least one");
         if self.against.is_some() {
-            self.check_against(plan)?;
+            self.check_against()?;
+        }
+        if self.has_pairs() {
+            let few = against::PAIRS;
+            ensure!(self.quick || plan.rounds >= few, "--rounds: at least {few} pairs, but for --quick");
         }
         ensure!(!self.tokens || self.against.is_some(), "--tokens: only with --against");
+        ensure!(!self.observed || self.against.is_some(), "--observed: only with --against");
         match &self.what {
             Some(What::Growth(options)) => options.check(),
             Some(What::Hosts(options)) => options.check(),
+            Some(What::Sinks(options)) => options.check(),
             _ => Ok(()),
         }
     }
 
-    fn check_against(&self, plan: Plan) -> Result<()> {
+    fn check_against(&self) -> Result<()> {
         ensure!(self.what.is_none(), "--against compares loads, nothing else");
         ensure!(self.targets.is_empty(), "--against compares services: --targets has no meaning with it");
         ensure!(self.plot.is_none(), "--against draws nothing: use --json");
-        let few = against::PAIRS;
-        ensure!(self.quick || plan.rounds >= few, "--rounds: at least {few} with --against, but for --quick");
         Ok(())
+    }
+
+    /// Whether two services are compared in pairs of rounds.
+    pub fn has_pairs(&self) -> bool {
+        self.against.is_some() || matches!(self.what, Some(What::Sinks(_)))
     }
 
     /// What clients ask for.
@@ -117,16 +132,16 @@ impl Options {
 
     /// How often and how long.
     pub fn plan(&self) -> Plan {
-        let (rounds, seconds) = match (&self.against, self.quick) {
-            (None, false) => (5, 4.0),
-            (None, true) => (2, 1.0),
-            (Some(_), false) => (against::PAIRS, 3.0),
-            (Some(_), true) => (3, 1.0),
+        let (rounds, seconds) = match (self.has_pairs(), self.quick) {
+            (false, false) => (5, 4.0),
+            (false, true) => (2, 1.0),
+            (true, false) => (against::PAIRS, 3.0),
+            (true, true) => (3, 1.0),
         };
         let seconds = self.seconds.unwrap_or(seconds);
         let time = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::ZERO);
-        let warm_up = if self.against.is_some() { against::WARM_UP } else { Duration::from_secs(2) };
-        Plan { rounds: self.rounds.unwrap_or(rounds), time, warm_up: warm_up.min(time) }
+        let warm_up = if self.has_pairs() { against::WARM_UP } else { Duration::from_secs(2) };
+        Plan { rounds: self.rounds.unwrap_or(rounds), time, warm_up: warm_up.min(time), lead: Duration::ZERO }
     }
 
     /// How many orders are counted one by one.
@@ -208,6 +223,21 @@ mod tests {
             assert!(parse(&[&["--against", "HEAD"], &bad[..]].concat()).check().is_err(), "{bad:?}");
         }
         assert!(Line::try_parse_from(["bench", "--against"]).is_err());
+        assert!(parse(&["--against", "HEAD", "--observed"]).check().is_ok());
+        assert!(parse(&["--observed"]).check().is_err());
+    }
+
+    #[test]
+    fn sinks_are_compared_in_pairs_too() {
+        let options = parse(&["sinks"]);
+        assert!(options.check().is_ok());
+        assert_eq!((options.targets(), options.plan().rounds), (vec![Kind::Service], 7));
+        assert_eq!(parse(&["sinks", "--quick"]).plan().rounds, 3);
+        assert!(parse(&["sinks", "--rounds", "3"]).check().is_err());
+        assert!(parse(&["sinks", "--load", "read", "--quick"]).check().is_err());
+        assert!(parse(&["sinks", "--sinks", "endpoint,broker", "--faults", "slow"]).check().is_ok());
+        assert!(Line::try_parse_from(["bench", "sinks", "--faults", "well"]).is_err());
+        assert!(parse(&["--against", "HEAD", "sinks"]).check().is_err());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::hosts;
 use super::latency_histogram::LatencyHistogram;
 use super::memory::Memory;
 use super::pgbench_baseline::PgbenchBaseline;
+use super::sinks;
 use super::snapshot::Snapshot;
 use super::summary::{Ratio, Row};
 use super::table;
@@ -43,6 +44,8 @@ pub struct Report {
     pub hosts: Vec<hosts::Row>,
     /// This tree beside another commit.
     pub comparison: Option<Comparison>,
+    /// The service with a sink that is sick beside itself with all of them well.
+    pub sinks: Option<sinks::Found>,
 }
 
 /// The environment that the numbers depend on.
@@ -87,6 +90,7 @@ impl Report {
             parts.push(hosts::shown(&self.hosts));
         }
         parts.extend(self.comparison.as_ref().map(Comparison::shown));
+        parts.extend(self.sinks.as_ref().map(sinks::Found::shown));
         parts.join("\n\n")
     }
 

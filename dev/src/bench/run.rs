@@ -21,6 +21,8 @@ pub struct Plan {
     pub time: Duration,
     /// For how long each target is under the load before that.
     pub warm_up: Duration,
+    /// For how long each round is under the load before it is measured.
+    pub lead: Duration,
 }
 
 /// CPU milliseconds that a request took.
@@ -150,11 +152,12 @@ pub async fn rounds(
 ) -> Result<Vec<Found>> {
     for contender in &contenders {
         contender.load(clients, Limit::Time(plan.warm_up)).await?;
+        contender.target.drain_sinks().await?;
     }
     testbed.checkpoint().await?;
     for round in 0..plan.rounds {
         for place in rotated_order(round, contenders.len()) {
-            contenders[place].round(testbed, clients, plan.time, round + 1).await?;
+            contenders[place].round(testbed, clients, plan, round + 1).await?;
         }
     }
     Ok(contenders.into_iter().map(|contender| contender.found).collect())
@@ -179,24 +182,21 @@ impl<'a> Contender<'a> {
         Contender { name: name.into(), target, workload, found: (Vec::new(), histogram()) }
     }
 
-    async fn round(
-        &mut self,
-        testbed: &Testbed,
-        clients: usize,
-        time: Duration,
-        number: usize,
-    ) -> Result<()> {
+    async fn round(&mut self, testbed: &Testbed, clients: usize, plan: Plan, number: usize) -> Result<()> {
         // Background tasks of the load before.
         tokio::time::sleep(Duration::from_millis(300)).await;
+        if !plan.lead.is_zero() {
+            self.load(clients, Limit::Time(plan.lead)).await?;
+        }
         let before = ResourceUsage::now(testbed, self.target).await?;
-        let outcome = self.load(clients, Limit::Time(time)).await?;
+        let outcome = self.load(clients, Limit::Time(plan.time)).await?;
         let spent = ResourceUsage::now(testbed, self.target).await?;
         let round = spent.since(&before, &outcome);
         let scenario = self.workload.scenario().name();
         eprintln!("{scenario:>8} {clients:>3} clients, round {number}: {}", round.shown(&self.name));
         self.found.1.add(&outcome.latencies)?;
         self.found.0.push(round);
-        Ok(())
+        self.target.drain_sinks().await
     }
 
     /// Runs a load on the target, and waits for the messages that it causes.

@@ -12,6 +12,7 @@ use super::http::{self, Connection, host_of};
 use super::peers::PeersProcess;
 use super::scenario::{PlacedOrder, Sale, Scenario, Workload, new_order};
 use super::server_process::ServerProcess;
+use super::sinks::Sinks;
 use super::testbed::Testbed;
 use crate::host::{self, Host};
 use crate::peers::JWT_SECRET;
@@ -87,6 +88,8 @@ pub struct Target {
     pub database: Database,
     /// The peers that it calls, and that call it back.
     pub peers: Arc<PeersProcess>,
+    /// Where its spans and events go.
+    sinks: Option<Arc<Sinks>>,
     process: Process,
 }
 
@@ -121,26 +124,38 @@ impl Target {
                 Process::Host(start_host(&manifest, testbed, &database, variables, arguments).await?)
             }
         };
-        Target::of(kind, database, peers, process)
+        Target::of(kind, database, peers, None, process)
     }
 
-    /// Starts the service of any manifest on a database, with peers of its own. It gets only the variables that this
-    /// manifest has.
+    /// Starts the service of any manifest on a database, with peers of its own, and with sinks where there are some. It gets only the
+    /// variables that this manifest has.
     ///
     /// # Errors
     /// When something does not start.
-    pub async fn start_service(manifest: &Manifest, testbed: &Testbed, database: Database) -> Result<Target> {
+    pub async fn start_service(
+        manifest: &Manifest,
+        testbed: &Testbed,
+        database: Database,
+        sinks: Option<Arc<Sinks>>,
+    ) -> Result<Target> {
         let peers = Arc::new(PeersProcess::start().await?);
         let mut variables = variables(&database, &peers);
+        variables.extend(sinks.iter().flat_map(|sinks| sinks.variables()));
         if http::sends_token() {
             variables.push(("auth_jwt_secret".into(), JWT_SECRET.into()));
         }
         variables.retain(|(name, _)| manifest.has_variable(name));
         let host = start_host(manifest.file(), testbed, &database, variables, &[]).await?;
-        Target::of(Kind::Service, database, peers, Process::Host(host))
+        Target::of(Kind::Service, database, peers, sinks, Process::Host(host))
     }
 
-    fn of(kind: Kind, database: Database, peers: Arc<PeersProcess>, process: Process) -> Result<Target> {
+    fn of(
+        kind: Kind,
+        database: Database,
+        peers: Arc<PeersProcess>,
+        sinks: Option<Arc<Sinks>>,
+        process: Process,
+    ) -> Result<Target> {
         let address = match &process {
             Process::Native(process) => process.address(),
             Process::Host(host) => {
@@ -148,7 +163,7 @@ impl Target {
                 address.parse().with_context(|| format!("the host's address {address}"))?
             }
         };
-        Ok(Target { kind, address, database, peers, process })
+        Ok(Target { kind, address, database, peers, sinks, process })
     }
 
     /// The root of its processes.
@@ -156,6 +171,17 @@ impl Target {
         match &self.process {
             Process::Host(host) => host.pid().unwrap_or(0),
             Process::Native(process) => process.pid(),
+        }
+    }
+
+    /// Waits until its sinks have what there is for them; see [`Sinks::drain`].
+    ///
+    /// # Errors
+    /// When that takes too long.
+    pub async fn drain_sinks(&self) -> Result<()> {
+        match &self.sinks {
+            Some(sinks) => sinks.drain(self.address, &self.database).await,
+            None => Ok(()),
         }
     }
 

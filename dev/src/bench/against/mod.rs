@@ -13,11 +13,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::options::Options;
 use super::run::{self, Plan, Round};
 use super::scenario::{PlacedOrder, Scenario};
+use super::sinks::{Arrived, Setup, Sinks};
 use super::summary::Medians;
 use super::target::Target;
 use super::testbed::Testbed;
@@ -26,6 +27,7 @@ use crate::repo_root;
 
 pub use manifest::Manifest;
 pub use pairs::Spread;
+pub use table::{head, line};
 pub use version::Version;
 
 /// Minimum number of pairs for a meaningful median.
@@ -37,6 +39,13 @@ pub const WARM_UP: Duration = Duration::from_secs(1);
 /// A round is cut into parts of about this length, which alternate between the two sides, so that a machine that becomes slower or
 /// faster within seconds does so for both.
 const PART: Duration = Duration::from_millis(500);
+/// The same where a side has sinks. Each part has a beginning that is not measured, because spans are exported and events are sent
+/// from a second after the first request on; so parts are longer.
+const PART_WITH_SINKS: Duration = Duration::from_millis(1_500);
+/// How long that beginning is.
+const LEAD: Duration = Duration::from_secs(1);
+/// The sinks of a side that is observed.
+const OBSERVED: Setup = Setup { sampled: "0.1", has_broker: false, sick: None };
 /// Settings of the server. Vacuums come between the pairs, for both databases: one that came during a round would be one
 /// side's alone.
 pub const SETTINGS: [(&str, &str); 1] = [("autovacuum", "off")];
@@ -56,6 +65,8 @@ pub struct Comparison {
     pub pairs: usize,
     /// For how many seconds each round lasted.
     pub seconds: f64,
+    /// What came to this tree's sinks, when it was observed.
+    pub observed: Option<Arrived>,
     /// The loads.
     pub rows: Vec<Row>,
 }
@@ -95,40 +106,69 @@ pub struct Side {
 /// When something does not start, or an answer is wrong.
 pub async fn measure(testbed: &Testbed, other: &Version, options: &Options) -> Result<Comparison> {
     let (this, changed) = version::present(&repo_root()).await?;
-    let sides = [
+    let mut sides = [
         Candidate::new(THIS, &repo_root(), testbed).await?,
         Candidate::new(other.short(), other.folder(), testbed).await?,
     ];
+    if options.observed {
+        sides[0] = sides[0].with_sinks(OBSERVED);
+    }
     let mut rows = Vec::new();
+    let mut observed: Option<Arrived> = None;
     let plan = options.plan();
     for scenario in options.scenarios() {
         for clients in options.clients() {
-            let [this, other] = load(testbed, &sides, scenario, clients, plan).await?;
-            rows.push(Row::new(scenario, clients, this, other));
+            let load = load(testbed, &sides, scenario, clients, plan).await?;
+            if let [Some(arrived), _] = load.arrived {
+                observed = Some(observed.unwrap_or_default().and(arrived));
+            }
+            rows.push(load.row(scenario, clients));
         }
     }
     let Plan { rounds: pairs, time, .. } = plan;
     let other = other.commit().to_owned();
-    Ok(Comparison { this, changed, other, pairs, seconds: time.as_secs_f64(), rows })
+    Ok(Comparison { this, changed, other, pairs, seconds: time.as_secs_f64(), observed, rows })
+}
+
+/// What both sides did under one load.
+pub struct Load {
+    rounds: [Vec<Round>; 2],
+    arrived: [Option<Arrived>; 2],
+}
+
+impl Load {
+    /// The sides compared.
+    pub fn row(self, scenario: Scenario, clients: usize) -> Row {
+        let [this, other] = self.rounds;
+        Row::new(scenario, clients, this, other)
+    }
 }
 
 /// The rounds of both sides under one load.
 ///
 /// Every pair has its own hosts, peers and connections. The number of connections that a host opens and keeps is random and
 /// affects its speed: one host for all pairs would be a systematic error.
-async fn load(
+///
+/// # Errors
+/// When something does not start, an answer is wrong, or nothing comes to a side's sinks.
+pub async fn load(
     testbed: &Testbed,
     sides: &[Candidate; 2],
     scenario: Scenario,
     clients: usize,
     plan: Plan,
-) -> Result<[Vec<Round>; 2]> {
+) -> Result<Load> {
     let [this, other] = sides;
+    let have_sinks = sides.iter().any(|side| side.sinks.is_some());
+    let (part, lead) = if have_sinks { (PART_WITH_SINKS, LEAD) } else { (PART, Duration::ZERO) };
     let fixtures = [this.fixture(testbed, scenario).await?, other.fixture(testbed, scenario).await?];
     let mut found = [Vec::new(), Vec::new()];
     for pair in 0..plan.rounds {
         for fixture in &fixtures {
             testbed.vacuum(&fixture.database).await?;
+            if fixture.sinks.is_some() {
+                Sinks::forget_failures(&fixture.database).await?;
+            }
         }
         let order = if pair % 2 == 0 { [0, 1] } else { [1, 0] };
         let mut targets = Vec::new();
@@ -141,8 +181,8 @@ async fn load(
             contenders.push(run::Contender::new(&sides[*side].name, target, workload));
         }
         eprintln!("Pair {} of {}:", pair + 1, plan.rounds);
-        let parts = plan.time.div_duration_f64(PART).round().max(1.0);
-        let cut = Plan { rounds: parts as usize, time: plan.time.div_f64(parts), ..plan };
+        let parts = plan.time.div_duration_f64(part).round().max(1.0);
+        let cut = Plan { rounds: parts as usize, time: plan.time.div_f64(parts), lead, ..plan };
         let rounds = run::rounds(testbed, clients, contenders, cut).await?;
         for ((side, target), (parts, latencies)) in targets.into_iter().zip(rounds) {
             let round = Round::of_parts(&parts, &latencies);
@@ -151,17 +191,26 @@ async fn load(
             target.stop();
         }
     }
-    for fixture in fixtures {
+    let mut arrived = [None, None];
+    for ((fixture, side), arrived) in fixtures.into_iter().zip(sides).zip(&mut arrived) {
+        if let Some(sinks) = &fixture.sinks {
+            let came = sinks.arrived(&fixture.database).await;
+            let came = came.with_context(|| format!("{}, {}", side.name, scenario.name()))?;
+            eprintln!("{}: {}", side.name, came.shown());
+            *arrived = Some(came);
+        }
         testbed.server.drop_database(&fixture.database.name).await?;
     }
-    Ok(found)
+    Ok(Load { rounds: found, arrived })
 }
 
 /// One of the two applications that are compared.
-struct Candidate {
+#[derive(Clone)]
+pub struct Candidate {
     name: String,
     manifest: Manifest,
     template: String,
+    sinks: Option<Setup>,
 }
 
 /// The test fixture of a candidate under one load: its database, and the orders that were placed before.
@@ -169,22 +218,38 @@ struct Fixture<'a> {
     manifest: &'a Manifest,
     database: Database,
     orders: Arc<[PlacedOrder]>,
+    sinks: Option<Arc<Sinks>>,
 }
 
 impl Candidate {
-    async fn new(name: &str, folder: &Path, testbed: &Testbed) -> Result<Candidate> {
+    /// The application in a folder, whose components have been built. The progress output shows its name.
+    ///
+    /// # Errors
+    /// When it has no manifest, or its migrations fail.
+    pub async fn new(name: &str, folder: &Path, testbed: &Testbed) -> Result<Candidate> {
         let manifest = Manifest::read(&folder.join("spin.toml"))?;
         let template = format!("bench_template_{name}");
         testbed.make_template(&template, &folder.join("migrations")).await?;
-        Ok(Candidate { name: name.to_owned(), manifest, template })
+        Ok(Candidate { name: name.to_owned(), manifest, template, sinks: None })
+    }
+
+    /// The same, but it exports spans and sends events, as far as it can.
+    #[must_use]
+    pub fn with_sinks(&self, sinks: Setup) -> Candidate {
+        Candidate { sinks: Some(sinks), ..self.clone() }
     }
 
     async fn fixture(&self, testbed: &Testbed, scenario: Scenario) -> Result<Fixture<'_>> {
         let database = testbed.clone_template(&self.template).await?;
-        let mut fixture = Fixture { manifest: &self.manifest, database, orders: [].into() };
+        let sinks = match self.sinks {
+            Some(setup) => Some(Arc::new(Sinks::start(setup).await?)),
+            None => None,
+        };
+        let mut fixture = Fixture { manifest: &self.manifest, database, orders: [].into(), sinks };
         if scenario.needs_orders() > 0 {
             let target = fixture.start(testbed).await?;
             fixture.orders = target.place_orders(scenario.needs_orders(), 4, None).await?;
+            target.drain_sinks().await?;
             target.stop();
         }
         Ok(fixture)
@@ -193,12 +258,13 @@ impl Candidate {
 
 impl Fixture<'_> {
     async fn start(&self, testbed: &Testbed) -> Result<Target> {
-        Target::start_service(self.manifest, testbed, self.database.clone()).await
+        Target::start_service(self.manifest, testbed, self.database.clone(), self.sinks.clone()).await
     }
 }
 
 impl Row {
-    fn new(scenario: Scenario, clients: usize, this: Vec<Round>, other: Vec<Round>) -> Row {
+    /// Of the rounds of both sides, pair by pair.
+    pub fn new(scenario: Scenario, clients: usize, this: Vec<Round>, other: Vec<Round>) -> Row {
         let ratios = |number: fn(&Round) -> f64| {
             Spread::of_ratios(this.iter().map(number).zip(other.iter().map(number)))
         };
@@ -219,7 +285,7 @@ impl Comparison {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::bench::run::CpuMs;
 
