@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::domain::event::{Delivery, Event, Sink};
 use crate::domain::ids::OrderId;
 use crate::domain::trace::StoredTrace;
-use anyhow::{Context, Error, anyhow};
+use anyhow::{Context, Error};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use spin_sdk::pg::ParameterValue;
