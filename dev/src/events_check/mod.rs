@@ -78,6 +78,7 @@ pub async fn run(options: &Options) -> Result<()> {
         runs.push((*sink, broker::Program::find(*sink, &folder).await?));
     }
     component::build().await?;
+    component::host_program().await?;
     let mut report = Report::default();
     let mut table = Vec::new();
     for (sink, program) in runs {

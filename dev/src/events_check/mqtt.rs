@@ -28,6 +28,8 @@ const DOWN: Duration = Duration::from_secs(2);
 const FLOW_LIMIT: Duration = Duration::from_secs(90);
 /// A message that did not arrive for so long is lost: NATS sends again after 30 seconds what was not acknowledged.
 const QUIET: Duration = Duration::from_secs(40);
+/// The same after it has forgotten its subscriber, and with it what was not acknowledged.
+const FORGOTTEN_QUIET: Duration = Duration::from_secs(3);
 /// Between two looks at the feed.
 const FEED_INTERVAL: Duration = Duration::from_secs(1);
 const RESTARTS: usize = 4;
@@ -76,7 +78,7 @@ pub async fn run(
     let before = run.cursor.clone().unwrap_or_default();
     run.lose(orders - run.workload.count()).await?;
     let expected = testbed::journal(name, &service, &run.workload, report).await?;
-    let lost = run.inbox.wait_for_all(Source::Broker, &expected, QUIET).await;
+    let lost = run.inbox.wait_for_all(Source::Broker, &expected, FORGOTTEN_QUIET).await;
     run.read_feed_until(&expected).await?;
     let arrived = run.inbox.of(Source::Broker);
     let mut figures = Figures {

@@ -11,8 +11,9 @@ use super::workload::{self, Workload};
 use crate::api_check::service::{Authentication, Service};
 use crate::manifests::report::Report;
 
-/// How long it may take until all orders are settled and all events were taken: a sink that took nothing is left alone for a minute at most.
-const SETTLE_LIMIT: Duration = Duration::from_secs(300);
+/// How long it may take until all orders are settled and all events were taken. A sink that took nothing is left alone for a minute at most;
+/// an event that it did not take twice, while it took others, waits for five.
+const SETTLE_LIMIT: Duration = Duration::from_secs(420);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(100);
 /// The most problems of a kind that are printed.

@@ -122,7 +122,7 @@ impl<'a> Workload<'a> {
 pub async fn journal(service: &Service) -> Result<(Expected, Vec<String>)> {
     let client = service.database().connect().await?;
     let mut expected = Expected::new();
-    let sql = "SELECT e.order_id::text, (e.sequence + one.n - 1)::int, one.event->>'type' FROM order_events e
+    let sql = "SELECT e.order_id::text, (e.sequence + one.n - 1)::int, one.event->>'type' || '.v1' FROM order_events e
         CROSS JOIN LATERAL jsonb_array_elements(e.events) WITH ORDINALITY AS one (event, n) WHERE e.events IS NOT NULL";
     let mut problems = Vec::new();
     for row in client.query(sql, &[]).await? {
