@@ -155,7 +155,7 @@ impl Receiver {
             MqttEvent::Incoming(Packet::SubAck(_)) => _ = self.receives.send_replace(true),
             MqttEvent::Incoming(Packet::Publish(message)) => {
                 let event = read(&message).unwrap_or_else(|error| Event::unreadable(&error));
-                self.inbox.add(Source::Broker, event);
+                self.inbox.add(Source::Broker, event, message.dup);
             }
             _ => {}
         }
