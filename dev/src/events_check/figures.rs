@@ -18,6 +18,8 @@ pub struct Figures {
     pub arrived: usize,
     /// How many of these had arrived before.
     pub repeats: usize,
+    /// How many arrived before an earlier one of their order, which the broker sent again later.
+    pub overtaken: usize,
     /// Lost by the broker when it was restarted.
     pub lost_in_restarts: usize,
     /// Lost by the broker after it was told to forget the subscriber.
@@ -33,19 +35,20 @@ pub struct Figures {
 /// The figures as a table.
 pub fn table(all: &[Figures]) -> String {
     let mut text = String::from(
-        "                                                               lost by the broker  healed by\n\
-         sink          orders   events  failures  arrived  repeats   restarted  forgotten     feed   replay  seconds",
+        "                                                           too   lost by the broker    healed by\n\
+         sink          orders   events  failures  arrived  repeats  early  restarted  forgotten     feed   replay  seconds",
     );
     for one in all {
         let _ = write!(
             text,
-            "\n{:<12} {:>7} {:>8} {:>9} {:>8} {:>8} {:>11} {:>10} {:>8} {:>8} {:>8.0}",
+            "\n{:<12} {:>7} {:>8} {:>9} {:>8} {:>8} {:>6} {:>10} {:>10} {:>8} {:>8} {:>8.0}",
             one.sink,
             one.orders,
             one.events,
             one.failures,
             one.arrived,
             one.repeats,
+            one.overtaken,
             one.lost_in_restarts,
             one.lost_forgotten,
             one.healed_by_feed,

@@ -73,7 +73,7 @@ impl Inbox {
         }
     }
 
-    fn all(&self) -> MutexGuard<'_, Vec<(Source, Event)>> {
+    fn all(&self) -> MutexGuard<'_, Vec<Received>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
