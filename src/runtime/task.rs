@@ -4,7 +4,7 @@ use super::wakeup::{Wakeup, exchange_unused};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -146,6 +146,7 @@ impl<F: Future> Future for Task<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::pin::pin;
 
     #[test]
     fn what_background_work_spawns_is_background_work() {
