@@ -5,8 +5,8 @@
 //! installed, [`host`] runs them, [`postgres`] and [`migrations`] give it a database, [`pgbouncer`] a connection pooler
 //! before that, [`peers`] are the services it talks to, [`collector`] takes its spans, [`chaos`] breaks all of them on purpose, and
 //! [`bench`](mod@bench) measures how fast it all is, [`manifests`] and `image` check what deploys it, [`api_check`] what it
-//! says of its API, [`docs_check`] what people who integrate meet, and [`observability`] what people who watch it see. `main.rs`
-//! and `up` are the `cargo dev` commands over them; the
+//! says of its API, [`docs_check`] what people who integrate meet, [`observability`] what people who watch it see, and
+//! [`events_check`] that no event for other systems is lost, with [`mosquitto`] and [`nats`] as brokers. `main.rs` and `up` are the `cargo dev` commands over them; the
 //! black-box tests use the same parts directly.
 //!
 //! Nothing here is ever deployed.
@@ -18,12 +18,14 @@ pub mod chaos;
 pub mod collector;
 pub mod component;
 pub mod docs_check;
+pub mod events_check;
 pub mod host;
 #[cfg(target_os = "linux")]
 pub mod image;
 pub mod manifests;
 pub mod migrations;
 pub mod mosquitto;
+pub mod nats;
 pub mod observability;
 pub mod peers;
 pub mod pgbouncer;

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use order_dev::{
-    api_check, bench, chaos, component, docs_check, manifests, migrations, observability, peers, postgres,
-    repo_root,
+    api_check, bench, chaos, component, docs_check, events_check, manifests, migrations, observability,
+    peers, postgres, repo_root,
 };
 
 /// Tools for developing the order service.
@@ -112,6 +112,10 @@ enum Command {
         #[arg(long)]
         refresh: bool,
     },
+    /// Proves that every event of many orders arrives, in order per order, while sinks fail and brokers are restarted
+    ///
+    /// Needs python3 (with venv) for the NATS of PyPI, and Debian's packages nats-server and mosquitto, which are installed as root.
+    EventsTest(events_check::Options),
     /// Builds the container images, and runs them as a container engine would, in every way in which they can be started
     ///
     /// Needs root, buildah and debootstrap, and no container engine. RUST_IMAGE, SPIN_IMAGE and DEBIAN_IMAGE name base
@@ -165,6 +169,7 @@ async fn run(command: Command) -> Result<()> {
         Command::ApiTest(options) => api_check::run(&options).await,
         Command::DocsTest { refresh } => run_docs_test(refresh).await,
         Command::ObservabilityTest { refresh } => run_observability_test(refresh).await,
+        Command::EventsTest(options) => run_events_test(&options).await,
         Command::Bench(options) => run_bench(options).await,
         Command::BenchPeers { listen, callback_url } => {
             bench::peers::serve(listen, callback_url.as_deref()).await
@@ -230,6 +235,15 @@ async fn run_observability_test(refresh: bool) -> Result<()> {
     let mut stop = up::StopSignal::new()?;
     tokio::select! {
         result = observability::run(refresh) => result,
+        // What was started ends with its handles.
+        () = stop.wait() => bail!("stopped"),
+    }
+}
+
+async fn run_events_test(options: &events_check::Options) -> Result<()> {
+    let mut stop = up::StopSignal::new()?;
+    tokio::select! {
+        result = events_check::run(options) => result,
         // What was started ends with its handles.
         () = stop.wait() => bail!("stopped"),
     }

@@ -59,15 +59,8 @@ impl Mosquitto {
 
     /// Ends it politely: it writes down what it has for subscribers.
     pub async fn stop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            process::signal(&child, libc::SIGTERM);
-            let ended = tokio::task::spawn_blocking(move || {
-                if !matches!(process::wait_at_most(&mut child, LIMIT), Ok(Some(_))) {
-                    process::signal(&child, libc::SIGKILL);
-                    let _ = child.wait();
-                }
-            });
-            let _ = ended.await;
+        if let Some(child) = self.child.take() {
+            process::stop(child, LIMIT).await;
         }
     }
 
@@ -149,7 +142,10 @@ fn configuration(port: u16, folder: &Path) -> String {
 }
 
 /// Mosquitto's program, installed where it can be.
-async fn find() -> Result<PathBuf> {
+///
+/// # Errors
+/// When it is missing and cannot be installed.
+pub async fn find() -> Result<PathBuf> {
     if let Some(program) = process::find("mosquitto") {
         return Ok(program);
     }

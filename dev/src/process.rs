@@ -44,6 +44,18 @@ pub fn wait_at_most(child: &mut Child, limit: Duration) -> io::Result<Option<Exi
     }
 }
 
+/// Asks the child to end (SIGTERM), and kills it when it has not within `limit`.
+pub async fn stop(mut child: Child, limit: Duration) {
+    signal(&child, libc::SIGTERM);
+    let ended = tokio::task::spawn_blocking(move || {
+        if !matches!(wait_at_most(&mut child, limit), Ok(Some(_))) {
+            signal(&child, libc::SIGKILL);
+            let _ = child.wait();
+        }
+    });
+    let _ = ended.await;
+}
+
 /// Where a program is: in a folder of the PATH, else where administrators' programs are.
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -53,6 +53,18 @@ impl Service {
     /// # Errors
     /// When something does not start.
     pub async fn start(authentication: Authentication, folder: &Path) -> Result<Service> {
+        Service::start_with(authentication, folder, async |_| Ok(Vec::new())).await
+    }
+
+    /// The same with more variables, for which the address of the peers may be needed.
+    ///
+    /// # Errors
+    /// When something does not start.
+    pub async fn start_with(
+        authentication: Authentication,
+        folder: &Path,
+        more: impl AsyncFnOnce(&str) -> Result<Vec<(&'static str, String)>>,
+    ) -> Result<Service> {
         let server = Server::start(postgres::Options::for_tests()?).await?;
         let database = server.create_database("orders", None).await?;
         migrations::apply(&database).await?;
@@ -63,6 +75,7 @@ impl Service {
         if authentication == Authentication::On {
             variables.push((SECRET_VARIABLE.to_owned(), SECRET.to_owned()));
         }
+        variables.extend(more(&peers.url()).await?.into_iter().map(|(name, value)| (name.to_owned(), value)));
         let host = Host::start(component::host_program().await?, &variables, folder, None).await?;
         let control = peers.control();
         control.set_callback_url(Some(&format!("{}/v1/payments/callback", host.base_url))).await?;
@@ -80,6 +93,11 @@ impl Service {
     /// The control endpoints of its peers.
     pub fn control(&self) -> Control {
         self.peers.control()
+    }
+
+    /// Its database.
+    pub fn database(&self) -> &Database {
+        &self.database
     }
 
     /// What of the run shows that it was one: orders in each status that a valid request leads to. Without them every request may have

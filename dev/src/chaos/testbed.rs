@@ -254,7 +254,7 @@ async fn set_up_peers(control: &Control, plan: &Plan) -> Result<Vec<u64>> {
 }
 
 /// A free port outside of the ephemeral port range, so that no outgoing connection takes it while its process is down.
-pub(super) fn non_ephemeral_port() -> Result<u16> {
+pub(crate) fn non_ephemeral_port() -> Result<u16> {
     for _ in 0..1_000 {
         let port = rand::rng().random_range(15_000..31_000);
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
