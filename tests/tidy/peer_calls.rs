@@ -25,8 +25,9 @@ fn calls(file: &File) -> Vec<(String, usize)> {
             let is_word = |word: &str| {
                 !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
             };
-            text.split_once('.')
-                .is_some_and(|(peer, call)| is_word(peer) && is_word(call) && !NO_CALLS.contains(&peer))
+            text.split_once('.').is_some_and(|(peer, call)| {
+                is_word(peer) && is_word(call) && !NO_CALLS.contains(&peer) && call != "rs"
+            })
         })
         .map(|(text, line)| (text.to_owned(), line))
         .collect()

@@ -88,9 +88,15 @@ async fn publish(topic: &Topic, batch: &[(usize, &Event)]) -> Result<Published, 
     })
     .await?;
     if !answer.status.is_success() {
-        return Err(answer.does_not_count("which is not 2xx"));
+        return Err(refusal(&answer));
     }
     published(&answer)
+}
+
+/// The failure of a call that the publisher has refused, with its own reason, which shows no secret.
+fn refusal(answer: &Answer) -> CallFailure {
+    let reason = published(answer).ok().and_then(|Published { error, .. }| error);
+    answer.does_not_count(reason.as_deref().unwrap_or("which is not 2xx"))
 }
 
 fn published(answer: &Answer) -> Result<Published, CallFailure> {
@@ -101,6 +107,19 @@ fn published(answer: &Answer) -> Result<Published, CallFailure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_has_the_publishers_reason() {
+        let reason = |body: &str| {
+            let status = http::StatusCode::SERVICE_UNAVAILABLE;
+            let body = body.to_owned();
+            let answer = Answer { name: "events.mqtt", is_change: true, status, retry_after: None, body };
+            refusal(&answer).reason
+        };
+        let told = r#"{"published":0,"error":"events_mqtt_url has no host"}"#;
+        assert_eq!(reason(told), "events.mqtt: status 503, events_mqtt_url has no host");
+        assert_eq!(reason("<html>secret</html>"), "events.mqtt: status 503, which is not 2xx");
+    }
 
     #[test]
     fn a_call_has_a_hundred_messages_and_a_quarter_of_a_megabyte_at_most() {
