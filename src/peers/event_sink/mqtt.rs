@@ -63,10 +63,13 @@ fn batch_length(events: &[(usize, &Event)]) -> usize {
     events.iter().take(BATCH).take_while(fits).count().max(1)
 }
 
-#[derive(Deserialize)]
-struct Published {
-    published: usize,
-    error: Option<String>,
+/// What the publisher answers.
+#[derive(Deserialize, Debug)]
+pub struct Published {
+    /// How many messages the broker has acknowledged, from the first one on.
+    pub published: usize,
+    /// Why there are no more.
+    pub error: Option<String>,
 }
 
 async fn publish(topic: &Topic, batch: &[(usize, &Event)]) -> Result<Published, CallFailure> {
@@ -94,12 +97,16 @@ async fn publish(topic: &Topic, batch: &[(usize, &Event)]) -> Result<Published, 
 }
 
 /// The failure of a call that the publisher has refused, with its own reason, which shows no secret.
-fn refusal(answer: &Answer) -> CallFailure {
+pub fn refusal(answer: &Answer) -> CallFailure {
     let reason = published(answer).ok().and_then(|Published { error, .. }| error);
     answer.does_not_count(reason.as_deref().unwrap_or("which is not 2xx"))
 }
 
-fn published(answer: &Answer) -> Result<Published, CallFailure> {
+/// What was published.
+///
+/// # Errors
+/// The answer does not count.
+pub fn published(answer: &Answer) -> Result<Published, CallFailure> {
     serde_json::from_str(&answer.body)
         .map_err(|_| answer.does_not_count("which does not say what was published"))
 }
