@@ -124,6 +124,9 @@ async fn a_service_without_orders_has_metrics_already() {
     ] {
         assert!(series.contains_key(name), "{name}: {series:?}");
     }
+    let bytes = app.get("/metrics").await.text().len();
+    println!("{bytes} bytes, {} series", series.len());
+    assert!(bytes < 256 * 1024, "{bytes} bytes, which the page has room for from the beginning");
     assert!(series["order_service_instance_memory_bytes"] > 65_536.0);
     let version = format!("version=\"{}\"", env!("CARGO_PKG_VERSION"));
     let info = series.keys().find(|name| name.starts_with("order_service_info{"));
