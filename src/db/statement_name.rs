@@ -1,6 +1,6 @@
 //! The names of statements.
 
-/// The names of all, for metrics that begin at zero: what [`function`] makes of the files of `sql/`.
+/// The names of all, for metrics that begin at zero: of each file of `sql/` the function that it calls.
 pub const STATEMENTS: [&str; 40] = [
     "add_payment_check",
     "add_second_payment",
