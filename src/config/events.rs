@@ -1,11 +1,15 @@
 //! Where events for other systems are sent.
 
+/// The MQTT publisher's own, so that both say the same of a URL.
+#[path = "../../mqtt-publisher/src/broker.rs"]
+pub mod broker;
+
 use super::base_url::BaseUrl;
-use super::broker::Broker;
 use super::secret::{Secret, webhook_keys};
 use super::variables::{Variables, wrong};
 use crate::domain::event::{Event, Sink};
 use anyhow::{Error, Result};
+use broker::Broker;
 
 /// The variables about events.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use super::allowed_host;
 use super::base_url::BaseUrl;
-use super::broker::Broker;
+use super::events::broker::Broker;
 use super::origin;
 
 /// A list of origins, a base URL, an allowed host, an MQTT broker: none has a user or a query, and each is read the same again.

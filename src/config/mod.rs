@@ -3,9 +3,6 @@
 mod allowed_host;
 mod authentication;
 mod base_url;
-/// The MQTT publisher's own, so that both say the same of a URL.
-#[path = "../../mqtt-publisher/src/broker.rs"]
-pub mod broker;
 pub mod events;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod fuzz;
