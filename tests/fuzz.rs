@@ -26,6 +26,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("jose_key_set", jose::fuzz::key_set),
     ("jose_token", jose::fuzz::token),
     ("peers_catalog", peers::fuzz::catalog),
+    ("peers_event_sinks", peers::fuzz::event_sinks),
     ("peers_notification", peers::fuzz::notification),
     ("peers_payment", peers::fuzz::payment),
     ("peers_retry_after", peers::fuzz::retry_after),

@@ -1,6 +1,6 @@
 //! A collector of spans (OTLP over HTTP) that keeps what arrives as it is, and answers as it is told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -53,6 +53,20 @@ impl Behaviour {
 struct State {
     received: Vec<Received>,
     behaviour: Behaviour,
+    /// See [`Collector::held`].
+    held: BTreeSet<usize>,
+}
+
+/// A request that is not answered yet; dropped when it is, or when the client has gone away.
+struct Held {
+    state: Arc<Mutex<State>>,
+    number: usize,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        locked(&self.state).held.remove(&self.number);
+    }
 }
 
 /// The running collector. Dropping it closes every connection.
@@ -70,7 +84,7 @@ impl Collector {
     pub async fn start() -> Result<Collector> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("a port for the collector")?;
         let address = listener.local_addr()?;
-        let state = State { received: Vec::new(), behaviour: Behaviour::status(200) };
+        let state = State { received: Vec::new(), behaviour: Behaviour::status(200), held: BTreeSet::new() };
         let state = Arc::new(Mutex::new(state));
         let task = tokio::spawn(serve(listener, state.clone(), answer));
         Ok(Collector { address, state, task })
@@ -84,6 +98,11 @@ impl Collector {
     /// What has arrived so far.
     pub fn received(&self) -> Vec<Received> {
         locked(&self.state).received.clone()
+    }
+
+    /// Which of the requests that have arrived, by their place in [`Collector::received`], wait for an answer now.
+    pub fn held(&self) -> BTreeSet<usize> {
+        locked(&self.state).held.clone()
     }
 
     /// Answers so from now on.
@@ -110,13 +129,16 @@ async fn answer(
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers = head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
-    let behaviour = {
+    let (behaviour, number) = {
         let mut state = locked(&state);
         let Behaviour { status, .. } = state.behaviour;
         let target = format!("{} {}", head.method, head.uri);
+        let number = state.received.len();
         state.received.push(Received { target, headers, body, status, at: Instant::now() });
-        state.behaviour
+        state.held.insert(number);
+        (state.behaviour, number)
     };
+    let _held = Held { state, number };
     tokio::time::sleep(behaviour.delay).await;
     // An empty message in protobuf: all is taken.
     let mut response = Response::builder()

@@ -1,10 +1,15 @@
 //! Where events for other systems are sent.
 
+/// The MQTT publisher's own, so that both say the same of a URL.
+#[path = "../../mqtt-publisher/src/broker.rs"]
+pub mod broker;
+
 use super::base_url::BaseUrl;
 use super::secret::{Secret, webhook_keys};
 use super::variables::{Variables, wrong};
 use crate::domain::event::{Event, Sink};
-use anyhow::Result;
+use anyhow::{Error, Result};
+use broker::Broker;
 
 /// The variables about events.
 #[derive(Debug)]
@@ -113,12 +118,14 @@ pub fn parse(variables: &Variables) -> Result<Events> {
     if kafka.is_some() && !is_topic {
         return Err(wrong("events_kafka_topic", "1 to 249 letters, digits, dots, underscores and dashes"));
     }
-    let mqtt = variables.optional_text("events_mqtt_url").is_some();
+    // The publisher reads it; here only whether it can.
+    let broker = variables.optional_text("events_mqtt_url").map(Broker::parse).transpose();
+    let broker = broker.map_err(|reason| Error::msg(format!("A variable is wrong: {reason}.")))?;
     let mqtt_topic = Topic::parse(variables.text("events_mqtt_topic").trim());
-    let mqtt = match (mqtt, mqtt_topic) {
-        (false, _) => None,
-        (true, Some(topic)) => Some(topic),
-        (true, None) => {
+    let mqtt = match (broker, mqtt_topic) {
+        (None, _) => None,
+        (Some(_), Some(topic)) => Some(topic),
+        (Some(_), None) => {
             let expected =
                 "a topic without wildcards, which may have {event_id}, {order_id} and {type} in it";
             return Err(wrong("events_mqtt_topic", expected));
@@ -168,6 +175,10 @@ mod tests {
             ("events_webhook_secret", "secret"),
             ("events_url", "shop.example"),
             ("events_kafka_rest_url", "kafka:8082"),
+            ("events_mqtt_url", "broker:1883"),
+            ("events_mqtt_url", "https://broker"),
+            ("events_mqtt_url", "mqtt://broker:port"),
+            ("events_mqtt_url", "mqtt://user:pass%FF@broker"),
         ] {
             assert!(parsed(&[(name, value)]).unwrap_err().to_string().contains(name), "{name}={value}");
         }

@@ -20,6 +20,7 @@ pub mod payment_checks;
 pub mod payment_refunds;
 mod recent;
 mod slots;
+mod statement_name;
 mod statement_span;
 pub mod transition;
 
@@ -32,11 +33,13 @@ use anyhow::anyhow;
 use connection::{ConnectionGuard, Termination};
 use error::{Class, StatementFailure};
 use spin_sdk::pg::{DbValue, Error as SpinError, ParameterValue};
+use statement_name::{function, name};
 use std::time::Duration;
 
 pub use connection::release as release_connection;
 pub use error::DbError;
 pub use recent::has_just_succeeded;
+pub use statement_name::STATEMENTS;
 
 /// Client-side timeout of a statement, for a server or a network that does not answer. Longer than `statement_timeout` (3
 /// seconds), with which a server that is alive ends the statement itself.
@@ -63,16 +66,6 @@ fn is_read_only(values: &[DbValue]) -> bool {
         _ => None,
     };
     element == Some(READ_ONLY)
-}
-
-/// A statement without its parameters, for the log: `SELECT place_order`.
-fn name(statement: &'static str) -> &'static str {
-    statement.split('(').next().unwrap_or_default().trim_end()
-}
-
-/// The name of a statement for metrics: that of the function which it calls.
-fn function(statement: &'static str) -> &'static str {
-    name(statement).rsplit(char::is_whitespace).next().unwrap_or_default()
 }
 
 /// On which session a statement runs.

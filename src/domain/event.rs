@@ -147,10 +147,12 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_sent_ten_times_within_four_days_and_is_then_a_dead_letter() {
+    fn an_event_is_sent_ten_times_in_three_days_and_a_few_hours_and_is_then_a_dead_letter() {
         let waits: Vec<u64> = (1..).map_while(|attempts| redelivery_wait_ms(attempts, 0)).collect();
         assert_eq!((waits.len(), waits[0], waits[8]), (9, 5_000, 86_400_000));
         assert_eq!(redelivery_wait_ms(10, 0), None);
+        let hours = |jitter| (1..10).filter_map(|n| redelivery_wait_ms(n, jitter)).sum::<u64>() / 3_600_000;
+        assert_eq!((hours(0), hours(255)), (75, 83));
         for attempts in 1..10 {
             let (least, most) =
                 (redelivery_wait_ms(attempts, 0).unwrap(), redelivery_wait_ms(attempts, 255).unwrap());

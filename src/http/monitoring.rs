@@ -4,6 +4,7 @@ use super::problem::ApiError;
 use super::response::Reply;
 use crate::commands::Context;
 use crate::queries::{health as health_query, metrics as metrics_query};
+use crate::telemetry::series::Series;
 use ::http::StatusCode;
 
 /// `GET /health`: 503 with the same shape when PostgreSQL does not answer.
@@ -23,11 +24,11 @@ pub fn live() -> Reply {
     Reply::json(StatusCode::OK, &health_query::live())
 }
 
-/// `GET /metrics`, in the Prometheus text format.
+/// `GET /metrics`, in the Prometheus text format. `answers`: those that begin at zero.
 ///
 /// # Errors
 /// 503 when PostgreSQL does not answer.
-pub async fn metrics(context: &Context) -> Result<Reply, ApiError> {
-    let page = metrics_query::metrics(&context.config).await?;
+pub async fn metrics(context: &Context, answers: impl Iterator<Item = Series>) -> Result<Reply, ApiError> {
+    let page = metrics_query::metrics(&context.config, answers).await?;
     Ok(Reply::new(StatusCode::OK, metrics_query::CONTENT_TYPE, page))
 }

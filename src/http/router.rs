@@ -8,8 +8,9 @@ use super::{
     place_order,
 };
 use crate::commands::Context;
+use crate::telemetry::series::Series;
 use crate::telemetry::tracing::current::Begin;
-use ::http::Method;
+use ::http::{Method, StatusCode};
 
 /// An endpoint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -141,6 +142,26 @@ fn match_path<'a>(pattern: &str, path: &'a str) -> Option<Option<&'a str>> {
     (!id.is_empty() && !id.contains('/')).then_some(Some(id))
 }
 
+impl Endpoint {
+    /// The status of the answer when all is well; some have others beside it.
+    const fn success(self) -> StatusCode {
+        match self {
+            Self::PlaceOrder => StatusCode::CREATED,
+            Self::Root => StatusCode::FOUND,
+            _ => StatusCode::OK,
+        }
+    }
+}
+
+/// What each route answers when all is well, and when something fails, for metrics that begin at zero: the first 500 is a change then.
+pub fn usual_answers() -> impl Iterator<Item = Series> {
+    ROUTES.iter().flat_map(|(method, route, endpoint)| {
+        let statuses =
+            [endpoint.success(), StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE];
+        statuses.map(|status| Series::Request { method: method.into(), route, status })
+    })
+}
+
 impl Match<'_> {
     /// The endpoint, if there is one.
     pub fn endpoint(&self) -> Option<Endpoint> {
@@ -220,7 +241,7 @@ pub async fn dispatch(
             Endpoint::OpenApi => Ok(documentation::openapi(head)),
             Endpoint::Health => Ok(monitoring::health(context).await),
             Endpoint::Live => Ok(monitoring::live()),
-            Endpoint::Metrics => monitoring::metrics(context).await,
+            Endpoint::Metrics => monitoring::metrics(context, usual_answers()).await,
             Endpoint::Sweep => internal::sweep(context, head).await,
             Endpoint::Stuck => internal::stuck(context, head).await,
             Endpoint::Redrive => internal::redrive(context, head, body).await,

@@ -1,5 +1,6 @@
 //! Entry points for fuzzing: what reads the answers of peers. Each takes any bytes, the first two of which choose the status.
 
+use super::event_sink::{kafka, mqtt};
 use super::{Answer, catalog, key_set, notification, payment, retry_after, seating, user};
 use crate::domain::ids::{OrderId, PaymentId};
 use crate::domain::order::{Hold, Order, Phase, Status};
@@ -115,4 +116,23 @@ pub fn user(data: &[u8]) {
     let segment = user::path_segment(&answer.body);
     assert!(!segment.contains(['/', '?', '#', '\\', ' ']));
     let _ = key_set::shown(answer);
+}
+
+/// Answers of the sinks of events: a Kafka REST proxy's has a result for each record, and the MQTT publisher's, which is another component
+/// of the same application.
+pub fn event_sinks(data: &[u8]) {
+    let answer = answer(data);
+    for count in 0..=3 {
+        if let Ok(refused) = kafka::refusals(&answer, count) {
+            assert_eq!(refused.len(), count);
+            assert!(
+                refused.into_iter().flatten().all(|reason| reason.starts_with("events.kafka: error_code "))
+            );
+        }
+    }
+    let refusal = mqtt::refusal(&answer);
+    assert_eq!(refusal.status, Some(answer.status));
+    if mqtt::published(&answer).is_err() {
+        assert!(refusal.reason.ends_with(", which is not 2xx"), "only what the publisher says is kept");
+    }
 }

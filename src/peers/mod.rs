@@ -28,7 +28,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// The names of all calls, for metrics that begin at zero.
-pub const CALLS: [&str; 12] = [
+pub const CALLS: [&str; 16] = [
     "catalog.event",
     "seating.reserve",
     "seating.seat",
@@ -41,6 +41,10 @@ pub const CALLS: [&str; 12] = [
     "notification.notify",
     "user.by_name",
     "issuer.keys",
+    "collector.traces",
+    "events.http",
+    "events.kafka",
+    "events.mqtt",
 ];
 
 /// A call of a peer.

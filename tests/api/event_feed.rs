@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use order_service::domain::page_token::Cursor;
+
 use crate::support::*;
 
 /// Reads the feed to its end from a point on, in pages of so many; the events, and where the next page begins.
@@ -62,13 +64,149 @@ async fn a_follower_of_the_feed_has_every_event_once_and_in_order_whatever_the_p
     for (order, sequences) in &found {
         assert_eq!(*sequences, expected, "{order}");
     }
-    // The same from the beginning, and from a time before.
+    // The same from the beginning, and from a time before all of it.
     let again = follow(&app, &mut None, 500).await;
     assert_eq!(again, events);
     let since = follow(&app, &mut Some("2020-01-01T00:00:00Z".to_owned()), 500).await;
     assert_eq!(since, events);
     let ids: BTreeSet<&str> = events.iter().filter_map(|event| event["id"].as_str()).collect();
     assert_eq!(ids.len(), 180);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_time_leaves_out_what_happened_long_before_and_nothing_that_happened_after_it() {
+    let app = Spawn::new().own_postgres().variable("internal_token", TOKEN).start().await;
+    let scan = async || {
+        app.store.run("UPDATE queue_scans SET scanned_at = scanned_at - interval '2 seconds'").await;
+        app.store.run("SELECT scan_queues(timezone('utc', clock_timestamp()))").await;
+    };
+    let now = async || {
+        let sql = "SELECT format_time(timezone('utc', clock_timestamp()))";
+        app.store.value(sql).await.as_str().unwrap().to_owned()
+    };
+    let old = app.place(&order(&[1])).await.created().id().to_owned();
+    app.quiesce().await;
+    scan().await;
+    let between = now().await;
+    let new = app.place(&order(&[2])).await.created().id().to_owned();
+    app.quiesce().await;
+    scan().await;
+    let after = now().await;
+    let orders = async |time: &str| {
+        sequences(&follow(&app, &mut Some(time.to_owned()), 2).await).into_keys().collect::<BTreeSet<_>>()
+    };
+    assert_eq!(orders(&between).await, BTreeSet::from([new.clone()]));
+    assert!(orders(&after).await.is_empty());
+    assert_eq!(orders("1970-01-01T00:00:00Z").await, BTreeSet::from([old, new]));
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_commits_late_holds_the_feed_back_and_nothing_is_missed() {
+    let app = Spawn::new().own_postgres().variable("internal_token", TOKEN).start().await;
+    let first = app.place(&order(&[1])).await.created().id().to_owned();
+    let mut after = None;
+    let mut told = follow(&app, &mut after, 100).await;
+    assert_eq!(sequences(&told).keys().collect::<Vec<_>>(), [&first]);
+
+    // It makes an event, and stays open while others commit theirs.
+    let foreign = app.store.database().connect().await.unwrap();
+    let late = format!(
+        "BEGIN;
+         INSERT INTO order_events (order_id, seq, type, actor, data, events, sequence, xid)
+         SELECT order_id, 900, type, actor, data, jsonb_build_array(events->0), 4, pg_current_xact_id()
+         FROM order_events WHERE order_id = '{first}' AND sequence = 2"
+    );
+    foreign.batch_execute(&late).await.unwrap();
+    let second = app.place(&order(&[2])).await.created().id().to_owned();
+    app.quiesce().await;
+    assert!(
+        follow(&app, &mut after, 100).await.is_empty(),
+        "nothing that is younger than the open transaction"
+    );
+
+    foreign.batch_execute("COMMIT").await.unwrap();
+    eventually("all of it is told", async || {
+        told.extend(follow(&app, &mut after, 100).await);
+        (told.len() >= 7).then_some(())
+    })
+    .await;
+    let numbers = |last: i32| (1..=last).map(|number| format!("{number:010}")).collect::<Vec<_>>();
+    assert_eq!(sequences(&told), BTreeMap::from([(first, numbers(4)), (second, numbers(3))]));
+    // No journal has such an entry.
+    app.store.run("DELETE FROM order_events WHERE seq = 900").await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cursor_of_another_server_or_of_before_a_failover_is_told() {
+    let mut app = Spawn::new().variable("internal_token", TOKEN).standby().start().await;
+    app.place(&order(&[1])).await.created();
+    let mut after = None;
+    assert_eq!(follow(&app, &mut after, 100).await.len(), 3);
+    let cursor = after.unwrap();
+    let Some(Cursor::Event { server, xid, order, sequence }) = Cursor::of_token(&cursor, "events") else {
+        panic!("{cursor} is of the feed")
+    };
+    let others = Cursor::Event { server: server ^ 1, xid, order, sequence }.token("events");
+    let ask = async |app: &App, cursor: &str| {
+        app.operator(Method::GET, &format!("/v1/events?after={cursor}")).send().await
+    };
+    ask(&app, &cursor).await.json(200);
+    ask(&app, &others).await.problem(400, "invalid_page_token");
+    let replay = json!({ "from": others });
+    let replayed = app.operator(Method::POST, "/internal/events/replay").json(&replay).send().await;
+    // Nobody asks the database where there is no sink.
+    replayed.json(200);
+
+    app.fail_over().await;
+    // Until then the old primary's sessions are refused.
+    eventually("the numbers are those of another timeline", async || {
+        let answer = ask(&app, &cursor).await;
+        if answer.status == 503 {
+            answer.problem(503, "database_unavailable");
+            return None;
+        }
+        answer.problem(400, "invalid_page_token");
+        Some(())
+    })
+    .await;
+    assert_eq!(follow(&app, &mut None, 100).await.len(), 3);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_goes_through_more_entries_than_a_page_has() {
+    let app = Spawn::new().variable("internal_token", TOKEN).event_endpoint().start().await;
+    app.fault(FaultRule::on(CallName::TakeEvent, fail(503)).always()).await;
+    // Of a seat that there is not: each order is placed and fails, which makes two entries with events. A page has a thousand.
+    let orders: Vec<OrderRequest> = (900_001..900_521).map(|seat| order(&[seat])).collect();
+    for some in orders.chunks(20) {
+        for placed in futures::future::join_all(some.iter().map(|order| app.place(order))).await {
+            placed.problem_of_order(422, "seat_not_found");
+        }
+    }
+    let entries = "SELECT count(*) FROM order_events WHERE events IS NOT NULL";
+    assert_eq!(app.store.count(entries).await, 1_040);
+    // As if all of them had been taken, and lost.
+    app.store.run("UPDATE event_deliveries SET next = last + 1, due_at = NULL").await;
+    let waiting = "SELECT count(*) FROM event_deliveries WHERE next = 1 AND due_at IS NOT NULL";
+    assert_eq!(app.store.count(waiting).await, 0);
+    let body = json!({ "from": "1970-01-01T00:00:00Z" });
+    // Transactions of other tests hold it back for a moment.
+    let replayed = eventually("all of them are there to be sent again", async || {
+        let replayed =
+            app.operator(Method::POST, "/internal/events/replay").json(&body).send().await.json(200);
+        (app.store.count(waiting).await == 520).then_some(replayed)
+    })
+    .await;
+    assert_eq!(replayed["next"], Value::Null);
+    assert!(replayed["deliveries"].as_u64() >= Some(520), "{replayed}");
+    app.peers.clear_faults().await.unwrap();
+    app.store.run("UPDATE event_sinks SET paused_until = NULL, failures = 0").await;
+    app.quiesce().await;
+    assert_eq!(app.store.count("SELECT count(*) FROM event_deliveries WHERE next <= last").await, 0);
     app.finish().await;
 }
 

@@ -52,6 +52,7 @@ mod refund_unknown;
 mod event_feed;
 mod event_mqtt;
 mod event_sinks;
+mod event_types;
 mod events;
 mod redrive;
 mod resolve;

@@ -98,7 +98,15 @@ async fn a_service_without_orders_has_metrics_already() {
         "orders_created_total",
         "order_service_peer_calls_total{call=\"payment.charge\",outcome=\"none\"}",
         "order_service_peer_call_seconds_count{call=\"notification.notify\"}",
+        "order_service_peer_calls_total{call=\"events.http\",outcome=\"none\"}",
+        "order_service_peer_calls_total{call=\"collector.traces\",outcome=\"5xx\"}",
         "order_service_statement_failures_total{class=\"session_lost\"}",
+        "order_service_statement_seconds_count{statement=\"apply_transition\"}",
+        "order_service_http_requests_total{route=\"/v1/orders\",status=\"201\"}",
+        "order_service_http_requests_total{route=\"/internal/events/replay\",status=\"503\"}",
+        "http_server_requests_seconds_count{method=\"POST\",uri=\"/v1/orders\",status=\"500\"}",
+        "http_server_requests_seconds_bucket{method=\"GET\",uri=\"/v1/events\",status=\"200\",le=\"0.25\"}",
+        "http_server_requests_seconds_count{method=\"GET\",uri=\"/\",status=\"302\"}",
     ] {
         assert_eq!(series.get(name), Some(&0.0), "{name}");
     }
@@ -116,6 +124,9 @@ async fn a_service_without_orders_has_metrics_already() {
     ] {
         assert!(series.contains_key(name), "{name}: {series:?}");
     }
+    let bytes = app.get("/metrics").await.text().len();
+    println!("{bytes} bytes, {} series", series.len());
+    assert!(bytes < 256 * 1024, "{bytes} bytes, which the page has room for from the beginning");
     assert!(series["order_service_instance_memory_bytes"] > 65_536.0);
     let version = format!("version=\"{}\"", env!("CARGO_PKG_VERSION"));
     let info = series.keys().find(|name| name.starts_with("order_service_info{"));

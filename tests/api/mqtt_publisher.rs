@@ -240,7 +240,7 @@ async fn nobody_outside_reaches_a_private_component() {
     app.finish().await;
 }
 
-/// Until the order service publishes events itself, its calls to Notification are led there.
+/// A call to any peer tells whether the name is reached: those to Notification are led there, at a path that the publisher does not have.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_order_service_reaches_the_publisher_by_its_name_where_it_may() {
     let name = "http://mqtt-publisher.spin.internal";

@@ -1,6 +1,8 @@
 //! Secrets as people have them: with a line break at the end, and two at once while one takes the place of the other; and the
 //! codes that are secrets of the buyers.
 
+use order_dev::mosquitto::Mosquitto;
+
 use crate::callback::{applied, pending};
 use crate::refund::confirmed;
 use crate::support::webhook::{OTHER_SECRET, SECRET, now, sign};
@@ -45,6 +47,34 @@ async fn any_of_several_webhook_secrets_verifies() {
         assert_eq!(confirmed.status(), "CONFIRMED");
     }
     app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_secrets_of_sinks_are_in_no_log_and_no_answer() {
+    let broker = Mosquitto::start(Some(("orders", "right"))).await.unwrap();
+    let url = format!("mqtt://orders:hunter2@127.0.0.1:{}", broker.port());
+    let spawn = Spawn::new().event_endpoint().variable("events_webhook_secret", SECRET);
+    let spawn = spawn.variable("events_mqtt_url", &url).variable("internal_token", TOKEN);
+    let app = spawn.variable("log_level", "debug").start().await;
+    app.fault(FaultRule::on(CallName::TakeEvent, fail(503)).always()).await;
+    app.place(&order(&[1])).await.created();
+    let deliveries = eventually("both sinks have refused", async || {
+        app.sweep().await;
+        let found = app.operator(Method::GET, "/internal/deliveries").send().await.json(200);
+        let sinks = found["sinks"].as_array().expect("sinks");
+        let has_refused =
+            |name: &str| sinks.iter().any(|sink| sink["sink"] == name && sink["reason"] != Value::Null);
+        (has_refused("http") && has_refused("mqtt")).then_some(found)
+    })
+    .await;
+    let mut told = format!("{deliveries}{}", app.get("/health").await.text());
+    for file in std::fs::read_dir(app.hosts[0].log_dir()).expect("logs") {
+        told.push_str(&std::fs::read_to_string(file.expect("a file").path()).expect("text"));
+    }
+    assert!(told.contains("events.mqtt") && told.contains("events.http"), "{told}");
+    let key = SECRET.strip_prefix("whsec_").expect("the prefix");
+    assert!(!told.contains("hunter2") && !told.contains(key), "{told}");
+    app.abandon().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

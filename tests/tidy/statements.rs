@@ -1,4 +1,5 @@
-//! No statement and no database function is left over, and the sweep's claims have sessions of their own.
+//! No statement and no database function is left over, all statements are listed by name, and the sweep's claims have sessions of
+//! their own.
 
 use crate::files::{self, File, Finding};
 use crate::{rust, sql};
@@ -7,6 +8,12 @@ const STATEMENTS: &str = "src/db/sql/";
 /// The statements by which the sweep claims due work. They may take long, and hold up other background work on a shared session.
 const CLAIMS: &str = "sql/claim_";
 const FUNCTIONS: &str = "migrations/functions/";
+/// Where the names of all statements are listed, for metrics that begin at zero.
+const LIST: &str = "src/db/statement_name.rs";
+/// They end sessions, and are not measured.
+const NOT_MEASURED: [&str; 2] = ["end_session", "end_old_session"];
+/// It calls no function of the service, and is measured under its own name.
+const WITHOUT_FUNCTION: &str = "check_schema";
 /// So says the comment of a function that only older copies of the service call, until none is deployed any more.
 const FOR_OLD_COPIES: &str = "for copies of the version before";
 
@@ -22,6 +29,12 @@ fn every_database_function_is_called() {
     files::assert_none(uncalled(&files::read(|path| {
         (path.starts_with(STATEMENTS) || path.starts_with("migrations/")) && path.ends_with(".sql")
     })));
+}
+
+#[test]
+fn every_statement_is_listed_by_the_function_that_it_calls() {
+    let files = files::read(|path| path == LIST || path.starts_with(STATEMENTS) && path.ends_with(".sql"));
+    files::assert_none(unlisted(&files));
 }
 
 #[test]
@@ -44,6 +57,31 @@ fn sharing_claims(files: &[File]) -> Vec<Finding> {
                 let what = "a claim may take long: run it with Session::Own";
                 findings.push(Finding::new(&file.path, statement.line, what));
             }
+        }
+    }
+    findings
+}
+
+/// Statements that are not in the list, names in the list without a statement, and statements that metrics would call otherwise than
+/// their file.
+fn unlisted(files: &[File]) -> Vec<Finding> {
+    let (lists, statements): (Vec<&File>, Vec<&File>) = files.iter().partition(|file| file.path == LIST);
+    let tokens: Vec<rust::Token> = lists.into_iter().flat_map(rust::tokens).collect();
+    let strings = tokens.iter().filter_map(|token| Some((token.string()?, token.line)));
+    // Comments of documentation are strings, too.
+    let listed: Vec<(&str, usize)> = strings.filter(|(text, _)| !text.contains(' ')).collect();
+    let measured = || statements.iter().filter(|file| !NOT_MEASURED.contains(&file.stem()));
+    let left_over = listed.iter().filter(|(name, _)| !measured().any(|file| file.stem() == *name));
+    let mut findings: Vec<Finding> = left_over
+        .map(|(name, line)| Finding::new(LIST, *line, format!("no statement has the name {name}")))
+        .collect();
+    for file in measured() {
+        if !listed.iter().any(|(name, _)| *name == file.stem()) {
+            findings.push(Finding::new(&file.path, 1, format!("it is missing in STATEMENTS of {LIST}")));
+        }
+        let called = file.text.split('(').next().and_then(|text| text.split_whitespace().last());
+        if called != Some(file.stem()) && file.stem() != WITHOUT_FUNCTION {
+            findings.push(Finding::new(&file.path, 1, "its file has another name than its function"));
         }
     }
     findings
@@ -136,6 +174,19 @@ mod tests {
         );
         let elsewhere = ("src/http/a.rs", r#"const A: &str = include_str!("../db/sql/a.sql");"#);
         assert_eq!(included(&[("src/db/a.rs", include), elsewhere]).len(), 1);
+    }
+
+    #[test]
+    fn a_statement_that_is_not_listed_by_its_name_is_found() {
+        let files = [
+            File::new(LIST, "pub const STATEMENTS: [&str; 2] = [\"load_order\", \"gone\", \"other\"];"),
+            File::new("src/db/sql/load_order.sql", "SELECT load_order(p_id => $1)"),
+            File::new("src/db/sql/other.sql", "SELECT a, b FROM another(p_id => $1)"),
+            File::new("src/db/sql/new.sql", "SELECT new(p_id => $1)"),
+            File::new("src/db/sql/end_session.sql", "SELECT pg_terminate_backend(pg_backend_pid())"),
+        ];
+        let found: Vec<String> = unlisted(&files).into_iter().map(|finding| finding.path).collect();
+        assert_eq!(found, [LIST, "src/db/sql/other.sql", "src/db/sql/new.sql"]);
     }
 
     #[test]

@@ -131,8 +131,8 @@ impl Buyer<'_> {
             0 => self.post(&format!("/v1/orders/{id}/cancel")).await?,
             4 => self.post(&format!("/v1/orders/{id}/refund")).await?,
             6 => {
-                let list = self.client.get(self.url("/v1/orders?limit=20")).bearer_auth(INTERNAL_TOKEN);
-                list.send().await?;
+                let list = self.client.get(self.url("/v1/orders?page_size=20")).bearer_auth(INTERNAL_TOKEN);
+                list.send().await?.error_for_status().context("a list")?;
             }
             8 => drop(self.client.get(self.url("/nowhere")).send().await?),
             _ => {}

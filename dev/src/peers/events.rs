@@ -23,6 +23,8 @@ pub struct TakenEvent {
     pub body: String,
     /// The record's key, where it came by Kafka.
     pub key: Option<String>,
+    /// Its attributes as they came (`ce-…`), and `content-type`, where it came by HTTP.
+    pub headers: BTreeMap<String, String>,
 }
 
 /// `POST /hook`
@@ -32,17 +34,22 @@ pub(super) fn take(state: &mut State, call: &Call) -> Answer {
         .iter()
         .filter_map(|(name, value)| Some((name.strip_prefix("ce-")?.to_owned(), json!(value))))
         .collect();
-    let (Some(data), true) = (call.json::<Value>(), event.contains_key("id")) else {
+    // In binary mode it is the type of the data; that of a whole event would be structured mode.
+    let is_binary = call.content_type == "application/json" && event.contains_key("id");
+    let (Some(data), true) = (call.json::<Value>(), is_binary) else {
         return errors::catalog(400, "this is no event in binary mode");
     };
     event.insert("data".to_owned(), data);
-    let webhook = call.headers.iter().filter(|(name, _)| name.starts_with("webhook-"));
+    let (webhook, mut headers): (BTreeMap<String, String>, BTreeMap<String, String>) =
+        call.headers.clone().into_iter().partition(|(name, _)| name.starts_with("webhook-"));
+    headers.insert("content-type".to_owned(), call.content_type.clone());
     state.keep_event(TakenEvent {
         sink: "http".to_owned(),
         event: Value::Object(event),
-        webhook: webhook.map(|(name, value)| (name.clone(), value.clone())).collect(),
+        webhook,
         body: String::from_utf8_lossy(&call.body).into_owned(),
         key: None,
+        headers,
     });
     Answer::empty(204)
 }
@@ -78,6 +85,7 @@ pub(super) fn produce(state: &mut State, call: &Call) -> Answer {
             webhook: BTreeMap::new(),
             body: String::new(),
             key: Some(key),
+            headers: BTreeMap::new(),
         });
     }
     Answer::json(200, &json!({ "offsets": offsets, "key_schema_id": null, "value_schema_id": null }))

@@ -94,8 +94,11 @@ async fn produce(proxy: &KafkaSink, events: &[&Event]) -> Result<(u16, Vec<Optio
     Ok((answer.status.as_u16(), refusals(&answer, events.len())?))
 }
 
-/// Why each record was refused, if it was.
-fn refusals(answer: &Answer, count: usize) -> Result<Vec<Option<String>>, CallFailure> {
+/// Why each record was refused, if it was: one answer for each of the `count` records that were sent.
+///
+/// # Errors
+/// The answer does not count.
+pub fn refusals(answer: &Answer, count: usize) -> Result<Vec<Option<String>>, CallFailure> {
     #[derive(Deserialize)]
     struct Offset {
         #[serde(default)]

@@ -2,8 +2,8 @@
 //! and nothing waits for it.
 
 mod http_endpoint;
-mod kafka;
-mod mqtt;
+pub mod kafka;
+pub mod mqtt;
 mod taken;
 
 use crate::config::Config;

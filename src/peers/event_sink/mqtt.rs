@@ -77,10 +77,13 @@ fn batch_length(events: &[(usize, &Event)]) -> usize {
     events.iter().take(BATCH).take_while(fits).count().max(1)
 }
 
-#[derive(Deserialize)]
-struct Published {
-    published: usize,
-    error: Option<String>,
+/// What the publisher answers.
+#[derive(Deserialize, Debug)]
+pub struct Published {
+    /// How many messages the broker has acknowledged, from the first one on.
+    pub published: usize,
+    /// Why there are no more.
+    pub error: Option<String>,
 }
 
 async fn publish(topic: &Topic, batch: &[(usize, &Event)]) -> Result<Published, CallFailure> {
@@ -102,12 +105,22 @@ async fn publish(topic: &Topic, batch: &[(usize, &Event)]) -> Result<Published, 
     })
     .await?;
     if !answer.status.is_success() {
-        return Err(answer.does_not_count("which is not 2xx"));
+        return Err(refusal(&answer));
     }
     published(&answer)
 }
 
-fn published(answer: &Answer) -> Result<Published, CallFailure> {
+/// The failure of a call that the publisher has refused, with its own reason, which shows no secret.
+pub fn refusal(answer: &Answer) -> CallFailure {
+    let reason = published(answer).ok().and_then(|Published { error, .. }| error);
+    answer.does_not_count(reason.as_deref().unwrap_or("which is not 2xx"))
+}
+
+/// What was published.
+///
+/// # Errors
+/// The answer does not count.
+pub fn published(answer: &Answer) -> Result<Published, CallFailure> {
     serde_json::from_str(&answer.body)
         .map_err(|_| answer.does_not_count("which does not say what was published"))
 }
@@ -172,6 +185,19 @@ mod tests {
         }));
         assert_eq!(calls.get(), FAILURES);
         assert_eq!(taken.iter().filter(|taken| taken.failure.is_some()).count(), FAILURES);
+    }
+
+    #[test]
+    fn a_refusal_has_the_publishers_reason() {
+        let reason = |body: &str| {
+            let status = http::StatusCode::SERVICE_UNAVAILABLE;
+            let body = body.to_owned();
+            let answer = Answer { name: "events.mqtt", is_change: true, status, retry_after: None, body };
+            refusal(&answer).reason
+        };
+        let told = r#"{"published":0,"error":"events_mqtt_url has no host"}"#;
+        assert_eq!(reason(told), "events.mqtt: status 503, events_mqtt_url has no host");
+        assert_eq!(reason("<html>secret</html>"), "events.mqtt: status 503, which is not 2xx");
     }
 
     #[test]

@@ -14,28 +14,35 @@ mod sinks;
 mod work;
 
 use crate::config::Config;
+use crate::config::events::Events;
 use crate::db::DbError;
 use crate::db::metrics::{self as statements, Summary};
+use crate::telemetry::series::Series;
 use page::{Kind, Page, number};
 use work::Work;
 
 /// The content type of the answer.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Renders all metrics.
+/// Renders all metrics. `answers`: those to requests that begin at zero.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn metrics(config: &Config) -> Result<String, DbError> {
-    Ok(render(&statements::read_summary(config).await?))
+pub async fn metrics(config: &Config, answers: impl Iterator<Item = Series>) -> Result<String, DbError> {
+    let summary = statements::read_summary(config).await?;
+    Ok(render(&summary, &config.events, answers))
 }
 
-fn render(Summary { totals, load }: &Summary) -> String {
-    let mut page = Page(String::with_capacity(64 * 1024));
-    let work = Work::of(&totals["work"]);
+fn render(
+    Summary { totals, load }: &Summary,
+    events: &Events,
+    answers: impl Iterator<Item = Series>,
+) -> String {
+    let mut page = Page(String::with_capacity(256 * 1024));
+    let work = Work::of(&totals["work"], answers);
     orders::orders(&mut page, totals);
     orders::messages(&mut page, totals);
-    sinks::sinks(&mut page, totals);
+    sinks::sinks(&mut page, totals, events);
     work.write(&mut page);
     page.single(
         "order_service_uptime_seconds",

@@ -2,9 +2,9 @@
 
 use super::histogram::Histograms;
 use super::page::{Kind, Page, number};
-use crate::db::FAILURE_CLASSES;
+use crate::db::{FAILURE_CLASSES, STATEMENTS};
 use crate::peers::CALLS;
-use crate::telemetry::series::{self, BOUNDS, OUTCOMES, STATEMENT_BOUNDS, SUM};
+use crate::telemetry::series::{self, BOUNDS, INFINITY, OUTCOMES, STATEMENT_BOUNDS, SUM, Series};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -27,8 +27,9 @@ pub struct Work {
 }
 
 impl Work {
-    /// What the rows say. Counts of small closed sets are there from the beginning, with zero.
-    pub fn of(rows: &Value) -> Self {
+    /// What the rows say. Counts of small closed sets are there from the beginning, with zero: of a series that begins with one,
+    /// `rate` never sees the first. `answers`: those to requests that are there.
+    pub fn of(rows: &Value, answers: impl Iterator<Item = Series>) -> Self {
         let zeros = |labels: Vec<String>| labels.into_iter().map(|labels| (labels, 0.0)).collect();
         let calls = CALLS.iter().flat_map(|call| OUTCOMES.map(|outcome| call_and_outcome(call, outcome)));
         let mut work = Self {
@@ -43,6 +44,12 @@ impl Work {
         };
         for call in CALLS {
             work.call_durations.prepare(format!("call=\"{call}\""));
+        }
+        let statements = STATEMENTS.into_iter().map(|name| Series::Statement { name });
+        for series in answers.chain(statements) {
+            for end in [INFINITY, SUM] {
+                work.add(series.name(), &series.label(end), 0.0);
+            }
         }
         for row in rows.as_array().into_iter().flatten() {
             let text = |member: &str| row[member].as_str().unwrap_or_default();
@@ -154,11 +161,17 @@ fn counters(page: &mut Page, name: &str, help: &str, counts: &BTreeMap<String, f
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ::http::{Method, StatusCode};
     use serde_json::json;
 
     fn page(rows: &Value) -> String {
+        let refused = Series::Request {
+            method: (&Method::POST).into(),
+            route: "/v1/orders",
+            status: StatusCode::SERVICE_UNAVAILABLE,
+        };
         let mut page = Page(String::new());
-        Work::of(rows).write(&mut page);
+        Work::of(rows, std::iter::once(refused)).write(&mut page);
         page.0
     }
 
@@ -168,6 +181,12 @@ mod tests {
         for line in [
             "order_service_peer_calls_total{call=\"seating.reserve\",outcome=\"none\"} 0",
             "order_service_peer_call_seconds_count{call=\"payment.charge\"} 0",
+            "order_service_statement_seconds_bucket{statement=\"insert_order\",le=\"0.001\"} 0",
+            "order_service_statement_seconds_sum{statement=\"check_schema\"} 0",
+            "order_service_http_requests_total{route=\"/v1/orders\",status=\"503\"} 0",
+            "order_service_http_request_seconds_total{route=\"/v1/orders\"} 0",
+            "http_server_requests_seconds_bucket{method=\"POST\",uri=\"/v1/orders\",status=\"503\",le=\"+Inf\"} 0",
+            "http_server_requests_seconds_count{method=\"POST\",uri=\"/v1/orders\",status=\"503\"} 0",
             "order_service_statement_failures_total{class=\"session_lost\"} 0",
             "order_service_guest_busy_seconds_total 0",
         ] {

@@ -1,6 +1,6 @@
 //! What events are held to: their JSON Schemas in `docs/events`, and the CloudEvents SDK for Python.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::process::Command;
 use std::sync::LazyLock;
 
@@ -26,6 +26,11 @@ static SCHEMAS: LazyLock<HashMap<String, (Validator, BTreeSet<String>)>> = LazyL
         })
         .collect()
 });
+
+/// The types that have a schema.
+pub fn types() -> BTreeSet<String> {
+    SCHEMAS.keys().cloned().collect()
+}
 
 /// The data of an event is as the schema of its type says, and has no member that the schema does not describe.
 ///
@@ -56,14 +61,7 @@ pub async fn read_in_python(events: &[TakenEvent]) -> Vec<Value> {
     install_python_packages(&sources.join("requirements.txt"), &environment).expect("Python packages");
     let (binary, structured): (Vec<&TakenEvent>, Vec<&TakenEvent>) =
         events.iter().partition(|taken| taken.sink == "http");
-    let message = |taken: &&TakenEvent| {
-        let attributes =
-            taken.event.as_object().expect("attributes").iter().filter(|(name, _)| *name != "data");
-        let mut headers: BTreeMap<String, Value> =
-            attributes.map(|(name, value)| (format!("ce-{name}"), value.clone())).collect();
-        headers.insert("content-type".to_owned(), json!("application/json"));
-        json!({ "headers": headers, "body": taken.body })
-    };
+    let message = |taken: &&TakenEvent| json!({ "headers": taken.headers, "body": taken.body });
     let messages = json!({
         "structured": structured.iter().map(|taken| taken.event.to_string()).collect::<Vec<_>>(),
         "binary": binary.iter().map(message).collect::<Vec<_>>(),

@@ -51,6 +51,11 @@ impl Subscriber {
         Subscriber { received, receiving }
     }
 
+    /// What has arrived so far.
+    pub fn received(&self) -> Vec<Publish> {
+        self.received.lock().expect("not poisoned").clone()
+    }
+
     /// Waits for so many messages; there are as many and no more.
     pub async fn messages(&self, count: usize) -> Vec<Publish> {
         let messages = eventually("the messages arrive", async || {
