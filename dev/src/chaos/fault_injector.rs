@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use super::failover;
 use super::injection::Injection;
 use super::long_snapshot::LongSnapshot;
-use super::plan::{ProcessFault, Target};
+use super::plan::{AWAY_MS, ProcessFault, Target};
 use super::testbed::Testbed;
 use crate::peers::Peer;
 
@@ -24,7 +24,8 @@ const USUAL_RESTART: Duration = Duration::from_millis(300);
 /// # Errors
 /// When a process does not start again.
 pub async fn run(testbed: &Testbed) -> Result<()> {
-    let peers = [Peer::Catalog, Peer::Seating, Peer::Payment, Peer::Notification].map(FaultDomain::Peer);
+    let peers = [Peer::Catalog, Peer::Seating, Peer::Payment, Peer::Notification, Peer::Events]
+        .map(FaultDomain::Peer);
     let all = [FaultDomain::Host(0), FaultDomain::Host(1), FaultDomain::Database, FaultDomain::Connections]
         .into_iter()
         .chain(peers)
@@ -119,8 +120,10 @@ async fn inject(testbed: &Testbed, fault: ProcessFault) -> Result<Option<Injecti
                 Peer::Seating => Injection::SeatingRestarted,
                 Peer::Payment => Injection::PaymentRestarted,
                 Peer::Notification => Injection::NotificationRestarted,
+                Peer::Events if down < Duration::from_millis(AWAY_MS) => Injection::EventsRestarted,
+                Peer::Events => Injection::EventsAway,
                 // The service knows no users while it is tested so.
-                Peer::User | Peer::Events => return Ok(None),
+                Peer::User => return Ok(None),
             })
         }
     })

@@ -12,11 +12,13 @@ use rand::{Rng, RngExt, SeedableRng};
 use super::injection::Injection;
 use crate::peers::{CallbackRule, FaultRule, Mode, Peer};
 
+mod event_sink;
 mod faults;
 mod settlements;
 mod slow_bodies;
 mod workload;
 
+pub use event_sink::AWAY_MS;
 pub use settlements::{CallbackDelivery, Settlement};
 pub use slow_bodies::SlowBody;
 pub use workload::{Buyer, FollowUp, Scenario};
@@ -136,11 +138,13 @@ impl Plan {
         seats.sort_unstable();
         seats.dedup();
         let mut call_faults = faults::call_faults_of(&mut random, &buyers, orders);
+        call_faults.extend(event_sink::call_faults_of(&mut random, &buyers, orders));
         let callback_faults = faults::callback_faults_of(&mut random, &buyers);
         let mut process_faults = faults::process_faults_of(&mut random, orders, duration);
         workload::start_neighbours_together(&mut random, &mut scenarios, duration);
         faults::place_before_crashes(&mut random, &process_faults, &mut scenarios, &mut call_faults);
         process_faults.extend(faults::long_snapshots_of(&mut random, orders, duration));
+        process_faults.extend(event_sink::outages_of(&mut random, orders, duration));
         process_faults.sort_by_key(|fault| fault.at);
         slow_bodies::slow_down(&mut random, &mut scenarios, duration);
         scenarios.sort_by_key(|scenario| scenario.start);
