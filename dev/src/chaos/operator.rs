@@ -27,9 +27,11 @@ pub async fn look_after_sinks(testbed: Arc<Testbed>) {
 /// When the copy does not answer, or not as it should.
 pub async fn redrive_if_needed(testbed: &Testbed) -> Result<()> {
     let url = &testbed.urls[PRESENT];
-    let shown = testbed.client.get(format!("{url}/internal/deliveries?state=dead&limit=1")).bearer_auth(TOKEN);
+    let shown =
+        testbed.client.get(format!("{url}/internal/deliveries?state=dead&limit=1")).bearer_auth(TOKEN);
     let shown: Value = serde_json::from_str(&shown.send().await?.error_for_status()?.text().await?)?;
-    let is_off = shown["sinks"].as_array().is_some_and(|sinks| sinks.iter().any(|sink| sink["state"] == "off"));
+    let is_off =
+        shown["sinks"].as_array().is_some_and(|sinks| sinks.iter().any(|sink| sink["state"] == "off"));
     let has_dead = shown["deliveries"].as_array().is_some_and(|dead| !dead.is_empty());
     if is_off || has_dead {
         let answer = testbed.client.post(format!("{url}/internal/redrive")).bearer_auth(TOKEN).send().await?;

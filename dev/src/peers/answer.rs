@@ -23,7 +23,13 @@ impl Answer {
     /// A JSON answer.
     pub fn json(status: u16, body: &impl Serialize) -> Answer {
         let body = serde_json::to_vec(body).unwrap_or_default().into();
-        Answer { status, content_type: Some("application/json".into()), body, retry_after: None, body_delay: None }
+        Answer {
+            status,
+            content_type: Some("application/json".into()),
+            body,
+            retry_after: None,
+            body_delay: None,
+        }
     }
 
     /// An answer without a body.

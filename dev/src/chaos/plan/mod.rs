@@ -235,6 +235,29 @@ mod tests {
     }
 
     #[test]
+    fn every_campaign_has_every_fault_of_the_event_sink() {
+        for (orders, wanted) in [(300, 1), (2_000, 8)] {
+            let plan = Plan::generate(orders, 5);
+            let of_calls = Injection::EventLost as usize..=Injection::EventBodyStalled as usize;
+            let calls = Injection::ALL.iter().filter(|(kind, _)| of_calls.contains(&(*kind as usize)));
+            let gone = [Injection::EventsGone].into_iter();
+            for kind in calls.map(|(kind, _)| *kind).chain(gone) {
+                let count = plan.call_faults.iter().filter(|(one, _)| *one == kind).count();
+                assert!(count >= wanted, "{kind:?}: {count} of {orders} orders");
+            }
+            let outages: Vec<bool> = plan
+                .process_faults
+                .iter()
+                .filter(|fault| fault.target == Target::Peer(Peer::Events))
+                .map(|fault| fault.down >= Duration::from_millis(AWAY_MS))
+                .collect();
+            for is_long in [true, false] {
+                assert!(outages.iter().filter(|one| **one == is_long).count() >= wanted, "{is_long}");
+            }
+        }
+    }
+
+    #[test]
     fn every_campaign_has_free_orders_and_events_that_are_cancelled() {
         for (orders, wanted) in [(80, 3), (2_000, 70)] {
             let plan = Plan::generate(orders, 5);
