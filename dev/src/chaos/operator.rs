@@ -1,9 +1,9 @@
 //! The operator: switches the sink of events on again when it has said that it wants no more, and redrives dead letters.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail};
 use serde_json::Value;
 
 use super::injection::Injection;
@@ -11,6 +11,8 @@ use super::testbed::{PRESENT, TOKEN, Testbed};
 
 /// How often the operator looks.
 const INTERVAL: Duration = Duration::from_millis(500);
+/// How long a redrive may be without an answer.
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// Looks after the sinks until this future is dropped.
 pub async fn look_after_sinks(testbed: Arc<Testbed>) {
@@ -34,11 +36,23 @@ pub async fn redrive_if_needed(testbed: &Testbed) -> Result<()> {
         shown["sinks"].as_array().is_some_and(|sinks| sinks.iter().any(|sink| sink["state"] == "off"));
     let has_dead = shown["deliveries"].as_array().is_some_and(|dead| !dead.is_empty());
     if is_off || has_dead {
-        let answer = testbed.client.post(format!("{url}/internal/redrive")).bearer_auth(TOKEN).send().await?;
-        ensure!(answer.status().is_success(), "a redrive was answered with {}", answer.status());
-    }
-    if is_off {
-        testbed.injections.add(Injection::EventsSwitchedOn);
+        redrive(testbed).await?;
+        if is_off {
+            testbed.injections.add(Injection::EventsSwitchedOn);
+        }
     }
     Ok(())
+}
+
+/// Asks until there is an answer: one may be lost after the redrive.
+async fn redrive(testbed: &Testbed) -> Result<()> {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let url = format!("{}/internal/redrive", testbed.urls[PRESENT]);
+        match testbed.client.post(url).bearer_auth(TOKEN).send().await {
+            Ok(answer) if answer.status().is_success() => return Ok(()),
+            other if Instant::now() > deadline => bail!("a redrive was answered with {other:?}"),
+            _ => tokio::time::sleep(INTERVAL / 5).await,
+        }
+    }
 }

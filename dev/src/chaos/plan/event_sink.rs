@@ -19,7 +19,7 @@ const AWAY_PER_FULL_RUN: usize = 8;
 const CALLS_PER_ORDER: u64 = 2;
 
 /// Once in so many orders the sink wants no more events.
-const GONE_EVERY: usize = 80;
+const GONE_EVERY: usize = 40;
 
 /// Faults of single calls: those about one user's orders, and some of any order that tell the service to send nothing more.
 pub(super) fn call_faults_of(
@@ -36,10 +36,10 @@ pub(super) fn call_faults_of(
         faults.push((Injection::EventsGone, gone.after(after)));
     }
     for buyer in buyers {
-        let count = weighted(random, &[(55, 0), (32, 1), (10, 2), (3, 4)]);
+        let count = weighted(random, &[(35, 0), (40, 1), (18, 2), (7, 4)]);
         for _ in 0..count {
             let (kind, rule) = fault(random);
-            let after = weighted(random, &[(50, 0), (25, 1), (15, 2), (10, 3)]);
+            let after = weighted(random, &[(60, 0), (20, 1), (12, 2), (8, 3)]);
             faults.push((kind, rule.user(buyer.user_id).after(after)));
         }
     }
