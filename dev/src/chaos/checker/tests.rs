@@ -225,7 +225,7 @@ const CASES: &[(&str, Mutation)] = &[
     ),
     (
         "the events of an order tell its history",
-        Sql("UPDATE recorder.transitions SET status = 'FAILED' FROM orders o WHERE o.id = order_id AND o.status = 'CANCELLED' AND version > 3"),
+        Sql("UPDATE recorder.transitions s SET status = 'FAILED' FROM orders o WHERE o.id = s.order_id AND o.status = 'CANCELLED' AND s.version > 3"),
     ),
     ("the data of events agree with the order", Sql("UPDATE orders SET user_id = 8 WHERE status = 'FAILED'")),
     ("the data of events agree with the order", Sql("UPDATE orders SET seats = '{9}' WHERE status = 'FAILED'")),
