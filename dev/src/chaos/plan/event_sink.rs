@@ -15,7 +15,7 @@ pub const AWAY_MS: u64 = 1_500;
 /// How often the sink is away for long, in a run of two thousand orders.
 const AWAY_PER_FULL_RUN: usize = 8;
 
-/// An order has about so many events, so that so many calls lie between two of its kind.
+/// About so many events an order has at the least: calls are counted by them.
 const CALLS_PER_ORDER: u64 = 2;
 
 /// Once in so many orders the sink wants no more events.
