@@ -101,7 +101,7 @@ impl Injection {
         (Injection::EventBodyStalled, "event sink: 200 whose body stalls"),
         (Injection::EventsRestarted, "event sink restarted"),
         (Injection::EventsAway, "event sink away for seconds"),
-        (Injection::EventsGone, "event sink: 410"),
+        (Injection::EventsGone, "event sink: 410, until the service switches it off"),
         (Injection::EventsSwitchedOn, "operator: switched the event sink on again"),
         (Injection::CollectorFailed, "collector of spans: 400, or 503 with Retry-After, some after 15 s"),
         (Injection::CallbackDropped, "callback dropped"),

@@ -15,26 +15,12 @@ pub const AWAY_MS: u64 = 1_500;
 /// How often the sink is away for long, in a run of two thousand orders.
 const AWAY_PER_FULL_RUN: usize = 8;
 
-/// About so many events an order has at the least: calls are counted by them.
-const CALLS_PER_ORDER: u64 = 2;
+/// How often it wants no more events, in a run of two thousand orders.
+const GONE_PER_FULL_RUN: usize = 10;
 
-/// Once in so many orders the sink wants no more events.
-const GONE_EVERY: usize = 40;
-
-/// Faults of single calls: those about one user's orders, and some of any order that tell the service to send nothing more.
-pub(super) fn call_faults_of(
-    random: &mut StdRng,
-    buyers: &[Buyer],
-    orders: usize,
-) -> Vec<(Injection, FaultRule)> {
+/// Faults of single calls: those about one user's orders.
+pub(super) fn call_faults_of(random: &mut StdRng, buyers: &[Buyer]) -> Vec<(Injection, FaultRule)> {
     let mut faults = Vec::new();
-    for n in 0..orders / GONE_EVERY + 1 {
-        let gone = FaultRule::on(CallName::TakeEvent, Action::Fail { status: 410, body: None });
-        let every = GONE_EVERY as u64 * CALLS_PER_ORDER;
-        // Not the first calls: those would be all in a short campaign.
-        let after = n as u64 * every + random.random_range(every / 4..every);
-        faults.push((Injection::EventsGone, gone.after(after)));
-    }
     for buyer in buyers {
         let count = weighted(random, &[(35, 0), (40, 1), (18, 2), (7, 4)]);
         for _ in 0..count {
@@ -101,15 +87,19 @@ fn late_ms(random: &mut StdRng) -> u64 {
     random.random_range(5_200..6_500)
 }
 
-/// Times when the sink is away for longer than a restart takes.
+/// Times when the sink is away for longer than a restart takes, and when it wants no more events.
 pub(super) fn outages_of(random: &mut StdRng, orders: usize, duration: Duration) -> Vec<ProcessFault> {
-    let count = (orders * AWAY_PER_FULL_RUN / super::faults::FULL_RUN).max(1);
-    let step = duration / count as u32;
-    (0..count)
-        .map(|n| ProcessFault {
+    let mut all = Vec::new();
+    let mut spread = |per_full_run: usize, target: Target, down_ms: (u64, u64)| {
+        let count = (orders * per_full_run / super::faults::FULL_RUN).max(1);
+        let step = duration / count as u32;
+        all.extend((0..count).map(|n| ProcessFault {
             at: step * n as u32 + between(random, 0, step.as_millis() as u64 / 2),
-            target: Target::Peer(Peer::Events),
-            down: between(random, AWAY_MS, 2 * AWAY_MS),
-        })
-        .collect()
+            target,
+            down: between(random, down_ms.0, down_ms.1),
+        }));
+    };
+    spread(AWAY_PER_FULL_RUN, Target::Peer(Peer::Events), (AWAY_MS, 2 * AWAY_MS));
+    spread(GONE_PER_FULL_RUN, Target::EventsGone, (0, 0));
+    all
 }

@@ -110,6 +110,8 @@ pub enum Target {
     Connections,
     /// A peer goes down.
     Peer(Peer),
+    /// The sink of events wants no more, until the service has switched it off.
+    EventsGone,
     /// A snapshot of the database is held for the "downtime": the nth of the campaign.
     LongSnapshot(usize),
 }
@@ -138,7 +140,7 @@ impl Plan {
         seats.sort_unstable();
         seats.dedup();
         let mut call_faults = faults::call_faults_of(&mut random, &buyers, orders);
-        call_faults.extend(event_sink::call_faults_of(&mut random, &buyers, orders));
+        call_faults.extend(event_sink::call_faults_of(&mut random, &buyers));
         let callback_faults = faults::callback_faults_of(&mut random, &buyers);
         let mut process_faults = faults::process_faults_of(&mut random, orders, duration);
         workload::start_neighbours_together(&mut random, &mut scenarios, duration);
@@ -240,11 +242,12 @@ mod tests {
             let plan = Plan::generate(orders, 5);
             let of_calls = Injection::EventLost as usize..=Injection::EventBodyStalled as usize;
             let calls = Injection::ALL.iter().filter(|(kind, _)| of_calls.contains(&(*kind as usize)));
-            let gone = [Injection::EventsGone].into_iter();
-            for kind in calls.map(|(kind, _)| *kind).chain(gone) {
+            for kind in calls.map(|(kind, _)| *kind) {
                 let count = plan.call_faults.iter().filter(|(one, _)| *one == kind).count();
                 assert!(count >= wanted, "{kind:?}: {count} of {orders} orders");
             }
+            let gone = plan.process_faults.iter().filter(|fault| fault.target == Target::EventsGone);
+            assert!(gone.count() >= wanted);
             let outages: Vec<bool> = plan
                 .process_faults
                 .iter()
