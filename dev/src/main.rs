@@ -42,9 +42,9 @@ enum Command {
     Build,
     /// Breaks everything the service stands on, again and again, and checks that no order comes to harm
     ///
-    /// Three copies of the component, a PostgreSQL and the peers run on this machine, and are killed, restarted and made to
-    /// fail while users order, cancel and ask for refunds. Then the faults end, and a judge compares the order database
-    /// with what the peers recorded.
+    /// Three copies of the component, a PostgreSQL, the peers and a sink of events run on this machine, and are killed, restarted
+    /// and made to fail while users order, cancel and ask for refunds. Then the faults end, and a judge compares the order
+    /// database with what the peers and the sink recorded.
     Chaos {
         /// How many orders are placed
         #[arg(long, default_value_t = 2000)]

@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -69,13 +68,14 @@ impl ClientConnection {
 
 /// Serves connections until it is aborted, which closes them. An error of `answer` closes the one connection without an
 /// answer.
-pub(crate) async fn serve<S, F, E>(
+pub(crate) async fn serve<S, F, B, E>(
     listener: TcpListener,
     state: Arc<S>,
     answer: fn(Arc<S>, Request<Incoming>) -> F,
 ) where
     S: Send + Sync + 'static,
-    F: Future<Output = Result<Response<Full<Bytes>>, E>> + Send + 'static,
+    F: Future<Output = Result<Response<B>, E>> + Send + 'static,
+    B: Body<Data = Bytes, Error: Error + Send + Sync> + Send + 'static,
     E: Error + Send + Sync + 'static,
 {
     let mut connections = JoinSet::new();
@@ -96,12 +96,13 @@ pub(crate) async fn serve<S, F, E>(
     }
 }
 
-async fn serve_connection<S, F, E>(
+async fn serve_connection<S, F, B, E>(
     stream: TcpStream,
     state: Arc<S>,
     answer: fn(Arc<S>, Request<Incoming>) -> F,
 ) where
-    F: Future<Output = Result<Response<Full<Bytes>>, E>>,
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body<Data = Bytes, Error: Error + Send + Sync> + 'static,
     E: Error + Send + Sync + 'static,
 {
     let connection = Arc::new(ClientConnection::default());

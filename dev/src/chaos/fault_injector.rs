@@ -3,19 +3,22 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 
 use super::failover;
 use super::injection::Injection;
 use super::long_snapshot::LongSnapshot;
-use super::plan::{ProcessFault, Target};
+use super::plan::{AWAY_MS, ProcessFault, Target};
 use super::testbed::Testbed;
-use crate::peers::Peer;
+use crate::peers::{Action, CallName, FaultRule, Peer};
 
 /// Terminates every backend of the database but our own.
 const TERMINATE_BACKENDS: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
                    WHERE datname = current_database() AND pid <> pg_backend_pid()";
 /// How long a process may take to serve again after a restart.
 const RESTART_LIMIT: Duration = Duration::from_secs(30);
+/// How long the sink of events says that it wants no more, at most.
+const SWITCH_OFF_LIMIT: Duration = Duration::from_secs(10);
 /// How long a restart of PostgreSQL takes at most on an idle machine.
 const USUAL_RESTART: Duration = Duration::from_millis(300);
 
@@ -24,11 +27,18 @@ const USUAL_RESTART: Duration = Duration::from_millis(300);
 /// # Errors
 /// When a process does not start again.
 pub async fn run(testbed: &Testbed) -> Result<()> {
-    let peers = [Peer::Catalog, Peer::Seating, Peer::Payment, Peer::Notification].map(FaultDomain::Peer);
-    let all = [FaultDomain::Host(0), FaultDomain::Host(1), FaultDomain::Database, FaultDomain::Connections]
-        .into_iter()
-        .chain(peers)
-        .chain(testbed.plan.long_snapshots().map(FaultDomain::LongSnapshot));
+    let peers = [Peer::Catalog, Peer::Seating, Peer::Payment, Peer::Notification, Peer::Events]
+        .map(FaultDomain::Peer);
+    let all = [
+        FaultDomain::Host(0),
+        FaultDomain::Host(1),
+        FaultDomain::Database,
+        FaultDomain::Connections,
+        FaultDomain::EventsGone,
+    ]
+    .into_iter()
+    .chain(peers)
+    .chain(testbed.plan.long_snapshots().map(FaultDomain::LongSnapshot));
     futures::future::try_join_all(all.map(|domain| run_domain(testbed, domain))).await.map(drop)
 }
 
@@ -39,6 +49,7 @@ enum FaultDomain {
     Database,
     Connections,
     Peer(Peer),
+    EventsGone,
     LongSnapshot(usize),
 }
 
@@ -48,6 +59,7 @@ fn fault_domain(target: Target) -> FaultDomain {
         Target::DatabaseCrash | Target::DatabaseRestart | Target::Failover => FaultDomain::Database,
         Target::Connections => FaultDomain::Connections,
         Target::Peer(peer) => FaultDomain::Peer(peer),
+        Target::EventsGone => FaultDomain::EventsGone,
         Target::LongSnapshot(number) => FaultDomain::LongSnapshot(number),
     }
 }
@@ -110,6 +122,13 @@ async fn inject(testbed: &Testbed, fault: ProcessFault) -> Result<Option<Injecti
             let held = snapshot.context("a snapshot is taken")?.hold(testbed, down).await;
             held.then_some(Injection::LongSnapshot)
         }
+        Target::EventsGone => {
+            let gone = FaultRule::on(CallName::TakeEvent, Action::Fail { status: 410, body: None }).always();
+            let rule = testbed.control.add_fault(gone).await?;
+            let is_off = until_switched_off(testbed).await;
+            testbed.control.remove_fault(rule).await?;
+            is_off.then_some(Injection::EventsGone)
+        }
         Target::Peer(peer) => {
             testbed.control.set_down(peer, true).await?;
             tokio::time::sleep(down).await;
@@ -119,11 +138,26 @@ async fn inject(testbed: &Testbed, fault: ProcessFault) -> Result<Option<Injecti
                 Peer::Seating => Injection::SeatingRestarted,
                 Peer::Payment => Injection::PaymentRestarted,
                 Peer::Notification => Injection::NotificationRestarted,
+                Peer::Events if down < Duration::from_millis(AWAY_MS) => Injection::EventsRestarted,
+                Peer::Events => Injection::EventsAway,
                 // The service knows no users while it is tested so.
-                Peer::User | Peer::Events => return Ok(None),
+                Peer::User => return Ok(None),
             })
         }
     })
+}
+
+/// Waits until the service has switched the sink of events off, which the operator undoes; whether it was seen so.
+async fn until_switched_off(testbed: &Testbed) -> bool {
+    let deadline = Instant::now() + SWITCH_OFF_LIMIT;
+    while Instant::now() < deadline {
+        let off = testbed.rows::<Value>("SELECT sink FROM event_sinks WHERE off_at IS NOT NULL").await;
+        if off.is_ok_and(|off| !off.is_empty()) {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    false
 }
 
 /// Retries until [`RESTART_LIMIT`]: a port may be in use for a moment, and the database may be down.

@@ -3,7 +3,7 @@
 //!
 //! In reading order: [`plan`] generates workload and faults from a seed; [`testbed`] starts the processes; [`virtual_users`]
 //! and [`payment_provider`] generate the load, with money for a [`cancelled_event`], while [`fault_injector`] injects faults, among
-//! them [`failover`] and [`long_snapshot`], counted by [`injection`]; [`quiesce`] sweeps until no work is pending; [`snapshot`] collects all state, with what [`transition_recorder`] and [`request_log`]
+//! them [`failover`] and [`long_snapshot`], counted by [`injection`], and the collector of [`tracing`] fails, too; the [`operator`] looks after the event sink; [`quiesce`] sweeps until no work is pending; [`snapshot`] collects all state, with what [`transition_recorder`] and [`request_log`]
 //! recorded; [`checker`] checks the invariants; [`report`] prints the result, with the [`order_history`] of violations;
 //! [`summary`] sums the campaigns of several seeds.
 
@@ -13,6 +13,7 @@ pub mod failover;
 pub mod fault_injector;
 pub mod injection;
 pub mod long_snapshot;
+pub mod operator;
 pub mod order_history;
 pub mod payment_provider;
 pub mod plan;
@@ -23,8 +24,10 @@ pub mod slow_body;
 pub mod snapshot;
 pub mod summary;
 pub mod testbed;
+pub mod tracing;
 pub mod transition_recorder;
 pub mod virtual_users;
+pub mod webhook;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -95,13 +98,15 @@ async fn campaign(testbed: &Arc<Testbed>, options: &Options) -> Result<Report> {
     let shutdown = Arc::new(AtomicBool::new(false));
     let settling = tokio::spawn(provider.clone().run(shutdown.clone()));
     let sweeping = AbortOnDrop(tokio::spawn(quiesce::sweep_periodically(testbed.clone())));
+    let operator = AbortOnDrop(tokio::spawn(operator::look_after_sinks(testbed.clone())));
+    let tracing = AbortOnDrop(tokio::spawn(tracing::break_collector(testbed.clone())));
     let progress = AbortOnDrop(tokio::spawn(report_progress(testbed.clone(), options.clone())));
     let begun = Instant::now();
     let (faults, ()) = tokio::join!(fault_injector::run(testbed), virtual_users::run_all(testbed));
     faults?;
     let faulted_calls = count_faulted_calls(testbed).await?;
     let faults_took = begun.elapsed();
-    drop((progress, sweeping));
+    drop((progress, sweeping, operator, tracing));
 
     log_progress(options, || "The faults are over; the sweeps do what is left …".into());
     let begun = Instant::now();
@@ -145,6 +150,8 @@ async fn count_faulted_calls(testbed: &Testbed) -> Result<BTreeMap<String, u64>>
     for (kind, rule) in &testbed.plan.callback_faults {
         testbed.injections.add_many(*kind, u64::from(used.contains(rule)));
     }
+    let failed = testbed.collector.received().iter().filter(|received| received.status != 200).count();
+    testbed.injections.add_many(Injection::CollectorFailed, failed as u64);
     Ok(calls)
 }
 

@@ -53,6 +53,8 @@ pub fn of_order(snapshot: &Snapshot, order_id: Option<&str>, key: Option<&str>) 
     section(&mut text, "calls of peers", calls);
     let notifications = snapshot.notifications.iter().filter(|message| message["order_id"] == id);
     section(&mut text, "notifications", notifications.map(Value::to_string));
+    let events = snapshot.events.iter().filter(|taken| taken.event["subject"] == id);
+    section(&mut text, "events that the sink took", events.map(|taken| taken.event.to_string()));
     let exchanges = snapshot.exchanges.iter().filter(|exchange| Some(&*exchange.key) == key);
     let mut exchanges: Vec<_> = exchanges.collect();
     exchanges.sort_by_key(|exchange| exchange.at_ms);
@@ -88,6 +90,7 @@ fn order_rows(text: &mut String, order: &Order) {
     });
     section(text, "journal", journal);
     section(text, "outbox", order.outbox.iter().map(|message| format!("{message:?}")));
+    section(text, "event deliveries", order.deliveries.iter().map(|delivery| format!("{delivery:?}")));
     section(text, "messages ever written", order.messages.iter().map(|message| format!("{message:?}")));
 }
 

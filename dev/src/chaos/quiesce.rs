@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::cancelled_event;
 use super::injection::Injection;
+use super::operator;
 use super::payment_provider::PaymentProvider;
 use super::testbed::{TOKEN, Testbed};
 use crate::peers::PaymentStatus;
@@ -86,6 +87,7 @@ async fn drain(testbed: &Testbed) -> Result<()> {
     loop {
         replica = 1 - replica;
         sweep(testbed, replica).await?;
+        operator::redrive_if_needed(testbed).await?;
         let pending = pending_work(testbed).await?;
         let busy = testbed.control.open_calls().await? > 0;
         if pending.is_empty() && !busy {
@@ -102,7 +104,7 @@ async fn drain(testbed: &Testbed) -> Result<()> {
     }
 }
 
-/// Lists the pending orders, second payments and outbox messages; empty when there are none.
+/// Lists the pending orders, second payments, outbox messages and events that the sink has not taken; empty when there are none.
 async fn pending_work(testbed: &Testbed) -> Result<String> {
     let orders = format!(
         "SELECT format('order %s %s v%s', id, phase, version) AS t FROM orders WHERE ({PENDING}) OR watch_at <= {NOW}"
@@ -114,7 +116,11 @@ async fn pending_work(testbed: &Testbed) -> Result<String> {
     );
     let messages =
         "SELECT format('message %s %s: %s', id, attempts, last_error) AS t FROM outbox WHERE dead_at IS NULL";
-    let sql = format!("SELECT t FROM ({orders} UNION ALL {payments} UNION ALL {messages}) x ORDER BY t");
+    let events = "SELECT format('events of %s for %s from %s on, %s attempts: %s', order_id, sink, next, attempts, tried) AS t
+                  FROM event_deliveries WHERE next <= last OR due_at IS NOT NULL";
+    let sql = format!(
+        "SELECT t FROM ({orders} UNION ALL {payments} UNION ALL {messages} UNION ALL {events}) x ORDER BY t"
+    );
     let rows: Vec<Value> = testbed.rows(&sql).await?;
     Ok(rows.iter().filter_map(|row| row["t"].as_str()).collect::<Vec<_>>().join(", "))
 }
@@ -127,7 +133,9 @@ async fn expire_waits(testbed: &Testbed) -> Result<()> {
         "UPDATE orders SET in_flight_until = {NOW} WHERE {PENDING} AND in_flight_until > {NOW};
          UPDATE orders SET due_at = {NOW} WHERE {PENDING} AND due_at > {NOW};
          UPDATE payment_refunds SET due_at = {NOW} WHERE (NOT undecided OR payment_id IS NULL AND NOT watched) AND due_at > {NOW};
-         UPDATE outbox SET due_at = {NOW} WHERE dead_at IS NULL AND due_at > {NOW};"
+         UPDATE outbox SET due_at = {NOW} WHERE dead_at IS NULL AND due_at > {NOW};
+         UPDATE event_deliveries SET due_at = {NOW} WHERE due_at > {NOW};
+         UPDATE event_sinks SET paused_until = NULL WHERE paused_until > {NOW};"
     );
     testbed.run(&sql).await
 }

@@ -34,6 +34,8 @@ pub struct Report {
     pub checks: Vec<Check>,
     /// Count of the users' responses by operation and HTTP status.
     pub answers: BTreeMap<(Operation, String), usize>,
+    /// The request of a user that took longest, and what came of it.
+    pub slowest: String,
     /// Count of orders by final status.
     pub statuses: BTreeMap<String, usize>,
     /// Seats on hold at Seating without a claim of an order: Seating's own expiry frees them.
@@ -65,6 +67,8 @@ impl Report {
                 exchange.answer.as_ref().map_or("no answer".to_owned(), |answer| answer.status.to_string());
             *answers.entry((exchange.operation, answer)).or_default() += 1;
         }
+        let slowest = snapshot.exchanges.iter().max_by_key(|exchange| exchange.took_ms);
+        let slowest = slowest.map(|exchange| format!("{exchange:?}")).unwrap_or_default();
         let mut statuses = BTreeMap::new();
         for order in &snapshot.orders {
             *statuses.entry(order.status.clone()).or_default() += 1;
@@ -96,6 +100,7 @@ impl Report {
             histories: told.iter().map(tell).collect(),
             checks,
             answers,
+            slowest,
             statuses,
             left_to_expiry,
             calls: snapshot.calls.len(),
@@ -124,6 +129,7 @@ impl Display for Report {
         for ((operation, answer), count) in &self.answers {
             writeln!(f, "{count:>7}  {operation:?}: {answer}")?;
         }
+        writeln!(f, "The slowest: {}", self.slowest)?;
         writeln!(f, "\n{:>7}  orders at the end", "")?;
         for (status, count) in &self.statuses {
             writeln!(f, "{count:>7}  {status}")?;

@@ -1,14 +1,15 @@
 //! A snapshot of all state for the invariant checker: the order database, the peers' records, and the clients' request log.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::request_log::Exchange;
-use super::testbed::{self, TOKEN, Testbed};
-use crate::peers::{CallbackRecord, Control, Payment, RecordedCall, SeatStatus};
+use super::testbed::{self, PRESENT, TOKEN, Testbed};
+use crate::peers::{CallbackRecord, Control, Payment, RecordedCall, SeatStatus, TakenEvent};
 use crate::postgres::Database;
 
 /// An order's row with the rows of its other tables.
@@ -44,6 +45,7 @@ pub struct Order {
     pub claims: Vec<i64>,
     pub journal: Vec<JournalEntry>,
     pub outbox: Vec<Waiting>,
+    pub deliveries: Vec<Delivery>,
     /// Every recorded change of state, by version.
     pub transitions: Vec<Transition>,
     /// Every message that was ever inserted into the outbox for it, delivered ones included.
@@ -81,6 +83,35 @@ pub struct JournalEntry {
     pub actor: String,
     pub at: String,
     pub data: Value,
+    /// The events for other systems that it made, as `[{"type", "data"}]`.
+    #[serde(default)]
+    pub events: Option<Vec<Value>>,
+    /// The number of the first of them.
+    #[serde(default)]
+    pub sequence: Option<i64>,
+}
+
+/// How far a sink of events is in an order: a row of `event_deliveries`.
+#[derive(Clone, Debug, Deserialize)]
+#[allow(missing_docs)]
+pub struct Delivery {
+    pub sink: String,
+    /// The number of the first event that it has not taken.
+    pub next: i64,
+    /// The number of the order's last event.
+    pub last: i64,
+    pub due_at: Option<String>,
+    pub dead_at: Option<String>,
+}
+
+/// A sink of events as a whole: a row of `event_sinks`.
+#[derive(Clone, Debug, Deserialize)]
+#[allow(missing_docs)]
+pub struct Sink {
+    pub sink: String,
+    pub off_at: Option<String>,
+    pub paused_until: Option<String>,
+    pub reason: Option<String>,
 }
 
 /// A row of the outbox: a message that is not delivered yet.
@@ -134,6 +165,14 @@ pub struct Snapshot {
     pub seats: BTreeMap<i64, Seat>,
     /// Messages that Notification accepted.
     pub notifications: Vec<Value>,
+    /// Events that the sink has taken, in the order of their arrival.
+    pub events: Vec<TakenEvent>,
+    /// What `GET /v1/events` lists, from the first one to the last.
+    pub feed: Vec<Value>,
+    /// The sinks of events as the database has them.
+    pub sinks: Vec<Sink>,
+    /// Whether some copies were of a version that makes no events.
+    pub some_send_no_events: bool,
     /// Callbacks of Payment, with or without a response.
     pub callbacks: Vec<CallbackRecord>,
     /// Every call that a peer received.
@@ -150,6 +189,11 @@ pub struct Snapshot {
     pub panics: String,
 }
 
+/// How many events of the feed are read at once.
+const FEED_PAGE: usize = 500;
+/// How long the feed may lack events that are in the journal.
+const FEED_LIMIT: Duration = Duration::from_secs(20);
+
 const ORDERS: &str = "
     SELECT o.id, coalesce(o.idempotency_key, '') AS idempotency_key, o.user_id, o.event_id, o.seats, o.status, o.phase,
         o.hold, o.failure_code, o.currency, o.subtotal_cents, o.tax_cents, o.total_cents, o.payment_id, o.payment_status,
@@ -163,6 +207,7 @@ const ORDERS: &str = "
         (SELECT coalesce(jsonb_agg(to_jsonb(e) ORDER BY e.seq), '[]') FROM order_events e WHERE e.order_id = o.id) AS journal,
         (SELECT coalesce(jsonb_agg(jsonb_build_object('id', m.id, 'kind', m.kind, 'attempts', m.attempts,
              'dead', m.dead_at IS NOT NULL, 'last_error', m.last_error)), '[]') FROM outbox m WHERE m.order_id = o.id) AS outbox,
+        (SELECT coalesce(jsonb_agg(to_jsonb(d) ORDER BY d.sink), '[]') FROM event_deliveries d WHERE d.order_id = o.id) AS deliveries,
         (SELECT coalesce(jsonb_agg(to_jsonb(s) ORDER BY s.version, s.at), '[]') FROM recorder.transitions s WHERE s.order_id = o.id) AS transitions,
         (SELECT coalesce(jsonb_agg(to_jsonb(w) ORDER BY w.at), '[]') FROM recorder.messages w WHERE w.order_id = o.id) AS messages,
         to_jsonb(o) AS row
@@ -178,6 +223,8 @@ impl Snapshot {
         snapshot.exchanges = testbed.request_log.all();
         snapshot.stuck = stuck(testbed).await?;
         snapshot.gauges = gauges(testbed).await?;
+        snapshot.feed = feed(testbed, &snapshot.orders).await?;
+        snapshot.some_send_no_events = !testbed.all_send_events;
         for host in &testbed.hosts {
             snapshot.panics += &host.lock().await.error_output();
         }
@@ -201,6 +248,8 @@ impl Snapshot {
             payments: state.payments,
             seats: seats.collect(),
             notifications: state.notifications,
+            events: state.events_taken,
+            sinks: testbed::rows(database, "SELECT * FROM event_sinks ORDER BY sink").await?,
             callbacks: state.callbacks,
             calls: control.calls().await?.calls,
             ..Snapshot::default()
@@ -261,4 +310,33 @@ async fn gauges(testbed: &Testbed) -> Result<BTreeMap<String, f64>> {
             Ok((labels.to_owned(), value.trim().parse()?))
         })
         .collect()
+}
+
+/// What the feed lists. It is read again as long as it lacks events, for a while: it ends where a transaction is open.
+async fn feed(testbed: &Testbed, orders: &[Order]) -> Result<Vec<Value>> {
+    let made = orders.iter().flat_map(|order| &order.journal).filter_map(|entry| entry.events.as_ref());
+    let made: usize = made.map(Vec::len).sum();
+    let deadline = Instant::now() + FEED_LIMIT;
+    loop {
+        let listed = all_pages_of_the_feed(testbed).await?;
+        if listed.len() >= made || Instant::now() > deadline {
+            return Ok(listed);
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn all_pages_of_the_feed(testbed: &Testbed) -> Result<Vec<Value>> {
+    let (mut events, mut after) = (Vec::new(), String::new());
+    loop {
+        let url = format!("{}/v1/events?limit={FEED_PAGE}{after}", testbed.urls[PRESENT]);
+        let answer = testbed.client.get(url).bearer_auth(TOKEN).send().await?.error_for_status()?;
+        let page: Value = serde_json::from_str(&answer.text().await?)?;
+        let listed = page["events"].as_array().context("a page of the feed has events")?;
+        if listed.is_empty() {
+            return Ok(events);
+        }
+        events.extend_from_slice(listed);
+        after = format!("&after={}", page["next"].as_str().context("a page of the feed has a next one")?);
+    }
 }

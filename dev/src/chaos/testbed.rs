@@ -1,5 +1,6 @@
 //! The testbed: PostgreSQL, the sandbox peers, the replicas of the service, and the recorders.
 
+use std::cell::Cell;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -15,6 +16,7 @@ use super::plan::{CLOSED_EVENT, ORDER_TTL_SECONDS, Plan};
 use super::request_log::RequestLog;
 use super::{Options, failover};
 use crate::bench::against::Manifest;
+use crate::collector::Collector;
 use crate::host::{self, Host};
 use crate::peers::{Control, Matching, Peers, SeatSpec};
 use crate::postgres::{self, Database, MovableAddress, Server};
@@ -24,9 +26,14 @@ use crate::{component, migrations};
 pub const TOKEN: &str = "the-campaign";
 /// The tax rate: one whose amounts have to be rounded.
 pub const TAX_PERCENT: &str = "7.5";
+/// What events are signed with.
+pub const WEBHOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// Index of the replica that is not killed: the others live for three seconds, which is less than slow requests take.
 pub const STEADY: usize = 2;
+
+/// Index of a replica that runs the present tree's component in any case.
+pub const PRESENT: usize = 1;
 
 /// How long Seating's reserves take: long enough for some to overlap.
 const RESERVE_TIME: Duration = Duration::from_millis(40);
@@ -68,6 +75,10 @@ pub struct Testbed {
     clock_delay_ms: AtomicU64,
     /// True once waits for a time are skipped, when the faults are over.
     pub skip_waits: watch::Sender<bool>,
+    /// Takes spans, or not.
+    pub collector: Collector,
+    /// Whether every copy makes events: versions from before them do not.
+    pub all_send_events: bool,
     log_dir: PathBuf,
     _sandbox: Peers,
 }
@@ -91,6 +102,8 @@ impl Testbed {
         let control = sandbox.control();
         let call_fault_ids = set_up_peers(&control, &plan).await?;
 
+        let collector = Collector::start().await?;
+
         let mut variables = database.spin_variables();
         variables.extend(sandbox.spin_variables());
         let own = [
@@ -99,10 +112,16 @@ impl Testbed {
             ("catalog_cache_seconds", "1"),
             ("internal_token", TOKEN),
             ("log_level", "info"),
+            ("events_url", &format!("{}/events/hook", sandbox.url())),
+            ("events_webhook_secret", WEBHOOK_SECRET),
+            ("otel_exporter_otlp_endpoint", &collector.url()),
+            // Of what has no caller; whose requests are sampled is the users' choice.
+            ("otel_traces_sampler_arg", "0.1"),
         ];
         variables.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let log_dir = fresh_log_dir();
         let program = component::host_program().await?;
+        let some_send_no_events = Cell::new(false);
         let start_host = async |copy: usize| {
             let log_dir = log_dir.join(format!("copy-{}", copy + 1));
             let port = Some(non_ephemeral_port()?);
@@ -110,6 +129,9 @@ impl Testbed {
                 return Host::start(program.clone(), &variables, &log_dir, port).await;
             };
             let manifest = Manifest::read(&version.folder().join("spin.toml"))?;
+            if !manifest.has_variable("events_url") {
+                some_send_no_events.set(true);
+            }
             let known = variables.iter().filter(|(name, _)| manifest.has_variable(name));
             Host::start_with(host::Options {
                 program: program.clone(),
@@ -146,6 +168,8 @@ impl Testbed {
             start: Instant::now(),
             clock_delay_ms: AtomicU64::new(0),
             skip_waits: watch::channel(false).0,
+            collector,
+            all_send_events: !some_send_no_events.get(),
             log_dir,
             _sandbox: sandbox,
         })

@@ -12,6 +12,7 @@ use super::plan::{FollowUp, Scenario, SlowBody};
 use super::request_log::{Answer, Exchange, Operation};
 use super::slow_body;
 use super::testbed::{STEADY, Testbed};
+use super::tracing;
 
 /// A user stops retrying so long after the first request.
 const RETRY_LIMIT: Duration = Duration::from_secs(40);
@@ -263,6 +264,7 @@ impl VirtualUser<'_> {
         request: reqwest::RequestBuilder,
     ) -> Option<Answer> {
         let sent = Instant::now();
+        let request = request.header("traceparent", tracing::traceparent(&self.scenario.key));
         let exchange = async {
             let answer = request.send().await?;
             let status = answer.status().as_u16();

@@ -1,5 +1,7 @@
 //! What a peer answers.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use hyper::StatusCode;
 use serde::Serialize;
@@ -13,18 +15,26 @@ pub(crate) struct Answer {
     pub body: Bytes,
     /// The header of this name.
     pub retry_after: Option<String>,
+    /// How much later than the head the body comes.
+    pub body_delay: Option<Duration>,
 }
 
 impl Answer {
     /// A JSON answer.
     pub fn json(status: u16, body: &impl Serialize) -> Answer {
         let body = serde_json::to_vec(body).unwrap_or_default().into();
-        Answer { status, content_type: Some("application/json".into()), body, retry_after: None }
+        Answer {
+            status,
+            content_type: Some("application/json".into()),
+            body,
+            retry_after: None,
+            body_delay: None,
+        }
     }
 
     /// An answer without a body.
     pub fn empty(status: u16) -> Answer {
-        Answer { status, content_type: None, body: Bytes::new(), retry_after: None }
+        Answer { status, content_type: None, body: Bytes::new(), retry_after: None, body_delay: None }
     }
 
     /// Plain text.
@@ -40,7 +50,7 @@ impl Answer {
     /// A body of this media type.
     pub fn of_type(status: u16, content_type: &str, text: &str) -> Answer {
         let body = Bytes::copy_from_slice(text.as_bytes());
-        Answer { status, content_type: Some(content_type.into()), body, retry_after: None }
+        Answer { status, content_type: Some(content_type.into()), body, retry_after: None, body_delay: None }
     }
 
     /// How Catalog, Payment and Notification report an error; Seating has its own way.

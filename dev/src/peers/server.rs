@@ -1,11 +1,14 @@
 //! The HTTP server: routes a call through fault injection and the call recorder to the peer.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
+use futures::stream;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Limited, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::{Request, Response};
 
 use super::answer::Answer;
@@ -36,7 +39,7 @@ impl std::error::Error for Closed {}
 pub(super) async fn answer(
     sandbox: Arc<Sandbox>,
     request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Closed> {
+) -> Result<Response<UnsyncBoxBody<Bytes, Infallible>>, Closed> {
     let connection = request.extensions().get::<Arc<ClientConnection>>().cloned();
     let (head, body) = request.into_parts();
     let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(|_| Closed)?.to_bytes();
@@ -57,7 +60,22 @@ pub(super) async fn answer(
             None => Some(errors::page(404)),
         }
     });
-    work.await.ok().flatten().map(Answer::into_response).ok_or(Closed)
+    work.await.ok().flatten().map(respond).ok_or(Closed)
+}
+
+/// The head goes at once, and the body when it is time.
+fn respond(answer: Answer) -> Response<UnsyncBoxBody<Bytes, Infallible>> {
+    let (delay, late) = (answer.body_delay, answer.body.clone());
+    let (head, body) = answer.into_response().into_parts();
+    let body = match delay {
+        None => body.boxed_unsync(),
+        Some(delay) => StreamBody::new(stream::once(async move {
+            tokio::time::sleep(delay).await;
+            Ok(Frame::data(late))
+        }))
+        .boxed_unsync(),
+    };
+    Response::from_parts(head, body)
 }
 
 /// Records the call and answers it, or does to it what a fault rule says.

@@ -2,6 +2,7 @@
 
 mod answers;
 mod cancelled_events;
+mod events;
 mod messages;
 mod money;
 mod operators;
@@ -15,7 +16,7 @@ use super::snapshot::{Order, Snapshot};
 pub struct Check {
     /// The invariant, in words.
     pub name: &'static str,
-    /// How many orders, seats, messages or responses were checked.
+    /// How many orders, seats, messages, events or responses were checked.
     pub checked: usize,
     /// The counterexamples.
     pub violations: Vec<Violation>,
@@ -40,6 +41,7 @@ pub fn check(snapshot: &Snapshot) -> Vec<Check> {
     all.extend(seats::checks(snapshot));
     all.extend(cancelled_events::checks(snapshot));
     all.extend(messages::checks(snapshot));
+    all.extend(events::checks(snapshot));
     all.extend(answers::checks(snapshot));
     all.extend(operators::checks(snapshot));
     all

@@ -3,6 +3,7 @@
 //!
 //! The state is a migrated database and a sandbox. Each case mutates a copy.
 
+mod valid_events;
 mod valid_state;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use crate::chaos::transition_recorder;
 use crate::migrations;
 use crate::peers::{CallbackRecord, Payment, PaymentStatus, Peers};
 use crate::postgres::{Options, Server, remove};
+use valid_events::add_events;
 use valid_state::{CANCELLED, CONFIRMED, DECLINED, FREE, LATE, orders, set_up_peers};
 
 /// A mutation of the valid state.
@@ -173,6 +175,89 @@ const CASES: &[(&str, Mutation)] = &[
     ("a message that comes again is the same", OfSnapshot(|e| e.notifications[0]["id"] = json!("made-up"))),
     ("every change of status is told", Sql("DELETE FROM recorder.messages WHERE kind = 'ORDER_REFUNDED'")),
     ("the messages of one order arrive in its order", OfSnapshot(|e| e.notifications.reverse())),
+    ("every event of every order arrived at the sink", OfSnapshot(|e| drop(e.events.pop()))),
+    ("every event of every order arrived at the sink", OfSnapshot(|e| e.events.clear())),
+    ("every event of every order arrived at the sink", Sql("UPDATE order_events SET events = NULL WHERE seq = 4")),
+    ("the events of one order arrive in its order, without gaps", OfSnapshot(|e| e.events.reverse())),
+    ("the events of one order arrive in its order, without gaps", OfSnapshot(|e| e.events.swap(1, 2))),
+    ("the events of one order arrive in its order, without gaps", OfSnapshot(|e| drop(e.events.remove(0)))),
+    (
+        "an event that comes again is the same",
+        OfSnapshot(|e| {
+            let mut again = e.events[0].clone();
+            again.event["data"]["seats"] = json!([7]);
+            e.events.push(again);
+        }),
+    ),
+    (
+        "an event that comes again is the same",
+        OfSnapshot(|e| {
+            let mut again = e.events[0].clone();
+            again.body.push(' ');
+            e.events.push(again);
+        }),
+    ),
+    ("an event that comes again is the same", OfSnapshot(|e| e.events[1].event["id"] = e.events[0].event["id"].clone())),
+    (
+        "every event is about an order that exists",
+        OfSnapshot(|e| e.events[0].event["subject"] = json!("01980000-0000-7000-8000-0000000000ff")),
+    ),
+    ("every event is about an order that exists", OfSnapshot(|e| e.events[0].event["partitionkey"] = json!(FREE))),
+    ("every event is signed", OfSnapshot(|e| e.events[0].webhook.clear())),
+    ("every event is signed", OfSnapshot(|e| e.events[0].body.push(' '))),
+    ("every event is signed", OfSnapshot(|e| e.events[0].webhook = e.events[1].webhook.clone())),
+    ("every event belongs to the trace of its order", OfSnapshot(|e| e.events[0].event["traceparent"] = json!(null))),
+    (
+        "every event belongs to the trace of its order",
+        OfSnapshot(|e| {
+            let last = e.events.len() - 1;
+            e.events[0].event["traceparent"] = e.events[last].event["traceparent"].clone();
+        }),
+    ),
+    ("the events of an order tell its history", OfSnapshot(|e| e.events[0].event["type"] = json!("order.failed.v1"))),
+    (
+        "the events of an order tell its history",
+        OfSnapshot(|e| e.events.retain(|taken| taken.event["type"] != "ticket.issued.v1")),
+    ),
+    (
+        "the events of an order tell its history",
+        OfSnapshot(|e| e.events.retain(|taken| taken.event["type"] != "ticket.voided.v1")),
+    ),
+    (
+        "the events of an order tell its history",
+        Sql("UPDATE recorder.transitions s SET status = 'FAILED' FROM orders o WHERE o.id = s.order_id AND o.status = 'CANCELLED' AND s.version > 3"),
+    ),
+    ("the data of events agree with the order", Sql("UPDATE orders SET user_id = 8 WHERE status = 'FAILED'")),
+    ("the data of events agree with the order", Sql("UPDATE orders SET seats = '{9}' WHERE status = 'FAILED'")),
+    ("the data of events agree with the order", Sql("UPDATE orders SET failure_code = 'seats_unavailable' WHERE status = 'FAILED'")),
+    ("the data of events agree with the order", Sql("UPDATE tickets SET ticket_code = 'TKT' WHERE seat_id = 1")),
+    ("the data of events agree with the order", Sql("UPDATE tickets SET voided_at = NULL")),
+    (
+        "the data of events agree with the order",
+        OfSnapshot(|e| e.events.iter_mut().for_each(|taken| drop(taken.event["data"].as_object_mut().unwrap().remove("total_cents")))),
+    ),
+    (
+        "the data of events agree with the order",
+        OfSnapshot(|e| {
+            for taken in e.events.iter_mut().filter(|taken| taken.event["type"] == "order.refunded.v1") {
+                taken.event["data"]["total_cents"] = json!(1);
+            }
+        }),
+    ),
+    (
+        "the data of events agree with the order",
+        OfSnapshot(|e| e.orders.iter_mut().for_each(|order| order.payment_id = Some("another".into()))),
+    ),
+    ("the feed lists the same events, each once and in order", OfSnapshot(|e| drop(e.feed.pop()))),
+    ("the feed lists the same events, each once and in order", OfSnapshot(|e| e.feed.push(e.feed[0].clone()))),
+    ("the feed lists the same events, each once and in order", OfSnapshot(|e| e.feed.swap(0, 1))),
+    ("the feed lists the same events, each once and in order", OfSnapshot(|e| e.feed[0]["data"]["seats"] = json!([7]))),
+    ("the feed lists the same events, each once and in order", OfSnapshot(|e| e.feed[0]["time"] = json!("later"))),
+    ("no event waits, and none is a dead letter", Sql("UPDATE event_deliveries SET due_at = now()")),
+    ("no event waits, and none is a dead letter", Sql("UPDATE event_deliveries SET dead_at = now()")),
+    ("no event waits, and none is a dead letter", Sql("UPDATE event_deliveries SET next = 1")),
+    ("no sink of events is off or paused", Sql("UPDATE event_sinks SET off_at = now() WHERE sink = 'http'")),
+    ("no sink of events is off or paused", Sql("UPDATE event_sinks SET paused_until = now() WHERE sink = 'http'")),
     ("every answer is one that the contract has", OfSnapshot(|e| add_exchange(e, Operation::Place, "errand-a", 500, CONFIRMED, None))),
     (
         "every order that was acknowledged exists",
@@ -240,6 +325,8 @@ async fn a_valid_state_passes_and_every_invariant_can_be_violated() -> Result<()
         template.connect().await?.batch_execute(&known).await?;
     }
 
+    add_events(&template, &sandbox.url()).await?;
+
     let valid_state = async |name: &str, sql: &str| {
         let database = server.create_database(name, Some("sound")).await?;
         database.connect().await?.batch_execute(sql).await?;
@@ -249,6 +336,7 @@ async fn a_valid_state_passes_and_every_invariant_can_be_violated() -> Result<()
         snapshot.prices =
             BTreeMap::from([(1, 15_000), (2, 9_999), (3, 1), (4, 7_525), (5, 2_000), (6, 4_000), (7, 0)]);
         snapshot.stuck = Some(json!({ "orders": [], "messages": [] }));
+        snapshot.feed = snapshot.events.iter().map(|taken| taken.event.clone()).collect();
         snapshot.gauges.insert("invariant=\"refund_unknown\"".into(), 0.0);
         add_exchange(&mut snapshot, Operation::Place, "errand-a", 201, CONFIRMED, Some("PENDING"));
         add_exchange(&mut snapshot, Operation::Read, "errand-a", 200, CONFIRMED, Some("CONFIRMED"));

@@ -13,7 +13,7 @@ use crate::peers::{Action, CallName, CallbackFault, CallbackRule, FaultRule, Mat
 /// campaign must inject.
 const PER_FULL_RUN: usize = 57;
 /// The number of orders of a whole campaign.
-const FULL_RUN: usize = 2_000;
+pub(super) const FULL_RUN: usize = 2_000;
 
 /// Number of long snapshots in a run of [`FULL_RUN`] orders.
 const SNAPSHOTS_PER_FULL_RUN: usize = 8;
@@ -192,7 +192,7 @@ pub(super) fn process_faults_of(random: &mut StdRng, orders: usize, duration: Du
     spread(random, count, (0, 250), &|_| Target::DatabaseRestart);
     // A database that has just started has no connections to cut.
     spread(random, count + count / 6, (0, 0), &|_| Target::Connections);
-    for peer in [Peer::Catalog, Peer::Seating, Peer::Payment, Peer::Notification] {
+    for peer in [Peer::Catalog, Peer::Seating, Peer::Payment, Peer::Notification, Peer::Events] {
         spread(random, count, (80, 500), &|_| Target::Peer(peer));
     }
     // Once, somewhere in the middle.

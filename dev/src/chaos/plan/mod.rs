@@ -12,11 +12,13 @@ use rand::{Rng, RngExt, SeedableRng};
 use super::injection::Injection;
 use crate::peers::{CallbackRule, FaultRule, Mode, Peer};
 
+mod event_sink;
 mod faults;
 mod settlements;
 mod slow_bodies;
 mod workload;
 
+pub use event_sink::AWAY_MS;
 pub use settlements::{CallbackDelivery, Settlement};
 pub use slow_bodies::SlowBody;
 pub use workload::{Buyer, FollowUp, Scenario};
@@ -108,6 +110,8 @@ pub enum Target {
     Connections,
     /// A peer goes down.
     Peer(Peer),
+    /// The sink of events wants no more, until the service has switched it off.
+    EventsGone,
     /// A snapshot of the database is held for the "downtime": the nth of the campaign.
     LongSnapshot(usize),
 }
@@ -136,11 +140,13 @@ impl Plan {
         seats.sort_unstable();
         seats.dedup();
         let mut call_faults = faults::call_faults_of(&mut random, &buyers, orders);
+        call_faults.extend(event_sink::call_faults_of(&mut random, &buyers));
         let callback_faults = faults::callback_faults_of(&mut random, &buyers);
         let mut process_faults = faults::process_faults_of(&mut random, orders, duration);
         workload::start_neighbours_together(&mut random, &mut scenarios, duration);
         faults::place_before_crashes(&mut random, &process_faults, &mut scenarios, &mut call_faults);
         process_faults.extend(faults::long_snapshots_of(&mut random, orders, duration));
+        process_faults.extend(event_sink::outages_of(&mut random, orders, duration));
         process_faults.sort_by_key(|fault| fault.at);
         slow_bodies::slow_down(&mut random, &mut scenarios, duration);
         scenarios.sort_by_key(|scenario| scenario.start);
@@ -228,6 +234,30 @@ mod tests {
             assert!(of(Target::is_of_database).all(|fault| fault.at < snapshot.at || fault.at > end));
         }
         assert_eq!(of(|target| target == Target::Failover).count(), 1);
+    }
+
+    #[test]
+    fn every_campaign_has_every_fault_of_the_event_sink() {
+        for (orders, wanted) in [(300, 1), (2_000, 8)] {
+            let plan = Plan::generate(orders, 5);
+            let of_calls = Injection::EventLost as usize..=Injection::EventBodyStalled as usize;
+            let calls = Injection::ALL.iter().filter(|(kind, _)| of_calls.contains(&(*kind as usize)));
+            for kind in calls.map(|(kind, _)| *kind) {
+                let count = plan.call_faults.iter().filter(|(one, _)| *one == kind).count();
+                assert!(count >= wanted, "{kind:?}: {count} of {orders} orders");
+            }
+            let gone = plan.process_faults.iter().filter(|fault| fault.target == Target::EventsGone);
+            assert!(gone.count() >= wanted);
+            let outages: Vec<bool> = plan
+                .process_faults
+                .iter()
+                .filter(|fault| fault.target == Target::Peer(Peer::Events))
+                .map(|fault| fault.down >= Duration::from_millis(AWAY_MS))
+                .collect();
+            for is_long in [true, false] {
+                assert!(outages.iter().filter(|one| **one == is_long).count() >= wanted, "{is_long}");
+            }
+        }
     }
 
     #[test]

@@ -124,6 +124,14 @@ async fn inject(sandbox: &Sandbox, call: &Call, action: Action) -> Option<Answer
             tokio::time::sleep(Duration::from_millis(ms)).await;
             Some(server::perform(sandbox, call).await)
         }
+        Action::StallBody { ms } => {
+            let mut answer = server::perform(sandbox, call).await;
+            if answer.body.is_empty() {
+                answer = Answer::json(200, &serde_json::json!({}));
+            }
+            answer.body_delay = Some(Duration::from_millis(ms));
+            Some(answer)
+        }
         Action::LoseAnswer => {
             server::perform(sandbox, call).await;
             None

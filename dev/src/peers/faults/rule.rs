@@ -27,6 +27,11 @@ pub enum Action {
         #[serde(default)]
         effect: Moment,
     },
+    /// The call works, and the head of its answer comes at once, but the body so much later. An answer without one gets one.
+    StallBody {
+        /// By how many milliseconds.
+        ms: u64,
+    },
     /// The call works, but the connection is closed instead of answering.
     LoseAnswer,
     /// Nothing happens, and the connection is closed.

@@ -77,6 +77,25 @@ async fn lost_answers_and_lost_requests_close_the_connection() {
     );
 }
 
+#[tokio::test]
+async fn a_body_can_come_later_than_its_head() {
+    let s = sandbox().await;
+    for call in [CallName::TakeEvent, CallName::Event] {
+        s.control.add_fault(FaultRule::on(call, Action::StallBody { ms: 60_000 })).await.unwrap();
+    }
+    let event = s.client.post(format!("{}/events/hook", s.peers.url())).header("ce-id", "1");
+    let catalog = s.client.get(format!("{}/catalog/v1/events/101", s.peers.url()));
+    for request in [event.json(&json!({})), catalog] {
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 200, "an answer without a body gets one");
+        let body = tokio::time::timeout(Duration::from_millis(200), response.bytes()).await;
+        assert!(body.is_err(), "{body:?}");
+    }
+    assert_eq!(s.control.state().await.unwrap().events_taken.len(), 1, "it was taken");
+    s.control.add_fault(FaultRule::on(CallName::Event, Action::StallBody { ms: 20 })).await.unwrap();
+    assert_eq!(s.get("/catalog/v1/events/101").await.1["id"], 101);
+}
+
 /// What is on the wire, without a client that may hide it.
 #[tokio::test]
 async fn a_lost_answer_is_not_one_byte() {
