@@ -54,6 +54,7 @@ mod event_mqtt;
 mod event_sinks;
 mod events;
 mod redrive;
+mod order_page;
 mod resolve;
 mod stuck;
 mod violations;

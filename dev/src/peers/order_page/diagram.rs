@@ -9,7 +9,7 @@ use super::steps::{Participant, Step};
 /// A pause of so many microseconds is shown.
 const PAUSE_US: i64 = 1_000_000;
 /// The width of the times at the left.
-const TIMES: usize = 84;
+const TIMES: usize = 92;
 const ROW: usize = 30;
 const PAUSE: usize = 26;
 /// The height of the names at the top, and at the bottom.

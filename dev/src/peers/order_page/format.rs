@@ -14,12 +14,12 @@ pub(super) fn clock(at_us: i64) -> String {
     at.map_or_else(|| at_us.to_string(), |at| at.format("%H:%M:%S%.3f").to_string())
 }
 
-/// `1.2 ms`, `3.45 s`, `2 min 3 s`, `1 h 4 min`
+/// `1.2 ms`, `3.456 s`, `2 min 3 s`, `1 h 4 min`
 pub(super) fn duration(us: i64) -> String {
     let (ms, seconds) = (us as f64 / 1e3, us / 1_000_000);
     match us {
         ..1_000_000 => format!("{ms:.1} ms"),
-        ..60_000_000 => format!("{:.2} s", ms / 1e3),
+        ..60_000_000 => format!("{:.3} s", ms / 1e3),
         ..3_600_000_000 => format!("{} min {} s", seconds / 60, seconds % 60),
         _ => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
     }
@@ -35,7 +35,7 @@ mod tests {
             (0, "0.0 ms"),
             (1_234, "1.2 ms"),
             (999_000, "999.0 ms"),
-            (3_456_000, "3.46 s"),
+            (3_456_000, "3.456 s"),
             (123_000_000, "2 min 3 s"),
             (3_840_000_000, "1 h 4 min"),
         ] {

@@ -32,9 +32,9 @@ pub(super) fn rows(steps: &[Step], folds: bool) -> Vec<Row> {
         let ended = step.ended_us.unwrap_or(step.begun_us);
         let whole = if step.is_note() { Kind::Note } else { Kind::Whole };
         if ended == step.begun_us {
-            points.push((Order::begin(step.begun_us, ended), whole, index));
+            points.push((Order::begin(step.begun_us, ended, whole), whole, index));
         } else {
-            points.push((Order::begin(step.begun_us, ended), Kind::Request, index));
+            points.push((Order::begin(step.begun_us, ended, Kind::Request), Kind::Request, index));
             points.push((Order::end(step.begun_us, ended), Kind::Answer, index));
         }
     }
@@ -66,21 +66,21 @@ fn folded(rows: Vec<Row>, steps: &[Step]) -> Vec<Row> {
     folded
 }
 
-/// Where a begin or an end stands among others of the same time: ends first, inner ones before outer ones; then begins, outer ones
-/// before inner ones.
+/// Where a row stands among others of the same time: ends first, inner ones before outer ones; then what has happened; then begins, outer
+/// ones before inner ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Order {
     at_us: i64,
-    is_begin: bool,
+    rank: u8,
     other: i64,
 }
 
 impl Order {
-    fn begin(begun: i64, ended: i64) -> Order {
-        Order { at_us: begun, is_begin: true, other: -ended }
+    fn end(begun: i64, ended: i64) -> Order {
+        Order { at_us: ended, rank: 0, other: -begun }
     }
 
-    fn end(begun: i64, ended: i64) -> Order {
-        Order { at_us: ended, is_begin: false, other: -begun }
+    fn begin(begun: i64, ended: i64, kind: Kind) -> Order {
+        Order { at_us: begun, rank: if kind == Kind::Note { 1 } else { 2 }, other: -ended }
     }
 }

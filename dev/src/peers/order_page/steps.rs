@@ -176,7 +176,12 @@ pub(super) fn steps(records: &Records) -> Vec<Step> {
         steps.push(step);
     }
     let rest = records.spans.iter().filter(|span| !used.contains(&span.key()));
-    steps.extend(rest.filter_map(|span| of_span(span)));
+    // The span of a transition ends a little later than its statement, after which others begin.
+    let statements = records.spans.iter().filter(|span| !span.text("db.system.name").is_empty());
+    let stored: HashMap<(&str, &str), i64> =
+        statements.map(|span| ((&*span.trace_id, &*span.parent_span_id), span.ended_us)).collect();
+    let stored = |span: &Span| stored.get(&span.key()).copied().unwrap_or(span.ended_us);
+    steps.extend(rest.filter_map(|span| of_span(span, stored(span))));
     steps.extend(records.events.iter().filter(|taken| taken.sink != "http").map(|taken| {
         let at = taken.taken_at_ms * 1_000;
         let text = |name: &str| taken.event[name].as_str().unwrap_or_default().to_owned();
@@ -226,8 +231,8 @@ fn is_callback(span: &Span) -> bool {
     span.kind == "SPAN_KIND_SERVER" && span.text("http.route") == "/v1/payments/callback"
 }
 
-/// What a span tells alone; `None`: it is a part of something else.
-fn of_span(span: &Span) -> Option<Step> {
+/// What a span tells alone; `None`: it is a part of something else. `stored_us`: when the last statement in it had ended.
+fn of_span(span: &Span, stored_us: i64) -> Option<Step> {
     let times = (span.begun_us, Some(span.ended_us));
     let at_service =
         |what: String, at| Step::between(Participant::Service, Participant::Service, what, (at, Some(at)));
@@ -243,7 +248,7 @@ fn of_span(span: &Span) -> Option<Step> {
         let what = span.text("order_service.peer_call").split('.').next_back().unwrap_or_default();
         Step::between(Participant::Service, peer, what.to_owned(), times).with_outcome_of(span)
     } else if span.name == "order transition" {
-        let mut step = at_service(transition(span), span.ended_us);
+        let mut step = at_service(transition(span), stored_us);
         step.outcome =
             Some(span.text("order_service.outcome").to_owned()).filter(|outcome| outcome != "stored");
         step.has_failed = span.has_failed;

@@ -21,7 +21,7 @@ pub(super) fn waterfall(group: &Group) -> Markup {
             p.about { (clock(begun)) " \u{b7} " (duration(ended - begun)) " \u{b7} trace " code { (group.trace_id) } }
             div.scroll tabindex="0" role="region" aria-label="Spans of a trace" {
                 table.waterfall {
-                    thead { tr { th scope="col" { "span" } th scope="col" { "of" } th scope="col" { "took" } th scope="col" { "when" } } }
+                    thead { tr { th scope="col" { "span" } th scope="col" { "service" } th scope="col" { "took" } th scope="col" { "when" } } }
                     tbody {
                         @for (depth, span) in &group.spans {
                             tr.failed[span.has_failed] title=(attributes(span)) {
