@@ -175,7 +175,9 @@ pub(super) fn steps(records: &Records) -> Vec<Step> {
         }
         steps.push(step);
     }
-    let rest = records.spans.iter().filter(|span| !used.contains(&span.key()));
+    // A request in another trace is not about the order: it has swept what was due of many.
+    let is_others = |span: &Span| span.kind == "SPAN_KIND_SERVER" && !records.traces.contains(&span.trace_id);
+    let rest = records.spans.iter().filter(|span| !used.contains(&span.key()) && !is_others(span));
     // The span of a transition ends a little later than its statement, after which others begin.
     let statements = records.spans.iter().filter(|span| !span.text("db.system.name").is_empty());
     let stored: HashMap<(&str, &str), i64> =

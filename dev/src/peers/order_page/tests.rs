@@ -34,7 +34,8 @@ fn with(mut span: Span, kind: &str, attributes: &[(&str, Value)]) -> Span {
 }
 
 fn of_spans(spans: Vec<Span>) -> Records {
-    Records { spans: spans.into_iter().map(Into::into).collect(), ..Records::default() }
+    let traces = ["t".to_owned()].into();
+    Records { spans: spans.into_iter().map(Into::into).collect(), traces, ..Records::default() }
 }
 
 #[test]
