@@ -3,7 +3,7 @@
 //!
 //! In reading order: [`component`] builds the WebAssembly component and the host program, [`spin`] finds a Spin that is
 //! installed, [`host`] runs them, [`postgres`] and [`migrations`] give it a database, [`pgbouncer`] a connection pooler
-//! before that, [`peers`] are the services it talks to, [`collector`] takes its spans, [`chaos`] breaks all of them on purpose, and
+//! before that, [`peers`] are the services it talks to, [`collector`] takes its spans, which [`otlp`] decodes, [`chaos`] breaks all of them on purpose, and
 //! [`bench`](mod@bench) measures how fast it all is, [`manifests`] and `image` check what deploys it, [`api_check`] what it
 //! says of its API, [`docs_check`] what people who integrate meet, [`observability`] what people who watch it see, and
 //! [`events_check`] that no event for other systems is lost, with [`mosquitto`] and [`nats`] as brokers. `main.rs` and `up` are the `cargo dev` commands over them; the
@@ -27,6 +27,7 @@ pub mod migrations;
 pub mod mosquitto;
 pub mod nats;
 pub mod observability;
+pub mod otlp;
 pub mod peers;
 pub mod pgbouncer;
 pub mod postgres;

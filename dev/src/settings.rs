@@ -1,6 +1,6 @@
 //! Settings from environment variables, with the names of the service that this one replaces: `DATABASE_HOST`, `PORT`, ….
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use order_dev::peers::Peers;
@@ -16,6 +16,8 @@ const PEER_URLS: [&str; 4] = ["catalog_url", "seating_url", "payment_url", "noti
 /// The variables of `spin.toml` that the environment sets, by their names there.
 pub struct Settings {
     given: BTreeMap<String, String>,
+    /// The names of those that are set for Spin itself (`SPIN_VARIABLE_…`). They count as well, and must not be overridden.
+    of_spin: BTreeSet<String>,
     /// `PORT`.
     pub port: Option<u16>,
 }
@@ -33,17 +35,20 @@ impl Settings {
         names: impl Iterator<Item = &'a String>,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Settings> {
-        let given =
-            names.filter_map(|name| Some((name.clone(), environment(&name.to_uppercase())?))).collect();
-        let mut settings = Settings { given, port: None };
+        let (mut given, mut of_spin) = (BTreeMap::new(), BTreeSet::new());
+        for name in names {
+            given.extend(environment(&name.to_uppercase()).map(|value| (name.clone(), value)));
+            of_spin
+                .extend(environment(&format!("SPIN_VARIABLE_{}", name.to_uppercase())).map(|_| name.clone()));
+        }
+        let mut settings = Settings { given, of_spin, port: None };
         let port =
             environment("PORT").map(|text| text.parse().with_context(|| format!("PORT is no port: {text}")));
         settings.port = port.transpose()?;
         if let Some(text) = settings.given.get("database_port") {
             text.parse::<u16>().with_context(|| format!("DATABASE_PORT is no port: {text}"))?;
         }
-        // Set for Spin itself it counts as well, and must not be overridden.
-        if environment("SPIN_VARIABLE_TAX_PERCENT").is_none() {
+        if !settings.of_spin.contains("tax_percent") {
             settings.given.entry("tax_percent".into()).or_insert_with(|| TAX_PERCENT.into());
         }
         Ok(settings)
@@ -84,6 +89,7 @@ impl Settings {
             variables.remove("database_sslmode");
         }
         variables.extend(peers.map(Peers::spin_variables).unwrap_or_default());
+        variables.extend(peers.map(|peers| self.watched_by(peers)).unwrap_or_default());
         if PEER_URLS.iter().any(|name| self.given.contains_key(*name)) {
             // The sandbox's own would allow nobody else to be called.
             variables.remove("peers_http");
@@ -92,6 +98,22 @@ impl Settings {
         variables.extend(self.given.clone());
         variables.entry("internal_token".to_owned()).or_insert_with(|| INTERNAL_TOKEN.to_owned());
         variables.into_iter().collect()
+    }
+
+    /// The variables by which the sandbox hears of events and gets the spans; those of whoever has set a sink or a collector stay as they are.
+    fn watched_by(&self, peers: &Peers) -> Vec<(String, String)> {
+        let is_set = |name: &str| self.given.contains_key(name) || self.of_spin.contains(name);
+        let mut variables = Vec::new();
+        if !is_set("events_url") {
+            variables.push(("events_url".to_owned(), peers.events_url()));
+        }
+        if !is_set("otel_exporter_otlp_endpoint") {
+            variables.push(("otel_exporter_otlp_endpoint".to_owned(), peers.url()));
+            if !is_set("otel_traces_sampler_arg") {
+                variables.push(("otel_traces_sampler_arg".to_owned(), "1".to_owned()));
+            }
+        }
+        variables
     }
 
     /// What is asked of callers of `/internal/…`, as an option of curl.
@@ -133,6 +155,9 @@ mod tests {
             "tax_percent",
             "peers_http",
             "auth_jwt_secret",
+            "events_url",
+            "otel_exporter_otlp_endpoint",
+            "otel_traces_sampler_arg",
         ]
         .map(String::from)
         .to_vec();
@@ -175,6 +200,35 @@ mod tests {
         assert_eq!(variables["seating_url"], format!("{}/seating", peers.url()));
         assert!(!variables.contains_key("peers_http"));
         assert_eq!(variables["database_sslmode"], "disable");
+    }
+
+    #[tokio::test]
+    async fn the_sandbox_hears_of_events_and_gets_the_spans_unless_somebody_else_does() {
+        let peers = Peers::start(Default::default()).await.unwrap();
+        let (sink, collector, all) = ("events_url", "otel_exporter_otlp_endpoint", "otel_traces_sampler_arg");
+        let (hook, url) = (peers.events_url(), peers.url());
+        for (environment, expected) in [
+            (vec![], [Some(&*hook), Some(&*url), Some("1")]),
+            (vec![("EVENTS_URL", "http://a/hook")], [Some("http://a/hook"), Some(&*url), Some("1")]),
+            (vec![("OTEL_TRACES_SAMPLER_ARG", "0.1")], [Some(&*hook), Some(&*url), Some("0.1")]),
+            (
+                vec![("OTEL_EXPORTER_OTLP_ENDPOINT", "http://b:4318")],
+                [Some(&*hook), Some("http://b:4318"), None],
+            ),
+            (
+                vec![
+                    ("SPIN_VARIABLE_EVENTS_URL", "http://a/hook"),
+                    ("SPIN_VARIABLE_OTEL_EXPORTER_OTLP_ENDPOINT", ""),
+                ],
+                [None, None, None],
+            ),
+        ] {
+            let settings = settings(&environment).unwrap();
+            let variables: BTreeMap<_, _> =
+                settings.spin_variables(&settings.database(), Some(&peers)).into_iter().collect();
+            let set = [sink, collector, all].map(|name| variables.get(name).map(String::as_str));
+            assert_eq!(set, expected, "{environment:?}");
+        }
     }
 
     #[test]

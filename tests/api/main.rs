@@ -54,6 +54,7 @@ mod event_mqtt;
 mod event_sinks;
 mod event_types;
 mod events;
+mod order_page;
 mod redrive;
 mod resolve;
 mod stuck;

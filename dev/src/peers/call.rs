@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::contract::{CallName, Peer, route};
+use super::spans::shortened;
 use super::state::State;
 use super::trace::CallTrace;
 
@@ -40,6 +41,8 @@ pub(super) struct About {
     pub order_id: Option<String>,
     pub user_id: Option<i64>,
     pub seat_ids: Vec<i64>,
+    /// See [`super::record::RecordedCall::detail`].
+    pub detail: Option<String>,
 }
 
 /// Which calls a rule is for: those about this order, this seat, this user. What is not given fits all. Payment's calls
@@ -135,8 +138,17 @@ impl Call {
             CallName::Refund => {
                 about.order_id = text("payment_id").and_then(|id| state.order_of_payment(&id))
             }
-            CallName::Notify => (about.order_id, about.seat_ids) = (text("order_id"), ids(&body["seats"])),
-            CallName::TakeEvent => about.order_id = self.headers.get("ce-subject").cloned(),
+            CallName::Notify => {
+                (about.order_id, about.seat_ids) = (text("order_id"), ids(&body["seats"]));
+                about.detail = text("type").map(shortened);
+            }
+            CallName::TakeEvent => {
+                let header = |name| self.headers.get(name).map(String::as_str);
+                about.order_id = header("ce-subject").map(str::to_owned);
+                let sequence = header("ce-sequence").unwrap_or_default().trim_start_matches('0');
+                about.detail = header("ce-type").map(|of_type| shortened(format!("{of_type} #{sequence}")));
+            }
+            CallName::Event => about.detail = Some(shortened(self.id.clone())),
             CallName::Produce => {
                 // Of a media type of its own.
                 let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
@@ -144,8 +156,7 @@ impl Call {
                 let seats = records.flat_map(|record| ids(&record["value"]["data"]["seats"]));
                 about.seat_ids = seats.collect();
             }
-            CallName::Event
-            | CallName::Availability
+            CallName::Availability
             | CallName::Login
             | CallName::ByName
             | CallName::Unknown => {}

@@ -8,13 +8,15 @@ use serde_json::{Value, json};
 use super::answer::Answer;
 use super::call::Call;
 use super::contract::errors;
-use super::state::State;
+use super::state::{State, now_ms};
 
 /// An event as it was taken.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TakenEvent {
     /// How it came: `http` or `kafka`.
     pub sink: String,
+    /// When it came: milliseconds since 1970.
+    pub taken_at_ms: i64,
     /// The attributes (`id`, `type`, …), and the data under `data`.
     pub event: Value,
     /// The headers of its signature (`webhook-…`), where it came by HTTP.
@@ -45,6 +47,7 @@ pub(super) fn take(state: &mut State, call: &Call) -> Answer {
     headers.insert("content-type".to_owned(), call.content_type.clone());
     state.keep_event(TakenEvent {
         sink: "http".to_owned(),
+        taken_at_ms: now_ms(),
         event: Value::Object(event),
         webhook,
         body: String::from_utf8_lossy(&call.body).into_owned(),
@@ -81,6 +84,7 @@ pub(super) fn produce(state: &mut State, call: &Call) -> Answer {
     for Record { key, value } in records {
         state.keep_event(TakenEvent {
             sink: "kafka".to_owned(),
+            taken_at_ms: now_ms(),
             event: value,
             webhook: BTreeMap::new(),
             body: String::new(),

@@ -15,10 +15,12 @@ pub(crate) mod contract;
 pub mod control;
 mod faults;
 mod notification;
+mod order_page;
 pub(crate) mod payment;
 mod record;
 mod seating;
 mod server;
+mod spans;
 pub(crate) mod state;
 mod trace;
 mod user;
@@ -123,6 +125,11 @@ impl Peers {
     /// The Spin variables that lead the component to these peers and allow it nobody else.
     pub fn spin_variables(&self) -> Vec<(String, String)> {
         contract::spin_variables(self.address)
+    }
+
+    /// Where it takes events, each by POST.
+    pub fn events_url(&self) -> String {
+        format!("{}/events/hook", self.url())
     }
 
     /// A client of the control endpoints.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::call::Call;
 use super::contract::{CallName, Peer};
-use super::state::now_ms;
+use super::state::{now_ms, now_us};
 use super::trace::CallTrace;
 
 /// One call to a peer.
@@ -20,6 +20,9 @@ pub struct RecordedCall {
     pub call: CallName,
     /// The order that it was about, if known.
     pub order_id: Option<String>,
+    /// What it was about besides: an event of Catalog, the type and the number of an event that was sent, the type of a message.
+    #[serde(default)]
+    pub detail: Option<String>,
     /// The seats that it was about, if known.
     pub seat_ids: Vec<i64>,
     /// Its `Idempotency-Key`.
@@ -36,6 +39,9 @@ pub struct RecordedCall {
     pub started_at_ms: i64,
     /// How long it took, in milliseconds; `None` while it is under way.
     pub took_ms: Option<i64>,
+    /// When it came in and when it was answered, in microseconds since 1970.
+    #[serde(skip)]
+    pub(super) precise: (i64, Option<i64>),
 }
 
 /// The calls so far.
@@ -69,6 +75,7 @@ impl Recorder {
             peer: call.peer,
             call: call.name,
             order_id: call.about.order_id.clone(),
+            detail: call.about.detail.clone(),
             seat_ids: call.about.seat_ids.clone(),
             idempotency_key: call.idempotency_key.clone(),
             trace: call.about.trace.clone(),
@@ -76,6 +83,7 @@ impl Recorder {
             closed: false,
             started_at_ms: now_ms(),
             took_ms: None,
+            precise: (now_us(), None),
         });
         number
     }
@@ -93,6 +101,7 @@ impl Recorder {
             call.status = status;
             call.closed = status.is_none();
             call.took_ms = Some(now_ms() - call.started_at_ms);
+            call.precise.1 = Some(now_us());
         }
     }
 

@@ -14,7 +14,7 @@ use hyper::{Request, Response};
 use super::answer::Answer;
 use super::call::Call;
 use super::contract::{CallName, Peer, errors};
-use super::{Sandbox, catalog, control, events, faults, notification, payment, seating, user};
+use super::{Sandbox, catalog, control, events, faults, notification, payment, seating, spans, user};
 use crate::serve::ClientConnection;
 
 /// How long Node keeps an idle connection open.
@@ -47,6 +47,9 @@ pub(super) async fn answer(
     let work = tokio::spawn(async move {
         if head.uri.path() == "/control" || head.uri.path().starts_with("/control/") {
             return Some(control::answer(&sandbox, &head, &body).await);
+        }
+        if head.uri.path() == "/v1/traces" {
+            return Some(spans::take(&mut sandbox.state().spans, &head, &body));
         }
         match Call::identify(&head.method, &head.uri, &head.headers, body) {
             Some(mut call) => {

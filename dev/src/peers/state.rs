@@ -16,6 +16,7 @@ use super::faults::Faults;
 use super::payment::{Chosen, Mode, Payment, RefundMode};
 use super::record::Recorder;
 use super::seating::Transactions;
+use super::spans::Spans;
 use super::user::Account;
 
 /// What a seat may be.
@@ -72,6 +73,8 @@ pub(super) struct State {
     pub notifications: VecDeque<Value>,
     #[serde(skip)]
     pub events_taken: VecDeque<TakenEvent>,
+    #[serde(skip)]
+    pub spans: Spans,
     #[serde(skip)]
     pub callbacks: VecDeque<CallbackRecord>,
     #[serde(skip)]
@@ -254,4 +257,9 @@ pub(super) fn raw(json: &str) -> Box<RawValue> {
 /// Milliseconds since 1970 in UTC.
 pub(crate) fn now_ms() -> i64 {
     chrono::Utc::now().timestamp_millis()
+}
+
+/// Microseconds since 1970 in UTC.
+pub(super) fn now_us() -> i64 {
+    chrono::Utc::now().timestamp_micros()
 }

@@ -53,6 +53,9 @@ Logs are in {logs}. Ctrl-C stops everything; the data stays, until `cargo dev re
 fn sandbox(base: &str, url: &str, token: &str) -> String {
     format!(
         r#"
+See an order's life in a browser: calls, events and spans, over the service and its peers:
+  {url}/control/orders
+
 Let the next payments wait for the buyer, place an order, and settle its payment:
   curl -d '{{"mode":"pending"}}' {url}/control/payments/mode
   curl -i {base}/v1/orders{token} -H 'Content-Type: application/json' -H 'Idempotency-Key: abc124' \

@@ -37,7 +37,7 @@ pub struct Spawn {
     has_standby: bool,
     pg_max_connections: Option<usize>,
     pgbouncer: Option<Pooler>,
-    /// The sinks that events are sent to, and their URLs below the sandbox's.
+    /// The variables with what events and spans are sent to, and its URL below the sandbox's.
     sinks: Vec<(&'static str, &'static str)>,
 }
 
@@ -90,6 +90,12 @@ impl Spawn {
     /// Events are sent to the sandbox's Kafka REST proxy.
     pub fn kafka_rest_proxy(mut self) -> Spawn {
         self.sinks.push(("events_kafka_rest_url", "/events"));
+        self
+    }
+
+    /// Spans are exported to the sandbox.
+    pub fn spans_to_sandbox(mut self) -> Spawn {
+        self.sinks.push(("otel_exporter_otlp_endpoint", ""));
         self
     }
 

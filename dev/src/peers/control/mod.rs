@@ -18,7 +18,7 @@ use super::faults::FaultRule;
 use super::payment::PaymentStatus;
 use super::state::{Seat, SeatStatus, State, now_ms, raw};
 use super::user::Account;
-use super::{Sandbox, payment, seating};
+use super::{Sandbox, order_page, payment, seating};
 use specs::{
     CallbackUrl, Down, Expire, Forget, Hold, ModeSpec, RefundModeSpec, ReserveSpec, Seats, Second, Settle,
     Which,
@@ -39,6 +39,7 @@ pub(super) async fn answer(sandbox: &Sandbox, head: &Parts, body: &[u8]) -> Answ
         ("POST", ["payments", "second"]) => {
             return with(body, async |spec| second(sandbox, spec).await).await;
         }
+        ("GET", ["orders", id]) => return order_page::order(sandbox, head, id),
         ("POST", ["callback"]) => return with(body, async |body| send_callback(sandbox, body).await).await,
         _ => {}
     }
@@ -116,6 +117,7 @@ pub(super) async fn answer(sandbox: &Sandbox, head: &Parts, body: &[u8]) -> Answ
             state.calls.clear();
             ok()
         }
+        ("GET", ["orders"]) => order_page::list(state, head),
         ("GET", ["state"]) => views::all(state),
         ("POST", ["reset"]) => {
             state.reset();

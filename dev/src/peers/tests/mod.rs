@@ -6,6 +6,7 @@ mod callbacks;
 mod connections;
 mod faults;
 mod gateway;
+mod order_page;
 mod payment;
 mod record;
 mod seating;
