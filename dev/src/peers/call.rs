@@ -156,10 +156,7 @@ impl Call {
                 let seats = records.flat_map(|record| ids(&record["value"]["data"]["seats"]));
                 about.seat_ids = seats.collect();
             }
-            CallName::Availability
-            | CallName::Login
-            | CallName::ByName
-            | CallName::Unknown => {}
+            CallName::Availability | CallName::Login | CallName::ByName | CallName::Unknown => {}
         }
         state.complete(about);
     }
