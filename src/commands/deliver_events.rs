@@ -13,8 +13,8 @@ use crate::telemetry::tracing::span::Span;
 use serde_json::json;
 use std::time::Duration;
 
-/// How long an order waits, in milliseconds, whose attempt does not count: those that were not tried come before it.
-const WAIT_AFTER_SINK_MS: u64 = 1_000;
+/// How long an order waits at least, in milliseconds, whose attempt does not count: those that were not tried come before it.
+const UNCOUNTED_WAIT_MS: u64 = 1_000;
 
 /// Claims and sends the events of at most `limit` orders for a sink. Returns how many orders that were.
 ///
@@ -100,7 +100,7 @@ fn verdict(taken: &[Taken]) -> Verdict {
     }
     let takes_some = taken.iter().any(|taken| taken.delivered > 0);
     let asked = failures().filter_map(|failure| failure.retry_after).max().unwrap_or_default();
-    match failures().find(|failure| failure.fault == Fault::Sink) {
+    match failures().find(|failure| matches!(failure.fault, Fault::Sink | Fault::Busy)) {
         Some(failure) if !takes_some => Verdict::Fails(failure.reason.clone(), asked),
         _ => Verdict::Takes,
     }
@@ -115,11 +115,15 @@ fn outcome(
     taken: &Taken,
     takes: bool,
 ) -> DeliveryOutcome {
-    let counts = taken.failure.as_ref().is_some_and(|failure| takes || failure.fault == Fault::Event);
+    let counts = taken.failure.as_ref().is_some_and(|failure| match failure.fault {
+        Fault::Event => true,
+        Fault::Sink => takes,
+        Fault::Busy | Fault::Gone => false,
+    });
     let delay_ms = match &taken.failure {
         Some(failure) if counts => wait(context, sink, delivery, taken, failure),
         // When the sink takes events again.
-        Some(_) => Some(WAIT_AFTER_SINK_MS),
+        Some(failure) => Some(asked_ms(failure).max(UNCOUNTED_WAIT_MS)),
         None => Some(0),
     };
     DeliveryOutcome {
@@ -142,8 +146,7 @@ fn wait(
     failure: &NotTaken,
 ) -> Option<u64> {
     let before = if taken.delivered > 0 { 0 } else { delivery.attempts };
-    let asked = failure.retry_after.map_or(0, |wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-    let delay = redelivery_wait_ms(before + 1, random::<1>()[0]).map(|wait| wait.max(asked));
+    let delay = redelivery_wait_ms(before + 1, random::<1>()[0]).map(|wait| wait.max(asked_ms(failure)));
     let event = delivery.events.get(taken.delivered).map(|event| &event.id);
     let fields = json!({ "sink": sink.as_str(), "event": event, "attempts": before + 1, "cause": failure.reason, "delay_ms": delay });
     let log = context.log.order(delivery.order_id);
@@ -152,6 +155,11 @@ fn wait(
         None => log.error("an event is a dead letter", fields),
     }
     delay
+}
+
+/// For how long the sink asks to be left alone, in milliseconds.
+fn asked_ms(failure: &NotTaken) -> u64 {
+    failure.retry_after.map_or(0, |wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
@@ -177,6 +185,7 @@ mod tests {
         assert_eq!(verdict(&many), Verdict::Takes);
         assert_eq!(verdict(&[not_taken(Fault::Event), not_taken(Fault::Sink)]), fails());
         assert_eq!(verdict(&[not_taken(Fault::Sink)]), fails());
+        assert_eq!(verdict(&[not_taken(Fault::Busy)]), fails());
         assert_eq!(verdict(&[not_taken(Fault::Sink), some()]), Verdict::Takes);
         assert_eq!(verdict(&[some(), not_taken(Fault::Gone)]), Verdict::Gone("why".to_owned()));
     }

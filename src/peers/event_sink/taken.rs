@@ -40,6 +40,8 @@ pub enum Fault {
     Event,
     /// The sink did not answer, or is at fault itself, as far as it says. That may still be about this event alone: see who takes others.
     Sink,
+    /// The sink, or what is before it, says that it cannot take anything now. Never the event's fault.
+    Busy,
     /// The sink wants no more events (410, Standard Webhooks).
     Gone,
 }
@@ -56,7 +58,12 @@ impl NotTaken {
 fn fault(status: StatusCode) -> Fault {
     match status {
         StatusCode::GONE => Fault::Gone,
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => Fault::Sink,
+        StatusCode::TOO_EARLY
+        | StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => Fault::Busy,
+        StatusCode::REQUEST_TIMEOUT => Fault::Sink,
         status if status.is_server_error() => Fault::Sink,
         _ => Fault::Event,
     }
@@ -77,14 +84,14 @@ mod tests {
             (400, Fault::Event),
             (404, Fault::Event),
             (408, Fault::Sink),
-            (425, Fault::Sink),
+            (425, Fault::Busy),
             (410, Fault::Gone),
             (422, Fault::Event),
-            (429, Fault::Sink),
+            (429, Fault::Busy),
             (500, Fault::Sink),
-            (502, Fault::Sink),
-            (503, Fault::Sink),
-            (504, Fault::Sink),
+            (502, Fault::Busy),
+            (503, Fault::Busy),
+            (504, Fault::Busy),
             (302, Fault::Event),
         ] {
             assert_eq!(fault(StatusCode::from_u16(status).unwrap()), expected, "{status}");

@@ -277,8 +277,9 @@ mod tests {
         let reads = Rc::new(Cell::new(0));
         run(request(CALLER, &reads).run(async {
             assert!(begin(Kind::Client, "x").is_none());
-            adopt(Some(&orders()));
+            adopt(None);
             assert_eq!(reads.get(), 0);
+            adopt(Some(&orders()));
             assert_eq!(traceparent().as_deref(), Some(CALLER));
             let sent = propagated(None).expect("a caller's");
             assert_eq!((&*sent.traceparent, &*sent.tracestate), (CALLER, "a=b"));
