@@ -29,6 +29,7 @@ BEGIN
             AND j.sequence + jsonb_array_length(j.events) > c.next AND j.sequence < c.next + p_events ORDER BY j.seq) e
         CROSS JOIN LATERAL generate_series(0, jsonb_array_length(e.events) - 1) i
         WHERE o.id = c.order_id AND e.sequence + i >= c.next AND e.sequence + i < c.next + p_events) || ']', '[]'), t.traceparent, t.tracestate
-    FROM claimed c LEFT JOIN orders t ON t.id = c.order_id ORDER BY c.was_due;
+    FROM claimed c LEFT JOIN LATERAL (SELECT x.traceparent, x.tracestate FROM orders x WHERE x.id = c.order_id OFFSET 0) t ON true
+    ORDER BY c.was_due;
 END
 $$;

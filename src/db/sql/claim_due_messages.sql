@@ -1,3 +1,2 @@
-SELECT id, order_id, kind, payload, attempts,
-    (SELECT traceparent FROM orders o WHERE o.id = m.order_id), (SELECT tracestate FROM orders o WHERE o.id = m.order_id)
-FROM claim_due_messages(p_limit => $1::int4, p_lease_ms => $2::int4) m
+SELECT m.id, m.order_id, m.kind, m.payload, m.attempts, o.traceparent, o.tracestate FROM claim_due_messages(p_limit => $1::int4, p_lease_ms => $2::int4) m
+LEFT JOIN LATERAL (SELECT traceparent, tracestate FROM orders WHERE orders.id = m.order_id OFFSET 0) o ON true
