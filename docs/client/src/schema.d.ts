@@ -13,6 +13,16 @@ export interface paths {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path?: never;
             cookie?: never;
@@ -51,6 +61,16 @@ export interface paths {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path: {
                 /**
@@ -83,6 +103,16 @@ export interface paths {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path: {
                 /**
@@ -115,6 +145,16 @@ export interface paths {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path: {
                 /**
@@ -147,6 +187,16 @@ export interface paths {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path: {
                 /**
@@ -179,6 +229,16 @@ export interface paths {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path?: never;
             cookie?: never;
@@ -196,6 +256,42 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/events": {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description An id for the request, for logs: 1 to 128 letters, digits, `-`, `_`, `.`, `:`. Any other value is replaced by a new one.
+                 * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
+                 */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Reads the events of all orders
+         * @description The same events that are sent to the sinks, from any point on, in the order in which they were committed; none is missed, also none that is committed late. An order's events are in its order. Without `after` from the first one. While authentication is off it needs the internal token; with it the role `orders:read` or `orders:admin`.
+         */
+        get: operations["listEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/": {
         parameters: {
             query?: never;
@@ -205,6 +301,16 @@ export interface paths {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path?: never;
             cookie?: never;
@@ -231,6 +337,16 @@ export interface paths {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path?: never;
             cookie?: never;
@@ -257,6 +373,16 @@ export interface paths {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path?: never;
             cookie?: never;
@@ -283,6 +409,16 @@ export interface paths {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path?: never;
             cookie?: never;
@@ -309,6 +445,16 @@ export interface paths {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path?: never;
             cookie?: never;
@@ -335,6 +481,16 @@ export interface paths {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path?: never;
             cookie?: never;
@@ -361,6 +517,16 @@ export interface paths {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path?: never;
             cookie?: never;
@@ -369,7 +535,7 @@ export interface paths {
         put?: never;
         /**
          * Does the work that is due now
-         * @description Goes on with orders and delivers notifications. It needs the internal token when one is set, and is open else. A body is not read.
+         * @description Goes on with orders, delivers notifications and sends events. It needs the internal token when one is set, and is open else. A body is not read.
          */
         post: operations["sweep"];
         delete?: never;
@@ -387,6 +553,16 @@ export interface paths {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path?: never;
             cookie?: never;
@@ -413,6 +589,16 @@ export interface paths {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path?: never;
             cookie?: never;
@@ -421,9 +607,81 @@ export interface paths {
         put?: never;
         /**
          * Tries again at once
-         * @description Makes parked orders and notifications that were given up due at once: all, or those that are listed. What is not stuck is left alone.
+         * @description Makes parked orders, notifications and events that were given up due at once: all, or those that are listed. What is not stuck is left alone. Without a list, sinks of events that were switched off are switched on again.
          */
         post: operations["redrive"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/internal/events/replay": {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description An id for the request, for logs: 1 to 128 letters, digits, `-`, `_`, `.`, `:`. Any other value is replaced by a new one.
+                 * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
+                 */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sends events again
+         * @description Sends events to every configured sink again: those from a point of the feed on, or all of some orders. An order's events are sent from the first of them on to its last one. It may be repeated.
+         */
+        post: operations["replayEvents"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/internal/deliveries": {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description An id for the request, for logs: 1 to 128 letters, digits, `-`, `_`, `.`, `:`. Any other value is replaced by a new one.
+                 * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
+                 */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists how far sinks have got
+         * @description One entry for each sink and order: how many events it took, and the last attempts. Without an order those that have waited longest, and the dead letters.
+         */
+        get: operations["listDeliveries"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -439,6 +697,16 @@ export interface paths {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path: {
                 /**
@@ -1082,7 +1350,7 @@ export interface components {
              * @example operator
              */
             actor: string;
-            /** @description What else is known of it, by type. */
+            /** @description What else is known of it, by type; with `traceparent` where the request or the sweep was a part of a trace. */
             data: Record<string, never>;
             /** @description How often, where it happened more than once. */
             count?: number;
@@ -1095,6 +1363,49 @@ export interface components {
             events: components["schemas"]["JournalEntry"][];
             /** @description What to send as `page_token` for the next page. Without it there is none. */
             next_page_token?: string;
+        };
+        /** @description An event in the structured mode of CloudEvents 1.0. It is the same whenever it is read or sent. */
+        Event: {
+            /** @constant */
+            specversion: "1.0";
+            /** @description Unique within the source: whoever has seen it may drop it. */
+            id: string;
+            /** @description The service that made it: the variable `events_source`. */
+            source: string;
+            /**
+             * @description What happened, and the version of its data. There may be new ones.
+             * @example order.placed.v1
+             * @example order.confirmed.v1
+             * @example order.failed.v1
+             * @example order.cancelled.v1
+             * @example order.refunded.v1
+             * @example ticket.issued.v1
+             * @example ticket.voided.v1
+             */
+            type: string;
+            /** @description The order. */
+            subject: components["schemas"]["Uuid"];
+            /** @description When it happened. */
+            time: components["schemas"]["Time"];
+            /** @constant */
+            datacontenttype: "application/json";
+            /** @description The order: events with the same key are in order. */
+            partitionkey: components["schemas"]["Uuid"];
+            /** @description Its number within the order: from 1 on without gaps, in ten digits. */
+            sequence: string;
+            /** @description The trace that it belongs to (W3C Trace Context). */
+            traceparent?: string;
+            /** @description What is known of it: see docs/events. */
+            data: {
+                order_id: components["schemas"]["Uuid"];
+            };
+        };
+        /** @description A page of events. */
+        EventPage: {
+            /** @description In the order in which they were committed. */
+            events: components["schemas"]["Event"][];
+            /** @description What to send as `after` for the next page. It is there whether there are more events yet or not. */
+            next: string;
         };
         /** @description What to order. Members that are not known are ignored. */
         PlaceOrder: {
@@ -1159,7 +1470,7 @@ export interface components {
         Work: {
             /** @description Orders. */
             orders: number;
-            /** @description Notifications. */
+            /** @description Notifications, and orders whose events were, for each sink. */
             messages: number;
         };
         /** @description What needs a person. */
@@ -1195,6 +1506,70 @@ export interface components {
             /** @description Ids of messages that were given up; at most 1000. */
             messages?: components["schemas"]["Uuid"][];
         };
+        /** @description Which events to send again: from a point on, or of orders. */
+        Replay: {
+            /** @description A cursor of the feed, or a time as in RFC 3339. */
+            from?: string;
+            /** @description Ids of orders; at most 1000. */
+            orders?: components["schemas"]["Uuid"][];
+        } & (unknown | unknown);
+        /** @description How much is sent again. */
+        Replayed: {
+            /** @description Orders, for each sink. */
+            deliveries: number;
+            /** @description What to send as `from` to go on, where there was no time for all. */
+            next: string | null;
+        };
+        /** @description How far sinks have got. */
+        Deliveries: {
+            /** @description The longest waiting first. */
+            deliveries: {
+                order_id: components["schemas"]["Uuid"];
+                sink: components["schemas"]["Sink"];
+                /** @enum {string} */
+                state: "pending" | "dead" | "delivered";
+                /** @description How many events the sink took. */
+                delivered: number;
+                /** @description How many there are. */
+                events: number;
+                /** @description How often the sink did not take the next one, while it took others. */
+                attempts: number;
+                /** @description When the next one is sent. */
+                due_at: components["schemas"]["Time"] | null;
+                /** @description When the last one was taken. */
+                delivered_at: components["schemas"]["Time"] | null;
+                /** @description Since when the next one is given up. */
+                dead_at: components["schemas"]["Time"] | null;
+                /** @description The last attempts, the oldest first. */
+                tried: {
+                    at: components["schemas"]["Time"];
+                    /** @description The number of the event. */
+                    sequence: number;
+                    /** @description The status of the answer; null where there was none. */
+                    status: number | null;
+                    /** @description Why it was not taken; null where it was. */
+                    error: string | null;
+                }[];
+            }[];
+            sinks: {
+                sink: components["schemas"]["Sink"];
+                /**
+                 * @description `off`: it wants no more events (410), until a redrive of all. `paused`: it takes nothing just now.
+                 * @enum {string}
+                 */
+                state: "on" | "paused" | "off";
+                /** @description Since when it is off. */
+                since: components["schemas"]["Time"] | null;
+                /** @description Until when nothing is sent to it. */
+                paused_until: components["schemas"]["Time"] | null;
+                reason: string | null;
+            }[];
+        };
+        /**
+         * @description Where events are sent.
+         * @enum {string}
+         */
+        Sink: "http" | "kafka" | "mqtt";
         /** @description An operator's word about a payment. */
         Resolution: {
             /**
@@ -1391,6 +1766,16 @@ export interface components {
          */
         RequestId: string;
         /**
+         * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+         * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+         */
+        Traceparent: string;
+        /**
+         * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+         * @example rojo=00f067aa0ba902b7
+         */
+        Tracestate: string;
+        /**
          * @description Entity tags that the client has: 304 when one of them is still right.
          * @example "019aa6f2-4c80-7d31-9f2a-5b1f0c7e8a01.3.4.1795341600345678"
          */
@@ -1568,6 +1953,16 @@ export interface operations {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path?: never;
             cookie?: never;
@@ -1613,6 +2008,16 @@ export interface operations {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
                 /**
                  * @description Made by the client, once for each order that a buyer wants: 1 to 255 visible ASCII characters, quoted (RFC 8941) or bare. All requests with one key are one order.
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
@@ -1745,6 +2150,16 @@ export interface operations {
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
                 /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
+                /**
                  * @description Entity tags that the client has: 304 when one of them is still right.
                  * @example "019aa6f2-4c80-7d31-9f2a-5b1f0c7e8a01.3.4.1795341600345678"
                  */
@@ -1811,6 +2226,16 @@ export interface operations {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path: {
                 /**
@@ -1862,6 +2287,16 @@ export interface operations {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path: {
                 /**
@@ -1922,6 +2357,16 @@ export interface operations {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path: {
                 /**
@@ -1995,6 +2440,16 @@ export interface operations {
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
                 /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
+                /**
                  * @description The message's id. Required where a webhook secret is set, else ignored.
                  * @example msg_2KWPBgLlAfxdpx2AI54pPJ85f4W
                  */
@@ -2063,6 +2518,71 @@ export interface operations {
             };
         };
     };
+    listEvents: {
+        parameters: {
+            query?: {
+                /**
+                 * @description `next` of the page before; or a time as in RFC 3339, for what was committed since, and maybe a little before.
+                 * @example AXYAAAAAAAAAAA
+                 */
+                after?: string;
+                /**
+                 * @description How many events a page has at most; more than 500 are 500.
+                 * @example 100
+                 */
+                limit?: number;
+            };
+            header?: {
+                /**
+                 * @description An id for the request, for logs: 1 to 128 letters, digits, `-`, `_`, `.`, `:`. Any other value is replaced by a new one.
+                 * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
+                 */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of events. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["XRequestId"];
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventPage"];
+                };
+            };
+            /** @description The cursor is not of the feed, or of another database. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["XRequestId"];
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InvalidPageTokenProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["ValidationFailed"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["PeerOrDatabaseUnavailable"];
+        };
+    };
     getRoot: {
         parameters: {
             query?: never;
@@ -2072,6 +2592,16 @@ export interface operations {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path?: never;
             cookie?: never;
@@ -2099,6 +2629,16 @@ export interface operations {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
                 /**
                  * @description Entity tags that the client has: 304 when one of them is still right.
                  * @example "019aa6f2-4c80-7d31-9f2a-5b1f0c7e8a01.3.4.1795341600345678"
@@ -2152,6 +2692,16 @@ export interface operations {
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
                 /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
+                /**
                  * @description Entity tags that the client has: 304 when one of them is still right.
                  * @example "019aa6f2-4c80-7d31-9f2a-5b1f0c7e8a01.3.4.1795341600345678"
                  */
@@ -2198,6 +2748,16 @@ export interface operations {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path?: never;
             cookie?: never;
@@ -2237,6 +2797,16 @@ export interface operations {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path?: never;
             cookie?: never;
@@ -2265,6 +2835,16 @@ export interface operations {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path?: never;
             cookie?: never;
@@ -2300,6 +2880,16 @@ export interface operations {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path?: never;
             cookie?: never;
@@ -2331,6 +2921,16 @@ export interface operations {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path?: never;
             cookie?: never;
@@ -2363,6 +2963,16 @@ export interface operations {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path?: never;
             cookie?: never;
@@ -2396,6 +3006,127 @@ export interface operations {
             503: components["responses"]["DatabaseUnavailable"];
         };
     };
+    replayEvents: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description An id for the request, for logs: 1 to 128 letters, digits, `-`, `_`, `.`, `:`. Any other value is replaced by a new one.
+                 * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
+                 */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Which events. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Replay"];
+            };
+        };
+        responses: {
+            /** @description How much is sent again. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["XRequestId"];
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Replayed"];
+                };
+            };
+            /** @description The body is not sound JSON, or the cursor is not of the feed, or of another database. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["XRequestId"];
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedJsonProblem"] | components["schemas"]["InvalidPageTokenProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["BodyTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationFailed"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["DatabaseUnavailable"];
+        };
+    };
+    listDeliveries: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only those of this order.
+                 * @example 01980000-0000-7000-8000-000000000000
+                 */
+                order_id?: components["schemas"]["Uuid"];
+                /**
+                 * @description `pending`: events wait. `dead`: the next event was given up. `delivered`: the sink has all; only with `order_id`.
+                 * @example pending
+                 */
+                state?: "pending" | "dead" | "delivered";
+                /**
+                 * @description How many there are at most; more than 1000 are 1000.
+                 * @example 100
+                 */
+                limit?: number;
+            };
+            header?: {
+                /**
+                 * @description An id for the request, for logs: 1 to 128 letters, digits, `-`, `_`, `.`, `:`. Any other value is replaced by a new one.
+                 * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
+                 */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The deliveries, and the sinks. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["XRequestId"];
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deliveries"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["ValidationFailed"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["DatabaseUnavailable"];
+        };
+    };
     resolveOrder: {
         parameters: {
             query?: never;
@@ -2405,6 +3136,16 @@ export interface operations {
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description The trace that the request is a part of (W3C Trace Context). The calls of peers, the journal and the log go on in it. A value that is not valid is ignored, and so are several.
+                 * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                 */
+                traceparent?: components["parameters"]["Traceparent"];
+                /**
+                 * @description What tracing systems have to say to each other, which is passed on to the peers (W3C Trace Context).
+                 * @example rojo=00f067aa0ba902b7
+                 */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path: {
                 /**
