@@ -19,8 +19,8 @@ pub(super) fn duration(us: i64) -> String {
     let (ms, seconds) = (us as f64 / 1e3, us / 1_000_000);
     match us {
         ..1_000_000 => format!("{ms:.1} ms"),
-        ..60_000_000 => format!("{:.3} s", ms / 1e3),
-        ..3_600_000_000 => format!("{} min {} s", seconds / 60, seconds % 60),
+        1_000_000..60_000_000 => format!("{:.3} s", ms / 1e3),
+        60_000_000..3_600_000_000 => format!("{} min {} s", seconds / 60, seconds % 60),
         _ => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
     }
 }
