@@ -11,8 +11,7 @@ ALTER TABLE order_events
     -- The sequence of the first of them: counted from 1 in each order, without gaps.
     ADD COLUMN sequence INT,
     -- The transaction that made the entry, where it makes events: the order in which they are listed.
-    ADD COLUMN xid XID8;
-CREATE INDEX order_events_feed ON order_events (xid, order_id, seq) WHERE xid IS NOT NULL;
+    ADD COLUMN IF NOT EXISTS xid XID8;
 
 -- How far each sink has got in each order: one row, whatever the number of events, so that only the first undelivered one can be sent.
 CREATE TABLE event_deliveries (
@@ -37,6 +36,7 @@ CREATE TABLE event_sinks (
     off_at       TIMESTAMP, -- since when nothing is sent to it any more, because it said so
     paused_until TIMESTAMP, -- nothing is sent before, because it took nothing
     failures     INT       NOT NULL DEFAULT 0, -- how often it took nothing, one after the other
+    failing_since TIMESTAMP, -- since when it has taken nothing
     reason       TEXT
 );
 INSERT INTO event_sinks (sink) VALUES ('http'), ('kafka'), ('mqtt');

@@ -9,6 +9,7 @@ $$
 BEGIN
     RETURN pg_stat_get_xact_tuples_returned('orders_due'::regclass) + pg_stat_get_xact_tuples_returned('orders_watch'::regclass)
         + pg_stat_get_xact_tuples_returned('payment_refunds_due'::regclass)
-        + pg_stat_get_xact_tuples_returned('outbox_due'::regclass) + pg_stat_get_xact_tuples_returned('outbox_waiting'::regclass);
+        + pg_stat_get_xact_tuples_returned('outbox_due'::regclass) + pg_stat_get_xact_tuples_returned('outbox_waiting'::regclass)
+        + pg_stat_get_xact_tuples_returned('event_deliveries_due'::regclass);
 END
 $$;

@@ -17,7 +17,7 @@ BEGIN
         FROM locks writing JOIN locks numbered ON numbered.virtualtransaction = writing.virtualtransaction
         WHERE writing.locktype = 'relation' AND writing.mode <> 'AccessShareLock'
           AND writing.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-          AND writing.relation IN ('orders'::regclass, 'payment_refunds'::regclass, 'outbox'::regclass,
+          AND writing.relation IN ('orders'::regclass, 'payment_refunds'::regclass, 'outbox'::regclass, 'event_deliveries'::regclass,
                                    'order_changes'::regclass, 'work_changes'::regclass, 'work_flushes'::regclass)
           AND numbered.locktype = 'transactionid' AND numbered.mode = 'ExclusiveLock'
     )::text::xid8;

@@ -15,6 +15,7 @@ BEGIN
         failures = CASE WHEN p_reason IS NULL THEN 0 ELSE failures + 1 END,
         paused_until = CASE WHEN p_reason IS NOT NULL THEN
             at + greatest(p_wait_ms, least(60000, 1000 * 2 ^ least(failures, 6))::bigint) * interval '1 millisecond' END,
+        failing_since = CASE WHEN p_reason IS NOT NULL THEN coalesce(failing_since, at) END,
         off_at = CASE WHEN p_reason IS NOT NULL AND p_wait_ms IS NULL THEN coalesce(off_at, at) ELSE off_at END,
         reason = p_reason
     WHERE sink = p_sink AND (p_reason IS NOT NULL OR failures > 0);

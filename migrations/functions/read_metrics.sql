@@ -69,11 +69,14 @@ $$
             SELECT min(created_at) FROM outbox WHERE dead_at IS NULL AND created_at >= (SELECT waiting_from FROM scan))), 0)::float8,
         'sinks', (SELECT json_agg(json_build_object(
             'sink', s.sink,
-            'waiting', (SELECT count(*) FROM (SELECT FROM event_deliveries d WHERE d.sink = s.sink AND d.due_at IS NOT NULL LIMIT 10000) x),
+            'waiting', (SELECT count(*) FROM (SELECT FROM event_deliveries d WHERE d.sink = s.sink AND d.due_at >= (SELECT events_from FROM scan) LIMIT 10000) x),
             'dead', (SELECT count(*) FROM (SELECT FROM event_deliveries d WHERE d.dead_at IS NOT NULL AND d.sink = s.sink LIMIT 10000) x),
-            'due_seconds', coalesce(extract(epoch FROM timezone('utc', clock_timestamp()) - (
-                SELECT min(d.due_at) FROM event_deliveries d
-                WHERE d.sink = s.sink AND d.due_at >= (SELECT events_from FROM scan) AND d.due_at <= timezone('utc', now()))), 0)::float8,
+            -- What a sink that fails did not take is due later: since when that is so says more.
+            'due_seconds', coalesce(extract(epoch FROM timezone('utc', clock_timestamp()) - least(
+                (SELECT min(d.due_at) FROM event_deliveries d
+                 WHERE d.sink = s.sink AND d.due_at >= (SELECT events_from FROM scan) AND d.due_at <= timezone('utc', now())),
+                CASE WHEN EXISTS (SELECT FROM event_deliveries d WHERE d.sink = s.sink AND d.due_at >= (SELECT events_from FROM scan))
+                     THEN s.failing_since END)), 0)::float8,
             'off', (s.off_at IS NOT NULL)::int) ORDER BY s.sink) FROM event_sinks s),
         'work', coalesce((SELECT json_agg(w ORDER BY w.name, w.label) FROM (
             SELECT name, label, sum(value) AS value FROM (

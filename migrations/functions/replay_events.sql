@@ -38,7 +38,8 @@ BEGIN
         SELECT e.order_id, min(e.sequence) FROM order_events e
         WHERE p_orders IS NULL AND (e.xid, e.order_id) >= (from_xid, coalesce(p_order, nobody)) AND e.xid < horizon
           AND (e.xid <> from_xid OR e.order_id <> p_order OR e.sequence + jsonb_array_length(e.events) - 1 > p_sequence) IS NOT FALSE
-          AND (next_xid IS NULL OR (e.xid, e.order_id) < (next_xid, next_order))
+          -- Both bounds are of the index, whatever they are: an OR would be a filter.
+          AND (e.xid, e.order_id) < (coalesce(next_xid, horizon), coalesce(next_order, nobody))
         GROUP BY e.order_id
     ) first
     JOIN orders o ON o.id = first.order_id AND count_events(o.id) > 0

@@ -35,6 +35,8 @@
 \ir table.sql
 \set step 0019_load_marks
 \ir table.sql
+\set step 0020_event_feed
+\ir table.sql
 
 \set step functions
 BEGIN;

@@ -3,6 +3,7 @@
 use order_dev::peers::{Matching, TakenEvent};
 
 use crate::callback::pending;
+use crate::metrics::scrape;
 use crate::refund::confirmed;
 use crate::support::webhook::{OTHER_SECRET, SECRET, sign};
 use crate::support::*;
@@ -276,6 +277,10 @@ async fn while_an_endpoint_is_away_orders_go_on_and_afterwards_it_has_every_even
             (app.store.count(paused).await == 1).then_some(())
         })
         .await;
+        // However often what waits is tried, the alert sees since when nothing is taken.
+        app.store.run("UPDATE event_sinks SET failing_since = failing_since - interval '1 hour'").await;
+        let late = scrape(&app).await["order_service_events_oldest_due_seconds{sink=\"http\"}"];
+        assert!((3_600.0..3_700.0).contains(&late), "{late}");
         let counted = "SELECT count(*) FROM event_deliveries WHERE dead_at IS NOT NULL OR attempts > 1";
         assert_eq!(app.store.count(counted).await, 0, "it is no order's fault: {shown}");
         app.remove_fault(fault).await;

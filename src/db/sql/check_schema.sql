@@ -19,7 +19,8 @@ SELECT CASE
             '0016_rules_in_steps',
             '0017_cheaper_writes',
             '0018_events',
-            '0019_load_marks'
+            '0019_load_marks',
+            '0020_event_feed'
         ]) AS needed (version)
         WHERE needed.version NOT IN (SELECT version FROM schema_migrations))
     OR EXISTS (

@@ -36,9 +36,8 @@ pub async fn send(proxy: &KafkaSink, deliveries: &[Delivery]) -> Vec<Taken> {
                         taken[at].status = Some(status);
                         match error {
                             None => taken[at].delivered += 1,
-                            Some(reason) => {
-                                taken[at].failure =
-                                    Some(NotTaken { reason, fault: Fault::Event, retry_after: None });
+                            Some((reason, fault)) => {
+                                taken[at].failure = Some(NotTaken { reason, fault, retry_after: None });
                             }
                         }
                     }
@@ -69,7 +68,10 @@ fn may_be_of_one_record(failure: &CallFailure) -> bool {
 }
 
 /// Sends one record of each event; the status, and for each whether the proxy refused it.
-async fn produce(proxy: &KafkaSink, events: &[&Event]) -> Result<(u16, Vec<Option<String>>), CallFailure> {
+async fn produce(
+    proxy: &KafkaSink,
+    events: &[&Event],
+) -> Result<(u16, Vec<Option<(String, Fault)>>), CallFailure> {
     let records: Vec<String> = events
         .iter()
         .map(|event| format!(r#"{{"key":{},"value":{}}}"#, json!(event.subject), event.text))
@@ -98,7 +100,7 @@ async fn produce(proxy: &KafkaSink, events: &[&Event]) -> Result<(u16, Vec<Optio
 ///
 /// # Errors
 /// The answer does not count.
-pub fn refusals(answer: &Answer, count: usize) -> Result<Vec<Option<String>>, CallFailure> {
+pub fn refusals(answer: &Answer, count: usize) -> Result<Vec<Option<(String, Fault)>>, CallFailure> {
     #[derive(Deserialize)]
     struct Offset {
         #[serde(default)]
@@ -114,8 +116,19 @@ pub fn refusals(answer: &Answer, count: usize) -> Result<Vec<Option<String>>, Ca
     if offsets.offsets.len() != count {
         return Err(answer.does_not_count("without an offset for each record"));
     }
-    let told = |offset: Offset| offset.error_code.map(|code| format!("events.kafka: error_code {code}"));
+    let told = |offset: Offset| {
+        offset.error_code.map(|code| (format!("events.kafka: error_code {code}"), fault(code)))
+    };
     Ok(offsets.offsets.into_iter().map(told).collect())
+}
+
+/// What the proxy's code for a record says. It begins with an HTTP status; 2 and 50003 are errors of Kafka's that pass.
+fn fault(code: i64) -> Fault {
+    match code {
+        2 | 50_003 => Fault::Busy,
+        40_100..=40_399 => Fault::Sink,
+        _ => Fault::Event,
+    }
 }
 
 #[cfg(test)]
@@ -127,7 +140,8 @@ mod tests {
     fn each_record_is_taken_or_refused() {
         let body = r#"{"offsets":[{"partition":0,"offset":1,"error_code":null,"error":null},{"partition":null,"offset":null,"error_code":50003,"error":"x"},{"partition":0,"offset":2}],"key_schema_id":null}"#;
         let refused = refusals(&answer(200, body), 3).unwrap();
-        assert_eq!(refused, [None, Some("events.kafka: error_code 50003".to_owned()), None]);
+        assert_eq!(refused, [None, Some(("events.kafka: error_code 50003".to_owned(), Fault::Busy)), None]);
+        assert_eq!([40_301, 42_201, 50_002].map(fault), [Fault::Sink, Fault::Event, Fault::Event]);
         for (body, count) in [(body, 2), ("{}", 0), ("[]", 0), ("", 0), ("<html>", 1)] {
             assert!(refusals(&answer(200, body), count).is_err(), "{body}");
         }
