@@ -1398,6 +1398,8 @@ export interface components {
             /** @description What is known of it: see docs/events. */
             data: {
                 order_id: components["schemas"]["Uuid"];
+            } & {
+                [key: string]: unknown;
             };
         };
         /** @description A page of events. */
