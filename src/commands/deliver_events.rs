@@ -7,7 +7,7 @@ use crate::db::events::{self, DeliveryOutcome};
 use crate::domain::event::{Delivery, Sink, redelivery_wait_ms};
 use crate::peers::event_sink::{self, Fault, LEASE_MS, NotTaken, Taken};
 use crate::runtime::random::random;
-use crate::telemetry::tracing::current::{self, Scope};
+use crate::telemetry::tracing::current;
 use crate::telemetry::tracing::ended::Kind;
 use crate::telemetry::tracing::span::Span;
 use serde_json::json;
@@ -58,10 +58,7 @@ async fn deliver(context: &Context, sink: Sink, deliveries: &[Delivery]) {
     for (delivery, taken) in deliveries.iter().zip(&taken) {
         // What is logged of an order is a part of its trace.
         let judging = async { outcome(context, sink, delivery, taken, takes) };
-        outcomes.push(match Scope::continued(delivery.trace.as_ref()) {
-            Some(scope) => scope.run(judging).await,
-            None => judging.await,
-        });
+        outcomes.push(current::in_stored(delivery.trace.as_ref(), judging).await);
     }
     let stored = events::store_outcomes(&context.config, sink, &outcomes, takes).await;
     let paused = match &verdict {

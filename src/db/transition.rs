@@ -44,15 +44,15 @@ pub struct JournalEntry<'a> {
 impl JournalEntry<'_> {
     /// The details, with the `traceparent` of the span in which it happened, if there is one.
     pub(super) fn parameter(&self) -> ParameterValue {
-        json(&match (current::traceparent(), self.data) {
+        match (current::traceparent(), self.data) {
             (Some(traceparent), Value::Object(members)) => {
                 let mut members = members.clone();
                 members.insert("traceparent".to_owned(), traceparent.into());
-                Value::Object(members)
+                json(&Value::Object(members))
             }
-            (Some(traceparent), Value::Null) => json!({ "traceparent": traceparent }),
-            (_, data) => data.clone(),
-        })
+            (Some(traceparent), Value::Null) => json(&json!({ "traceparent": traceparent })),
+            (_, data) => json(data),
+        }
     }
 }
 

@@ -126,7 +126,10 @@ pub fn event_sinks(data: &[u8]) {
         if let Ok(refused) = kafka::refusals(&answer, count) {
             assert_eq!(refused.len(), count);
             assert!(
-                refused.into_iter().flatten().all(|(reason, _)| reason.starts_with("events.kafka: error_code "))
+                refused
+                    .into_iter()
+                    .flatten()
+                    .all(|(reason, _)| reason.starts_with("events.kafka: error_code "))
             );
         }
     }

@@ -233,9 +233,17 @@ pub fn continuing<F: Future>(
         }
         result
     };
-    match Scope::continued(stored.as_ref()) {
-        Some(scope) => Either::Left(scope.run(in_span)),
-        None => Either::Right(in_span),
+    in_stored(stored.as_ref(), in_span)
+}
+
+/// Does work in a stored trace, such as an order's, if there is one; else as a part of the current one.
+pub fn in_stored<F: Future>(
+    stored: Option<&StoredTrace>,
+    work: F,
+) -> impl Future<Output = F::Output> + use<F> {
+    match Scope::continued(stored) {
+        Some(scope) => Either::Left(scope.run(work)),
+        None => Either::Right(work),
     }
 }
 
