@@ -37,6 +37,8 @@
 \ir table.sql
 \set step 0020_event_feed
 \ir table.sql
+\set step 0021_items_without_key
+\ir table.sql
 
 \set step functions
 BEGIN;

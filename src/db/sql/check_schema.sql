@@ -20,7 +20,8 @@ SELECT CASE
             '0017_cheaper_writes',
             '0018_events',
             '0019_load_marks',
-            '0020_event_feed'
+            '0020_event_feed',
+            '0021_items_without_key'
         ]) AS needed (version)
         WHERE needed.version NOT IN (SELECT version FROM schema_migrations))
     OR EXISTS (

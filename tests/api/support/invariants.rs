@@ -24,7 +24,7 @@ const ORDERS: &str = "
            (SELECT coalesce(jsonb_agg(jsonb_build_array(e.seq, e.count) ORDER BY e.seq), '[]') FROM order_events e WHERE e.order_id = o.id) AS journal
     FROM orders o WHERE o.request_hash IS NOT NULL";
 
-/// Rows of no order. The journal, the claims and the deliveries have no foreign keys (migrations/0017_cheaper_writes.sql).
+/// Rows of no order. The journal, the claims, the items and the deliveries have no foreign keys (migrations/0017_cheaper_writes.sql).
 pub const ORPHANS: &str = "SELECT count(*) FROM (
     SELECT order_id FROM order_items UNION SELECT order_id FROM tickets UNION SELECT order_id FROM seat_claims
     UNION SELECT order_id FROM order_events UNION SELECT order_id FROM refunds UNION SELECT order_id FROM event_deliveries
