@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::db::{self, DbError, operator};
 use crate::runtime::deadline::timeout;
-use crate::telemetry::counters;
+use crate::runtime::task;
 use crate::telemetry::log::Log;
 use serde_json::{Value, json};
 use std::rc::Rc;
@@ -26,7 +26,7 @@ pub async fn health(config: &Rc<Config>, log: &Log) -> (bool, Value) {
     let checked = match timeout(PATIENCE, check.as_mut()).await {
         Some(checked) => checked,
         None if db::has_just_succeeded() => {
-            counters::spawn_counted(async move { drop(check.await) });
+            task::spawn(async move { drop(check.await) });
             Ok(None)
         }
         None => check.await,

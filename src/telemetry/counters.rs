@@ -3,7 +3,8 @@
 //! An instance lives for 128 requests at most and a scrape reaches any one of many, so the counters are added to a small table
 //! within a second, and any instance then answers `/metrics` for all. What could not be flushed is kept, and flushed again under the
 //! same id, because it may have been counted. A trap or a kill loses the last second, or what was kept. So that nothing else does,
-//! background work ends with [`flush_soon`]: no request may come after it. Only the last flush of an instance is not counted itself.
+//! background work ends with [`flush_soon`]: no request may come after it. For statements alone there is no other flush: the last flush of an
+//! instance is not counted itself.
 
 use super::series::{self, BUCKETS, INFINITY, SUM, Series};
 use crate::runtime::task::{self, take_busy_seconds};
@@ -107,11 +108,12 @@ pub fn spawn_counted(work: impl Future<Output = ()> + 'static) {
     });
 }
 
-/// Whether anything was counted since the last flush but that flush: else there would be one after the other for ever.
+/// Whether anything was counted since the last flush but statements that succeeded: such as that flush, and claims that found nothing to
+/// do. Else there would be one flush after the other for ever.
 fn are_waiting() -> bool {
-    let is_flush = |series: &Series| matches!(series, Series::Statement { name: "flush_counters" });
+    let is_statement = |series: &Series| matches!(series, Series::Statement { .. });
     COUNTED.with_borrow(|Counted { durations, failures }| {
-        !failures.is_empty() || durations.iter().any(|(series, _)| !is_flush(series))
+        !failures.is_empty() || durations.iter().any(|(series, _)| !is_statement(series))
     })
 }
 
@@ -189,24 +191,27 @@ mod tests {
     }
 
     #[test]
-    fn what_was_counted_since_the_last_flush_is_flushed_and_a_flush_alone_is_not() {
+    fn what_was_counted_since_the_last_flush_is_flushed_and_statements_alone_are_not() {
         let flushes = Rc::new(std::cell::Cell::new(0));
         let asked = || {
             flush_soon();
             flushes.take()
         };
         let observe_statement = |name| observe(Series::Statement { name }, milliseconds(1));
-        observe_statement("read_order");
+        let observe_call =
+            || observe(Series::PeerCall { call: "seating.release", class: None }, milliseconds(1));
+        observe_call();
         assert_eq!(asked(), 0, "nobody flushes yet");
         let counting = flushes.clone();
         flush_by(move || counting.set(counting.get() + 1));
         assert_eq!(asked(), 1);
-        take_batch().expect("a statement");
+        take_batch().expect("a call");
         observe_statement("flush_counters");
+        observe_statement("claim_due_orders");
         assert_eq!(asked(), 0);
         count_failure("session_lost");
         assert_eq!(asked(), 1);
-        take_batch().expect("both");
+        take_batch().expect("all of it");
         assert_eq!(asked(), 0);
     }
 
