@@ -11,6 +11,7 @@ use crate::domain::retry;
 use crate::jose::key_set::{self, NamedKey};
 use crate::peers::{self, Outcome};
 use crate::runtime::task;
+use crate::telemetry::counters;
 use serde_json::json;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -133,7 +134,7 @@ pub fn keep_fresh(context: &Context, authentication: &Authentication) {
 /// Asks the issuer, if it is time to, after the row has been read and found old where `reads_first`. No request waits for it.
 fn in_background(context: &Context, url: &BaseUrl, reads_first: bool) {
     let (context, url) = (context.clone(), url.clone());
-    task::spawn(task::in_background(async move {
+    counters::spawn_counted(task::in_background(async move {
         if let Err(error) = refresh(&context, &url, reads_first).await {
             context.log.warn("the issuer's keys cannot be read", json!({ "cause": error.to_string() }));
         }

@@ -1,17 +1,19 @@
 //! Background tasks of an instance, after its responses: it flushes its counters to the database, at most once a second and when the
 //! instance is used up, and sweeps when that statement tells that work is due, so that a deployment with nothing but health probes
-//! drives itself. The database tells it to one instance a second.
+//! drives itself. The database tells it to one instance a second. What background work counts after that is flushed when it has ended.
 
 use super::Context;
 use super::sweep::sweep_in_background;
-use crate::db::metrics::Due;
+use crate::config::Config;
 use crate::db::{self, DbError};
 use crate::runtime::random::jitter;
-use crate::runtime::task::in_background;
+use crate::runtime::task::{self, in_background};
 use crate::telemetry::counters;
+use crate::telemetry::log::Log;
 use crate::telemetry::tracing::current;
 use serde_json::json;
 use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Spin's default for the requests that it gives to one instance. After the last one the instance's connection would be held idle,
@@ -66,9 +68,21 @@ pub(super) fn is_used_up() -> bool {
     REQUESTS_IN_FLIGHT.get() == 0 && REQUESTS_BEGUN.get().is_multiple_of(REQUESTS_PER_INSTANCE)
 }
 
-/// Flushes the counters to the database, and sweeps if work is due. It is no part of the request's trace.
+/// Flushes the counters to the database, and sweeps if work is due, and once more what that and other background work has counted.
+/// It is no part of the request's trace.
 pub async fn flush_and_sweep(context: &Context) {
+    let config = context.config.clone();
+    counters::flush_by(move || {
+        if is_due() {
+            task::spawn_for_instance(flush_for_instance(config.clone()));
+        }
+    });
     current::outside(flush_until_done(context)).await;
+    counters::flush_soon();
+}
+
+async fn flush_for_instance(config: Rc<Config>) {
+    flush_and_sweep(&Context::new(config, Log::default(), "sweep")).await;
 }
 
 /// Flushes the counters to the database, and sweeps if work is due, which the same statement tells. Waits for a
@@ -118,17 +132,12 @@ impl Drop for ScheduledFlush {
 
 async fn flush(context: &Context) -> Result<(), DbError> {
     context.log.refusals_left_out();
-    let mut due = Due::default();
+    let mut due = None;
     // What failed before, and then what was counted since, once.
     while let Some(batch) = counters::take_batch() {
         match in_background(db::metrics::flush_counters(&context.config, &batch)).await {
-            Ok(found) => {
-                due = Due {
-                    orders: due.orders || found.orders,
-                    messages: due.messages || found.messages,
-                    events: due.events || found.events,
-                };
-            }
+            // The last scan knows best.
+            Ok(found) => due = found.or(due),
             Err(error) => {
                 counters::keep(batch);
                 context.log.debug("counts could not be flushed", json!({ "cause": error.to_string() }));
@@ -140,8 +149,10 @@ async fn flush(context: &Context) -> Result<(), DbError> {
         }
         context.log.debug("kept counts were flushed", json!({}));
     }
-    let context = Context::new(context.config.clone(), context.log.clone(), "sweep");
-    sweep_in_background(&context, due).await;
+    if let Some(due) = due {
+        let context = Context::new(context.config.clone(), context.log.clone(), "sweep");
+        sweep_in_background(&context, due).await;
+    }
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use crate::config::{Config, Tracing};
 use crate::peers::collector::{self, Outcome};
 use crate::runtime::random::jitter;
 use crate::runtime::task;
+use crate::telemetry::counters;
 use crate::telemetry::log::Log;
 use crate::telemetry::tracing::ended;
 use crate::telemetry::tracing::otlp;
@@ -27,7 +28,9 @@ const DEADLINE: Duration = Duration::from_secs(3);
 const RETRY_LIMIT: Duration = Duration::from_secs(30);
 /// The same of an instance that is used up: it is kept for its spans alone.
 const RETRY_LIMIT_USED_UP: Duration = Duration::from_secs(3);
-/// How long to wait before the first retry; each wait is twice as long as the one before.
+/// While it waits it looks again after so long, whether the instance is used up now.
+const LOOK_AGAIN: Duration = RETRY_LIMIT_USED_UP;
+/// How long to wait before the first retry; each wait is twice as long as the one before, and has jitter on top of it.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 
 thread_local! {
@@ -45,7 +48,11 @@ pub fn begin(config: &Rc<Config>) {
     let config = config.clone();
     ended::export_by(move || {
         if !IS_SCHEDULED.replace(true) {
-            task::spawn_for_instance(export(Scheduled, config.clone()));
+            let exported = export(Scheduled, config.clone());
+            task::spawn_for_instance(async move {
+                exported.await;
+                counters::flush_soon();
+            });
         }
     });
 }
@@ -72,7 +79,11 @@ async fn export(_scheduled: Scheduled, config: Rc<Config>) {
             if count == 0 {
                 break;
             }
-            send(tracing, otlp::encode(&tracing.service_name, batch), count).await;
+            let is_answered = send(tracing, otlp::encode(&tracing.service_name, batch), count).await;
+            if !is_answered && is_used_up() {
+                // Each further batch would keep the instance for as long.
+                ended::count_dropped(ended::take(ended::QUEUE_LIMIT).len());
+            }
         }
         let dropped = ended::take_dropped();
         if dropped > 0 {
@@ -84,8 +95,8 @@ async fn export(_scheduled: Scheduled, config: Rc<Config>) {
     }
 }
 
-/// Sends a batch of so many spans, and sends it again as long as that may help.
-async fn send(tracing: &Tracing, batch: Vec<u8>, count: usize) {
+/// Sends a batch of so many spans, and sends it again as long as that may help. False: the collector neither takes it nor refuses it.
+async fn send(tracing: &Tracing, batch: Vec<u8>, count: usize) -> bool {
     let begun = Instant::now();
     let mut wait = FIRST_WAIT;
     loop {
@@ -94,23 +105,24 @@ async fn send(tracing: &Tracing, batch: Vec<u8>, count: usize) {
         let limit = if is_used_up() { RETRY_LIMIT_USED_UP } else { RETRY_LIMIT };
         if begun.elapsed() + pause > limit {
             ended::count_dropped(count);
-            return;
+            return false;
         }
         if !pause.is_zero() {
-            spin_sdk::time::sleep(pause).await;
+            spin_sdk::time::sleep(pause.min(LOOK_AGAIN)).await;
+            continue;
         }
         match collector::send_spans(tracing, batch.clone(), DEADLINE).await {
             Outcome::Taken => {
                 NOT_BEFORE.set(None);
-                return;
+                return true;
             }
-            Outcome::Lost => {
+            lost @ (Outcome::Refused | Outcome::Unanswered) => {
                 ended::count_dropped(count);
-                return;
+                return lost == Outcome::Refused;
             }
             Outcome::Later(asked) => {
                 let next = asked.unwrap_or_default().max(wait);
-                NOT_BEFORE.set(Some(Instant::now() + next));
+                NOT_BEFORE.set(Some(Instant::now() + next + jitter(JITTER)));
                 wait *= 2;
             }
         }

@@ -14,7 +14,8 @@ use crate::db::{DbError, operator, orders, outbox, payment_refunds};
 use crate::domain::ids::OrderId;
 use crate::domain::order::Order;
 use crate::domain::trace::StoredTrace;
-use crate::runtime::task::{self, in_background};
+use crate::runtime::task::in_background;
+use crate::telemetry::counters;
 use crate::telemetry::log::Log;
 use crate::telemetry::tracing::current::{self, Scope};
 use crate::telemetry::tracing::ended::Kind;
@@ -134,7 +135,7 @@ fn log_left(log: &Log, error: &DbError) {
 /// Notification may be slow, and the next batch must not wait for it.
 fn deliver_in_background(context: &Context) {
     let messages = Context { messages: Rc::new(context.messages.take().into()), ..context.clone() };
-    task::spawn(async move { deliver_all(&messages).await });
+    counters::spawn_counted(async move { deliver_all(&messages).await });
 }
 
 /// Refunds a batch of second payments that are due, and checks those that are to be checked. They count as orders.

@@ -3,7 +3,8 @@
 use super::Context;
 use super::deliver::deliver_all;
 use crate::db::DbError;
-use crate::runtime::{deadline, task};
+use crate::runtime::deadline;
+use crate::telemetry::counters;
 use serde_json::json;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ pub async fn within_budget<T: 'static>(
         return result.map(Some);
     }
     let context = context.clone();
-    task::spawn(async move {
+    counters::spawn_counted(async move {
         if let Err(error) = work.await {
             let cause = error.to_string();
             context.log.warn("work behind an answer is left to the sweep", json!({ "cause": cause }));

@@ -8,7 +8,7 @@ use anyhow::Error;
 use serde_json::Value;
 
 /// Which work is due now.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Due {
     /// An order, or the payment of an order at rest that is watched.
     pub orders: bool,
@@ -18,12 +18,12 @@ pub struct Due {
     pub events: bool,
 }
 
-/// Flushes counters of this instance, and scans the queues if no instance has within the last second. Nothing is due where this
+/// Flushes counters of this instance, and scans the queues if no instance has within the last second. `None`: nothing is due, or this
 /// call was not the one that scanned. A batch that is flushed again is counted once.
 ///
 /// # Errors
 /// [`DbError`]; then it may have been counted, and may be flushed again.
-pub async fn flush_counters(config: &Config, batch: &Batch) -> Result<Due, DbError> {
+pub async fn flush_counters(config: &Config, batch: &Batch) -> Result<Option<Due>, DbError> {
     let parameters =
         || named!("sql/flush_counters.sql": p_flush = uuid(batch.id), p_counts = json(&batch.counts));
     let mut row = require_row(
@@ -31,7 +31,8 @@ pub async fn flush_counters(config: &Config, batch: &Batch) -> Result<Due, DbErr
     )?;
     let due = row.optional_texts()?.unwrap_or_default();
     let has = |name: &str| due.iter().any(|due| due.as_deref() == Some(name));
-    Ok(Due { orders: has("orders"), messages: has("messages"), events: has("events") })
+    let found = Due { orders: has("orders"), messages: has("messages"), events: has("events") };
+    Ok((!due.is_empty()).then_some(found))
 }
 
 /// What `/metrics` shows of all instances.

@@ -13,8 +13,10 @@ pub enum Outcome {
     Taken,
     /// It may be tried again: the collector is busy or away, or there was no connection. How long it asks to wait.
     Later(Option<Duration>),
-    /// The spans are lost. It may have taken them, or will not.
-    Lost,
+    /// The spans are lost: it does not take them.
+    Refused,
+    /// The spans are lost: there was no answer in time, and it may have taken them.
+    Unanswered,
 }
 
 /// The media type of requests and answers.
@@ -34,6 +36,9 @@ pub async fn send_spans(tracing: &Tracing, spans: Vec<u8>, deadline: Duration) -
     outcome(&exchange_within(deadline, request).await)
 }
 
+/// What to try again is in the specification of OTLP, docs/specification.md of opentelemetry-proto: these four statuses ("Retryable
+/// Response Codes"), and a connection that could not be made ("OTLP/HTTP Connection"), for which nothing has left. Its "All Other
+/// Responses" has a connection that ended without an answer tried again, too; here that is lost, because the spans may have arrived.
 fn outcome(result: &Result<Answer, CallFailure>) -> Outcome {
     match result {
         Ok(answer) if answer.status.is_success() => Outcome::Taken,
@@ -41,7 +46,8 @@ fn outcome(result: &Result<Answer, CallFailure>) -> Outcome {
             Outcome::Later(answer.retry_after)
         }
         Err(failure) if !failure.may_land => Outcome::Later(None),
-        Ok(_) | Err(_) => Outcome::Lost,
+        Ok(_) => Outcome::Refused,
+        Err(_) => Outcome::Unanswered,
     }
 }
 
@@ -59,13 +65,13 @@ mod tests {
             (502, Outcome::Later(None)),
             (503, Outcome::Later(None)),
             (504, Outcome::Later(None)),
-            (301, Outcome::Lost),
-            (400, Outcome::Lost),
-            (401, Outcome::Lost),
-            (404, Outcome::Lost),
-            (408, Outcome::Lost),
-            (500, Outcome::Lost),
-            (501, Outcome::Lost),
+            (301, Outcome::Refused),
+            (400, Outcome::Refused),
+            (401, Outcome::Refused),
+            (404, Outcome::Refused),
+            (408, Outcome::Refused),
+            (500, Outcome::Refused),
+            (501, Outcome::Refused),
         ] {
             assert_eq!(outcome(&Ok(answer(status, ""))), expected, "{status}");
         }
@@ -74,6 +80,6 @@ mod tests {
         assert_eq!(outcome(&Ok(busy)), Outcome::Later(wait));
         let failed = |may_land| CallFailure { may_land, ..CallFailure::from("why".to_owned()) };
         assert_eq!(outcome(&Err(failed(false))), Outcome::Later(None));
-        assert_eq!(outcome(&Err(failed(true))), Outcome::Lost);
+        assert_eq!(outcome(&Err(failed(true))), Outcome::Unanswered);
     }
 }

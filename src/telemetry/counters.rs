@@ -2,12 +2,15 @@
 //!
 //! An instance lives for 128 requests at most and a scrape reaches any one of many, so the counters are added to a small table
 //! within a second, and any instance then answers `/metrics` for all. What could not be flushed is kept, and flushed again under the
-//! same id, because it may have been counted. A trap or a kill loses the last second, or what was kept.
+//! same id, because it may have been counted. A trap or a kill loses the last second, or what was kept. So that nothing else does,
+//! background work ends with [`flush_soon`]: no request may come after it. For statements alone there is no other flush: the last flush of an
+//! instance is not counted itself.
 
 use super::series::{self, BUCKETS, INFINITY, SUM, Series};
 use crate::runtime::task::{self, take_busy_seconds};
 use serde_json::{Value, json};
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -15,6 +18,8 @@ thread_local! {
     static COUNTED: RefCell<Counted> = const { RefCell::new(Counted { durations: Vec::new(), failures: Vec::new() }) };
     /// Batches that could not be flushed, the oldest first: one or two.
     static FAILED: RefCell<Vec<Batch>> = const { RefCell::new(Vec::new()) };
+    /// Called when something is to be flushed.
+    static FLUSHER: RefCell<Option<Rc<dyn Fn()>>> = const { RefCell::new(None) };
 }
 
 /// What was counted since the last flush.
@@ -79,6 +84,37 @@ pub fn count_failure(class: &'static str) {
             None => failures.push((class, 1)),
         }
     });
+}
+
+/// Sets what [`flush_soon`] calls, for this instance, whose first flush does so.
+pub fn flush_by(flusher: impl Fn() + 'static) {
+    FLUSHER.set(Some(Rc::new(flusher)));
+}
+
+/// Has flushed, soon and not at once, what was counted since the last flush. Before the first one there is nothing to do: it will come.
+pub fn flush_soon() {
+    if are_waiting()
+        && let Some(flusher) = FLUSHER.with_borrow(Clone::clone)
+    {
+        flusher();
+    }
+}
+
+/// Spawns background work that counts something, as [`task::spawn`] does.
+pub fn spawn_counted(work: impl Future<Output = ()> + 'static) {
+    task::spawn(async move {
+        work.await;
+        flush_soon();
+    });
+}
+
+/// Whether anything was counted since the last flush but statements that succeeded: such as that flush, and claims that found nothing to
+/// do. Else there would be one flush after the other for ever.
+fn are_waiting() -> bool {
+    let is_statement = |series: &Series| matches!(series, Series::Statement { .. });
+    COUNTED.with_borrow(|Counted { durations, failures }| {
+        !failures.is_empty() || durations.iter().any(|(series, _)| !is_statement(series))
+    })
 }
 
 /// Takes the oldest batch that could not be flushed, else all that was counted since; none when there is nothing to flush.
@@ -152,6 +188,31 @@ mod tests {
 
     fn milliseconds(number: u64) -> Duration {
         Duration::from_millis(number)
+    }
+
+    #[test]
+    fn what_was_counted_since_the_last_flush_is_flushed_and_statements_alone_are_not() {
+        let flushes = Rc::new(std::cell::Cell::new(0));
+        let asked = || {
+            flush_soon();
+            flushes.take()
+        };
+        let observe_statement = |name| observe(Series::Statement { name }, milliseconds(1));
+        let observe_call =
+            || observe(Series::PeerCall { call: "seating.release", class: None }, milliseconds(1));
+        observe_call();
+        assert_eq!(asked(), 0, "nobody flushes yet");
+        let counting = flushes.clone();
+        flush_by(move || counting.set(counting.get() + 1));
+        assert_eq!(asked(), 1);
+        take_batch().expect("a call");
+        observe_statement("flush_counters");
+        observe_statement("claim_due_orders");
+        assert_eq!(asked(), 0);
+        count_failure("session_lost");
+        assert_eq!(asked(), 1);
+        take_batch().expect("all of it");
+        assert_eq!(asked(), 0);
     }
 
     #[test]

@@ -75,6 +75,7 @@ mod gateway;
 mod gateways;
 mod in_flight;
 mod kept_counts;
+mod last_work;
 mod late_peers;
 mod locked_rows;
 mod neighbouring_seats;
