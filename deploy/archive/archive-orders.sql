@@ -5,7 +5,8 @@
 -- events: only those that are over. An order's seats are kept from being sold twice by its rows in seat_claims, which go with it.
 -- older_than: nothing has happened to the order for so long. An idempotency key is remembered as long as its order is there.
 --
--- Only orders at rest are taken: nothing is left to do, no payment is watched or in doubt, no message and no event waits. A thousand orders a
+-- Only orders at rest are taken: nothing is left to do, no payment is watched or in doubt, no message and no event waits, and none is a
+-- dead letter. A thousand orders a
 -- transaction; an order that somebody works on is left out. Run it again, and it goes on. Counters keep counting what was archived.
 \set ON_ERROR_STOP on
 \set QUIET on
@@ -43,6 +44,8 @@ CREATE INDEX ON candidates (id);
 -- Of the version before, when it was interrupted.
 DROP INDEX CONCURRENTLY IF EXISTS seat_claims_archive;
 SET enable_seqscan = off;
+-- Rows are deleted in the order of their keys, in which others lock them, too.
+SET enable_bitmapscan = off;
 
 CREATE PROCEDURE pg_temp.archive_orders() LANGUAGE plpgsql AS
 $$
@@ -59,8 +62,8 @@ BEGIN
         -- First locked and then looked at: a payment check is stored without a change of its order (add_payment_check), so that a snapshot
         -- from before the lock may not show it.
         SELECT coalesce(array_agg(id), '{}') INTO locked FROM (
-            SELECT o.id FROM orders o WHERE o.id = ANY (looked_at) FOR UPDATE SKIP LOCKED) free;
-        SELECT coalesce(array_agg(id), '{}') INTO batch FROM (
+            SELECT o.id FROM orders o WHERE o.id = ANY (looked_at) ORDER BY o.id FOR UPDATE SKIP LOCKED) free;
+        SELECT coalesce(array_agg(id ORDER BY id), '{}') INTO batch FROM (
             SELECT o.id FROM orders o
             WHERE o.id = ANY (locked) AND o.updated_at < before AND o.phase = 'done' AND o.status <> 'PENDING'
               AND o.watch_at IS NULL AND NOT o.payment_unsure AND o.parked_at IS NULL

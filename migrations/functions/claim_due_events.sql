@@ -1,5 +1,5 @@
 -- Claims orders whose next events are due for one of the sinks p_sinks, the longest due first: each is leased to the caller. Sinks that are
--- switched off or paused are left out. p_events: the most events of an order, p_source: see render_event.
+-- switched off or paused are left out. A delivery whose order is gone is deleted. p_events: the most events of an order, p_source: see render_event.
 --
 -- Returns the claimed orders with their events, a JSON array in order, and their traces, the longest due first; no row when nothing is due.
 -- Locks: the deliveries. SKIP LOCKED: those that another transaction has locked are left out.
@@ -11,14 +11,17 @@ DECLARE
     at TIMESTAMP := timezone('utc', clock_timestamp());
     mark TIMESTAMP := (find_marks()).events_from;
 BEGIN
-    RETURN QUERY WITH claimed AS (
+    RETURN QUERY WITH due AS MATERIALIZED (
+        SELECT x.order_id, x.sink, x.due_at, (SELECT o.id FROM orders o WHERE o.id = x.order_id) IS NULL AS is_orphan FROM event_sinks s
+        CROSS JOIN LATERAL (
+            SELECT y.order_id, y.sink, y.due_at FROM event_deliveries y WHERE y.sink = s.sink AND y.due_at >= mark AND y.due_at <= at
+            ORDER BY y.due_at LIMIT p_limit FOR UPDATE SKIP LOCKED) x
+        WHERE s.sink = ANY (p_sinks) AND s.off_at IS NULL AND (s.paused_until > at) IS NOT TRUE
+    ), gone AS (
+        DELETE FROM event_deliveries d USING due WHERE due.is_orphan AND d.order_id = due.order_id AND d.sink = due.sink
+    ), claimed AS (
         UPDATE event_deliveries d SET lease = d.lease + 1, due_at = at + p_lease_ms * interval '1 millisecond'
-        FROM (SELECT x.order_id, x.sink, x.due_at FROM event_sinks s
-              CROSS JOIN LATERAL (
-                  SELECT y.order_id, y.sink, y.due_at FROM event_deliveries y WHERE y.sink = s.sink AND y.due_at >= mark AND y.due_at <= at
-                  ORDER BY y.due_at LIMIT p_limit FOR UPDATE SKIP LOCKED) x
-              WHERE s.sink = ANY (p_sinks) AND s.off_at IS NULL AND (s.paused_until > at) IS NOT TRUE) due
-        WHERE d.order_id = due.order_id AND d.sink = due.sink
+        FROM due WHERE NOT due.is_orphan AND d.order_id = due.order_id AND d.sink = due.sink
         RETURNING d.order_id, d.sink, d.lease, d.attempts, d.next, due.due_at AS was_due
     )
     SELECT c.order_id, c.sink, c.lease, c.attempts, coalesce('[' || (

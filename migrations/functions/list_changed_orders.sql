@@ -49,7 +49,8 @@ BEGIN
     PERFORM pg_logical_emit_message(true, 'order-service', '');
 
     server := identify_server();
-    IF p_server <> server THEN
+    -- A number that is not given yet is from before the server was restored.
+    IF p_server <> server OR after > pg_snapshot_xmax(pg_current_snapshot()) THEN
         RETURN ARRAY['other_server'];
     END IF;
     IF after IS NULL THEN

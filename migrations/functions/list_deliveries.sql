@@ -1,11 +1,13 @@
 -- Lists what sinks were sent: the deliveries of the order p_order where that is not NULL, in the state p_state where that is not NULL:
 -- 'pending', 'dead' or 'delivered'. Without an order those that have waited longest, and of delivered ones none.
 --
+-- The queues are read from their low-water mark on: see scan_queues.
 -- Returns JSON text: {"deliveries": [...], "sinks": [...]}. Raises read_only_sql_transaction on a read-only server.
 -- Locks nothing. Commit: none is needed, it writes nothing.
 CREATE OR REPLACE FUNCTION list_deliveries(p_order UUID, p_state TEXT, p_limit INT) RETURNS TEXT LANGUAGE plpgsql STABLE AS
 $$
 DECLARE
+    mark TIMESTAMP := (find_marks()).events_from;
     found TEXT;
 BEGIN
     PERFORM require_writable_server();
@@ -20,7 +22,7 @@ BEGIN
             SELECT x.* FROM event_deliveries x WHERE x.order_id = p_order
             UNION ALL
             SELECT x.* FROM event_sinks s CROSS JOIN LATERAL (
-                SELECT * FROM event_deliveries y WHERE y.sink = s.sink AND y.due_at IS NOT NULL ORDER BY y.due_at LIMIT p_limit) x
+                SELECT * FROM event_deliveries y WHERE y.sink = s.sink AND y.due_at >= mark ORDER BY y.due_at LIMIT p_limit) x
             WHERE p_order IS NULL AND p_state IS DISTINCT FROM 'dead'
             UNION ALL
             (SELECT x.* FROM event_deliveries x WHERE p_order IS NULL AND p_state IS DISTINCT FROM 'pending' AND x.dead_at IS NOT NULL

@@ -3,6 +3,7 @@
 use super::Context;
 use crate::db::DbError;
 use crate::db::events::{self, EventsFrom, Place};
+use crate::peers::event_sink::LEASE_MS;
 use crate::runtime::task;
 use crate::telemetry::log::Level;
 use serde_json::json;
@@ -47,10 +48,14 @@ pub async fn replay(context: &Context, chosen: &Replay) -> Result<Option<ReplayO
         Replay::Orders(orders) => (Some(&orders[..]), EventsFrom::Beginning),
         Replay::From(from) => (None, *from),
     };
+    // Nobody sends again where there is no sink, and a wrong cursor is told nevertheless.
+    if config.events.sinks().next().is_none() && events::list(config, from, 1).await?.is_none() {
+        return Ok(None);
+    }
     loop {
         outcome.next = None;
         for sink in config.events.sinks() {
-            let Some(replayed) = events::replay(config, sink, orders, from, PAGE).await? else {
+            let Some(replayed) = events::replay(config, sink, orders, from, PAGE, LEASE_MS).await? else {
                 return Ok(None);
             };
             outcome.deliveries += replayed.orders;

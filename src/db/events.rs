@@ -197,8 +197,8 @@ pub struct Replayed {
     pub next: Option<Place>,
 }
 
-/// Sends events to a sink again: of these orders all, or those of the next `limit` entries from a place on. `None`: the place is of
-/// another database, or from before a failover.
+/// Sends events to a sink again: of these orders all, or those of the next `limit` entries from a place on. What may be under
+/// way, for as long as a claim's lease, is sent after that. `None`: the place is of another database, or from before a failover.
 ///
 /// # Errors
 /// [`DbError`].
@@ -208,6 +208,7 @@ pub async fn replay(
     orders: Option<&[Uuid]>,
     from: EventsFrom,
     limit: i32,
+    lease_ms: u64,
 ) -> Result<Option<Replayed>, DbError> {
     let (after, since) = from.parts();
     let parameters = || {
@@ -220,6 +221,7 @@ pub async fn replay(
             p_sequence = number(after.map(|after| after.sequence)),
             p_since = long(since),
             p_limit = ParameterValue::Int32(limit),
+            p_lease_ms = ParameterValue::Int32(lease_ms as i32),
         }
     };
     let row = query(config, Session::Own, include_str!("sql/replay_events.sql"), parameters).await?;

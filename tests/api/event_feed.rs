@@ -157,8 +157,13 @@ async fn a_cursor_of_another_server_or_of_before_a_failover_is_told() {
     ask(&app, &others).await.problem(400, "invalid_page_token");
     let replay = json!({ "from": others });
     let replayed = app.operator(Method::POST, "/internal/events/replay").json(&replay).send().await;
-    // Nobody asks the database where there is no sink.
-    replayed.json(200);
+    replayed.problem(400, "invalid_page_token");
+    // As if the storage had been set back: the server has not come so far again.
+    let future = Cursor::Event { server, xid: xid + 1_000_000_000, order, sequence }.token("events");
+    ask(&app, &future).await.problem(400, "invalid_page_token");
+    let future = json!({ "from": future });
+    let replayed = app.operator(Method::POST, "/internal/events/replay").json(&future).send().await;
+    replayed.problem(400, "invalid_page_token");
 
     app.fail_over().await;
     // Until then the old primary's sessions are refused.

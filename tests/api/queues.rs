@@ -34,6 +34,8 @@ fn filled_queues(count: u32) -> String {
          FROM generate_series(1, {count}) n;
          INSERT INTO payment_refunds (payment_id, order_id, created_at, due_at) SELECT id, id, created_at, due_at FROM orders;
          INSERT INTO outbox (id, order_id, kind, payload, due_at) SELECT id, id, 'ORDER_FAILED', '{{}}', due_at FROM orders;
+         INSERT INTO event_deliveries (order_id, sink, next, last, due_at) SELECT id, 'http', 1, 1, due_at FROM orders;
+         UPDATE event_deliveries SET due_at = due_at + interval '2 hours';
          UPDATE orders SET due_at = due_at + interval '2 hours';
          UPDATE payment_refunds SET due_at = due_at + interval '2 hours';
          UPDATE outbox SET due_at = due_at + interval '2 hours'"
@@ -57,10 +59,11 @@ const SCAN: &str = "SELECT scan_queues(timezone('utc', clock_timestamp()))";
 const AGE_LAST_SCAN: &str = "UPDATE queue_scans SET scanned_at = scanned_at - interval '2 seconds'";
 const CLAIM: &str = r#"SELECT claim_due_orders(4, '{"reserving": 10000}')"#;
 /// Each queue, what claims from it, and what the scan says when something is due.
-const QUEUES: [(&str, &str, &str); 3] = [
+const QUEUES: [(&str, &str, &str); 4] = [
     ("orders", CLAIM, "has_orders"),
     ("payment_refunds", "SELECT claim_due_payment_refunds(4, 10000)", "has_orders"),
     ("outbox", "SELECT claim_due_messages(4, 10000)", "has_messages"),
+    ("event_deliveries", "SELECT claim_due_events('{http}', 4, 16, 10000, 'urn:test')", "has_events"),
 ];
 
 /// Scans until there are marks: every transaction of the server that was open at a scan has ended at a later one.
@@ -68,7 +71,8 @@ async fn move_mark(store: &Store, client: &Client) {
     eventually("there is a mark", async || {
         store.run(AGE_LAST_SCAN).await;
         client.simple_query(SCAN).await.unwrap();
-        let has_mark = "SELECT least(orders_from, refunds_from, messages_from, waiting_from) > '-infinity'
+        let has_mark =
+            "SELECT least(orders_from, refunds_from, messages_from, waiting_from, events_from) > '-infinity'
                         FROM queue_scans ORDER BY id DESC LIMIT 1";
         (store.value(has_mark).await == true).then_some(())
     })
@@ -85,10 +89,14 @@ async fn looking_for_due_work_costs_the_same_under_an_old_snapshot() {
     store.run(&filled_queues(5_000)).await;
     // One scan finds out that the beginning of the queues is expensive, and the next ones begin at the marks.
     let full = visited(&client, SCAN).await;
-    assert!(full >= 15_000, "the dead entries are there: {full}");
+    assert!(full >= 20_000, "the dead entries are there: {full}");
     move_mark(&store, &client).await;
     let claims = QUEUES.iter().map(|(_, claim, _)| *claim);
-    for statement in [SCAN, "SELECT read_metrics()", "SELECT list_stuck(100)"].into_iter().chain(claims) {
+    let lists = ["SELECT list_stuck(100)", "SELECT list_deliveries(NULL, 'pending', 10)"];
+    // It counts what waits at a sink, as far as ten thousand.
+    let metrics = visited(&client, "SELECT read_metrics()").await;
+    assert!(metrics < 10_300, "{metrics}");
+    for statement in [SCAN].into_iter().chain(lists).chain(claims) {
         store.run(AGE_LAST_SCAN).await;
         let visited = visited(&client, statement).await;
         assert!(visited < 100, "{statement} visits {visited} entries");
@@ -127,7 +135,7 @@ async fn what_an_old_transaction_makes_due_is_found_by_a_full_scan_although_the_
     old.batch_execute("BEGIN; CREATE TEMPORARY TABLE t (n INT)").await.unwrap();
     store.run("CREATE TABLE begun AS SELECT timezone('utc', clock_timestamp()) AS at").await;
     store.run(&filled_queues(1_000)).await;
-    let passed = "SELECT least(orders_from, refunds_from, messages_from) > (SELECT at FROM begun) FROM queue_scans ORDER BY id DESC LIMIT 1";
+    let passed = "SELECT least(orders_from, refunds_from, messages_from, events_from) > (SELECT at FROM begun) FROM queue_scans ORDER BY id DESC LIMIT 1";
     eventually("the marks pass the beginning of the old transaction", async || {
         client.simple_query(SCAN).await.unwrap();
         (store.value(passed).await == true).then_some(())
@@ -376,4 +384,104 @@ async fn counts_are_neither_lost_nor_doubled_by_concurrent_folds() {
     read.expect("everything is counted in the end");
     let folded = "SELECT sum(created) > 0 FROM order_counts";
     assert_eq!(store.value(folded).await, true);
+}
+
+/// So many orders, each with an entry that makes an event, of a transaction of its own.
+fn journal(count: u32) -> String {
+    format!(
+        "INSERT INTO orders (idempotency_key, request_hash, user_id, event_id, seats, phase)
+         SELECT 'key-' || n, 'hash', 1, 1, ARRAY[n], 'done' FROM generate_series(1, {count}) n;
+         INSERT INTO order_events (order_id, seq, type, actor, data, events, sequence, xid)
+         SELECT id, 1, 'order_created', 'api', '{{}}', '[{{\"type\": \"order.placed\"}}]', 1, (3 + seats[1] / 10)::text::xid8 FROM orders"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_the_feed_or_of_a_replay_reads_its_own_entries_alone() {
+    let store = migrated().await;
+    let client = session(&store).await;
+    store.run(&journal(5_000)).await;
+    // Rows that a scan of a table read, and entries that scans of its indexes read.
+    let read = "SELECT sum(pg_stat_get_xact_tuples_returned(c))::int8 FROM (
+                    SELECT t AS c FROM unnest('{orders,order_events,event_deliveries}'::regclass[]) t
+                    UNION ALL
+                    SELECT indexrelid FROM pg_index WHERE indrelid = ANY ('{orders,order_events,event_deliveries}'::regclass[])) x";
+    for analyzed in [false, true] {
+        if analyzed {
+            store.run("ANALYZE").await;
+        }
+        for xid in ["3", "250", "490"] {
+            for page in [
+                format!(
+                    "list_events(NULL, {xid}, '00000000-0000-0000-0000-000000000000', 0, NULL, 10, 'urn:test')"
+                ),
+                format!(
+                    "replay_events('http', NULL, NULL, {xid}, '00000000-0000-0000-0000-000000000000', 0, NULL, 10, 10000)"
+                ),
+            ] {
+                client.batch_execute("BEGIN").await.unwrap();
+                let before: i64 = client.query_one(read, &[]).await.unwrap().get(0);
+                let answer = client.query_one(&format!("SELECT {page}"), &[]).await.unwrap();
+                assert!(answer.get::<_, Vec<Option<String>>>(0).len() > 3, "{page}");
+                let after: i64 = client.query_one(read, &[]).await.unwrap().get(0);
+                client.batch_execute("ROLLBACK").await.unwrap();
+                assert!((10..150).contains(&(after - before)), "{page} reads {}", after - before);
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_leaves_out_an_order_that_is_archived_meanwhile() {
+    let store = migrated().await;
+    let (archive, client) = (session(&store).await, session(&store).await);
+    store.run(&journal(2)).await;
+    archive
+        .batch_execute("BEGIN; SELECT FROM orders WHERE idempotency_key = 'key-1' FOR UPDATE")
+        .await
+        .unwrap();
+    let replay = "SELECT replay_events('http', (SELECT array_agg(id) FROM orders), NULL, NULL, NULL, NULL, NULL, 10, 10000)";
+    let archiving = async {
+        let waits = "SELECT count(*) FROM pg_stat_activity
+                     WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'SELECT replay_events%'";
+        eventually("the replay waits for the archive", async || {
+            (store.count(waits).await == 1).then_some(())
+        })
+        .await;
+        archive.batch_execute("DELETE FROM orders WHERE idempotency_key = 'key-1'; COMMIT").await.unwrap();
+    };
+    let (replayed, ()) = futures::join!(client.query_one(replay, &[]), archiving);
+    assert_eq!(replayed.unwrap().get::<_, Vec<Option<String>>>(0)[0].as_deref(), Some("1"));
+    assert_eq!(store.count("SELECT count(*) FROM event_deliveries").await, 1);
+    let orphans =
+        "SELECT count(*) FROM event_deliveries d WHERE NOT EXISTS (SELECT FROM orders WHERE id = d.order_id)";
+    assert_eq!(store.count(orphans).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_of_an_order_that_is_gone_leaves_the_queue_and_holds_nobody_up() {
+    let store = migrated().await;
+    let client = session(&store).await;
+    store.run(&journal(1)).await;
+    let at = "timezone('utc', clock_timestamp())";
+    store
+        .run(&format!(
+            "INSERT INTO event_deliveries (order_id, sink, next, last, due_at)
+             SELECT gen_random_uuid(), 'http', 1, 1, {at} - interval '1 second' FROM generate_series(1, 3);
+             INSERT INTO event_deliveries (order_id, sink, next, last, due_at) SELECT id, 'http', 1, 1, {at} FROM orders"
+        ))
+        .await;
+    let claim = "SELECT events FROM claim_due_events('{http}', 3, 16, 10000, 'urn:test')";
+    assert!(client.query(claim, &[]).await.unwrap().is_empty(), "three are of nobody");
+    let claimed = client.query(claim, &[]).await.unwrap();
+    assert_eq!(claimed.len(), 1);
+    assert!(claimed[0].get::<_, &str>(0).contains("order.placed.v1"));
+    assert_eq!(store.count("SELECT count(*) FROM event_deliveries").await, 1);
+
+    // It is under way, and sent again when its lease has ended.
+    client.query("SELECT replay_events('http', (SELECT array_agg(id) FROM orders), NULL, NULL, NULL, NULL, NULL, 10, 10000)", &[]).await.unwrap();
+    assert!(client.query(claim, &[]).await.unwrap().is_empty());
+    let waits =
+        format!("SELECT count(*) FROM event_deliveries WHERE due_at > {at} AND lease = 2 AND next = 1");
+    assert_eq!(store.count(&waits).await, 1);
 }
