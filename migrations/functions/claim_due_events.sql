@@ -16,13 +16,13 @@ BEGIN
         UPDATE event_deliveries d SET lease = d.lease + 1, due_at = at + p_lease_ms * interval '1 millisecond'
         FROM (SELECT x.order_id, x.sink, x.due_at FROM event_sinks s
               CROSS JOIN LATERAL (
-                  (SELECT y.order_id, y.sink, y.due_at FROM event_deliveries y WHERE y.sink = s.sink AND y.due_at >= mark AND y.due_at <= at
-                   ORDER BY y.due_at LIMIT CASE WHEN s.failures = 0 THEN p_limit ELSE (p_limit + 1) / 2 END FOR UPDATE SKIP LOCKED)
+                  SELECT * FROM (SELECT y.order_id, y.sink, y.due_at FROM event_deliveries y WHERE y.sink = s.sink AND y.due_at >= mark AND y.due_at <= at
+                   ORDER BY y.due_at LIMIT CASE WHEN s.failures = 0 THEN p_limit ELSE (p_limit + 1) / 2 END FOR UPDATE SKIP LOCKED) oldest
                   UNION ALL
                   -- What has failed last is due when the pause ends, and hides nobody.
-                  (SELECT y.order_id, y.sink, y.due_at FROM event_deliveries y WHERE y.sink = s.sink AND y.due_at >= mark AND y.due_at <= at
+                  SELECT * FROM (SELECT y.order_id, y.sink, y.due_at FROM event_deliveries y WHERE y.sink = s.sink AND y.due_at >= mark AND y.due_at <= at
                    AND y.due_at < coalesce(s.paused_until, at)
-                   ORDER BY y.due_at DESC LIMIT CASE WHEN s.failures = 0 THEN 0 ELSE p_limit / 2 END FOR UPDATE SKIP LOCKED)) x
+                   ORDER BY y.due_at DESC LIMIT CASE WHEN s.failures = 0 THEN 0 ELSE p_limit / 2 END FOR UPDATE SKIP LOCKED) latest) x
               WHERE s.sink = ANY (p_sinks) AND s.off_at IS NULL AND (s.paused_until > at) IS NOT TRUE) due
         WHERE d.order_id = due.order_id AND d.sink = due.sink
         RETURNING d.order_id, d.sink, d.lease, d.attempts, d.next, due.due_at AS was_due
