@@ -2,8 +2,7 @@
 
 use super::super::send::send as call;
 use super::super::{Call, CallFailure, Extra};
-use super::Done;
-use super::taken::{DEADLINE_MS, Fault, NotTaken, Taken};
+use super::taken::{DEADLINE_MS, Done, Fault, NotTaken, Taken};
 use crate::config::events::HttpSink;
 use crate::domain::event::{Delivery, Event};
 use crate::runtime::task;

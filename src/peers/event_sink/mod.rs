@@ -8,13 +8,9 @@ mod taken;
 
 use crate::config::Config;
 use crate::domain::event::{Delivery, Sink};
-use futures::channel::mpsc::UnboundedSender;
 use std::time::Instant;
 
-pub use taken::{Fault, LEASE_MS, NotTaken, Taken, end_of_budget};
-
-/// Where it is told what a sink took of an order: its place in what was to be sent.
-pub type Done = UnboundedSender<(usize, Taken)>;
+pub use taken::{Done, Fault, LEASE_MS, NotTaken, Taken, end_of_budget};
 
 /// Sends orders' events to a sink, those of an order one after the other: the next one only when the one before was taken. Tells `done` what
 /// it took of each. Begins nothing after `end`, and stops when the sink takes nothing.

@@ -2,6 +2,7 @@
 
 use super::super::CallFailure;
 use ::http::StatusCode;
+use futures::channel::mpsc::UnboundedSender;
 use std::time::{Duration, Instant};
 
 /// Deadline of a call, in milliseconds.
@@ -23,6 +24,9 @@ pub struct Taken {
     /// Why it did not take the next one; `None` when it took all, or was not asked to.
     pub failure: Option<NotTaken>,
 }
+
+/// Where it is told what a sink took of an order: its place in what was to be sent.
+pub type Done = UnboundedSender<(usize, Taken)>;
 
 /// Why a sink did not take an event.
 #[derive(Debug)]
