@@ -37,6 +37,7 @@ CREATE TABLE event_sinks (
     paused_until TIMESTAMP, -- nothing is sent before, because it took nothing
     failures     INT       NOT NULL DEFAULT 0, -- how often it took nothing, one after the other
     failing_since TIMESTAMP, -- since when it has taken nothing
+    failed_order UUID,      -- the only order that has failed since then; NULL: none, or several
     reason       TEXT
 );
 INSERT INTO event_sinks (sink) VALUES ('http'), ('kafka'), ('mqtt');

@@ -1,5 +1,6 @@
--- Claims orders whose next events are due for one of the sinks p_sinks, the longest due first: each is leased to the caller. Sinks that are
--- switched off or paused are left out. A delivery whose order is gone is deleted. p_events: the most events of an order, p_source: see render_event.
+-- Claims orders whose next events are due for one of the sinks p_sinks: each is leased to the caller. Those that are due for longest come
+-- first; of a sink that fails half are the latest, which many that it does not take must not hide. Sinks that are switched off or paused are
+-- left out. A delivery whose order is gone is deleted. p_events: the most events of an order, p_source: see render_event.
 --
 -- Returns the claimed orders with their events, a JSON array in order, and their traces, the longest due first; no row when nothing is due.
 -- Locks: the deliveries. SKIP LOCKED: those that another transaction has locked are left out.
@@ -14,8 +15,15 @@ BEGIN
     RETURN QUERY WITH due AS MATERIALIZED (
         SELECT x.order_id, x.sink, x.due_at, (SELECT o.id FROM orders o WHERE o.id = x.order_id) IS NULL AS is_orphan FROM event_sinks s
         CROSS JOIN LATERAL (
-            SELECT y.order_id, y.sink, y.due_at FROM event_deliveries y WHERE y.sink = s.sink AND y.due_at >= mark AND y.due_at <= at
-            ORDER BY y.due_at LIMIT p_limit FOR UPDATE SKIP LOCKED) x
+            SELECT * FROM (
+                SELECT y.order_id, y.sink, y.due_at FROM event_deliveries y WHERE y.sink = s.sink AND y.due_at >= mark AND y.due_at <= at
+                ORDER BY y.due_at LIMIT CASE WHEN s.failures = 0 THEN p_limit ELSE (p_limit + 1) / 2 END FOR UPDATE SKIP LOCKED) oldest
+            UNION ALL
+            -- What has failed last is due when the pause ends, and hides nobody.
+            SELECT * FROM (
+                SELECT y.order_id, y.sink, y.due_at FROM event_deliveries y WHERE y.sink = s.sink AND y.due_at >= mark AND y.due_at <= at
+                    AND y.due_at < coalesce(s.paused_until, at)
+                ORDER BY y.due_at DESC LIMIT CASE WHEN s.failures = 0 THEN 0 ELSE p_limit / 2 END FOR UPDATE SKIP LOCKED) latest) x
         WHERE s.sink = ANY (p_sinks) AND s.off_at IS NULL AND (s.paused_until > at) IS NOT TRUE
     ), gone AS (
         DELETE FROM event_deliveries d USING due WHERE due.is_orphan AND d.order_id = due.order_id AND d.sink = due.sink

@@ -1,23 +1,33 @@
--- Notes what a sink as a whole has done: it takes nothing, so that nothing is sent to it for p_wait_ms at least, and
--- for longer each time, up to a minute; or it has said that nothing is to be
--- sent any more (p_wait_ms is NULL); or it takes events again (p_reason is NULL).
+-- Notes that a sink took nothing, or that it wants nothing any more (p_wait_ms is NULL). p_order: the only order that it was asked for, where
+-- that may be to blame; NULL: the sink is. While one order alone has failed since the sink last took an event, the others are still sent; when
+-- a second one has, nothing is sent for p_wait_ms at least, and for longer each time, up to a minute.
 --
--- Returns nothing.
+-- Returns whether the order may be to blame, which is so the first time after the sink took others; how many milliseconds what has failed waits
+-- where it is not; and whether the sink fails since now.
 -- Locks: the sink's row.
 -- Commit: asynchronous; losing it costs a few attempts.
-CREATE OR REPLACE FUNCTION pause_event_sink(p_sink TEXT, p_reason TEXT, p_wait_ms BIGINT) RETURNS VOID LANGUAGE plpgsql AS
+CREATE OR REPLACE FUNCTION pause_event_sink(p_sink TEXT, p_reason TEXT, p_wait_ms BIGINT, p_order UUID)
+RETURNS TABLE (is_of_order BOOLEAN, wait_ms INT, has_begun BOOLEAN) LANGUAGE plpgsql AS
 $$
 DECLARE
     at TIMESTAMP := timezone('utc', clock_timestamp());
+    was event_sinks;
+    is_alone BOOLEAN;
 BEGIN
     PERFORM set_config('synchronous_commit', 'off', true);
-    UPDATE event_sinks SET
-        failures = CASE WHEN p_reason IS NULL THEN 0 ELSE failures + 1 END,
-        paused_until = CASE WHEN p_reason IS NOT NULL THEN
-            at + greatest(p_wait_ms, least(60000, 1000 * 2 ^ least(failures, 6))::bigint) * interval '1 millisecond' END,
-        failing_since = CASE WHEN p_reason IS NOT NULL THEN coalesce(failing_since, at) END,
-        off_at = CASE WHEN p_reason IS NOT NULL AND p_wait_ms IS NULL THEN coalesce(off_at, at) ELSE off_at END,
+    SELECT * INTO was FROM event_sinks s WHERE s.sink = p_sink FOR UPDATE;
+    is_alone := p_order IS NOT NULL AND (was.failures = 0 OR was.failed_order IS NOT DISTINCT FROM p_order);
+    is_of_order := is_alone AND was.failures = 0;
+    has_begun := NOT is_alone AND (was.failures = 0 OR was.failed_order IS NOT NULL);
+    wait_ms := greatest(least(p_wait_ms, 3600000)::int, least(60000, 1000 * 2 ^ least(was.failures, 6))::int);
+    UPDATE event_sinks s SET
+        failures = was.failures + 1,
+        failed_order = CASE WHEN is_alone THEN p_order END,
+        failing_since = coalesce(was.failing_since, at),
+        paused_until = CASE WHEN NOT is_alone THEN at + wait_ms * interval '1 millisecond' END,
+        off_at = CASE WHEN p_wait_ms IS NULL THEN coalesce(was.off_at, at) ELSE was.off_at END,
         reason = p_reason
-    WHERE sink = p_sink AND (p_reason IS NOT NULL OR failures > 0);
+    WHERE s.sink = p_sink;
+    RETURN NEXT;
 END
 $$;

@@ -16,7 +16,7 @@ BEGIN
           ORDER BY x.order_id LIMIT p_limit FOR UPDATE) dead
     WHERE d.order_id = dead.order_id AND d.sink = p_sink;
     GET DIAGNOSTICS redriven = ROW_COUNT;
-    UPDATE event_sinks SET off_at = NULL, paused_until = NULL, failures = 0, failing_since = NULL, reason = NULL WHERE sink = p_sink AND p_orders IS NULL;
+    UPDATE event_sinks SET off_at = NULL, paused_until = NULL, failures = 0, failing_since = NULL, failed_order = NULL, reason = NULL WHERE sink = p_sink AND p_orders IS NULL;
     RETURN redriven;
 END
 $$;

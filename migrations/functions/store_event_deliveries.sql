@@ -30,7 +30,7 @@ BEGIN
     FROM jsonb_to_recordset(p_outcomes) AS x (order_id UUID, lease INT, delivered INT, status INT, error TEXT, counts BOOLEAN, delay_ms BIGINT)
     WHERE d.order_id = x.order_id AND d.sink = p_sink AND d.lease = x.lease;
     IF p_takes THEN
-        UPDATE event_sinks SET failures = 0, failing_since = NULL, paused_until = NULL, reason = NULL WHERE sink = p_sink AND failures > 0 AND off_at IS NULL;
+        UPDATE event_sinks SET failures = 0, failing_since = NULL, failed_order = NULL, paused_until = NULL, reason = NULL WHERE sink = p_sink AND failures > 0 AND off_at IS NULL;
     END IF;
 END
 $$;

@@ -10,7 +10,6 @@ use anyhow::{Context, Error};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use spin_sdk::pg::ParameterValue;
-use std::time::Duration;
 use uuid::Uuid;
 
 /// The most events of an order that are claimed at once.
@@ -139,20 +138,64 @@ pub async fn store_outcomes(
     query(config, Session::Own, include_str!("sql/store_event_deliveries.sql"), parameters).await.map(drop)
 }
 
-/// Pauses a sink that takes nothing: for at least so long, and longer each time; `None` switches it off.
+/// That a sink took nothing.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Failing {
+    /// Why, for operators.
+    pub reason: String,
+    /// How long it asks to be left alone, in milliseconds.
+    pub wait_ms: u64,
+    /// The only order that it was asked for, where that may be to blame; `None`: the sink is.
+    pub order: Option<OrderId>,
+}
+
+/// What was made of a sink that took nothing.
+#[derive(Debug)]
+pub struct Paused {
+    /// Whether the order that failed may be to blame: the sink took others before.
+    pub is_of_order: bool,
+    /// How long what failed waits, in milliseconds.
+    pub wait_ms: u64,
+    /// Whether the sink fails since now.
+    pub has_begun: bool,
+}
+
+/// Notes that a sink took nothing, and pauses it when that was not of one order alone.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn pause(config: &Config, sink: Sink, reason: &str, wait: Option<Duration>) -> Result<(), DbError> {
-    let wait_ms = wait.map(|wait| i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
+pub async fn pause(config: &Config, sink: Sink, failing: &Failing) -> Result<Paused, DbError> {
+    let wait_ms = i64::try_from(failing.wait_ms).unwrap_or(i64::MAX);
+    let mut row = pause_row(config, sink, &failing.reason, Some(wait_ms), failing.order).await?;
+    let is_of_order = row.bool()?;
+    let wait_ms = u64::try_from(row.int()?).unwrap_or(0);
+    Ok(Paused { is_of_order, wait_ms, has_begun: row.bool()? })
+}
+
+/// Switches a sink off, because it wants no more events.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn switch_off(config: &Config, sink: Sink, reason: &str) -> Result<(), DbError> {
+    pause_row(config, sink, reason, None, None).await.map(drop)
+}
+
+async fn pause_row(
+    config: &Config,
+    sink: Sink,
+    reason: &str,
+    wait_ms: Option<i64>,
+    order: Option<OrderId>,
+) -> Result<Columns, DbError> {
     let parameters = || {
         named! { "sql/pause_event_sink.sql":
             p_sink = text(sink.as_str()),
             p_reason = text(reason),
-            p_wait_ms = wait_ms.map_or(ParameterValue::DbNull, ParameterValue::Int64),
+            p_wait_ms = long(wait_ms),
+            p_order = id(order.map(|order| order.0)),
         }
     };
-    query(config, Session::Own, include_str!("sql/pause_event_sink.sql"), parameters).await.map(drop)
+    require_row(query(config, Session::Own, include_str!("sql/pause_event_sink.sql"), parameters).await?)
 }
 
 /// Lists events in the order in which they were committed: a JSON array, and where the next page begins. `None`: the place is of another

@@ -402,3 +402,138 @@ async fn events_are_sent_again_by_order_and_from_a_point_on() {
     replay(json!({ "from": "soon" })).await.problem(400, "invalid_page_token");
     app.finish().await;
 }
+
+const PAUSED: &str = "SELECT count(*) FROM event_sinks WHERE paused_until IS NOT NULL";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sink_that_nobody_reaches_by_a_wrong_url_is_left_alone_and_no_order_is_to_blame() {
+    for (call, action) in [
+        (CallName::TakeEvent, fail(401)),
+        (CallName::TakeEvent, fail(404)),
+        (CallName::TakeEvent, fail(302)),
+        (CallName::Produce, garbage("<html>", false)),
+    ] {
+        let shown = format!("{action:?}");
+        let spawn = Spawn::new().event_endpoint().kafka_rest_proxy();
+        let app = spawn.payment_mode(Mode::Pending).start().await;
+        let fault = app.fault(FaultRule::on(call, action).always()).await;
+        // One order at a time, as in a shop that has few.
+        let mut orders = Vec::new();
+        for seat in 1..=3 {
+            orders.push(pending(&app, &[seat]).await.id().to_owned());
+            app.sweep().await;
+        }
+        eventually("the sink is left alone", async || {
+            app.sweep().await;
+            (app.store.count(PAUSED).await == 1).then_some(())
+        })
+        .await;
+        let counted = "SELECT count(*) FROM event_deliveries WHERE dead_at IS NOT NULL OR attempts > 1";
+        assert_eq!(app.store.count(counted).await, 0, "it is no order's fault: {shown}");
+        app.remove_fault(fault).await;
+        app.quiesce().await;
+        for order in &orders {
+            for sink in ["http", "kafka"] {
+                assert_eq!(types(&taken(&app, sink, order).await), ["order.placed.v1"], "{shown}");
+            }
+        }
+        assert_eq!(app.store.count("SELECT count(*) FROM event_sinks WHERE failures > 0").await, 0);
+        app.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_order_that_alone_fails_does_not_pause_the_sink() {
+    for status in [404, 500] {
+        let app = Spawn::new().event_endpoint().payment_mode(Mode::Pending).start().await;
+        let only = Matching { seat_id: Some(1), ..Matching::default() };
+        let rule = FaultRule::on(CallName::TakeEvent, fail(status)).always();
+        let fault = app.fault(FaultRule { only, ..rule }).await;
+        pending(&app, &[1]).await;
+        let tried = "SELECT jsonb_array_length(tried)::bigint FROM event_deliveries WHERE next = 1";
+        eventually("it is refused again and again", async || {
+            app.store.run("UPDATE event_deliveries SET due_at = timezone('utc', clock_timestamp()) WHERE due_at > timezone('utc', clock_timestamp())").await;
+            app.sweep().await;
+            assert_eq!(app.store.count(PAUSED).await, 0, "{status}");
+            (app.store.count(tried).await >= 3).then_some(())
+        })
+        .await;
+        let other = pending(&app, &[2]).await;
+        eventually("the other's event", async || {
+            app.sweep().await;
+            (taken(&app, "http", other.id()).await.len() == 1).then_some(())
+        })
+        .await;
+        assert_eq!(app.store.count(PAUSED).await, 0, "{status}");
+        app.remove_fault(fault).await;
+        app.quiesce().await;
+        app.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_orders_that_fail_than_are_asked_at_once_do_not_hide_the_next_good_one() {
+    let app = Spawn::new().event_endpoint().payment_mode(Mode::Pending).start().await;
+    let mut faults = Vec::new();
+    let poisoned = 1..=66;
+    for seat in poisoned.clone() {
+        let only = Matching { seat_id: Some(seat), ..Matching::default() };
+        let rule = FaultRule::on(CallName::TakeEvent, fail(500)).always();
+        faults.push(app.fault(FaultRule { only, ..rule }).await);
+    }
+    for seat in poisoned {
+        pending(&app, &[seat]).await;
+    }
+    eventually("the sink is left alone", async || {
+        app.sweep().await;
+        (app.store.count(PAUSED).await == 1).then_some(())
+    })
+    .await;
+    let in_an_hour = "UPDATE event_sinks SET paused_until = timezone('utc', clock_timestamp()) + interval '1 hour' WHERE failures > 0";
+    app.store.run(in_an_hour).await;
+    app.store
+        .run("UPDATE event_deliveries SET due_at = timezone('utc', clock_timestamp()) WHERE next = 1")
+        .await;
+    let good = pending(&app, &[67]).await;
+    // The end of one pause is enough.
+    app.store.run("UPDATE event_sinks SET paused_until = timezone('utc', clock_timestamp())").await;
+    let calls = app.answers(CallName::TakeEvent).await;
+    app.sweep().await;
+    assert_eq!(taken(&app, "http", good.id()).await.len(), 1, "{calls:?}");
+    for fault in faults {
+        app.remove_fault(fault).await;
+    }
+    app.quiesce().await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_others_took_is_stored_while_one_is_slow() {
+    let mut app = Spawn::new().event_endpoint().payment_mode(Mode::Pending).start().await;
+    app.store
+        .run("UPDATE event_sinks SET paused_until = timezone('utc', clock_timestamp()) + interval '1 hour'")
+        .await;
+    for seat in 1..=20 {
+        pending(&app, &[seat]).await;
+    }
+    // So that nothing but the sweep below sends them.
+    app.hosts[0].kill();
+    app.hosts[0].start_again().await.expect("a host");
+    let only = Matching { seat_id: Some(1), ..Matching::default() };
+    let slow =
+        FaultRule::on(CallName::TakeEvent, Action::Stall { ms: 4_000, effect: Moment::Before }).always();
+    let fault = app.fault(FaultRule { only, ..slow }).await;
+    app.store.run("UPDATE event_sinks SET paused_until = NULL").await;
+    let meanwhile = async {
+        let delivered = "SELECT count(*) FROM event_deliveries WHERE next > last";
+        let seen = eventually("the others' events are stored", async || {
+            Some(app.store.count(delivered).await).filter(|count| *count > 0)
+        })
+        .await;
+        assert!(seen < 20, "the slow one is still to answer");
+        app.remove_fault(fault).await;
+    };
+    tokio::join!(app.sweep(), meanwhile);
+    app.quiesce().await;
+    app.finish().await;
+}

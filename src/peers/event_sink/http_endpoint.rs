@@ -2,7 +2,7 @@
 
 use super::super::send::send as call;
 use super::super::{Call, CallFailure, Extra};
-use super::taken::{DEADLINE_MS, Fault, NotTaken, Taken, end_of_budget};
+use super::taken::{DEADLINE_MS, Done, Fault, NotTaken, Taken};
 use crate::config::events::HttpSink;
 use crate::domain::event::{Delivery, Event};
 use crate::runtime::task;
@@ -13,17 +13,17 @@ use futures::stream;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::cell::Cell;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// The orders whose events are sent at the same time; after so many failures of the endpoint itself, one after the other, it is left alone.
+/// The orders whose events are sent at the same time; after so many failures without an answer of the endpoint itself, one after the other,
+/// it is left alone.
 const CONCURRENCY: usize = 8;
 
 /// Sends the events; see [`super::send`].
-pub async fn send(endpoint: &HttpSink, deliveries: &[Delivery]) -> Vec<Taken> {
-    let end = end_of_budget();
-    // How often the endpoint itself has failed since it took or refused an event.
+pub async fn send(endpoint: &HttpSink, deliveries: &[Delivery], end: Instant, done: &Done) {
+    // How often the endpoint did not answer, or was busy, since it last answered. One that wants no more is asked no more.
     let failures = Cell::new(0);
-    let orders = stream::iter(deliveries).map(|delivery| {
+    let orders = deliveries.iter().enumerate().map(|(at, delivery)| {
         let failures = &failures;
         async move {
             let mut taken = Taken::default();
@@ -41,7 +41,12 @@ pub async fn send(endpoint: &HttpSink, deliveries: &[Delivery]) -> Vec<Taken> {
                         Err(failure) => {
                             taken.status = failure.status.map(|status| status.as_u16());
                             let failure = NotTaken::of(failure);
-                            failures.set(if failure.fault == Fault::Event { 0 } else { failures.get() + 1 });
+                            failures.set(match failure.fault {
+                                Fault::Gone => usize::MAX,
+                                Fault::Busy => failures.get().saturating_add(1),
+                                Fault::Sink if taken.status.is_none() => failures.get().saturating_add(1),
+                                Fault::Sink | Fault::Event => 0,
+                            });
                             taken.failure = Some(failure);
                             break;
                         }
@@ -49,10 +54,12 @@ pub async fn send(endpoint: &HttpSink, deliveries: &[Delivery]) -> Vec<Taken> {
                 }
             };
             current::continuing("deliver events", delivery.order_id.0, delivery.trace.clone(), sending).await;
-            taken
+            // Nobody waits for it any more when this fails.
+            let _ = done.unbounded_send((at, taken));
         }
     });
-    orders.buffered(CONCURRENCY).collect().await
+    // A slow one holds up none of the others.
+    stream::iter(orders).buffer_unordered(CONCURRENCY).collect::<()>().await;
 }
 
 /// Sends one event; the status of the answer.

@@ -3,19 +3,19 @@
 use super::super::lenient::Object;
 use super::super::send::send as call;
 use super::super::{Answer, Call, CallFailure, Extra};
-use super::taken::{DEADLINE_MS, Fault, NotTaken, Taken, end_of_budget};
+use super::taken::{DEADLINE_MS, Fault, NotTaken, Taken};
 use crate::config::events::KafkaSink;
 use crate::domain::event::{Delivery, Event};
 use crate::runtime::task;
 use serde::Deserialize;
 use serde_json::json;
+use std::time::Instant;
 
 const CONTENT_TYPE: &str = "application/vnd.kafka.json.v2+json";
 
 /// Sends the events; see [`super::send`]. In rounds: one event of each order a call, because a proxy may take a later record of a call
 /// whose earlier one it did not take.
-pub async fn send(proxy: &KafkaSink, deliveries: &[Delivery]) -> Vec<Taken> {
-    let end = end_of_budget();
+pub async fn send(proxy: &KafkaSink, deliveries: &[Delivery], end: Instant) -> Vec<Taken> {
     let mut taken: Vec<Taken> = deliveries.iter().map(|_| Taken::default()).collect();
     loop {
         let round: Vec<usize> = (0..deliveries.len())
@@ -37,7 +37,7 @@ pub async fn send(proxy: &KafkaSink, deliveries: &[Delivery]) -> Vec<Taken> {
                         match error {
                             None => taken[at].delivered += 1,
                             Some((reason, fault)) => {
-                                taken[at].failure = Some(NotTaken { reason, fault, retry_after: None });
+                                taken[at].failure = Some(NotTaken { reason, fault, retry_after_ms: 0 });
                             }
                         }
                     }
@@ -64,7 +64,8 @@ pub async fn send(proxy: &KafkaSink, deliveries: &[Delivery]) -> Vec<Taken> {
 
 /// Whether a call without success may be due to one of its records: the proxy has answered, and not that it takes nothing now.
 fn may_be_of_one_record(failure: &CallFailure) -> bool {
-    failure.status.is_some_and(|status| !matches!(status.as_u16(), 401 | 403 | 404 | 410 | 429 | 502..=504))
+    let is_of_all = |status: u16| matches!(status, 300..=399 | 401 | 403..=405 | 407 | 410 | 429 | 502..=504);
+    failure.status.is_some_and(|status| !status.is_success() && !is_of_all(status.as_u16()))
 }
 
 /// Sends one record of each event; the status, and for each whether the proxy refused it.
@@ -104,6 +105,8 @@ pub fn refusals(answer: &Answer, count: usize) -> Result<Vec<Option<(String, Fau
     #[derive(Deserialize)]
     struct Offset {
         #[serde(default)]
+        offset: Option<i64>,
+        #[serde(default)]
         error_code: Option<i64>,
     }
     #[derive(Deserialize)]
@@ -113,7 +116,8 @@ pub fn refusals(answer: &Answer, count: usize) -> Result<Vec<Option<(String, Fau
     let _: Object = answer.object()?;
     let offsets: Offsets =
         serde_json::from_str(&answer.body).map_err(|_| answer.does_not_count("without offsets"))?;
-    if offsets.offsets.len() != count {
+    let is_told = |one: &Offset| one.offset.is_some() || one.error_code.is_some();
+    if offsets.offsets.len() != count || !offsets.offsets.iter().all(is_told) {
         return Err(answer.does_not_count("without an offset for each record"));
     }
     let told = |offset: Offset| {
@@ -126,7 +130,7 @@ pub fn refusals(answer: &Answer, count: usize) -> Result<Vec<Option<(String, Fau
 fn fault(code: i64) -> Fault {
     match code {
         2 | 50_003 => Fault::Busy,
-        40_100..=40_399 => Fault::Sink,
+        40_100..=40_499 => Fault::Sink,
         _ => Fault::Event,
     }
 }
@@ -142,7 +146,9 @@ mod tests {
         let refused = refusals(&answer(200, body), 3).unwrap();
         assert_eq!(refused, [None, Some(("events.kafka: error_code 50003".to_owned(), Fault::Busy)), None]);
         assert_eq!([40_301, 42_201, 50_002].map(fault), [Fault::Sink, Fault::Event, Fault::Event]);
-        for (body, count) in [(body, 2), ("{}", 0), ("[]", 0), ("", 0), ("<html>", 1)] {
+        for (body, count) in
+            [(body, 2), ("{}", 0), ("[]", 0), ("", 0), ("<html>", 1), (r#"{"offsets":[{}]}"#, 1)]
+        {
             assert!(refusals(&answer(200, body), count).is_err(), "{body}");
         }
     }

@@ -3,34 +3,33 @@
 
 use super::super::send::send as call;
 use super::super::{Answer, Call, CallFailure, Extra};
-use super::taken::{Fault, NotTaken, Taken, end_of_budget};
+use super::taken::{Fault, NotTaken, PUBLISHER_DEADLINE_MS, Taken};
 use crate::config::BaseUrl;
 use crate::config::events::Topic;
 use crate::domain::event::{Delivery, Event};
 use crate::runtime::task;
 use serde::Deserialize;
 use serde_json::json;
+use std::time::Instant;
 
 /// The publisher takes so many messages, and a megabyte; quoting may double what they have.
 const BATCH: usize = 100;
 const BATCH_BYTES: usize = 256 * 1024;
-/// The publisher answers within ten seconds.
-const PUBLISHER_DEADLINE_MS: u64 = 12_000;
 
 /// After so many failures one after the other the broker is left alone: a message that it does not take ends the connection, as the end of the
 /// broker does.
 const FAILURES: usize = 2;
 
 /// Sends the events; see [`super::send`]. One after the other: what follows one that was not taken is sent by another call, without that order's.
-pub async fn send(topic: &Topic, deliveries: &[Delivery]) -> Vec<Taken> {
-    send_by(deliveries, async |batch| publish(topic, batch).await).await
+pub async fn send(topic: &Topic, deliveries: &[Delivery], end: Instant) -> Vec<Taken> {
+    send_by(deliveries, end, async |batch| publish(topic, batch).await).await
 }
 
 async fn send_by(
     deliveries: &[Delivery],
+    end: Instant,
     publish: impl AsyncFn(&[(usize, &Event)]) -> Result<Published, CallFailure>,
 ) -> Vec<Taken> {
-    let end = end_of_budget();
     let mut taken: Vec<Taken> = deliveries.iter().map(|_| Taken::default()).collect();
     let events: Vec<(usize, &Event)> = deliveries
         .iter()
@@ -47,7 +46,7 @@ async fn send_by(
                 let reason = format!("events.mqtt: {reason}");
                 (
                     published.min(batch.len() - 1),
-                    Some(NotTaken { reason, fault: Fault::Sink, retry_after: None }),
+                    Some(NotTaken { reason, fault: Fault::Sink, retry_after_ms: 0 }),
                 )
             }
             Err(failure) => (0, Some(NotTaken::of(failure))),
@@ -153,7 +152,7 @@ mod tests {
     /// Sends them to a broker that takes what `takes` says: how many of each were taken, and the number of calls.
     fn sent(deliveries: &[Delivery], takes: impl Fn(&Event) -> bool) -> (Vec<usize>, usize) {
         let calls = Cell::new(0);
-        let taken = block_on(send_by(deliveries, async |batch| {
+        let taken = block_on(send_by(deliveries, super::super::end_of_budget(), async |batch| {
             calls.set(calls.get() + 1);
             let published = batch.iter().take_while(|(_, event)| takes(event)).count();
             let error = (published < batch.len()).then(|| "the connection ended".to_owned());
@@ -179,7 +178,7 @@ mod tests {
     fn a_broker_that_takes_nothing_is_asked_twice() {
         let orders = deliveries(40);
         let calls = Cell::new(0);
-        let taken = block_on(send_by(&orders, async |_| {
+        let taken = block_on(send_by(&orders, super::super::end_of_budget(), async |_| {
             calls.set(calls.get() + 1);
             Ok(Published { published: 0, error: Some("refused".to_owned()) })
         }));

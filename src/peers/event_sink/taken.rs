@@ -2,14 +2,17 @@
 
 use super::super::CallFailure;
 use ::http::StatusCode;
+use futures::channel::mpsc::UnboundedSender;
 use std::time::{Duration, Instant};
 
 /// Deadline of a call, in milliseconds.
 pub const DEADLINE_MS: u64 = 5_000;
-/// Time budget for sending what was claimed at once: no call is begun after it.
-const BUDGET: Duration = Duration::from_secs(15);
-/// For how long claimed events must be leased, in milliseconds.
-pub const LEASE_MS: u64 = 15_000 + DEADLINE_MS + 10_000;
+/// The MQTT publisher answers within ten seconds: deadline of a call of it, in milliseconds. The longest of all.
+pub const PUBLISHER_DEADLINE_MS: u64 = 12_000;
+/// Time budget for sending what was claimed at once, in milliseconds: no call is begun after it.
+const BUDGET_MS: u64 = 15_000;
+/// For how long claimed events must be leased, in milliseconds: the longest try, and ten seconds for the claim and for storing what came of it.
+pub const LEASE_MS: u64 = BUDGET_MS + PUBLISHER_DEADLINE_MS + 10_000;
 
 /// What a sink took of an order's events.
 #[derive(Debug, Default)]
@@ -22,6 +25,9 @@ pub struct Taken {
     pub failure: Option<NotTaken>,
 }
 
+/// Where it is told what a sink took of an order: its place in what was to be sent.
+pub type Done = UnboundedSender<(usize, Taken)>;
+
 /// Why a sink did not take an event.
 #[derive(Debug)]
 pub struct NotTaken {
@@ -29,8 +35,8 @@ pub struct NotTaken {
     pub reason: String,
     /// Whose fault it is.
     pub fault: Fault,
-    /// How long the sink asks to be left alone.
-    pub retry_after: Option<Duration>,
+    /// How long the sink asks to be left alone, in milliseconds; 0: it does not ask.
+    pub retry_after_ms: u64,
 }
 
 /// Whose fault it is.
@@ -38,7 +44,8 @@ pub struct NotTaken {
 pub enum Fault {
     /// It is about this event.
     Event,
-    /// The sink did not answer, or is at fault itself, as far as it says. That may still be about this event alone: see who takes others.
+    /// The sink did not answer, or is at fault itself, as far as it says, or is not there or lets nobody in, as with a wrong URL. That may
+    /// still be about this event alone: see who takes others.
     Sink,
     /// The sink, or what is before it, says that it cannot take anything now. Never the event's fault.
     Busy,
@@ -50,11 +57,11 @@ impl NotTaken {
     /// The failure of a call that the sink itself answered, or nobody.
     pub fn of(failure: CallFailure) -> Self {
         let fault = failure.status.map_or(Fault::Sink, fault);
-        Self { reason: failure.reason, fault, retry_after: failure.retry_after }
+        Self { fault, retry_after_ms: failure.retry_after_ms().unwrap_or_default(), reason: failure.reason }
     }
 }
 
-/// What a status that is not 2xx says.
+/// What a status says of an event that was not taken. A success is that of somebody else, whose answer is not the sink's.
 fn fault(status: StatusCode) -> Fault {
     match status {
         StatusCode::GONE => Fault::Gone,
@@ -63,15 +70,20 @@ fn fault(status: StatusCode) -> Fault {
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT => Fault::Busy,
-        StatusCode::REQUEST_TIMEOUT => Fault::Sink,
-        status if status.is_server_error() => Fault::Sink,
+        StatusCode::UNAUTHORIZED
+        | StatusCode::FORBIDDEN
+        | StatusCode::NOT_FOUND
+        | StatusCode::METHOD_NOT_ALLOWED
+        | StatusCode::PROXY_AUTHENTICATION_REQUIRED
+        | StatusCode::REQUEST_TIMEOUT => Fault::Sink,
+        status if status.is_server_error() || status.is_redirection() || status.is_success() => Fault::Sink,
         _ => Fault::Event,
     }
 }
 
 /// Until when calls may begin.
 pub fn end_of_budget() -> Instant {
-    crate::runtime::task::now() + BUDGET
+    crate::runtime::task::now() + Duration::from_millis(BUDGET_MS)
 }
 
 #[cfg(test)]
@@ -82,7 +94,10 @@ mod tests {
     fn a_status_tells_whether_the_sink_or_the_event_is_at_fault() {
         for (status, expected) in [
             (400, Fault::Event),
-            (404, Fault::Event),
+            (401, Fault::Sink),
+            (403, Fault::Sink),
+            (404, Fault::Sink),
+            (405, Fault::Sink),
             (408, Fault::Sink),
             (425, Fault::Busy),
             (410, Fault::Gone),
@@ -92,7 +107,8 @@ mod tests {
             (502, Fault::Busy),
             (503, Fault::Busy),
             (504, Fault::Busy),
-            (302, Fault::Event),
+            (302, Fault::Sink),
+            (200, Fault::Sink),
         ] {
             assert_eq!(fault(StatusCode::from_u16(status).unwrap()), expected, "{status}");
         }
