@@ -18,7 +18,7 @@ CREATE OR REPLACE FUNCTION insert_limited_order(
     p_ttl_seconds INT,
     p_hold_seconds INT,
     p_lease_ms INT,
-    p_data JSONB,
+    p_trace JSONB,
     p_sinks TEXT[],
     p_limit INT,
     p_wait BOOLEAN
@@ -55,6 +55,6 @@ BEGIN
         RETURN ARRAY['limited', count_milliseconds(greatest(first_expiry - at, interval '0'))::text];
     END IF;
     RETURN insert_order(p_id, p_key, p_hash, p_user, p_event, p_seats, p_currency, p_ttl_seconds, p_hold_seconds, p_lease_ms,
-                        p_data, p_sinks);
+                        p_trace, p_sinks);
 END
 $$;

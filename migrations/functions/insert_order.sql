@@ -1,5 +1,5 @@
 -- Stores a new order in phase 'reserving' with its seat claims, its first journal entry, its first event and the counts; or nothing at
--- all. p_data: of the journal's entry, with the trace context of the request where it has one. p_sinks: whom events are sent to, NULL when nobody.
+-- all. p_trace: {traceparent, tracestate}, the trace context of the request; NULL when it has none. p_sinks: whom events are sent to; NULL: nobody.
 --
 -- Returns {placed}; {taken, seats} when other live orders have seats of it (separated by commas); or as find_order when the
 -- idempotency key is in use. Raises serialization_failure when a seat was claimed concurrently: repeated, it says which; and
@@ -18,7 +18,7 @@ CREATE OR REPLACE FUNCTION insert_order(
     p_ttl_seconds INT,
     p_hold_seconds INT,
     p_lease_ms INT,
-    p_data JSONB,
+    p_trace JSONB,
     p_sinks TEXT[]
 ) RETURNS TEXT[] LANGUAGE plpgsql AS
 $$
@@ -50,7 +50,7 @@ BEGIN
                         traceparent, tracestate)
     VALUES (p_id, p_key, p_hash, p_user, p_event, p_seats, 'PENDING', p_currency, 'reserving',
             at, at, pg_current_xact_id(), at, at + p_ttl_seconds * interval '1 second', at + p_hold_seconds * interval '1 second',
-            at + p_lease_ms * interval '1 millisecond', true, cardinality(p_seats), p_data->>'traceparent', p_data->>'tracestate')
+            at + p_lease_ms * interval '1 millisecond', true, cardinality(p_seats), p_trace->>'traceparent', p_trace->>'tracestate')
     ON CONFLICT (idempotency_key) DO NOTHING;
     IF NOT FOUND THEN
         PERFORM set_config('synchronous_commit', durable, true);
@@ -68,7 +68,7 @@ BEGIN
     END IF;
 
     INSERT INTO order_events (order_id, seq, type, at, actor, data, events, sequence, xid)
-    VALUES (p_id, 1, 'order_placed', at, 'client', p_data, '[{"type": "order.placed"}]', 1, pg_current_xact_id());
+    VALUES (p_id, 1, 'order_placed', at, 'client', jsonb_build_object('seats', p_seats) || coalesce(p_trace, '{}'), '[{"type": "order.placed"}]', 1, pg_current_xact_id());
     IF p_sinks IS NOT NULL THEN
         PERFORM queue_events(p_id, 1, p_sinks, at);
     END IF;

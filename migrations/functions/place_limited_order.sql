@@ -20,6 +20,6 @@ CREATE OR REPLACE FUNCTION place_limited_order(
 $$
 BEGIN
     RETURN insert_limited_order(p_id, p_key, p_hash, p_user, p_event, p_seats, p_currency, p_ttl_seconds, p_hold_seconds, p_lease_ms,
-                                jsonb_build_object('seats', p_seats), NULL, p_limit, p_wait);
+                                NULL, NULL, p_limit, p_wait);
 END
 $$;

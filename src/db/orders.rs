@@ -35,20 +35,6 @@ pub struct PlacingRequest {
     pub seats: SeatSet,
 }
 
-impl PlacingRequest {
-    /// The data of the journal's first entry, with the trace that it belongs to, if there is one.
-    fn entry(&self) -> Value {
-        let mut entry = json!({ "seats": self.seats.ids() });
-        if let Some(trace) = current::stored() {
-            entry["traceparent"] = trace.traceparent.into();
-            if !trace.tracestate.is_empty() {
-                entry["tracestate"] = trace.tracestate.into();
-            }
-        }
-        entry
-    }
-}
-
 /// What is stored under an idempotency key.
 #[derive(Debug)]
 pub enum ExistingOrder {
@@ -113,7 +99,7 @@ pub async fn place(config: &Config, id: OrderId, request: &PlacingRequest) -> Re
                     p_ttl_seconds = ParameterValue::Int32(config.order_ttl_seconds as i32),
                     p_hold_seconds = ParameterValue::Int32(retry::HOLD_WINDOW_SECONDS as i32),
                     p_lease_ms = ParameterValue::Int32(retry::lease_ms(Phase::Reserving) as i32),
-                    p_data = json(&request.entry()),
+                    p_trace = trace(),
                     p_sinks = sinks(config),
                 }
             })
@@ -154,7 +140,7 @@ async fn place_limited(
             p_ttl_seconds = ParameterValue::Int32(config.order_ttl_seconds as i32),
             p_hold_seconds = ParameterValue::Int32(retry::HOLD_WINDOW_SECONDS as i32),
             p_lease_ms = ParameterValue::Int32(retry::lease_ms(Phase::Reserving) as i32),
-            p_data = json(&request.entry()),
+            p_trace = trace(),
             p_sinks = sinks(config),
             p_limit = ParameterValue::Int32(limit as i32),
             p_wait = ParameterValue::Boolean(wait),
@@ -167,6 +153,18 @@ async fn place_limited(
         return Ok(tried);
     }
     answer(query(config, Session::Own, STATEMENT, || parameters(true)).await?)
+}
+
+/// The trace that the order belongs to; NULL when there is none.
+fn trace() -> ParameterValue {
+    let Some(StoredTrace { traceparent, tracestate }) = current::stored() else {
+        return ParameterValue::DbNull;
+    };
+    let mut trace = json!({ "traceparent": traceparent });
+    if !tracestate.is_empty() {
+        trace["tracestate"] = tracestate.into();
+    }
+    json(&trace)
 }
 
 /// Whom events are sent to; NULL when nobody.

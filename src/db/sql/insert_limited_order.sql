@@ -9,7 +9,7 @@ SELECT insert_limited_order(
     p_ttl_seconds => $8,
     p_hold_seconds => $9,
     p_lease_ms => $10,
-    p_data => $11,
+    p_trace => $11,
     p_sinks => $12,
     p_limit => $13,
     p_wait => $14)

@@ -9,5 +9,5 @@ SELECT insert_order(
     p_ttl_seconds => $8,
     p_hold_seconds => $9,
     p_lease_ms => $10,
-    p_data => $11,
+    p_trace => $11,
     p_sinks => $12)
