@@ -53,7 +53,7 @@ use spin_sdk::wasip3::http::types::{Request, Response};
 use std::rc::Rc;
 use std::time::Instant;
 
-/// Answers one request. Work that can wait is done after the response, in a background task.
+/// Answers one request, as a task of its own. Work that can wait is done after the response, in a background task.
 pub async fn serve(request: Request) -> Response {
     let (begun, serving) = (task::now(), InFlightRequest::begin());
     let (head, body) = request::split(request);
@@ -62,7 +62,8 @@ pub async fn serve(request: Request) -> Response {
     let config = config::get().await;
     scope.may_begin(matched.begin_of_trace());
     let span = request_span::begin(&scope, &head, &body, matched.pattern());
-    scope.within(span.as_ref()).run(answer(config, matched, &head, body, begun, span, serving)).await
+    scope.within(span.as_ref()).enter();
+    answer(config, matched, &head, body, begun, span, serving).await
 }
 
 async fn answer(

@@ -72,6 +72,12 @@ pub fn carried() -> Option<Carried> {
     CARRIED.with_borrow(Clone::clone)
 }
 
+/// Has the task that is being polled carry something along from now on, with all tasks that it spawns. Costs no box and no poll of its
+/// own, unlike [`carrying`].
+pub fn carry(what: Carried) {
+    CARRIED.set(Some(what));
+}
+
 /// Has work carry something along (or nothing), with all tasks that it spawns. Set for each poll, because the requests of an instance
 /// are polled in turn. The work is boxed: an `async fn` would hold it three times, and so would each one around it.
 pub fn carrying<F: Future>(carried: Option<Carried>, work: F) -> impl Future<Output = F::Output> {
@@ -177,7 +183,10 @@ mod tests {
             (before, inner.0, inner.1.await, what(), Task::new(async move { what() }).await == Some(number))
         };
         let mut first = pin!(Task::new(carrying(Some(Rc::new(1_u32)), work(1))));
-        let mut second = pin!(Task::new(carrying(Some(Rc::new(2_u32)), work(2))));
+        let mut second = pin!(Task::new(async {
+            carry(Rc::new(2_u32));
+            work(2).await
+        }));
         assert!(first.as_mut().poll(&mut context).is_pending() && what().is_none());
         assert!(second.as_mut().poll(&mut context).is_pending() && what().is_none());
         assert_eq!(first.poll(&mut context), Poll::Ready((Some(1), None, None, Some(1), true)));

@@ -121,6 +121,11 @@ impl Scope {
         Self { span: span.map(Span::id).or(self.span), ..self }
     }
 
+    /// Has the current task go on in this scope.
+    pub fn enter(self) {
+        task::carry(Rc::new(self));
+    }
+
     /// Does work in this scope.
     pub fn run<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
         task::carrying(Some(Rc::new(self)), work)
