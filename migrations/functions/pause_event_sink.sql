@@ -19,7 +19,7 @@ BEGIN
     is_alone := p_order IS NOT NULL AND (was.failures = 0 OR was.failed_order IS NOT DISTINCT FROM p_order);
     is_of_order := is_alone AND was.failures = 0;
     has_begun := NOT is_alone AND (was.failures = 0 OR was.failed_order IS NOT NULL);
-    wait_ms := greatest(least(p_wait_ms, 3600000)::int, least(60000, 1000 * 2 ^ least(was.failures, 6))::int);
+    wait_ms := greatest(least(coalesce(p_wait_ms, 0), 3600000)::int, least(60000, 1000 * 2 ^ least(was.failures, 6))::int);
     UPDATE event_sinks s SET
         failures = was.failures + 1,
         failed_order = CASE WHEN is_alone THEN p_order END,

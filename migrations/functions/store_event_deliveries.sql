@@ -18,7 +18,8 @@ BEGIN
         next = d.next + x.delivered,
         due_at = CASE
             WHEN d.next + x.delivered > d.last THEN NULL
-            WHEN x.error IS NULL THEN at
+            -- Not asked, or not for all: at once. Spread, so that many that were claimed together do not hide one that came between.
+            WHEN x.error IS NULL THEN at - random() * interval '1 second'
             ELSE at + x.delay_ms * interval '1 millisecond' END,
         dead_at = CASE WHEN x.error IS NOT NULL AND x.delay_ms IS NULL THEN at END,
         attempts = CASE WHEN x.delivered > 0 THEN 0 ELSE d.attempts END + x.counts::int,

@@ -3,6 +3,8 @@
 //! drives itself. The database tells it to one instance a second. What background work counts after that is flushed when it has ended.
 
 use super::Context;
+use super::export_spans;
+use super::in_flight::is_used_up;
 use super::sweep::sweep_in_background;
 use crate::config::Config;
 use crate::db::{self, DbError};
@@ -15,10 +17,6 @@ use serde_json::json;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
-
-/// Spin's default for the requests that it gives to one instance. After the last one the instance's connection would be held idle,
-/// so the last request is guessed; a wrong guess costs one statement in so many requests.
-const REQUESTS_PER_INSTANCE: u32 = 128;
 
 /// Between two flushes of an instance, at most.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
@@ -35,26 +33,6 @@ const KEEP_LIMIT_USED_UP: Duration = Duration::from_secs(5);
 
 thread_local! {
     static FLUSH_SCHEDULED: Cell<bool> = const { Cell::new(false) };
-    static REQUESTS_BEGUN: Cell<u32> = const { Cell::new(0) };
-    static REQUESTS_IN_FLIGHT: Cell<u32> = const { Cell::new(0) };
-}
-
-/// Guard: a request is being served until this is dropped.
-pub struct InFlightRequest(());
-
-impl InFlightRequest {
-    /// Counts a request in.
-    pub fn begin() -> Self {
-        REQUESTS_BEGUN.set(REQUESTS_BEGUN.get().wrapping_add(1));
-        REQUESTS_IN_FLIGHT.set(REQUESTS_IN_FLIGHT.get() + 1);
-        Self(())
-    }
-}
-
-impl Drop for InFlightRequest {
-    fn drop(&mut self) {
-        REQUESTS_IN_FLIGHT.set(REQUESTS_IN_FLIGHT.get() - 1);
-    }
 }
 
 /// Whether this request is to spawn the background task: no other request of this instance has one waiting, or the instance
@@ -63,17 +41,14 @@ pub fn is_due() -> bool {
     !FLUSH_SCHEDULED.get() || is_used_up()
 }
 
-/// Whether the instance has probably served its last request.
-pub(super) fn is_used_up() -> bool {
-    REQUESTS_IN_FLIGHT.get() == 0 && REQUESTS_BEGUN.get().is_multiple_of(REQUESTS_PER_INSTANCE)
-}
-
 /// Flushes the counters to the database, and sweeps if work is due, and once more what that and other background work has counted.
 /// It is no part of the request's trace.
 pub async fn flush_and_sweep(context: &Context) {
     let config = context.config.clone();
     counters::flush_by(move || {
-        if is_due() {
+        // Another task that waits to flush does so within a second. A used-up instance does not flush beside it: while the database fails,
+        // that would be one attempt after the other, because each counts a failure.
+        if !FLUSH_SCHEDULED.get() {
             task::spawn_for_instance(flush_for_instance(config.clone()));
         }
     });
@@ -90,6 +65,7 @@ async fn flush_for_instance(config: Rc<Config>) {
 /// the counts are kept.
 async fn flush_until_done(context: &Context) {
     if is_used_up() {
+        export_spans::export_rest(&context.config).await;
         let flushed = flush(context).await;
         db::release_connection();
         if flushed.is_ok() {

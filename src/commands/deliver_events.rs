@@ -158,7 +158,11 @@ async fn store_told(context: &Context, sink: Sink, told: &[(&Delivery, Taken)], 
 }
 
 fn is_of_sink(taken: &Taken) -> bool {
-    taken.failure.as_ref().is_some_and(|failure| matches!(failure.fault, Fault::Sink | Fault::Busy))
+    taken.failure.as_ref().is_some_and(is_fault_of_sink)
+}
+
+fn is_fault_of_sink(failure: &NotTaken) -> bool {
+    matches!(failure.fault, Fault::Sink | Fault::Busy)
 }
 
 fn log_unstored(context: &Context, sink: Sink, stored: Result<(), DbError>) {
@@ -191,7 +195,12 @@ fn verdict(told: &[(&Delivery, Taken)]) -> Verdict {
     let is_certain = failures().any(|failure| failure.fault == Fault::Busy) || failed.next().is_some();
     Verdict::Fails(Failing {
         reason: failure.reason.clone(),
-        wait_ms: failures().map(|failure| failure.retry_after_ms).max().unwrap_or_default(),
+        // How long a refused event is to wait says nothing of the others.
+        wait_ms: failures()
+            .filter(|failure| is_fault_of_sink(failure))
+            .map(|failure| failure.retry_after_ms)
+            .max()
+            .unwrap_or_default(),
         order: (!is_certain).then_some(first.order_id),
     })
 }

@@ -2,9 +2,10 @@
 //!
 //! It is never in the way: what the collector does not take in time is dropped, and told in the log at level debug.
 
-use super::background::is_used_up;
+use super::in_flight::is_used_up;
 use crate::config::{Config, Tracing};
 use crate::peers::collector::{self, Outcome};
+use crate::runtime::deadline::timeout;
 use crate::runtime::random::jitter;
 use crate::runtime::task;
 use crate::telemetry::counters;
@@ -24,6 +25,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const JITTER: Duration = Duration::from_millis(500);
 /// The deadline of a request to the collector. A stalled one keeps an instance that is used up for so long.
 const DEADLINE: Duration = Duration::from_secs(3);
+/// For how long the last flush of an instance waits for the export before it.
+const EXPORT_FIRST: Duration = Duration::from_millis(100);
 /// For how long a batch is tried again, at most.
 const RETRY_LIMIT: Duration = Duration::from_secs(30);
 /// The same of an instance that is used up: it is kept for its spans alone.
@@ -66,6 +69,23 @@ impl Drop for Scheduled {
     }
 }
 
+/// Exports what waits at once, for an instance that is used up, so that the flush which follows counts it. Waits for it a moment at most: a
+/// slow collector must not keep the instance's connection; the rest is done in the background.
+pub(super) async fn export_rest(config: &Rc<Config>) {
+    if !ended::are_waiting() {
+        return;
+    }
+    let config = config.clone();
+    let mut exporting = Box::pin(async move {
+        if let Some(tracing) = &config.tracing {
+            export_waiting(tracing).await;
+        }
+    });
+    if timeout(EXPORT_FIRST, exporting.as_mut()).await.is_none() {
+        counters::spawn_counted(exporting);
+    }
+}
+
 /// Exports the spans that wait, until there are none.
 async fn export(_scheduled: Scheduled, config: Rc<Config>) {
     let Some(tracing) = &config.tracing else { return };
@@ -73,25 +93,29 @@ async fn export(_scheduled: Scheduled, config: Rc<Config>) {
         if !is_used_up() {
             spin_sdk::time::sleep(INTERVAL - jitter(JITTER)).await;
         }
-        loop {
-            let batch = ended::take(BATCH);
-            let count = batch.len();
-            if count == 0 {
-                break;
-            }
-            let is_answered = send(tracing, otlp::encode(&tracing.service_name, batch), count).await;
-            if !is_answered && is_used_up() {
-                // Each further batch would keep the instance for as long.
-                ended::count_dropped(ended::take(ended::QUEUE_LIMIT).len());
-            }
-        }
-        let dropped = ended::take_dropped();
-        if dropped > 0 {
-            Log::default().debug("spans were dropped", json!({ "count": dropped }));
-        }
+        export_waiting(tracing).await;
         if is_used_up() {
             return;
         }
+    }
+}
+
+async fn export_waiting(tracing: &Tracing) {
+    loop {
+        let batch = ended::take(BATCH);
+        let count = batch.len();
+        if count == 0 {
+            break;
+        }
+        let is_answered = send(tracing, otlp::encode(&tracing.service_name, batch), count).await;
+        if !is_answered && is_used_up() {
+            // Each further batch would keep the instance for as long.
+            ended::count_dropped(ended::take(ended::QUEUE_LIMIT).len());
+        }
+    }
+    let dropped = ended::take_dropped();
+    if dropped > 0 {
+        Log::default().debug("spans were dropped", json!({ "count": dropped }));
     }
 }
 

@@ -5,6 +5,7 @@ pub mod cancel_order;
 pub mod deliver;
 pub mod deliver_events;
 pub mod drive;
+pub mod in_flight;
 pub mod export_spans;
 pub mod background;
 pub mod time_budget;

@@ -4,6 +4,7 @@ use super::Context;
 use crate::db::DbError;
 use crate::db::{events, operator};
 use crate::domain::event::Sink;
+use crate::peers::event_sink::LEASE_MS;
 use crate::telemetry::log::Level;
 use serde_json::json;
 use uuid::Uuid;
@@ -42,7 +43,8 @@ pub async fn redrive(context: &Context, chosen: &RedriveSelection) -> Result<Red
     // Events are those of orders.
     if chosen.orders.is_some() || chosen.messages.is_none() {
         for sink in Sink::ALL {
-            messages += events::redrive(&context.config, sink, chosen.orders.as_deref(), LIMIT).await?;
+            let orders = chosen.orders.as_deref();
+            messages += events::redrive(&context.config, sink, orders, LIMIT, LEASE_MS).await?;
         }
     }
     let fields = json!({ "orders": orders, "messages": messages });

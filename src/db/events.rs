@@ -305,7 +305,8 @@ pub async fn deliveries(
         .text()
 }
 
-/// Switches a sink on, and makes its dead letters due: those of these orders, or all; at most `limit`. Returns how many.
+/// Switches a sink on, and makes its dead letters due, and what waits after a refusal for longer than a lease: of these orders, or all; at
+/// most `limit`. Returns how many.
 ///
 /// # Errors
 /// [`DbError`].
@@ -314,12 +315,14 @@ pub async fn redrive(
     sink: Sink,
     orders: Option<&[Uuid]>,
     limit: usize,
+    lease_ms: u64,
 ) -> Result<i32, DbError> {
     let parameters = || {
         named! { "sql/redrive_events.sql":
             p_sink = text(sink.as_str()),
             p_orders = super::ids(orders),
             p_limit = ParameterValue::Int32(limit as i32),
+            p_lease_ms = ParameterValue::Int32(lease_ms as i32),
         }
     };
     require_row(query(config, Session::Own, include_str!("sql/redrive_events.sql"), parameters).await?)?.int()

@@ -33,9 +33,10 @@ pub mod validation;
 pub mod webhook_signature;
 
 use crate::commands::Context;
-use crate::commands::background::{self, InFlightRequest};
+use crate::commands::background;
 use crate::commands::deliver::deliver_all;
 use crate::commands::export_spans;
+use crate::commands::in_flight::InFlightRequest;
 use crate::config::{self, Config};
 use crate::runtime::task;
 use crate::telemetry::counters;

@@ -1,9 +1,11 @@
 //! Events for other systems: each arrives at every sink, at least once, and those of an order in its order.
 
-use order_dev::peers::{Matching, TakenEvent};
+use order_dev::peers::{Matching, RetryAfter, TakenEvent};
+use std::time::UNIX_EPOCH;
 
 use crate::callback::pending;
 use crate::metrics::scrape;
+use crate::payment_odd::expired;
 use crate::refund::confirmed;
 use crate::support::webhook::{OTHER_SECRET, SECRET, sign};
 use crate::support::*;
@@ -69,9 +71,12 @@ async fn the_life_of_an_order_arrives_by_post_signed_and_in_order() {
         );
         let header = |name: &str| taken.webhook[&format!("webhook-{name}")].clone();
         assert_eq!(header("id"), event["id"].as_str().unwrap());
-        for (secret, signature) in [SECRET, OTHER_SECRET].iter().zip(header("signature").split(' ')) {
-            assert_eq!(signature, sign(secret, &header("id"), &header("timestamp"), &taken.body));
-        }
+        let signatures = [SECRET, OTHER_SECRET]
+            .map(|secret| sign(secret, &header("id"), &header("timestamp"), &taken.body));
+        assert_eq!(header("signature"), signatures.join(" "));
+        let signed: u64 = header("timestamp").parse().expect("seconds since 1970");
+        let now = UNIX_EPOCH.elapsed().expect("a clock").as_secs();
+        assert!((now - 300..=now).contains(&signed), "{signed} is not before {now}");
     }
     let document = app.read(order.id()).await;
     let data = |at: usize| &events[at].event["data"];
@@ -102,6 +107,43 @@ async fn an_order_that_fails_or_is_cancelled_tells_why() {
     let events = taken(&app, "http", cancelled.id()).await;
     assert_eq!(types(&events), ["order.placed.v1", "order.cancelled.v1"]);
     assert!(events[0].webhook.is_empty(), "nothing is signed without a secret");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_looks_like_the_last_one_may_be_followed_by_others() {
+    let app = Spawn::new().event_endpoint().payment_mode(Mode::Pending).start().await;
+    // A payment comes after the order has expired, and then goes back by the bank.
+    let late = pending(&app, &[1]).await;
+    expired(&app, &late).await;
+    for status in [PaymentStatus::Success, PaymentStatus::Refunded] {
+        app.settle(&late, status).await;
+        app.quiesce().await;
+    }
+    // Money of an order that never came to be goes back, too: that is no event of the order.
+    let declined = pending(&app, &[2]).await;
+    app.settle(&declined, PaymentStatus::Failed).await;
+    app.settle(&declined, PaymentStatus::Success).await;
+    app.quiesce().await;
+    assert_eq!(app.read(declined.id()).await["payment"]["status"], "REFUNDED");
+    for (order, expected) in [
+        (
+            &late,
+            &[
+                "order.placed.v1",
+                "order.cancelled.v1",
+                "order.confirmed.v1",
+                "ticket.issued.v1",
+                "order.refunded.v1",
+                "ticket.voided.v1",
+            ][..],
+        ),
+        (&declined, &["order.placed.v1", "order.failed.v1"]),
+    ] {
+        let events = taken(&app, "http", order.id()).await;
+        assert_eq!(types(&events), expected);
+        assert_in_order(&events);
+    }
     app.finish().await;
 }
 
@@ -167,6 +209,22 @@ async fn an_event_that_is_refused_holds_up_its_own_order_alone_and_becomes_a_dea
         assert_in_order(&taken(&app, "http", other).await);
     }
     assert_eq!(taken(&app, "http", broken.id()).await.len(), 1, "the first one was taken before");
+    let refused = "SELECT count(*) FROM event_deliveries WHERE attempts > 0";
+    eventually("a refusal", async || {
+        app.sweep().await;
+        (app.store.count(refused).await == 1).then_some(())
+    })
+    .await;
+    // A redrive tries again what waits after a refusal, but for what may be under way, under a lease.
+    for (waits, redriven) in [("30 seconds", 0), ("1 hour", 1)] {
+        let wait = format!(
+            "UPDATE event_deliveries SET due_at = timezone('utc', clock_timestamp()) + interval '{waits}' WHERE attempts > 0"
+        );
+        app.store.run(&wait).await;
+        let redrive =
+            app.operator(Method::POST, "/internal/redrive").json(&json!({ "orders": [broken.id()] }));
+        assert_eq!(redrive.send().await.json(200)["messages"], redriven, "{waits}");
+    }
     let dead = "SELECT count(*) FROM event_deliveries WHERE dead_at IS NOT NULL";
     eventually("a dead letter", async || {
         app.store.run("UPDATE event_deliveries SET due_at = timezone('utc', clock_timestamp()) WHERE due_at IS NOT NULL").await;
@@ -440,6 +498,31 @@ async fn a_sink_that_nobody_reaches_by_a_wrong_url_is_left_alone_and_no_order_is
         assert_eq!(app.store.count("SELECT count(*) FROM event_sinks WHERE failures > 0").await, 0);
         app.finish().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sink_that_asks_for_time_is_left_alone_for_so_long() {
+    let app = Spawn::new().event_endpoint().payment_mode(Mode::Pending).start().await;
+    let rule = FaultRule::on(CallName::TakeEvent, fail(503)).always();
+    let fault = app.fault(FaultRule { retry_after: Some(RetryAfter::Seconds(300)), ..rule }).await;
+    let mut orders = vec![pending(&app, &[1]).await.id().to_owned()];
+    eventually("the sink is left alone", async || {
+        app.sweep().await;
+        (app.store.count(PAUSED).await == 1).then_some(())
+    })
+    .await;
+    app.remove_fault(fault).await;
+    let calls = app.answers(CallName::TakeEvent).await;
+    let left = "SELECT extract(epoch FROM paused_until - timezone('utc', clock_timestamp()))::bigint FROM event_sinks WHERE sink = 'http'";
+    assert!((200..=300).contains(&app.store.count(left).await));
+    orders.push(pending(&app, &[2]).await.id().to_owned());
+    app.sweep().await;
+    assert_eq!(app.answers(CallName::TakeEvent).await, calls, "it has its time");
+    app.quiesce().await;
+    for order in &orders {
+        assert_eq!(types(&taken(&app, "http", order).await), ["order.placed.v1"]);
+    }
+    app.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

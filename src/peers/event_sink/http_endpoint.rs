@@ -44,7 +44,10 @@ pub async fn send(endpoint: &HttpSink, deliveries: &[Delivery], end: Instant, do
                             failures.set(match failure.fault {
                                 Fault::Gone => usize::MAX,
                                 Fault::Busy => failures.get().saturating_add(1),
-                                Fault::Sink if taken.status.is_none() => failures.get().saturating_add(1),
+                                // A proxy's, when the endpoint is not there.
+                                Fault::Sink if matches!(taken.status, None | Some(502..=504)) => {
+                                    failures.get().saturating_add(1)
+                                }
                                 Fault::Sink | Fault::Event => 0,
                             });
                             taken.failure = Some(failure);

@@ -129,8 +129,7 @@ pub fn refusals(answer: &Answer, count: usize) -> Result<Vec<Option<(String, Fau
 /// What the proxy's code for a record says. It begins with an HTTP status; 2 and 50003 are errors of Kafka's that pass.
 fn fault(code: i64) -> Fault {
     match code {
-        2 | 50_003 => Fault::Busy,
-        40_100..=40_499 => Fault::Sink,
+        2 | 50_003 | 40_100..=40_499 => Fault::Sink,
         _ => Fault::Event,
     }
 }
@@ -144,7 +143,7 @@ mod tests {
     fn each_record_is_taken_or_refused() {
         let body = r#"{"offsets":[{"partition":0,"offset":1,"error_code":null,"error":null},{"partition":null,"offset":null,"error_code":50003,"error":"x"},{"partition":0,"offset":2}],"key_schema_id":null}"#;
         let refused = refusals(&answer(200, body), 3).unwrap();
-        assert_eq!(refused, [None, Some(("events.kafka: error_code 50003".to_owned(), Fault::Busy)), None]);
+        assert_eq!(refused, [None, Some(("events.kafka: error_code 50003".to_owned(), Fault::Sink)), None]);
         assert_eq!([40_301, 42_201, 50_002].map(fault), [Fault::Sink, Fault::Event, Fault::Event]);
         for (body, count) in
             [(body, 2), ("{}", 0), ("[]", 0), ("", 0), ("<html>", 1), (r#"{"offsets":[{}]}"#, 1)]

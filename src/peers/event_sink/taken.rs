@@ -56,20 +56,22 @@ pub enum Fault {
 impl NotTaken {
     /// The failure of a call that the sink itself answered, or nobody.
     pub fn of(failure: CallFailure) -> Self {
-        let fault = failure.status.map_or(Fault::Sink, fault);
+        let fault = failure.status.map_or(Fault::Sink, |status| fault(status, failure.retry_after.is_some()));
         Self { fault, retry_after_ms: failure.retry_after_ms().unwrap_or_default(), reason: failure.reason }
     }
 }
 
-/// What a status says of an event that was not taken. A success is that of somebody else, whose answer is not the sink's.
-fn fault(status: StatusCode) -> Fault {
+/// What a status says of an event that was not taken, with `Retry-After` or without. A success is that of somebody else, whose answer is not
+/// the sink's. A proxy says 502, 503 or 504 also of an endpoint that ends with one event.
+fn fault(status: StatusCode, asks_to_wait: bool) -> Fault {
     match status {
         StatusCode::GONE => Fault::Gone,
-        StatusCode::TOO_EARLY
-        | StatusCode::TOO_MANY_REQUESTS
-        | StatusCode::BAD_GATEWAY
-        | StatusCode::SERVICE_UNAVAILABLE
-        | StatusCode::GATEWAY_TIMEOUT => Fault::Busy,
+        StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => Fault::Busy,
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+            if asks_to_wait =>
+        {
+            Fault::Busy
+        }
         StatusCode::UNAUTHORIZED
         | StatusCode::FORBIDDEN
         | StatusCode::NOT_FOUND
@@ -104,13 +106,16 @@ mod tests {
             (422, Fault::Event),
             (429, Fault::Busy),
             (500, Fault::Sink),
-            (502, Fault::Busy),
-            (503, Fault::Busy),
-            (504, Fault::Busy),
+            (502, Fault::Sink),
+            (503, Fault::Sink),
+            (504, Fault::Sink),
             (302, Fault::Sink),
             (200, Fault::Sink),
         ] {
-            assert_eq!(fault(StatusCode::from_u16(status).unwrap()), expected, "{status}");
+            assert_eq!(fault(StatusCode::from_u16(status).unwrap(), false), expected, "{status}");
+        }
+        for status in [502, 503, 504] {
+            assert_eq!(fault(StatusCode::from_u16(status).unwrap(), true), Fault::Busy, "{status}");
         }
         assert_eq!(NotTaken::of(CallFailure::from("no answer".to_owned())).fault, Fault::Sink);
     }
