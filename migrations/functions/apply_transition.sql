@@ -10,6 +10,8 @@
 -- The document is NULL unless p_document asks for it. Raises serialization_failure when a seat was claimed concurrently,
 -- and unique_violation when another order took the payment concurrently: the repeated statement returns {foreign}.
 --
+-- p_event: the type of the journal's entry (in insert_order it is the id of the event that seats are ordered for).
+--
 -- Locks: the order's row first; then its claims in ascending order, so that transitions cannot deadlock.
 -- Commit: durable. But what the charge answered may be lost while the payment is pending, so that one is asynchronous: a crash
 -- of PostgreSQL leaves the order in phase 'charging', whose charge is repeated under the same key and gives the same payment.

@@ -3,7 +3,7 @@
 -- Returns {none}: the key is not in use; {other}: another request used it; {same, state, document}: this request placed that order.
 -- A read-only server may be behind since a failover: what it answers has one element more, 'read-only'.
 -- Locks: the order FOR KEY SHARE while it has its first version; else nothing.
--- Commit: durable. An order that a client is told of must be on disk, and place_order commits asynchronously.
+-- Commit: durable. An order that a client is told of must be on disk, and insert_order commits asynchronously.
 CREATE OR REPLACE FUNCTION find_order(p_key TEXT, p_hash TEXT, p_user INT, p_event INT, p_seats INT[]) RETURNS TEXT[]
 LANGUAGE plpgsql AS
 $$

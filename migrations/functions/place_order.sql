@@ -1,4 +1,4 @@
--- Stores a new order, for copies of the version before, which know of no traces and no sinks.
+-- Old: stores a new order, for copies of the version before, which know of no traces and no sinks.
 --
 -- Returns what insert_order returns.
 -- Locks: as insert_order.

@@ -1,4 +1,4 @@
--- Reads an order's journal, for copies of the version before: see read_journal_page.
+-- Old: reads an order's journal, for copies of the version before: see read_journal_page.
 --
 -- Returns one row with JSON text {events}; no row when there is no such order.
 -- On a read-only server an order that is not there may have been placed at another one since a failover: 25006 then, and no answer.

@@ -95,7 +95,8 @@ $$
                 SELECT age(a.backend_xmin) FROM pg_stat_activity a
                 WHERE a.pid <> pg_backend_pid() AND a.backend_type <> 'autovacuum worker'
                   AND (a.datname = current_database() OR a.datname IS NULL)
-                UNION ALL SELECT age(xmin) FROM pg_replication_slots WHERE xmin IS NOT NULL
+                -- A logical slot has catalog_xmin alone.
+                UNION ALL SELECT greatest(age(xmin), age(catalog_xmin)) FROM pg_replication_slots WHERE xmin IS NOT NULL OR catalog_xmin IS NOT NULL
                 UNION ALL SELECT age(transaction) FROM pg_prepared_xacts WHERE database = current_database()) x),
         -- At the last scan. Infinite before the first one.
         'oldest_writer_seconds', coalesce((

@@ -1,4 +1,4 @@
--- Stores what came of a claimed check, for copies of the version before: see store_check_outcome.
+-- Old: stores what came of a claimed check, for copies of the version before: see store_check_outcome.
 --
 -- Returns whether it was stored.
 -- Locks: the check.

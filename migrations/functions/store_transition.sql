@@ -1,4 +1,4 @@
--- Stores a transition, for copies of the version before, which do not know the answer {foreign, state}.
+-- Old: stores a transition, for copies of the version before, which do not know the answer {foreign, state}.
 --
 -- Returns what apply_transition returns. Raises unique_violation when another order has the payment.
 -- Locks: as apply_transition.

@@ -31,7 +31,8 @@ pub struct RedriveCounts {
 }
 
 /// Makes them due, at most [`LIMIT`] of each; the sweep does the work. Orders that are not parked, and messages that are not dead
-/// letters, are left alone. So are events; a redrive of all also switches sinks on again.
+/// letters, are left alone. Of events, dead letters and refused ones that wait are made due (what may be under way, under a lease, is
+/// left alone); a redrive of all also switches sinks on again.
 ///
 /// # Errors
 /// [`DbError`].

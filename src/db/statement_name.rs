@@ -44,7 +44,7 @@ pub const STATEMENTS: [&str; 40] = [
     "store_payment_refund",
 ];
 
-/// A statement without its parameters, for the log: `SELECT place_order`.
+/// A statement without its parameters, for the log: `SELECT insert_order`.
 pub fn name(statement: &'static str) -> &'static str {
     // By bytes: searching for a character costs more than these few.
     let end = statement.bytes().position(|byte| byte == b'(').unwrap_or(statement.len());

@@ -5,7 +5,7 @@
 //! keeps, and what its negative control finds; that every rule has a row and a control is a test ([`negative_controls`]).
 //!
 //! **Real**: `domain::saga::{next, action}`, the `next` of `payment_refund` and `payment_check`, and the `Order` on which they
-//! decide. **Modelled**: what the commands and the statements `place_order`, `apply_transition`, `claim_due_orders` and
+//! decide. **Modelled**: what the commands and the statements `insert_order`, `apply_transition`, `claim_due_orders` and
 //! `redrive_stuck` do ([`service`]), Seating, Payment and Catalog by their contracts ([`peers`]), and everything that may happen next ([`steps`]): answers and their loss, answers that say
 //! nothing, crashes, requests that land late or never, callbacks that are repeated, late or dropped, the buyer's cancel
 //! and refund, charge-backs, an operator's redrive, and time.

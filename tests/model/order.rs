@@ -240,7 +240,7 @@ impl Row {
         tickets: Issued::None,
     };
 
-    /// What `place_order` inserts.
+    /// What `insert_order` inserts.
     pub const PLACED: Self = Self { placed: true, when: When::Lease, ..Self::ABSENT };
 
     /// Whether the order is over, and was not confirmed.

@@ -8,7 +8,12 @@ use serde_json::Value;
 pub fn orders(page: &mut Page, summary: &Value) {
     let orders = &summary["orders"];
     for name in ["order_service_orders_created_total", "orders_created_total"] {
-        page.single(name, Kind::Counter, "Orders placed since the beginning.", number(&orders["created"]));
+        page.single(
+            name,
+            Kind::Counter,
+            "Orders placed since the beginning, of all copies, kept in the database.",
+            number(&orders["created"]),
+        );
     }
 
     page.metric("order_service_orders", Kind::Gauge, "Orders by status.");

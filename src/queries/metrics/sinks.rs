@@ -19,7 +19,7 @@ const METRICS: [(&str, &str, &str); 4] = [
     (
         "due_seconds",
         "order_service_events_oldest_due_seconds",
-        "Seconds for which the longest due event of a sink has been due; 0 when none is.",
+        "Seconds for which the longest due event of a sink has been due, or for which the sink has failed while something waits; 0 when none is.",
     ),
     (
         "off",

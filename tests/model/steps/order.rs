@@ -58,7 +58,7 @@ pub fn order_steps(model: &Model, state: &ModelState, order: OrderIndex, steps: 
     }
 }
 
-/// What `place_order` stores, held by the request that places it.
+/// What `insert_order` stores, held by the request that places it.
 pub fn place(model: &Model, state: &mut ModelState, order: OrderIndex) {
     state.rows[order] = Row::PLACED;
     state.claim = Some(SeatOwner::Order(order));

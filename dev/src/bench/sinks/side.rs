@@ -115,7 +115,8 @@ impl Sinks {
     /// # Errors
     /// When the database does not answer.
     pub async fn forget_failures(database: &Database) -> Result<()> {
-        let sql = "UPDATE event_sinks SET failures = 0, paused_until = NULL, reason = NULL";
+        let sql = "UPDATE event_sinks SET failures = 0, paused_until = NULL, failing_since = NULL, \
+                   failed_order = NULL, reason = NULL";
         database.connect().await?.batch_execute(sql).await.context("the state of sinks")
     }
 
