@@ -173,8 +173,7 @@ async fn a_collector_that_stalls_or_is_away_is_not_in_the_way() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_requests_of_one_instance_keep_their_traces_apart() {
-    // Few enough that all are served by few instances, which callbacks need, too.
-    let (app, collector) = traced(Spawn::new().environment("SPIN_MAX_INSTANCE_COUNT", "3")).await;
+    let (app, collector) = traced(Spawn::new()).await;
     let trace = |seat: i64| format!("{seat:032x}");
     let place = |seat: i64| {
         let parent = format!("00-{}-00f067aa0ba902b7-01", trace(seat));

@@ -1,5 +1,5 @@
 -- What placing an order of three seats, whose payment then stays pending, changes in the database: the same rows as
--- place_order and two calls of apply_transition write, in the same three transactions that wait for the disk or do not as
+-- insert_order and two calls of apply_transition write, in the same three transactions that wait for the disk or do not as
 -- those do, and nothing else. No functions, no look-ups, no documents: the least that PostgreSQL can do for it.
 --
 -- Needs -M prepared and -D k=0. :k counts the orders of one client; ids and seats are made of it and of the client's
@@ -11,7 +11,7 @@
 \set event_id 1 + :client_id * 100000 + :k / 1600
 \set seat 1 + :k % 1600 * 3
 
--- Seats claimed: place_order.
+-- Seats claimed: insert_order.
 BEGIN;
 SET LOCAL synchronous_commit = off;
 INSERT INTO orders (id, idempotency_key, request_hash, user_id, event_id, seats, status, currency, phase,
@@ -24,8 +24,9 @@ INSERT INTO seat_claims (event_id, seat_id, order_id) VALUES
     (:event_id, :seat, lpad(:n, 32, '0')::uuid),
     (:event_id, :seat::int + 1, lpad(:n, 32, '0')::uuid),
     (:event_id, :seat::int + 2, lpad(:n, 32, '0')::uuid);
-INSERT INTO order_events (order_id, seq, type, at, actor, data)
-VALUES (lpad(:n, 32, '0')::uuid, 1, 'order_placed', timezone('utc', now()), 'client', '{"seats": [1, 2, 3]}');
+INSERT INTO order_events (order_id, seq, type, at, actor, data, events, sequence, xid)
+VALUES (lpad(:n, 32, '0')::uuid, 1, 'order_placed', timezone('utc', now()), 'client', '{"seats": [1, 2, 3]}',
+        '[{"type": "order.placed"}]', 1, pg_current_xact_id());
 INSERT INTO order_changes (status, phase) VALUES ('PENDING', 'reserving');
 COMMIT;
 

@@ -8,8 +8,8 @@
 \set event_id 1000 + :client_id
 \set seat 1 + :k * 3
 
-SELECT place_order(lpad(:n, 32, '0')::uuid, lpad(:n, 36, 'churn-'), lpad(:n, 64, '0123456789abcdef'), 7, :event_id::int,
-    ARRAY[:seat::int, :seat::int + 1, :seat::int + 2], 'INR', 840, 870, 10000);
+SELECT insert_order(lpad(:n, 32, '0')::uuid, lpad(:n, 36, 'churn-'), lpad(:n, 64, '0123456789abcdef'), 7, :event_id::int,
+    ARRAY[:seat::int, :seat::int + 1, :seat::int + 2], 'INR', 840, 870, 10000, NULL, NULL);
 SELECT apply_transition(lpad(:n, 32, '0')::uuid, 1, 1, 'PENDING', 'reserving', 'PENDING', 'charging', 'reserved', 0, NULL, NULL,
     false, false, false, 'in', 12000, true, 75000, 3750, 78750, ARRAY['A1', 'A2', 'A3'], ARRAY[25000, 25000, 25000], NULL, NULL,
     'seats_reserved', 'client', '{}', NULL, false);
