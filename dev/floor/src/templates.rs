@@ -20,9 +20,6 @@ const RESERVE: &str =
 /// What the service sends to Payment.
 const CHARGE: &str = r#"{"amount_cents":47250,"currency":"INR","merchant_order_id":"@order@"}"#;
 
-/// The data of the journal's first entry.
-const DATA: &str = r#"{"seats":[@seat 1@,@seat 2@,@seat 3@]}"#;
-
 /// The request's hash: of any request, because nobody compares it.
 const HASH: &str = "7f9c2ba4e88f827d616045507605853ed73b8093f6efbc88eb1a6eacfa66ef26";
 
@@ -66,7 +63,7 @@ fn steps_of_placing(fresh: &Fresh) -> Vec<Step> {
                 Parameter::Int(840),
                 Parameter::Int(870),
                 Parameter::Int(13_000),
-                Parameter::Json(fill(DATA, fresh)),
+                Parameter::Null,
                 // No sinks.
                 Parameter::Null,
             ],
