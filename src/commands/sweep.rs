@@ -54,7 +54,7 @@ pub async fn sweep(context: &Context) -> Result<SweepCounts, DbError> {
     let (orders, messages, events) = in_background(spanned(join3(
         until_none_is_due(BUDGET, async || sweep_orders(context, BATCH).await),
         until_none_is_due(BUDGET, async || sweep_messages(context, BATCH).await),
-        sweep_events(context, BUDGET),
+        sweep_events(context, BUDGET, 1),
     )))
     .await;
     Ok(SweepCounts { orders: orders?, messages: messages? + events? })
@@ -90,12 +90,21 @@ async fn until_none_is_due(
     budget: Duration,
     batch: impl AsyncFn() -> Result<usize, DbError>,
 ) -> Result<usize, DbError> {
+    until_fewer_are_due(1, budget, batch).await
+}
+
+/// Repeats a batch until it finds fewer than `least` or the time budget is used; returns how much it processed.
+async fn until_fewer_are_due(
+    least: usize,
+    budget: Duration,
+    batch: impl AsyncFn() -> Result<usize, DbError>,
+) -> Result<usize, DbError> {
     let begun = Instant::now();
     let mut total = 0;
     loop {
         let count = batch().await?;
         total += count;
-        if count == 0 || begun.elapsed() > budget {
+        if count < least || begun.elapsed() > budget {
             return Ok(total);
         }
     }
@@ -174,11 +183,12 @@ async fn sweep_messages(context: &Context, limit: i32) -> Result<usize, DbError>
     Ok(count)
 }
 
-/// Sends events until none is due or the time budget is used, for each sink by itself: one that is slow holds up no other.
-async fn sweep_events(context: &Context, budget: Duration) -> Swept {
+/// Sends events until a batch has fewer than `least` or the time budget is used, for each sink by itself: one that is slow holds up no other.
+async fn sweep_events(context: &Context, budget: Duration, least: usize) -> Swept {
     let sinks = context.config.events.sinks();
-    let sweeps = sinks
-        .map(|sink| until_none_is_due(budget, async move || deliver_due(context, sink, EVENTS_BATCH).await));
+    let sweeps = sinks.map(|sink| {
+        until_fewer_are_due(least, budget, async move || deliver_due(context, sink, EVENTS_BATCH).await)
+    });
     join_all(sweeps).await.into_iter().sum()
 }
 
@@ -200,7 +210,11 @@ pub async fn sweep_in_background(context: &Context, due: Due) {
             Ok(0)
         }
     };
-    let events = async { if due.events { sweep_events(context, BACKGROUND_BUDGET).await } else { Ok(0) } };
+    // While many orders are placed, a few more are due whenever a batch is done. They wait for the next scan, within a second: to claim them
+    // one by one would cost more than to place them.
+    let full = EVENTS_BATCH as usize;
+    let events =
+        async { if due.events { sweep_events(context, BACKGROUND_BUDGET, full).await } else { Ok(0) } };
     let is_due = due.orders || due.messages || due.events && context.config.events.has_sinks();
     let work = in_background(spanned(join3(orders, messages, events)));
     let (orders, messages, events) = match Scope::of_root().filter(|_| is_due) {
