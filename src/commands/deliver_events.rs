@@ -174,7 +174,7 @@ fn log_unstored(context: &Context, sink: Sink, stored: Result<(), DbError>) {
 
 /// The span in which events are sent to a sink, linked to the traces of their orders: of one call to many.
 fn begin_span(sink: Sink, deliveries: &[Delivery]) -> Option<Span> {
-    let mut span = current::begin(Kind::Internal, "deliver events to sink")?;
+    let mut span = current::begin(Kind::Internal, || "deliver events to sink".into())?;
     span.set("order_service.sink", sink.as_str());
     let traces = deliveries.iter().filter_map(|delivery| delivery.trace.as_ref());
     traces.filter_map(current::context_of).for_each(|context| span.link(context));

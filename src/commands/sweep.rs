@@ -65,7 +65,7 @@ type Swept = Result<usize, DbError>;
 
 /// Does a sweep's work in a span of its own, which tells how much it was.
 async fn spanned(work: impl Future<Output = (Swept, Swept, Swept)>) -> (Swept, Swept, Swept) {
-    let mut span = current::begin(Kind::Internal, "sweep");
+    let mut span = current::begin(Kind::Internal, || "sweep".into());
     let (orders, messages, events) = current::within(span.as_ref(), work).await;
     if let Some(span) = &mut span {
         for (name, result) in [

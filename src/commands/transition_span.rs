@@ -10,7 +10,7 @@ use crate::telemetry::tracing::span::Span;
 
 /// Begins the span of an event of this name, by which an order goes on from one phase to another one, or to the same.
 pub fn begin(before: &Order, transition: &Transition, event: &'static str) -> Option<Span> {
-    let mut span = current::begin(Kind::Internal, "order transition")?;
+    let mut span = current::begin(Kind::Internal, || "order transition".into())?;
     if span.is_recorded() {
         let after = &transition.order;
         span.set("order_service.order.id", before.id.0.to_string());

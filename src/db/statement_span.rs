@@ -13,16 +13,16 @@ pub fn begin(config: &Config, name: &'static str) -> Option<Span> {
         return None;
     }
     let operation = name.split(' ').next().unwrap_or_default();
-    let function = function(name);
-    let summary = function.map_or_else(|| operation.to_owned(), |function| format!("{operation} {function}"));
-    let mut span = current::begin(Kind::Client, summary.clone())?;
+    let summary =
+        || function(name).map_or_else(|| operation.into(), |function| format!("{operation} {function}").into());
+    let mut span = current::begin(Kind::Client, summary)?;
     if span.is_recorded() {
         span.set("db.system.name", "postgresql");
         // Database and schema; the latter is that of the session's `search_path`.
         span.set("db.namespace", format!("{}|public", config.database_name));
         span.set("db.operation.name", operation);
-        span.set("db.query.summary", summary);
-        if let Some(function) = function {
+        span.set("db.query.summary", summary());
+        if let Some(function) = function(name) {
             span.set("db.stored_procedure.name", function);
         }
         span.set("server.address", config.database_host.clone());

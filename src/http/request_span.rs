@@ -34,7 +34,7 @@ pub fn begin(
         return None;
     }
     let method = METHODS.iter().find(|known| **known == head.method).map(Method::as_str);
-    let mut span = scope.begin(Kind::Server, name(method, route))?;
+    let mut span = scope.begin(Kind::Server, || name(method, route).into())?;
     if span.is_recorded() {
         span.set("http.request.method", method.unwrap_or("_OTHER").to_owned());
         if method.is_none() {

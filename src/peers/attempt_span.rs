@@ -27,8 +27,7 @@ impl AttemptSpan {
         }
         // A hook's path may be its secret.
         let path = if call == "events.http" { "/" } else { path };
-        let template = template(path);
-        let mut span = current::begin(Kind::Client, format!("{method} {template}"));
+        let mut span = current::begin(Kind::Client, || format!("{method} {}", template(path)).into());
         let propagated = current::propagated(span.as_ref());
         if let Some(span) = span.as_mut().filter(|span| span.is_recorded()) {
             let scheme = if base.is_https { "https" } else { "http" };
@@ -37,7 +36,7 @@ impl AttemptSpan {
             span.set("server.address", address.to_owned());
             span.set("server.port", port);
             span.set("url.full", format!("{scheme}://{}{}", base.authority, redacted(path)));
-            span.set("url.template", template);
+            span.set("url.template", template(path));
             span.set("order_service.peer_call", call);
             if resends > 0 {
                 span.set("http.request.resend_count", resends);

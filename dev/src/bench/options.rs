@@ -8,6 +8,7 @@ use anyhow::{Result, ensure};
 use super::run::Plan;
 use super::scenario::Scenario;
 use super::target::Kind;
+use super::sinks::Observed;
 use super::{against, growth, hosts, sinks, snapshot};
 
 /// What to measure, and how.
@@ -33,10 +34,10 @@ pub struct Options {
     /// takes no notice of it
     #[arg(long)]
     pub tokens: bool,
-    /// With --against: spans of a tenth of this tree's traces are exported to a collector, and its events are sent, signed, to an
-    /// endpoint. The other commit's are not
-    #[arg(long)]
-    pub observed: bool,
+    /// With --against: spans of a tenth of this tree's traces are exported to a collector, or its events are sent, signed, to an
+    /// endpoint, or both. The other commit's are not
+    #[arg(long, value_name = "WHAT", num_args = 0..=1, default_missing_value = "both")]
+    pub observed: Option<Observed>,
     /// How often each is measured; medians are shown [default: 5]
     #[arg(long, global = true)]
     rounds: Option<usize>,
@@ -91,7 +92,7 @@ impl Options {
             ensure!(self.quick || plan.rounds >= few, "--rounds: at least {few} pairs, but for --quick");
         }
         ensure!(!self.tokens || self.against.is_some(), "--tokens: only with --against");
-        ensure!(!self.observed || self.against.is_some(), "--observed: only with --against");
+        ensure!(self.observed.is_none() || self.against.is_some(), "--observed: only with --against");
         match &self.what {
             Some(What::Growth(options)) => options.check(),
             Some(What::Hosts(options)) => options.check(),
@@ -224,7 +225,9 @@ mod tests {
         }
         assert!(Line::try_parse_from(["bench", "--against"]).is_err());
         assert!(parse(&["--against", "HEAD", "--observed"]).check().is_ok());
+        assert_eq!(parse(&["--observed"]).observed, Some(Observed::Both));
         assert!(parse(&["--observed"]).check().is_err());
+        assert_eq!(parse(&["--against", "HEAD", "--observed", "traces"]).observed, Some(Observed::Traces));
     }
 
     #[test]

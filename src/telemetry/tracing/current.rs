@@ -109,7 +109,7 @@ impl Scope {
     }
 
     /// Begins a span in this scope; `None` while tracing is off, or when there is no trace.
-    pub fn begin(&self, kind: Kind, name: impl Into<Cow<'static, str>>) -> Option<Span> {
+    pub fn begin(&self, kind: Kind, name: impl FnOnce() -> Cow<'static, str>) -> Option<Span> {
         if !is_on() {
             return None;
         }
@@ -157,7 +157,7 @@ fn with_scope<T>(use_it: impl FnOnce(&Scope) -> Option<T>) -> Option<T> {
 }
 
 /// Begins a span of the current trace; `None` while tracing is off, or outside of a trace.
-pub fn begin(kind: Kind, name: impl Into<Cow<'static, str>>) -> Option<Span> {
+pub fn begin(kind: Kind, name: impl FnOnce() -> Cow<'static, str>) -> Option<Span> {
     with_scope(|scope| scope.begin(kind, name))
 }
 
@@ -225,9 +225,11 @@ pub fn continuing<F: Future>(
 ) -> impl Future<Output = F::Output> {
     let outer = context_while_on();
     let in_span = async move {
-        let mut span = begin(Kind::Internal, name);
+        let mut span = begin(Kind::Internal, || name.into());
         if let Some(span) = &mut span {
-            span.set("order_service.order.id", order.to_string());
+            if span.is_recorded() {
+                span.set("order_service.order.id", order.to_string());
+            }
             if let Some(outer) = outer.filter(|outer| outer.trace_id != span.trace().id()) {
                 span.link(outer);
             }
@@ -289,7 +291,7 @@ mod tests {
     fn while_tracing_is_off_headers_are_read_once_when_they_are_needed_and_passed_on() {
         let reads = Rc::new(Cell::new(0));
         run(request(CALLER, &reads).run(async {
-            assert!(begin(Kind::Client, "x").is_none());
+            assert!(begin(Kind::Client, || "x".into()).is_none());
             adopt(None);
             assert_eq!(reads.get(), 0);
             adopt(Some(&orders()));
@@ -329,14 +331,14 @@ mod tests {
         switch_on(Sampler::new(1.0).unwrap());
         let reads = Rc::new(Cell::new(0));
         run(request(CALLER, &reads).run(async {
-            let server = begin(Kind::Server, "POST").expect("a span");
+            let server = begin(Kind::Server, || "POST".into()).expect("a span");
             within(Some(&server), async {
-                let statement = begin(Kind::Client, "SELECT").expect("a span");
+                let statement = begin(Kind::Client, || "SELECT".into()).expect("a span");
                 let sent = propagated(Some(&statement)).expect("it");
                 assert!(sent.traceparent.contains(&statement.id().to_string()));
                 assert!(traceparent().expect("it").contains(&server.id().to_string()));
                 statement.end();
-                run(outside(async { assert!(begin(Kind::Client, "x").is_none() && ids().is_none()) }));
+                run(outside(async { assert!(begin(Kind::Client, || "x".into()).is_none() && ids().is_none()) }));
                 adopt(Some(&orders()));
             })
             .await;

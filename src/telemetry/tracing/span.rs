@@ -30,16 +30,16 @@ struct Recorded {
 }
 
 impl Span {
-    /// Begins a span. `parent`: a span of this service; `None` for the first one here.
+    /// Begins a span. `parent`: a span of this service; `None` for the first one here. `name` is made when it is recorded.
     pub fn begin(
         trace: &Rc<Trace>,
         parent: Option<SpanId>,
         kind: Kind,
-        name: impl Into<Cow<'static, str>>,
+        name: impl FnOnce() -> Cow<'static, str>,
     ) -> Self {
         let recorded = trace.records().then(|| {
             let (attributes, links) = (Vec::with_capacity(8), Vec::new());
-            Box::new(Recorded { name: name.into(), begun: task::now(), attributes, links, has_failed: false })
+            Box::new(Recorded { name: name(), begun: task::now(), attributes, links, has_failed: false })
         });
         Self { trace: trace.clone(), id: span_id(), parent, kind, recorded }
     }
@@ -142,8 +142,8 @@ mod tests {
     #[test]
     fn a_trace_goes_over_to_another_one_until_somebody_was_told_of_it() {
         let trace = Rc::new(Trace::root(sampler(0.0), true));
-        let first = Span::begin(&trace, None, Kind::Server, "POST");
-        let statement = Span::begin(&trace, Some(first.id()), Kind::Client, "SELECT");
+        let first = Span::begin(&trace, None, Kind::Server, || "POST".into());
+        let statement = Span::begin(&trace, Some(first.id()), Kind::Client, || "SELECT".into());
         let (first_id, order) = (first.id(), context(1, 2, true));
         statement.end();
         assert!(take(10).is_empty() && are_waiting(), "nobody knows yet which trace it is");
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(parents, [(Some(first_id), false), (Some(order.span_id), true)]);
 
         let told = Rc::new(Trace::root(sampler(1.0), true));
-        let first = Span::begin(&told, None, Kind::Server, "POST");
+        let first = Span::begin(&told, None, Kind::Server, || "POST".into());
         let own = told.tell(first.id());
         told.adopt(order, "");
         told.adopt(SpanContext { span_id: order.span_id, ..own }, "");
@@ -167,7 +167,7 @@ mod tests {
 
         // Into a trace that is not sampled: nothing of it is exported.
         let unsampled = Rc::new(Trace::root(sampler(1.0), true));
-        let first = Span::begin(&unsampled, None, Kind::Server, "POST");
+        let first = Span::begin(&unsampled, None, Kind::Server, || "POST".into());
         unsampled.adopt(context(3, 4, false), "");
         first.end();
         assert!(take(10).is_empty() && !are_waiting());
@@ -177,12 +177,12 @@ mod tests {
     fn what_does_not_fit_is_dropped_and_counted() {
         let trace = Rc::new(Trace::of_caller(context(1, 2, true), "a=b"));
         for _ in 0..QUEUE_LIMIT + 3 {
-            Span::begin(&trace, None, Kind::Internal, "x").end();
+            Span::begin(&trace, None, Kind::Internal, || "x".into()).end();
         }
         assert_eq!((take_dropped(), take_dropped()), (3, 0));
         assert_eq!((take(512).len(), take(usize::MAX).len()), (512, QUEUE_LIMIT - 512));
         let unsampled = Rc::new(Trace::of_caller(context(1, 2, false), ""));
-        let mut span = Span::begin(&unsampled, None, Kind::Internal, "x");
+        let mut span = Span::begin(&unsampled, None, Kind::Internal, || "x".into());
         span.set("a", "b");
         assert!(!span.is_recorded());
         span.end();

@@ -32,7 +32,7 @@ macro_rules! id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                f.write_str(encode(&self.0, &mut [0; 2 * $length]))
             }
         }
 
@@ -93,6 +93,17 @@ impl fmt::Display for SpanContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "00-{}-{}-0{}", self.trace_id, self.span_id, u8::from(self.is_sampled))
     }
+}
+
+/// Encodes bytes as hexadecimal digits in lower case, two for each, into `digits`. Every call of a peer carries such ids, and `format!`
+/// takes many times as long.
+fn encode<'a>(bytes: &[u8], digits: &'a mut [u8]) -> &'a str {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    std::str::from_utf8(digits).unwrap_or_default()
 }
 
 /// Decodes hexadecimal digits in lower case, as many as fill `bytes`.

@@ -44,8 +44,6 @@ const PART: Duration = Duration::from_millis(500);
 const PART_WITH_SINKS: Duration = Duration::from_millis(1_500);
 /// How long that beginning is.
 const LEAD: Duration = Duration::from_secs(1);
-/// The sinks of a side that is observed.
-const OBSERVED: Setup = Setup { sampled: "0.1", has_broker: false, sick: None };
 /// Settings of the server. Vacuums come between the pairs, for both databases: one that came during a round would be one
 /// side's alone.
 pub const SETTINGS: [(&str, &str); 1] = [("autovacuum", "off")];
@@ -110,8 +108,8 @@ pub async fn measure(testbed: &Testbed, other: &Version, options: &Options) -> R
         Candidate::new(THIS, &repo_root(), testbed).await?,
         Candidate::new(other.short(), other.folder(), testbed).await?,
     ];
-    if options.observed {
-        sides[0] = sides[0].with_sinks(OBSERVED);
+    if let Some(what) = options.observed {
+        sides[0] = sides[0].with_sinks(Setup::observed(what));
     }
     let mut rows = Vec::new();
     let mut observed: Option<Arrived> = None;

@@ -18,7 +18,7 @@ pub fn shown(comparison: &Comparison) -> String {
     if let Some(arrived) = &comparison.observed {
         let _ = writeln!(
             text,
-            "This tree is observed, a tenth of the traces, and the other is not: {}",
+            "This tree is observed, and the other is not: {}",
             arrived.shown()
         );
     }

@@ -24,15 +24,38 @@ const POLL: Duration = Duration::from_millis(50);
 /// Which sinks a side has.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup {
-    /// Of how many traces spans are exported, from 0 to 1.
-    pub sampled: &'static str,
-    /// Whether there is a broker, beside a collector and an endpoint of events.
+    /// Of how many traces spans are exported to a collector, from 0 to 1; `None`: there is no collector.
+    pub sampled: Option<&'static str>,
+    /// Whether there is an endpoint of events.
+    pub has_endpoint: bool,
+    /// Whether there is a broker.
     pub has_broker: bool,
     /// Which one is sick, and how; the others are well.
     pub sick: Option<(Kind, Health)>,
 }
 
+/// What is observed of a side.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum Observed {
+    /// Spans of a tenth of its traces are exported.
+    Traces,
+    /// Its events are sent to an endpoint.
+    Events,
+    /// Both.
+    Both,
+}
+
 impl Setup {
+    /// The setup of a side of which this is observed, with sinks that are well.
+    pub fn observed(what: Observed) -> Setup {
+        Setup {
+            sampled: (what != Observed::Events).then_some("0.1"),
+            has_endpoint: what != Observed::Traces,
+            has_broker: false,
+            sick: None,
+        }
+    }
+
     fn health(&self, kind: Kind) -> Health {
         self.sick.filter(|(of, _)| *of == kind).map_or(Health::Well, |(_, health)| health)
     }
@@ -100,13 +123,19 @@ impl Sinks {
 
     /// The Spin variables that lead a component to them.
     pub fn variables(&self) -> Vec<(String, String)> {
-        let mut variables = vec![
-            ("otel_exporter_otlp_endpoint".to_owned(), self.collector.url()),
-            ("otel_traces_sampler_arg".to_owned(), self.setup.sampled.to_owned()),
-            ("events_url".to_owned(), format!("{}/events", self.events.url())),
-            ("events_webhook_secret".to_owned(), WEBHOOK_SECRET.to_owned()),
-        ];
-        variables.extend(self.broker.as_ref().map(|broker| ("events_mqtt_url".to_owned(), broker.url())));
+        let mut variables = Vec::new();
+        let mut set = |name: &str, value: String| variables.push((name.to_owned(), value));
+        if let Some(sampled) = self.setup.sampled {
+            set("otel_exporter_otlp_endpoint", self.collector.url());
+            set("otel_traces_sampler_arg", sampled.to_owned());
+        }
+        if self.setup.has_endpoint {
+            set("events_url", format!("{}/events", self.events.url()));
+            set("events_webhook_secret", WEBHOOK_SECRET.to_owned());
+        }
+        if let Some(broker) = &self.broker {
+            set("events_mqtt_url", broker.url());
+        }
         variables
     }
 
@@ -164,7 +193,8 @@ impl Sinks {
     /// Those that events are for, by the service's names of them.
     fn events_sinks(&self) -> impl Iterator<Item = (&'static str, Health)> {
         let broker = self.setup.has_broker.then(|| ("mqtt", self.setup.health(Kind::Broker)));
-        [("http", self.setup.health(Kind::Endpoint))].into_iter().chain(broker)
+        let endpoint = self.setup.has_endpoint.then(|| ("http", self.setup.health(Kind::Endpoint)));
+        endpoint.into_iter().chain(broker)
     }
 
     /// What has come so far, of a database whose orders' events were for them.
@@ -181,8 +211,10 @@ impl Sinks {
             orders_at_broker: at_broker.unsigned_abs(),
         };
         let is_down = |kind| self.setup.health(kind) == Health::Down;
-        ensure!(arrived.exports > 0 || is_down(Kind::Collector), "no spans came to the collector");
-        ensure!(arrived.events > 0 || is_down(Kind::Endpoint), "no event came to the endpoint");
+        let Setup { sampled, has_endpoint, .. } = self.setup;
+        let came = |count: u64, is_there: bool, kind| count > 0 || !is_there || is_down(kind);
+        ensure!(came(arrived.exports, sampled.is_some(), Kind::Collector), "no spans came to the collector");
+        ensure!(came(arrived.events, has_endpoint, Kind::Endpoint), "no event came to the endpoint");
         for (sink, health) in self.events_sinks() {
             let sql = match health {
                 Health::Well => {
@@ -213,7 +245,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_is_sick_and_the_others_are_well() {
-        let start = |sick| Sinks::start(Setup { sampled: "0.1", has_broker: false, sick: Some(sick) });
+        let start = |sick| Sinks::start(Setup { sick: Some(sick), ..Setup::observed(Observed::Both) });
         let sinks = start((Kind::Collector, Health::Down)).await.unwrap();
         assert_eq!(sinks.well(), ["http"]);
         let variables = sinks.variables();
