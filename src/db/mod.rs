@@ -120,7 +120,7 @@ async fn query_all(
 }
 
 /// How often a statement is attempted in all, by the class of its last failure. A statement that may have been executed is
-/// repeated too, because all statements are idempotent: a repeated place_order finds its own order, a repeated apply_transition
+/// repeated too, because all statements are idempotent: a repeated insert_order finds its own order, a repeated apply_transition
 /// fails its version check.
 const fn attempts(class: Class) -> u32 {
     match class {

@@ -13,8 +13,9 @@ pub fn begin(config: &Config, name: &'static str) -> Option<Span> {
         return None;
     }
     let operation = name.split(' ').next().unwrap_or_default();
-    let summary =
-        || function(name).map_or_else(|| operation.into(), |function| format!("{operation} {function}").into());
+    let summary = || {
+        function(name).map_or_else(|| operation.into(), |function| format!("{operation} {function}").into())
+    };
     let mut span = current::begin(Kind::Client, summary)?;
     if span.is_recorded() {
         span.set("db.system.name", "postgresql");

@@ -179,6 +179,16 @@ async fn the_same_events_go_to_kafka_keyed_by_the_order() {
             }
         }
     }
+    // The component that publishes to a broker is not called: there is no URL of one.
+    let calls = eventually("the calls are counted", async || {
+        let series = scrape(&app).await;
+        let of = |call: &str| {
+            let prefix = format!("order_service_peer_calls_total{{call=\"{call}\"");
+            series.iter().filter(|(name, _)| name.starts_with(&prefix)).map(|(_, count)| count).sum::<f64>()
+        };
+        (of("events.http") >= 15.0).then(|| of("events.mqtt"))
+    });
+    assert_eq!(calls.await, 0.0);
     app.finish().await;
 }
 
@@ -310,6 +320,38 @@ async fn many_orders_whose_events_are_refused_hold_up_no_other() {
         app.quiesce().await;
         app.finish().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_keeps_a_kafka_proxy_from_answering_holds_up_no_other_for_long() {
+    let app = Spawn::new().kafka_rest_proxy().payment_mode(Mode::Pending).start().await;
+    app.store.run("UPDATE event_sinks SET paused_until = timezone('utc', now()) + interval '1 day'").await;
+    for seat in 1..=REFUSED {
+        pending(&app, &[seat]).await;
+    }
+    let only = Matching { seat_id: Some(1), ..Matching::default() };
+    let lost = FaultRule::on(CallName::Produce, Action::LoseRequest);
+    let fault = app.fault(FaultRule { only, ..lost.always() }).await;
+    app.store.run("UPDATE event_sinks SET paused_until = NULL").await;
+    let delivered = "SELECT count(*) FROM event_deliveries WHERE next > last";
+    eventually("those that are not in a call with it", async || {
+        app.sweep().await;
+        (app.store.count(delivered).await >= REFUSED - 8).then_some(())
+    })
+    .await;
+    let is_paused = "SELECT count(*) FROM event_sinks WHERE paused_until IS NOT NULL";
+    assert_eq!(app.store.count(is_paused).await, 0, "the proxy takes records");
+    let later = "UPDATE event_deliveries SET due_at = due_at - interval '1 day' WHERE attempts > 0";
+    eventually("all others", async || {
+        app.store.run(later).await;
+        app.sweep().await;
+        (app.store.count(delivered).await == REFUSED - 1).then_some(())
+    })
+    .await;
+    app.remove_fault(fault).await;
+    app.store.run(later).await;
+    app.quiesce().await;
+    app.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -63,8 +63,8 @@ fn steps_of_placing(fresh: &Fresh) -> Vec<Step> {
                 Parameter::Int(840),
                 Parameter::Int(870),
                 Parameter::Int(13_000),
+                // No trace, and no sinks.
                 Parameter::Null,
-                // No sinks.
                 Parameter::Null,
             ],
         ),

@@ -7,8 +7,8 @@ use anyhow::{Result, ensure};
 
 use super::run::Plan;
 use super::scenario::Scenario;
-use super::target::Kind;
 use super::sinks::Observed;
+use super::target::Kind;
 use super::{against, growth, hosts, sinks, snapshot};
 
 /// What to measure, and how.

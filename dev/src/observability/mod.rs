@@ -49,7 +49,11 @@ pub async fn run(refresh: bool) -> Result<()> {
 
     component::build().await?;
     let work = target_dir().await?.join("observability-test");
-    let service = Service::start(Authentication::Off, &work).await?;
+    let sinks = async |peers: &str| {
+        let collector = ("otel_exporter_otlp_endpoint", peers.to_owned());
+        Ok(vec![("events_url", format!("{peers}/events/hook")), collector])
+    };
+    let service = Service::start_with(Authentication::Off, &work, sinks).await?;
     let fresh = scrape(&service).await?;
     programs.check(&["check", "metrics"], &folder, Some(("a new service", &fresh)), &mut report)?;
     let server = Prometheus::start(&programs, &folder, &service.base_url, INTERVAL).await?;

@@ -14,6 +14,8 @@ pub const PANELS: &[&str] = &[
     "Calls per second, by call and outcome",
     "Duration of calls, 95 of 100",
     "Waiting notifications",
+    "Orders with events that wait, by sink",
+    "Oldest due event, by sink",
     "Duration of statements, 95 of 100",
 ];
 

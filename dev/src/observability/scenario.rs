@@ -80,8 +80,10 @@ async fn fail(control: &Control, duration: Duration, is_catalog_down: &AtomicBoo
     let sixth = duration / 6;
     tokio::time::sleep(sixth).await;
     control.set_down(Peer::Notification, true).await?;
+    control.set_down(Peer::Events, true).await?;
     tokio::time::sleep(sixth).await;
     control.set_down(Peer::Notification, false).await?;
+    control.set_down(Peer::Events, false).await?;
     let stall = Action::Stall { ms: 400, effect: Moment::Before };
     control.add_fault(FaultRule::on(CallName::Charge, stall).always()).await?;
     tokio::time::sleep(sixth).await;

@@ -3,19 +3,35 @@
 use super::super::lenient::Object;
 use super::super::send::send as call;
 use super::super::{Answer, Call, CallFailure, Extra};
-use super::taken::{DEADLINE_MS, Fault, NotTaken, Taken};
+use super::taken::{DEADLINE_MS, Done, Fault, NotTaken, Taken};
 use crate::config::events::KafkaSink;
 use crate::domain::event::{Delivery, Event};
 use crate::runtime::task;
+use futures::future::join_all;
 use serde::Deserialize;
 use serde_json::json;
 use std::time::Instant;
 
 const CONTENT_TYPE: &str = "application/vnd.kafka.json.v2+json";
 
-/// Sends the events; see [`super::send`]. In rounds: one event of each order a call, because a proxy may take a later record of a call
-/// whose earlier one it did not take.
-pub async fn send(proxy: &KafkaSink, deliveries: &[Delivery], end: Instant) -> Vec<Taken> {
+/// How many orders a call has events of at most. A record that the proxy cannot write (a partition without a leader) may keep it from
+/// answering the whole call, and is not to hold up all that were claimed.
+const ORDERS: usize = 8;
+
+/// Sends the events; see [`super::send`].
+pub async fn send(proxy: &KafkaSink, deliveries: &[Delivery], end: Instant, done: &Done) {
+    let groups = deliveries.chunks(ORDERS).enumerate().map(|(group, deliveries)| async move {
+        for (at, taken) in send_group(proxy, deliveries, end).await.into_iter().enumerate() {
+            // Nobody waits for it any more when this fails.
+            let _ = done.unbounded_send((group * ORDERS + at, taken));
+        }
+    });
+    join_all(groups).await;
+}
+
+/// Sends them in rounds: one event of each order a call, because a proxy may take a later record of a call whose earlier one it did not
+/// take.
+async fn send_group(proxy: &KafkaSink, deliveries: &[Delivery], end: Instant) -> Vec<Taken> {
     let mut taken: Vec<Taken> = deliveries.iter().map(|_| Taken::default()).collect();
     loop {
         let round: Vec<usize> = (0..deliveries.len())

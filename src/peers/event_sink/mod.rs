@@ -19,7 +19,7 @@ pub async fn send(config: &Config, sink: Sink, deliveries: &[Delivery], end: Ins
         (Sink::Http, Some(endpoint), _, _) => {
             return http_endpoint::send(endpoint, deliveries, end, &done).await;
         }
-        (Sink::Kafka, _, Some(proxy), _) => kafka::send(proxy, deliveries, end).await,
+        (Sink::Kafka, _, Some(proxy), _) => return kafka::send(proxy, deliveries, end, &done).await,
         (Sink::Mqtt, _, _, Some(topic)) => mqtt::send(topic, deliveries, end).await,
         // Nobody claims for a sink that is not configured.
         _ => deliveries.iter().map(|_| Taken::default()).collect(),

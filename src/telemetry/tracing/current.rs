@@ -338,7 +338,9 @@ mod tests {
                 assert!(sent.traceparent.contains(&statement.id().to_string()));
                 assert!(traceparent().expect("it").contains(&server.id().to_string()));
                 statement.end();
-                run(outside(async { assert!(begin(Kind::Client, || "x".into()).is_none() && ids().is_none()) }));
+                run(outside(async {
+                    assert!(begin(Kind::Client, || "x".into()).is_none() && ids().is_none())
+                }));
                 adopt(Some(&orders()));
             })
             .await;

@@ -29,8 +29,8 @@ const IDS: [&str; 7] = [
 
 /// Fills the tables with them.
 const ROWS: &str = "
-    SELECT place_order('01980000-0000-7000-8000-000000000001', 'known', 'known', 101, 101, '{1}', 'INR', 600, 870, 60000),
-           place_order('01980000-0000-7000-8000-000000000002', 'new', 'known', 101, 101, '{2}', 'INR', 600, 870, 60000);
+    SELECT insert_order('01980000-0000-7000-8000-000000000001', 'known', 'known', 101, 101, '{1}', 'INR', 600, 870, 60000, NULL, '{http}'),
+           insert_order('01980000-0000-7000-8000-000000000002', 'new', 'known', 101, 101, '{2}', 'INR', 600, 870, 60000, NULL, '{http}');
     UPDATE orders SET version = 2, payment_id = '01980000-0000-7000-8000-000000000003', payment_status = 'PENDING'
         WHERE id = '01980000-0000-7000-8000-000000000001';
     SELECT add_payment_check('01980000-0000-7000-8000-000000000001', '01980000-0000-7000-8000-000000000004', 8, 0);

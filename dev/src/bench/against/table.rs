@@ -16,11 +16,7 @@ pub fn shown(comparison: &Comparison) -> String {
         "This tree ({this}) beside {other}: {pairs} pairs of rounds of {seconds} s, this÷other of each pair\n"
     );
     if let Some(arrived) = &comparison.observed {
-        let _ = writeln!(
-            text,
-            "This tree is observed, and the other is not: {}",
-            arrived.shown()
-        );
+        let _ = writeln!(text, "This tree is observed, and the other is not: {}", arrived.shown());
     }
     text += &head("", ["this", "other"]);
     for row in &comparison.rows {

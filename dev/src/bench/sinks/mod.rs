@@ -150,7 +150,8 @@ pub async fn measure(testbed: &Testbed, options: &Options, plan: Plan) -> Result
     let mut rows = Vec::new();
     for (sink, is) in options.cases(has_mosquitto) {
         // Every trace is sampled. A broker is there only where it is the one that is sick: each sink costs deliveries.
-        let setup = Setup { sampled: Some("1"), has_endpoint: true, has_broker: sink == Kind::Broker, sick: None };
+        let setup =
+            Setup { sampled: Some("1"), has_endpoint: true, has_broker: sink == Kind::Broker, sick: None };
         let sides = [sick.with_sinks(Setup { sick: Some((sink, is)), ..setup }), well.with_sinks(setup)];
         for scenario in &loads {
             for clients in &options.clients {
