@@ -1,5 +1,6 @@
--- Tries again what a sink was not sent any more: makes its dead letters due, and what waits after a refusal, at most p_limit, of the orders p_orders alone where that is not
--- NULL; else it switches the sink on, too. What may be under way is left alone: p_lease_ms, for how long a claim holds a delivery at most.
+-- Tries again what a sink was not sent any more: makes its dead letters due, and what waits after a refusal, at most p_limit, of the
+-- orders p_orders alone where that is not NULL; else it switches the sink on, too. What may be under way is left alone: p_lease_ms, for
+-- how long a claim holds a delivery at most.
 --
 -- Returns how many deliveries are due again.
 -- Locks: the deliveries, in ascending order of the orders; then the sink's row.

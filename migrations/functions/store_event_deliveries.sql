@@ -1,6 +1,7 @@
 -- Stores what came of deliveries to one sink: a JSON array of {order_id, lease, delivered, status, error, counts, delay_ms}. `delivered`: how many
 -- events it took. `error`: why it did not take the next one; NULL when it took all that were sent. `counts`: whether that
--- attempt counts. Then that one is due after delay_ms, or never again when that is NULL: it is a dead letter, until it is redriven. What came of a claim that another has followed is left out.
+-- attempt counts. Then that one is due after delay_ms, or never again when that is NULL: it is a dead letter, until it is redriven. What
+-- came of a claim that another has followed is left out.
 --
 -- p_takes: whether the sink takes events, so that it is not paused any more.
 -- Returns nothing.

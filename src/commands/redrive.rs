@@ -1,4 +1,4 @@
-//! Redrive: an operator makes parked orders and dead letters due at once.
+//! Redrive: an operator makes parked orders and dead letters due at once, and refused events that wait.
 
 use super::Context;
 use crate::db::DbError;
@@ -9,7 +9,7 @@ use crate::telemetry::log::Level;
 use serde_json::json;
 use uuid::Uuid;
 
-/// The most orders, and the most messages, that one redrive makes due.
+/// The most that one redrive makes due: so many orders, so many messages, and so many deliveries of events for each sink.
 pub const LIMIT: usize = 1_000;
 
 /// Which parked orders and dead letters to redrive. `None`: all of them.
@@ -26,7 +26,7 @@ pub struct RedriveSelection {
 pub struct RedriveCounts {
     /// Orders that were parked.
     pub orders: i32,
-    /// Messages, and deliveries of events, that were dead letters.
+    /// Messages that were dead letters, and deliveries of events that were dead letters or waited after a refusal.
     pub messages: i32,
 }
 

@@ -38,7 +38,7 @@ const BATCH: i32 = 16;
 /// Time budget: no new batch is begun after it.
 const BUDGET: Duration = Duration::from_secs(10);
 /// Batch size and time budget in the background of other requests. One instance at a time finds out that work is due, so it goes on
-/// while there is some; when more is due after a second, another one joins it.
+/// while there are orders or messages; when more is due after a second, another one joins it.
 const BACKGROUND_BATCH: i32 = 4;
 const BACKGROUND_BUDGET: Duration = Duration::from_secs(5);
 /// Batch size: orders whose events are claimed at once for a sink.
@@ -192,7 +192,8 @@ async fn sweep_events(context: &Context, budget: Duration, least: usize) -> Swep
     join_all(sweeps).await.into_iter().sum()
 }
 
-/// Sweeps small batches in the background of other requests. Errors are logged.
+/// Sweeps in the background of other requests: small batches of orders and messages, and of events as long as batches are full. Errors are
+/// logged.
 pub async fn sweep_in_background(context: &Context, due: Due) {
     let orders = async {
         if due.orders {

@@ -1,4 +1,4 @@
-//! A Kafka REST proxy (API version 2): many records a call, each keyed by its order, so that an order's events are in one partition.
+//! A Kafka REST proxy (API version 2): one record of each of several orders a call, each keyed by its order, so that an order's events are in one partition.
 
 use super::super::lenient::Object;
 use super::super::send::send as call;
@@ -14,8 +14,7 @@ use std::time::Instant;
 
 const CONTENT_TYPE: &str = "application/vnd.kafka.json.v2+json";
 
-/// How many orders a call has events of at most. A record that the proxy cannot write (a partition without a leader) may keep it from
-/// answering the whole call, and is not to hold up all that were claimed.
+/// How many orders a call has events of at most. When the call is not taken each is sent by itself, which must not be many at once.
 const ORDERS: usize = 8;
 
 /// Sends the events; see [`super::send`].
@@ -40,55 +39,53 @@ async fn send_group(proxy: &KafkaSink, deliveries: &[Delivery], end: Instant) ->
         if round.is_empty() || task::now() >= end {
             return taken;
         }
-        let mut calls = vec![&round[..]];
-        while let Some(call) = calls.pop()
-            && task::now() < end
-        {
-            let events: Vec<&Event> =
-                call.iter().map(|&at| &deliveries[at].events[taken[at].delivered]).collect();
-            match produce(proxy, &events).await {
-                Ok((status, errors)) => {
-                    for (&at, error) in call.iter().zip(errors) {
-                        taken[at].status = Some(status);
-                        match error {
-                            None => taken[at].delivered += 1,
-                            Some((reason, fault)) => {
-                                taken[at].failure = Some(NotTaken { reason, fault, retry_after_ms: 0 });
-                            }
-                        }
-                    }
-                }
-                // It may be about one of the records: each half by itself.
-                Err(failure) if call.len() > 1 && may_be_of_one_record(&failure) => {
-                    let (first, second) = call.split_at(call.len() / 2);
-                    calls.extend([second, first]);
-                }
-                Err(failure) => {
-                    let is_of_all = !may_be_of_one_record(&failure);
-                    for &at in call {
-                        taken[at].status = failure.status.map(|status| status.as_u16());
-                        taken[at].failure = Some(NotTaken::of(failure.clone()));
-                    }
-                    if is_of_all {
-                        return taken;
-                    }
-                }
+        let events: Vec<&Event> =
+            round.iter().map(|&at| &deliveries[at].events[taken[at].delivered]).collect();
+        let produced = match produce(proxy, &events).await {
+            // It may be about one of the records: each by itself, so that it holds up no other.
+            Err(failure) if events.len() > 1 && may_be_of_one_record(&failure) && task::now() < end => {
+                let alone = events.iter().map(async |event| {
+                    let produced = produce(proxy, &[event]).await;
+                    produced.map_or_else(failed, |mut records| records.remove(0))
+                });
+                join_all(alone).await
             }
+            Err(failure) => round.iter().map(|_| failed(failure.clone())).collect(),
+            Ok(produced) => produced,
+        };
+        for (at, Produced { status, failure }) in round.into_iter().zip(produced) {
+            taken[at].status = status;
+            taken[at].delivered += usize::from(failure.is_none());
+            taken[at].failure = failure;
         }
     }
 }
 
-/// Whether a call without success may be due to one of its records: the proxy has answered, and not that it takes nothing now.
-fn may_be_of_one_record(failure: &CallFailure) -> bool {
-    let is_of_all = |status: u16| matches!(status, 300..=399 | 401 | 403..=405 | 407 | 410 | 429 | 502..=504);
-    failure.status.is_some_and(|status| !status.is_success() && !is_of_all(status.as_u16()))
+/// What became of a record.
+struct Produced {
+    status: Option<u16>,
+    /// Why the proxy did not take it; `None`: it did.
+    failure: Option<NotTaken>,
 }
 
-/// Sends one record of each event; the status, and for each whether the proxy refused it.
-async fn produce(
-    proxy: &KafkaSink,
-    events: &[&Event],
-) -> Result<(u16, Vec<Option<(String, Fault)>>), CallFailure> {
+/// What became of each record of a call that failed.
+fn failed(failure: CallFailure) -> Produced {
+    let status = failure.status.map(|status| status.as_u16());
+    Produced { status, failure: Some(NotTaken::of(failure)) }
+}
+
+/// Whether a call without success may be due to one of its records: the proxy was asked and has not answered, as when it cannot write that
+/// one (a partition without a leader), or it has answered, and not that it takes nothing now.
+fn may_be_of_one_record(failure: &CallFailure) -> bool {
+    let is_of_all = |status: u16| matches!(status, 300..=399 | 401 | 403..=405 | 407 | 410 | 429 | 502..=504);
+    match failure.status {
+        Some(status) => !status.is_success() && !is_of_all(status.as_u16()),
+        None => failure.may_land,
+    }
+}
+
+/// Sends one record of each event; what became of each.
+async fn produce(proxy: &KafkaSink, events: &[&Event]) -> Result<Vec<Produced>, CallFailure> {
     let records: Vec<String> = events
         .iter()
         .map(|event| format!(r#"{{"key":{},"value":{}}}"#, json!(event.subject), event.text))
@@ -110,7 +107,10 @@ async fn produce(
     if !answer.status.is_success() {
         return Err(answer.does_not_count("which is not 2xx"));
     }
-    Ok((answer.status.as_u16(), refusals(&answer, events.len())?))
+    let status = Some(answer.status.as_u16());
+    let not_taken = |(reason, fault)| NotTaken { reason, fault, retry_after_ms: 0 };
+    let records = refusals(&answer, events.len())?.into_iter();
+    Ok(records.map(|refusal| Produced { status, failure: refusal.map(not_taken) }).collect())
 }
 
 /// Why each record was refused, if it was: one answer for each of the `count` records that were sent.
