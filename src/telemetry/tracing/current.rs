@@ -108,12 +108,14 @@ impl Scope {
         self.trace.begin.set(begin);
     }
 
-    /// Begins a span in this scope; `None` while tracing is off, or when there is no trace.
+    /// Begins a span in this scope; `None` while tracing is off, when there is no trace, or within the first span of one that is not recorded.
     pub fn begin(&self, kind: Kind, name: impl FnOnce() -> Cow<'static, str>) -> Option<Span> {
         if !is_on() {
             return None;
         }
-        Some(Span::begin(self.trace.get()?, self.span, kind, name))
+        let trace = self.trace.get()?;
+        // Of a trace that is not recorded others need one id, and not one for each step.
+        (self.span.is_none() || trace.records()).then(|| Span::begin(trace, self.span, kind, name))
     }
 
     /// The scope of a span of it, or the same scope where there is none.
@@ -156,7 +158,7 @@ fn with_scope<T>(use_it: impl FnOnce(&Scope) -> Option<T>) -> Option<T> {
     use_it(carried.downcast_ref::<Scope>()?)
 }
 
-/// Begins a span of the current trace; `None` while tracing is off, or outside of a trace.
+/// Begins a span of the current trace, as [`Scope::begin`]; `None` outside of a trace, too.
 pub fn begin(kind: Kind, name: impl FnOnce() -> Cow<'static, str>) -> Option<Span> {
     with_scope(|scope| scope.begin(kind, name))
 }
@@ -324,6 +326,20 @@ mod tests {
         }));
         let other = run(continuing("x", Uuid::nil(), Some(orders()), async { stored() }));
         assert_eq!(other, Some(orders()));
+    }
+
+    #[test]
+    fn a_trace_that_is_not_recorded_has_one_id_for_others() {
+        switch_on(Sampler::new(0.0).unwrap());
+        run(Scope::of_root().expect("a trace").run(async {
+            let first = begin(Kind::Server, || "POST".into()).expect("a span");
+            within(Some(&first), async {
+                assert!(begin(Kind::Client, || "SELECT".into()).is_none());
+                let told = propagated(None).expect("it").traceparent;
+                assert!(told.ends_with(&format!("-{}-00", first.id())), "{told}");
+            })
+            .await;
+        }));
     }
 
     #[test]
