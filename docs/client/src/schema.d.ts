@@ -607,7 +607,7 @@ export interface paths {
         put?: never;
         /**
          * Tries again at once
-         * @description Makes parked orders, notifications and events that were given up due at once: all, or those that are listed. What is not stuck is left alone. Without a list, sinks of events that were switched off are switched on again.
+         * @description Makes parked orders, notifications and events that were given up, and refused events that wait, due at once: all, or those that are listed. What is not stuck, or may be under way, is left alone. Without a list, sinks of events that were switched off are switched on again.
          */
         post: operations["redrive"];
         delete?: never;
@@ -1503,7 +1503,7 @@ export interface components {
         };
         /** @description What to try again: without members everything that is stuck, else what is listed. */
         Redrive: {
-            /** @description Ids of orders that are parked; at most 1000. */
+            /** @description Ids of orders that are parked, or whose events are stuck; at most 1000. */
             orders?: components["schemas"]["Uuid"][];
             /** @description Ids of messages that were given up; at most 1000. */
             messages?: components["schemas"]["Uuid"][];
