@@ -1,6 +1,7 @@
 -- Stores a new order in phase 'reserving' with its seat claims, its first journal entry, its first event and the counts; or nothing at
--- all. p_trace: {traceparent, tracestate}, the trace context of the request; NULL when it has none. p_sinks: whom events are sent to; NULL: nobody. p_event: the id of the
--- event that seats are ordered for (in apply_transition it is the type of the journal's entry).
+-- all. p_trace: {traceparent, tracestate}, the trace context of the request; NULL when it has none. p_sinks: whom events
+-- are sent to; NULL: nobody. p_event: the id of the event that seats are ordered for (in apply_transition it is the type of the journal's
+-- entry).
 --
 -- Returns {placed}; {taken, seats} when other live orders have seats of it (separated by commas); or as find_order when the
 -- idempotency key is in use. Raises serialization_failure when a seat was claimed concurrently: repeated, it says which; and

@@ -4,11 +4,16 @@ use order_dev::peers::{Matching, RetryAfter, TakenEvent};
 use std::time::UNIX_EPOCH;
 
 use crate::callback::pending;
-use crate::metrics::scrape;
+use crate::metrics::{scrape, sum_of};
 use crate::payment_odd::expired;
 use crate::refund::confirmed;
 use crate::support::webhook::{OTHER_SECRET, SECRET, sign};
 use crate::support::*;
+
+/// How many sinks are left alone.
+const PAUSED: &str = "SELECT count(*) FROM event_sinks WHERE paused_until IS NOT NULL";
+/// How many orders have no event that waits, for each sink.
+const DELIVERED: &str = "SELECT count(*) FROM event_deliveries WHERE next > last";
 
 /// The events that a sink has taken of an order, as they came.
 async fn taken(app: &App, sink: &str, order: &str) -> Vec<TakenEvent> {
@@ -182,10 +187,7 @@ async fn the_same_events_go_to_kafka_keyed_by_the_order() {
     // The component that publishes to a broker is not called: there is no URL of one.
     let calls = eventually("the calls are counted", async || {
         let series = scrape(&app).await;
-        let of = |call: &str| {
-            let prefix = format!("order_service_peer_calls_total{{call=\"{call}\"");
-            series.iter().filter(|(name, _)| name.starts_with(&prefix)).map(|(_, count)| count).sum::<f64>()
-        };
+        let of = |call: &str| sum_of(&series, "order_service_peer_calls_total{", &format!("call=\"{call}\""));
         (of("events.http") >= 15.0).then(|| of("events.mqtt"))
     });
     assert_eq!(calls.await, 0.0);
@@ -209,10 +211,9 @@ async fn an_event_that_is_refused_holds_up_its_own_order_alone_and_becomes_a_dea
         others.push(other.id().to_owned());
     }
     // All but the one, whatever that one waits for.
-    let delivered = "SELECT count(*) FROM event_deliveries WHERE next > last";
     eventually("the others' events", async || {
         app.sweep().await;
-        (app.store.count(delivered).await == 3).then_some(())
+        (app.store.count(DELIVERED).await == 3).then_some(())
     })
     .await;
     for other in &others {
@@ -290,7 +291,6 @@ async fn many_orders_whose_events_are_refused_hold_up_no_other() {
         for seat in REFUSED + 1..=REFUSED + 3 {
             others.push(pending(&app, &[seat]).await.id().to_owned());
         }
-        let delivered = "SELECT count(*) FROM event_deliveries WHERE next > last";
         let dead = "SELECT count(*) FROM event_deliveries WHERE dead_at IS NOT NULL";
         // The refused ones are due before the others, and have two attempts left; no pause is waited for.
         if status == 422 {
@@ -304,7 +304,7 @@ async fn many_orders_whose_events_are_refused_hold_up_no_other() {
                 )
                 .await;
             app.sweep().await;
-            let settled = (app.store.count(delivered).await, app.store.count(dead).await);
+            let settled = (app.store.count(DELIVERED).await, app.store.count(dead).await);
             (settled == (6, if status == 422 { 2 * REFUSED } else { 0 })).then_some(())
         })
         .await;
@@ -338,15 +338,13 @@ async fn a_record_that_keeps_a_kafka_proxy_from_answering_holds_up_no_other() {
         app.store.run("UPDATE event_sinks SET paused_until = NULL").await;
         eventually("all others", async || {
             app.sweep().await;
-            let delivered = "SELECT count(*) FROM event_deliveries WHERE next > last";
-            (app.store.count(delivered).await == orders - 1).then_some(())
+            (app.store.count(DELIVERED).await == orders - 1).then_some(())
         })
         .await;
         let counted =
             "SELECT count(*) FROM event_deliveries WHERE next > last AND jsonb_array_length(tried) > 1";
         assert_eq!(app.store.count(counted).await, 0, "no other has failed before");
-        let paused = "SELECT count(*) FROM event_sinks WHERE paused_until IS NOT NULL";
-        assert_eq!(app.store.count(paused).await, 0, "the proxy takes records");
+        assert_eq!(app.store.count(PAUSED).await, 0, "the proxy takes records");
         app.remove_fault(fault).await;
         app.store
             .run("UPDATE event_deliveries SET due_at = due_at - interval '1 day' WHERE attempts > 0")
@@ -505,8 +503,6 @@ async fn events_are_sent_again_by_order_and_from_a_point_on() {
     app.finish().await;
 }
 
-const PAUSED: &str = "SELECT count(*) FROM event_sinks WHERE paused_until IS NOT NULL";
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sink_that_nobody_reaches_by_a_wrong_url_is_left_alone_and_no_order_is_to_blame() {
     for (call, action) in [
@@ -652,9 +648,8 @@ async fn what_others_took_is_stored_while_one_is_slow() {
     let fault = app.fault(FaultRule { only, ..slow }).await;
     app.store.run("UPDATE event_sinks SET paused_until = NULL").await;
     let meanwhile = async {
-        let delivered = "SELECT count(*) FROM event_deliveries WHERE next > last";
         let seen = eventually("the others' events are stored", async || {
-            Some(app.store.count(delivered).await).filter(|count| *count > 0)
+            Some(app.store.count(DELIVERED).await).filter(|count| *count > 0)
         })
         .await;
         assert!(seen < 20, "the slow one is still to answer");

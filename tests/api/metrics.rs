@@ -7,6 +7,12 @@ use crate::support::*;
 /// Every series (name and labels, as they are written) with its value.
 pub type Series = BTreeMap<String, f64>;
 
+/// The sum of the series whose names begin so and have this label.
+pub fn sum_of(series: &Series, name: &str, label: &str) -> f64 {
+    let of_metric = series.iter().filter(|(series, _)| series.starts_with(name) && series.contains(label));
+    of_metric.map(|(_, value)| value).sum()
+}
+
 /// Reads the exposition format, and checks it: every series belongs to a metric with HELP and TYPE, none comes twice,
 /// every value is a number.
 pub async fn scrape(app: &App) -> Series {
@@ -269,11 +275,7 @@ async fn how_long_requests_calls_and_statements_take_is_told() {
     assert!(sum >= 0.3, "{sum}");
 
     // The other metrics of requests and calls are sums of the same.
-    let total = |name: &str, label: &str| {
-        let of_metric =
-            series.iter().filter(|(series, _)| series.starts_with(name) && series.contains(label));
-        of_metric.map(|(_, value)| value).sum::<f64>()
-    };
+    let total = |name: &str, label: &str| sum_of(&series, name, label);
     for route in ["\"/v1/orders\"", "\"/v1/orders/{id}\""] {
         let counted = total("order_service_http_requests_total{", route);
         assert_eq!(counted, total("http_server_requests_seconds_count{", route), "{route}");

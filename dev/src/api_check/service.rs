@@ -56,14 +56,14 @@ impl Service {
         Service::start_with(authentication, folder, async |_| Ok(Vec::new())).await
     }
 
-    /// The same with more variables, for which the address of the peers may be needed.
+    /// The same with more variables, for which the peers may be needed.
     ///
     /// # Errors
     /// When something does not start.
     pub async fn start_with(
         authentication: Authentication,
         folder: &Path,
-        more: impl AsyncFnOnce(&str) -> Result<Vec<(&'static str, String)>>,
+        more: impl AsyncFnOnce(&Peers) -> Result<Vec<(&'static str, String)>>,
     ) -> Result<Service> {
         let server = Server::start(postgres::Options::for_tests()?).await?;
         let database = server.create_database("orders", None).await?;
@@ -75,7 +75,7 @@ impl Service {
         if authentication == Authentication::On {
             variables.push((SECRET_VARIABLE.to_owned(), SECRET.to_owned()));
         }
-        variables.extend(more(&peers.url()).await?.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        variables.extend(more(&peers).await?.into_iter().map(|(name, value)| (name.to_owned(), value)));
         let host = Host::start(component::host_program().await?, &variables, folder, None).await?;
         let control = peers.control();
         control.set_callback_url(Some(&format!("{}/v1/payments/callback", host.base_url))).await?;

@@ -112,7 +112,7 @@ impl Testbed {
             ("catalog_cache_seconds", "1"),
             ("internal_token", TOKEN),
             ("log_level", "info"),
-            ("events_url", &format!("{}/events/hook", sandbox.url())),
+            ("events_url", &sandbox.events_url()),
             ("events_webhook_secret", WEBHOOK_SECRET),
             ("otel_exporter_otlp_endpoint", &collector.url()),
             // Of what has no caller; whose requests are sampled is the users' choice.

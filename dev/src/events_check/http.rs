@@ -52,7 +52,7 @@ pub async fn run(orders: usize, logs: &Path, report: &mut Report) -> Result<Figu
     let begin = Instant::now();
     let mut door = None;
     let service = testbed::start(logs, async |peers| {
-        let before = door.insert(Door::to(peers.trim_start_matches("http://")).await?);
+        let before = door.insert(Door::to(peers.url().trim_start_matches("http://")).await?);
         Ok(vec![("events_url", format!("http://127.0.0.1:{}/events/hook", before.port()))])
     });
     let service = service.await?;

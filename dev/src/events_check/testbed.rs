@@ -10,6 +10,7 @@ use super::feed::Operator;
 use super::workload::{self, Workload};
 use crate::api_check::service::{Authentication, Service};
 use crate::manifests::report::Report;
+use crate::peers::Peers;
 
 /// How long it may take until all orders are settled and all events were taken. A sink that took nothing is left alone for a minute at most;
 /// an event that it did not take twice, while it took others, waits for five.
@@ -25,13 +26,13 @@ const UNSETTLED: &str = "SELECT
     (SELECT count(*) FROM event_deliveries WHERE due_at IS NOT NULL),
     (SELECT count(*) FROM event_deliveries WHERE dead_at IS NOT NULL)";
 
-/// Starts the service with variables of the sink; `peers` is the address of its peers.
+/// Starts the service with variables of the sink; they may need its peers.
 ///
 /// # Errors
 /// When something does not start.
 pub async fn start(
     logs: &Path,
-    variables: impl AsyncFnOnce(&str) -> Result<Vec<(&'static str, String)>>,
+    variables: impl AsyncFnOnce(&Peers) -> Result<Vec<(&'static str, String)>>,
 ) -> Result<Service> {
     if logs.exists() {
         std::fs::remove_dir_all(logs)?;

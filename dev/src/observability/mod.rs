@@ -19,6 +19,7 @@ use crate::api_check::service::{Authentication, Service};
 use crate::component::target_dir;
 use crate::manifests::report::Report;
 use crate::manifests::tools::Tools;
+use crate::peers::Peers;
 use crate::{component, repo_root};
 use prometheus::Prometheus;
 
@@ -49,9 +50,8 @@ pub async fn run(refresh: bool) -> Result<()> {
 
     component::build().await?;
     let work = target_dir().await?.join("observability-test");
-    let sinks = async |peers: &str| {
-        let collector = ("otel_exporter_otlp_endpoint", peers.to_owned());
-        Ok(vec![("events_url", format!("{peers}/events/hook")), collector])
+    let sinks = async |peers: &Peers| {
+        Ok(vec![("events_url", peers.events_url()), ("otel_exporter_otlp_endpoint", peers.url())])
     };
     let service = Service::start_with(Authentication::Off, &work, sinks).await?;
     let fresh = scrape(&service).await?;

@@ -1,4 +1,5 @@
-//! A Kafka REST proxy (API version 2): one record of each of several orders a call, each keyed by its order, so that an order's events are in one partition.
+//! A Kafka REST proxy (API version 2): one record of each of several orders a call, each keyed by its order, so that an order's events are
+//! in one partition.
 
 use super::super::lenient::Object;
 use super::super::send::send as call;
