@@ -18,9 +18,10 @@ struct Outcome {
 }
 
 impl Answer {
-    /// All messages were acknowledged by the broker.
-    pub fn published(all: usize) -> Self {
-        Self { status: 200, outcome: Outcome { published: all, error: None } }
+    /// The first `published` messages were acknowledged by the broker, and none failed: all of them, or as many as there was time for. The
+    /// one after them may have reached the broker all the same.
+    pub fn published(published: usize) -> Self {
+        Self { status: 200, outcome: Outcome { published, error: None } }
     }
 
     /// The first `published` messages were acknowledged. The next one failed, and may have reached the broker all the same;

@@ -136,8 +136,9 @@ async fn send(tracing: &Tracing, batch: Vec<u8>, count: usize) -> bool {
             continue;
         }
         match collector::send_spans(tracing, batch.clone(), DEADLINE).await {
-            Outcome::Taken => {
+            Outcome::Taken(rejected) => {
                 NOT_BEFORE.set(None);
+                ended::count_dropped(rejected.min(count));
                 return true;
             }
             lost @ (Outcome::Refused | Outcome::Unanswered) => {

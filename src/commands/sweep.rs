@@ -75,7 +75,7 @@ async fn spanned(work: impl Future<Output = (Swept, Swept, Swept)>) -> (Swept, S
         ] {
             match result {
                 Ok(count) => span.set(name, *count as i64),
-                Err(_) => span.fail("database_unavailable"),
+                Err(error) => span.fail(error.error_type()),
             }
         }
     }

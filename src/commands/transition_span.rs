@@ -32,8 +32,7 @@ pub fn end(span: Option<Span>, outcome: &Result<StoreOutcome, DbError>) {
         Ok(StoreOutcome::SeatsClaimed(_)) => span.set("order_service.outcome", "seats_claimed"),
         Ok(StoreOutcome::ForeignPayment(_)) => span.set("order_service.outcome", "foreign_payment"),
         Ok(StoreOutcome::Gone) => span.fail("order_gone"),
-        Err(DbError::Unavailable(_)) => span.fail("database_unavailable"),
-        Err(DbError::Broken(_)) => span.fail("internal_error"),
+        Err(error) => span.fail(error.error_type()),
     }
     span.end();
 }

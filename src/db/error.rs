@@ -22,6 +22,14 @@ impl DbError {
             Self::Broken(cause) => Self::Broken(cause.context(context)),
         }
     }
+
+    /// What it is called in a span (`error.type`): as the problem that a client would get.
+    pub const fn error_type(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "database_unavailable",
+            Self::Broken(_) => "internal_error",
+        }
+    }
 }
 
 impl fmt::Display for DbError {

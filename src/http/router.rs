@@ -151,14 +151,33 @@ impl Endpoint {
             _ => StatusCode::OK,
         }
     }
+
+    /// Other answers that tell how an order does. Those to wrong requests are not among them.
+    const fn other_outcomes(self) -> &'static [StatusCode] {
+        match self {
+            Self::PlaceOrder => &[
+                StatusCode::ACCEPTED,
+                StatusCode::PAYMENT_REQUIRED,
+                StatusCode::CONFLICT,
+                StatusCode::UNPROCESSABLE_ENTITY,
+                StatusCode::TOO_MANY_REQUESTS,
+            ],
+            Self::GetOrder => &[StatusCode::NOT_FOUND],
+            Self::CancelOrder | Self::ResolveOrder => &[StatusCode::CONFLICT],
+            Self::RefundOrder => &[StatusCode::ACCEPTED, StatusCode::CONFLICT],
+            Self::PaymentCallback => &[StatusCode::FORBIDDEN, StatusCode::NOT_FOUND],
+            _ => &[],
+        }
+    }
 }
 
-/// What each route answers when all is well, and when something fails, for metrics that begin at zero: the first 500 is a change then.
+/// What each route answers when all is well, how else an order may do, and when something fails, for metrics that begin at zero: the first 500
+/// is a change then.
 pub fn usual_answers() -> impl Iterator<Item = Series> {
+    const FAILURES: [StatusCode; 2] = [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE];
     ROUTES.iter().flat_map(|(method, route, endpoint)| {
-        let statuses =
-            [endpoint.success(), StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE];
-        statuses.map(|status| Series::Request { method: method.into(), route, status })
+        let answers = std::iter::once(endpoint.success()).chain(endpoint.other_outcomes().iter().copied());
+        answers.chain(FAILURES).map(|status| Series::Request { method: method.into(), route, status })
     })
 }
 

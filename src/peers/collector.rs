@@ -4,13 +4,15 @@ use super::send::{Prepared, exchange_within};
 use super::{Answer, CallFailure, Extra};
 use crate::config::Tracing;
 use crate::runtime::task;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use prost::Message;
 use std::time::Duration;
 
 /// What became of a request to the collector.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// The collector has taken the spans.
-    Taken,
+    /// The collector has taken the spans, but for so many, which are lost ("Partial Success").
+    Taken(usize),
     /// It may be tried again: the collector is busy or away, or there was no connection. How long it asks to wait.
     Later(Option<Duration>),
     /// The spans are lost: it does not take them.
@@ -39,9 +41,9 @@ pub async fn send_spans(tracing: &Tracing, spans: Vec<u8>, deadline: Duration) -
 /// What to try again is in the specification of OTLP, docs/specification.md of opentelemetry-proto: these four statuses ("Retryable
 /// Response Codes"), and a connection that could not be made ("OTLP/HTTP Connection"), for which nothing has left. Its "All Other
 /// Responses" has a connection that ended without an answer tried again, too; here that is lost, because the spans may have arrived.
-fn outcome(result: &Result<Answer, CallFailure>) -> Outcome {
+fn outcome(result: &Result<Answer<Vec<u8>>, CallFailure>) -> Outcome {
     match result {
-        Ok(answer) if answer.status.is_success() => Outcome::Taken,
+        Ok(answer) if answer.status.is_success() => Outcome::Taken(rejected(&answer.body)),
         Ok(answer) if matches!(answer.status.as_u16(), 429 | 502 | 503 | 504) => {
             Outcome::Later(answer.retry_after)
         }
@@ -51,16 +53,42 @@ fn outcome(result: &Result<Answer, CallFailure>) -> Outcome {
     }
 }
 
+/// How many spans the collector has not taken. What is no such message has taken them all.
+fn rejected(body: &[u8]) -> usize {
+    let response = ExportTraceServiceResponse::decode(body).unwrap_or_default();
+    let rejected = response.partial_success.map(|partial| partial.rejected_spans).unwrap_or_default();
+    usize::try_from(rejected).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::peers::tests::answer;
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTracePartialSuccess;
+
+    fn answer(status: u16, body: &[u8]) -> Answer<Vec<u8>> {
+        let status = http::StatusCode::from_u16(status).unwrap();
+        Answer { name: "collector.traces", is_change: true, status, retry_after: None, body: body.to_vec() }
+    }
+
+    #[test]
+    fn what_a_collector_rejects_of_a_batch_is_told() {
+        for (rejected_spans, expected) in [(0, 0), (1, 1), (500, 500), (-1, 0)] {
+            let partial_success =
+                Some(ExportTracePartialSuccess { rejected_spans, error_message: "why".to_owned() });
+            let body = ExportTraceServiceResponse { partial_success }.encode_to_vec();
+            assert_eq!(outcome(&Ok(answer(200, &body))), Outcome::Taken(expected));
+            assert_eq!(outcome(&Ok(answer(400, &body))), Outcome::Refused);
+        }
+        for body in [&b""[..], b"{}", b"<html></html>", b"\xff"] {
+            assert_eq!(outcome(&Ok(answer(200, body))), Outcome::Taken(0));
+        }
+    }
 
     #[test]
     fn only_a_busy_collector_or_no_connection_is_tried_again() {
         for (status, expected) in [
-            (200, Outcome::Taken),
-            (202, Outcome::Taken),
+            (200, Outcome::Taken(0)),
+            (202, Outcome::Taken(0)),
             (429, Outcome::Later(None)),
             (502, Outcome::Later(None)),
             (503, Outcome::Later(None)),
@@ -73,10 +101,10 @@ mod tests {
             (500, Outcome::Refused),
             (501, Outcome::Refused),
         ] {
-            assert_eq!(outcome(&Ok(answer(status, ""))), expected, "{status}");
+            assert_eq!(outcome(&Ok(answer(status, b""))), expected, "{status}");
         }
         let wait = Some(Duration::from_secs(7));
-        let busy = Answer { retry_after: wait, ..answer(429, "") };
+        let busy = Answer { retry_after: wait, ..answer(429, b"") };
         assert_eq!(outcome(&Ok(busy)), Outcome::Later(wait));
         let failed = |may_land| CallFailure { may_land, ..CallFailure::from("why".to_owned()) };
         assert_eq!(outcome(&Err(failed(false))), Outcome::Later(None));

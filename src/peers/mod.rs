@@ -83,7 +83,7 @@ impl Default for Extra {
 
 /// Whatever was answered to a call, by the peer or by something in front of it.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Answer<Body = String> {
     /// The call's name.
     pub name: &'static str,
     /// Whether the call changes something at the peer.
@@ -92,8 +92,8 @@ pub struct Answer {
     pub status: StatusCode,
     /// `Retry-After` of an error response.
     pub retry_after: Option<Duration>,
-    /// The body, without a byte order mark.
-    pub body: String,
+    /// The body; as text without a byte order mark.
+    pub body: Body,
 }
 
 /// The outcome of a call. A peer's own refusals are part of `T`.

@@ -27,14 +27,16 @@ const MARGIN: Duration = Duration::from_millis(50);
 /// Why there is no answer. It says nothing about the call's effect.
 pub async fn send(call: Call<'_>) -> Result<Answer, CallFailure> {
     let deadline = Duration::from_millis(call.deadline_ms);
-    exchange_within(deadline, Prepared::of(call)).await
+    let Answer { name, is_change, status, retry_after, body } =
+        exchange_within(deadline, Prepared::of(call)).await?;
+    Ok(Answer { name, is_change, status, retry_after, body: without_mark(body) })
 }
 
-/// As [`send`], of what is prepared already.
+/// As [`send`], of what is prepared already, and with the body as it is.
 ///
 /// # Errors
 /// As [`send`].
-pub async fn exchange_within(deadline: Duration, call: Prepared) -> Result<Answer, CallFailure> {
+pub async fn exchange_within(deadline: Duration, call: Prepared) -> Result<Answer<Vec<u8>>, CallFailure> {
     let (name, is_change, span) = (call.name, call.body.is_some(), call.span.clone());
     let begun = task::now();
     let result = with_timeout(deadline, exchange(call)).await.unwrap_or_else(|| {
@@ -147,7 +149,7 @@ impl Broken {
 
 /// Sends a request, and repeats a GET once whose connection ended: the peer may have closed a kept connection as idle just when the
 /// request left. A request that changes something is not repeated, because it may have been executed.
-async fn exchange(call: Prepared) -> Result<Answer, Broken> {
+async fn exchange(call: Prepared) -> Result<Answer<Vec<u8>>, Broken> {
     match attempt(&call, 0).await {
         Err(broken) if broken.connection_ended && call.body.is_none() => {
             // No time for it: the first failure says more.
@@ -159,14 +161,14 @@ async fn exchange(call: Prepared) -> Result<Answer, Broken> {
 }
 
 /// One attempt, with a span of its own. `resends`: how many there were before.
-async fn attempt(call: &Prepared, resends: u16) -> Result<Answer, Broken> {
+async fn attempt(call: &Prepared, resends: u16) -> Result<Answer<Vec<u8>>, Broken> {
     let context = call.span.begin(call.name, &call.method(), &call.base, &call.path, resends);
     let result = transmit(call, context).await;
     call.span.end(result.as_ref().map(|answer| answer.status).map_err(|broken| broken.error_type));
     result
 }
 
-async fn transmit(call: &Prepared, context: Option<Propagated>) -> Result<Answer, Broken> {
+async fn transmit(call: &Prepared, context: Option<Propagated>) -> Result<Answer<Vec<u8>>, Broken> {
     let is_post = call.body.is_some();
     let body = call.body.clone().unwrap_or_default();
     let length = body.len().to_string();
@@ -209,7 +211,7 @@ async fn transmit(call: &Prepared, context: Option<Propagated>) -> Result<Answer
     let consume = |result| types::Response::consume_body(response, result);
     match body::receive(consume, ANSWER_LIMIT, 0).await {
         Ok(Body::Whole(body)) => {
-            Ok(Answer { name: call.name, is_change: is_post, status, retry_after, body: without_mark(body) })
+            Ok(Answer { name: call.name, is_change: is_post, status, retry_after, body })
         }
         Ok(Body::TooLarge) => {
             Err(Broken::lost(format!("status {} with more than {ANSWER_LIMIT} bytes", status.as_u16())))

@@ -87,6 +87,25 @@ async fn while_the_broker_is_down_or_silent_orders_go_on_and_afterwards_it_gets_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_is_slow_costs_no_order_an_attempt() {
+    // Of each connection it acknowledges two messages; for the third the time is over.
+    let broker = SilentBroker::start(2, true).await;
+    let url = format!("mqtt://127.0.0.1:{}", broker.port);
+    let app = Spawn::new().variable("events_mqtt_url", &url).start().await;
+    let order = app.place(&order(&[1])).await.created();
+    order.assert_is("CONFIRMED", "done");
+    eventually("every message is acknowledged", async || {
+        app.sweep().await;
+        (app.store.count("SELECT count(*) FROM event_deliveries WHERE next > last").await == 1).then_some(())
+    })
+    .await;
+    let failed =
+        "SELECT count(*) FROM event_deliveries, jsonb_array_elements(tried) t WHERE t->>'error' IS NOT NULL";
+    assert_eq!(app.store.count(failed).await, 0);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_address_of_the_broker_is_one_clear_error() {
     for url in ["mqtt://u:hunter2@broker:port", "http://u:hunter2@broker", "broker:1883"] {
         let mut app = Spawn::new().variable("events_mqtt_url", url).start().await;

@@ -51,6 +51,7 @@ mod refund_unknown;
 
 mod event_feed;
 mod event_mqtt;
+mod event_sink_calls;
 mod event_sinks;
 mod event_types;
 mod events;

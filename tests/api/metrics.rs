@@ -109,6 +109,8 @@ async fn a_service_without_orders_has_metrics_already() {
         "order_service_statement_failures_total{class=\"session_lost\"}",
         "order_service_statement_seconds_count{statement=\"apply_transition\"}",
         "order_service_http_requests_total{route=\"/v1/orders\",status=\"201\"}",
+        "order_service_http_requests_total{route=\"/v1/orders\",status=\"409\"}",
+        "order_service_http_requests_total{route=\"/v1/orders/{id}/refund\",status=\"202\"}",
         "order_service_http_requests_total{route=\"/internal/events/replay\",status=\"503\"}",
         "http_server_requests_seconds_count{method=\"POST\",uri=\"/v1/orders\",status=\"500\"}",
         "http_server_requests_seconds_bucket{method=\"GET\",uri=\"/v1/events\",status=\"200\",le=\"0.25\"}",

@@ -21,15 +21,17 @@ const CONCURRENCY: usize = 8;
 
 /// Sends the events; see [`super::send`].
 pub async fn send(endpoint: &HttpSink, deliveries: &[Delivery], end: Instant, done: &Done) {
-    // How often the endpoint did not answer, or was busy, since it last answered. One that wants no more is asked no more.
+    // How often the endpoint did not answer, or was busy, since it last answered.
     let failures = Cell::new(0);
+    // One that wants no more is asked no more, whatever it says to what is under way.
+    let is_gone = Cell::new(false);
     let orders = deliveries.iter().enumerate().map(|(at, delivery)| {
-        let failures = &failures;
+        let (failures, is_gone) = (&failures, &is_gone);
         async move {
             let mut taken = Taken::default();
             let sending = async {
                 for event in &delivery.events {
-                    if failures.get() >= CONCURRENCY || task::now() >= end {
+                    if is_gone.get() || failures.get() >= CONCURRENCY || task::now() >= end {
                         break;
                     }
                     match post(endpoint, event).await {
@@ -42,14 +44,14 @@ pub async fn send(endpoint: &HttpSink, deliveries: &[Delivery], end: Instant, do
                             taken.status = failure.status.map(|status| status.as_u16());
                             let failure = NotTaken::of(failure);
                             failures.set(match failure.fault {
-                                Fault::Gone => usize::MAX,
-                                Fault::Busy => failures.get().saturating_add(1),
+                                Fault::Busy => failures.get() + 1,
                                 // A proxy's, when the endpoint is not there.
                                 Fault::Sink if matches!(taken.status, None | Some(502..=504)) => {
-                                    failures.get().saturating_add(1)
+                                    failures.get() + 1
                                 }
-                                Fault::Sink | Fault::Event => 0,
+                                Fault::Sink | Fault::Event | Fault::Gone => 0,
                             });
+                            is_gone.set(is_gone.get() || failure.fault == Fault::Gone);
                             taken.failure = Some(failure);
                             break;
                         }

@@ -9,8 +9,10 @@ use crate::config::events::KafkaSink;
 use crate::domain::event::{Delivery, Event};
 use crate::runtime::task;
 use futures::future::join_all;
+use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
+use std::cell::Cell;
 use std::time::Instant;
 
 const CONTENT_TYPE: &str = "application/vnd.kafka.json.v2+json";
@@ -18,10 +20,21 @@ const CONTENT_TYPE: &str = "application/vnd.kafka.json.v2+json";
 /// How many orders a call has events of at most. When the call is not taken each is sent by itself, which must not be many at once.
 const ORDERS: usize = 8;
 
+/// What the calls of all groups have told of the proxy.
+#[derive(Default)]
+struct Proxy {
+    /// It has answered.
+    answers: Cell<bool>,
+    /// It wants no more, whatever it says to what is under way.
+    is_gone: Cell<bool>,
+}
+
 /// Sends the events; see [`super::send`].
 pub async fn send(proxy: &KafkaSink, deliveries: &[Delivery], end: Instant, done: &Done) {
+    let known = &Proxy::default();
     let groups = deliveries.chunks(ORDERS).enumerate().map(|(group, deliveries)| async move {
-        for (at, taken) in send_group(proxy, deliveries, end).await.into_iter().enumerate() {
+        let sent = send_group(proxy, known, group == 0, deliveries, end).await;
+        for (at, taken) in sent.into_iter().enumerate() {
             // Nobody waits for it any more when this fails.
             let _ = done.unbounded_send((group * ORDERS + at, taken));
         }
@@ -31,18 +44,30 @@ pub async fn send(proxy: &KafkaSink, deliveries: &[Delivery], end: Instant, done
 
 /// Sends them in rounds: one event of each order a call, because a proxy may take a later record of a call whose earlier one it did not
 /// take.
-async fn send_group(proxy: &KafkaSink, deliveries: &[Delivery], end: Instant) -> Vec<Taken> {
+///
+/// Of a proxy that has answered nobody the first group finds out whether it is one of its records. The others are left as they are, for
+/// another claim: one call for each of their records would be too many at once.
+async fn send_group(
+    proxy: &KafkaSink,
+    known: &Proxy,
+    is_first: bool,
+    deliveries: &[Delivery],
+    end: Instant,
+) -> Vec<Taken> {
     let mut taken: Vec<Taken> = deliveries.iter().map(|_| Taken::default()).collect();
     loop {
         let round: Vec<usize> = (0..deliveries.len())
             .filter(|&at| taken[at].failure.is_none() && taken[at].delivered < deliveries[at].events.len())
             .collect();
-        if round.is_empty() || task::now() >= end {
+        if round.is_empty() || known.is_gone.get() || task::now() >= end {
             return taken;
         }
         let events: Vec<&Event> =
             round.iter().map(|&at| &deliveries[at].events[taken[at].delivered]).collect();
-        let produced = match produce(proxy, &events).await {
+        let result = produce(proxy, &events).await;
+        known.note(result.as_ref().map(drop));
+        let produced = match result {
+            Err(failure) if failure.may_land && !is_first && !known.answers.get() => return taken,
             // It may be about one of the records: each by itself, so that it holds up no other.
             Err(failure) if events.len() > 1 && may_be_of_one_record(&failure) && task::now() < end => {
                 let alone = events.iter().map(async |event| {
@@ -62,6 +87,14 @@ async fn send_group(proxy: &KafkaSink, deliveries: &[Delivery], end: Instant) ->
     }
 }
 
+impl Proxy {
+    fn note(&self, result: Result<(), &CallFailure>) {
+        let status = result.map_or_else(|failure| failure.status, |()| Some(StatusCode::OK));
+        self.answers.set(self.answers.get() || status.is_some());
+        self.is_gone.set(self.is_gone.get() || status == Some(StatusCode::GONE));
+    }
+}
+
 /// What became of a record.
 struct Produced {
     status: Option<u16>,
@@ -78,7 +111,8 @@ fn failed(failure: CallFailure) -> Produced {
 /// Whether a call without success may be due to one of its records: the proxy was asked and has not answered, as when it cannot write that
 /// one (a partition without a leader), or it has answered, and not that it takes nothing now.
 fn may_be_of_one_record(failure: &CallFailure) -> bool {
-    let is_of_all = |status: u16| matches!(status, 300..=399 | 401 | 403..=405 | 407 | 410 | 429 | 502..=504);
+    let is_of_all =
+        |status: u16| matches!(status, 300..=399 | 401 | 403..=405 | 407 | 410 | 425 | 429 | 502..=504);
     match failure.status {
         Some(status) => !status.is_success() && !is_of_all(status.as_u16()),
         None => failure.may_land,
@@ -166,6 +200,22 @@ mod tests {
             [(body, 2), ("{}", 0), ("[]", 0), ("", 0), ("<html>", 1), (r#"{"offsets":[{}]}"#, 1)]
         {
             assert!(refusals(&answer(200, body), count).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_takes_nothing_now_is_not_asked_for_each_record() {
+        let failure = |status| CallFailure {
+            status: Some(StatusCode::from_u16(status).unwrap()),
+            ..CallFailure::from(String::new())
+        };
+        for status in 300..600 {
+            if matches!(NotTaken::of(failure(status)).fault, Fault::Busy | Fault::Gone) {
+                assert!(!may_be_of_one_record(&failure(status)), "{status}");
+            }
+        }
+        for status in [400, 408, 413, 422, 500] {
+            assert!(may_be_of_one_record(&failure(status)), "{status}");
         }
     }
 }

@@ -1,0 +1,66 @@
+//! How many calls a sink of events gets that takes nothing, or wants no more.
+
+use order_dev::peers::Matching;
+
+use crate::support::*;
+
+/// Orders whose events are due at the same time: fewer than are claimed at once.
+const ORDERS: i64 = 24;
+
+/// Places them while the sinks are left alone.
+async fn place_all(app: &App) {
+    app.store.run("UPDATE event_sinks SET paused_until = timezone('utc', now()) + interval '1 day'").await;
+    for seat in 1..=ORDERS {
+        app.place(&order(&[seat])).await.created();
+    }
+}
+
+async fn resume(app: &App) {
+    app.store.run("UPDATE event_sinks SET paused_until = NULL").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sink_that_has_said_410_is_asked_no_more_although_it_takes_what_is_under_way() {
+    let endpoint = || Spawn::new().event_endpoint();
+    let proxy = || Spawn::new().kafka_rest_proxy();
+    // Of its first events an endpoint has those of eight orders under way, a proxy all, in groups of eight. Each order has two more.
+    for (spawn, call, most) in [(endpoint(), CallName::TakeEvent, 8), (proxy(), CallName::Produce, 3)] {
+        let mut app = spawn.variable("internal_token", TOKEN).start().await;
+        app.expect_errors_in_the_log();
+        place_all(&app).await;
+        // The latest order is asked first.
+        let only = Matching { seat_id: Some(ORDERS), ..Matching::default() };
+        let gone = app.fault(FaultRule { only, ..FaultRule::on(call, fail(410)).always() }).await;
+        let slow = Action::Stall { ms: 500, effect: Moment::Before };
+        let slow = app.fault(FaultRule::on(call, slow).always()).await;
+        resume(&app).await;
+        app.sweep().await;
+        let off = "SELECT count(*) FROM event_sinks WHERE off_at IS NOT NULL";
+        assert_eq!(app.store.count(off).await, 1, "{call:?}");
+        let asked = app.answers(call).await;
+        assert!((1..=most).contains(&asked), "{call:?}: {asked} calls");
+        app.remove_fault(gone).await;
+        app.remove_fault(slow).await;
+        app.operator(Method::POST, "/internal/redrive").send().await.json(200);
+        app.quiesce().await;
+        app.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kafka_proxy_that_answers_nobody_is_asked_for_each_record_of_one_call_alone() {
+    let app = Spawn::new().kafka_rest_proxy().start().await;
+    place_all(&app).await;
+    let fault = app.fault(FaultRule::on(CallName::Produce, Action::LoseRequest).always()).await;
+    resume(&app).await;
+    app.sweep().await;
+    let paused = "SELECT count(*) FROM event_sinks WHERE paused_until IS NOT NULL";
+    assert_eq!(app.store.count(paused).await, 1);
+    let asked = app.peers.calls().await.expect("the calls").of(CallName::Produce).count();
+    assert!((1..=3 + 8).contains(&asked), "{asked} calls");
+    let counted = "SELECT count(*) FROM event_deliveries WHERE attempts > 0";
+    assert_eq!(app.store.count(counted).await, 0, "it is no order's fault");
+    app.remove_fault(fault).await;
+    app.quiesce().await;
+    app.finish().await;
+}
