@@ -42,7 +42,12 @@ async fn a_sink_that_has_said_410_is_asked_no_more_although_it_takes_what_is_und
         app.remove_fault(gone).await;
         app.remove_fault(slow).await;
         app.operator(Method::POST, "/internal/redrive").send().await.json(200);
-        app.quiesce().await;
+        eventually("all events", async || {
+            app.sweep().await;
+            let waiting = "SELECT count(*) FROM event_deliveries WHERE next <= last";
+            (app.store.count(waiting).await == 0).then_some(())
+        })
+        .await;
         app.finish().await;
     }
 }
