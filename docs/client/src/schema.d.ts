@@ -607,7 +607,7 @@ export interface paths {
         put?: never;
         /**
          * Tries again at once
-         * @description Makes parked orders, notifications and events that were given up, and refused events that wait, due at once: all, or those that are listed. What is not stuck, or may be under way, is left alone. Without a list, sinks of events that were switched off are switched on again.
+         * @description Makes parked orders, notifications and events that were given up, and refused events that wait, due at once: all, or those that are listed. What is not stuck, or may be under way, is left alone. Without a list, sinks of events that were switched off are switched on again. At most a thousand of each kind become due: repeat it until there are none.
          */
         post: operations["redrive"];
         delete?: never;
@@ -1350,7 +1350,7 @@ export interface components {
              * @example operator
              */
             actor: string;
-            /** @description What else is known of it, by type; with `traceparent` where the request or the sweep was a part of a trace. */
+            /** @description What else is known of it, by type; of a transition with `traceparent`, where the request or the sweep was a part of a trace. */
             data: Record<string, never>;
             /** @description How often, where it happened more than once. */
             count?: number;
