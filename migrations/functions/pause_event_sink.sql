@@ -13,15 +13,18 @@ DECLARE
     at TIMESTAMP := timezone('utc', clock_timestamp());
     was event_sinks;
     is_alone BOOLEAN;
+    left_ms INT;
 BEGIN
     PERFORM set_config('synchronous_commit', 'off', true);
     SELECT * INTO was FROM event_sinks s WHERE s.sink = p_sink FOR UPDATE;
     is_alone := p_order IS NOT NULL AND (was.failures = 0 OR was.failed_order IS NOT DISTINCT FROM p_order);
     is_of_order := is_alone AND was.failures = 0;
     has_begun := NOT is_alone AND (was.failures = 0 OR was.failed_order IS NOT NULL);
-    wait_ms := greatest(least(coalesce(p_wait_ms, 0), 3600000)::int, least(60000, 1000 * 2 ^ least(was.failures, 6))::int);
+    -- Several claims may fail at the same time: that counts once, and shortens no pause that the sink has asked for.
+    left_ms := CASE WHEN NOT is_alone AND was.paused_until > at THEN ceil(1000 * extract(epoch FROM was.paused_until - at)) END;
+    wait_ms := greatest(least(coalesce(p_wait_ms, 0), 3600000)::int, coalesce(left_ms, least(60000, 1000 * 2 ^ least(was.failures, 6))::int));
     UPDATE event_sinks s SET
-        failures = was.failures + 1,
+        failures = CASE WHEN left_ms IS NULL THEN was.failures + 1 ELSE was.failures END,
         failed_order = CASE WHEN is_alone THEN p_order END,
         failing_since = coalesce(was.failing_since, at),
         paused_until = CASE WHEN NOT is_alone THEN at + wait_ms * interval '1 millisecond' END,

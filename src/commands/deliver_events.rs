@@ -152,9 +152,11 @@ async fn store_told(context: &Context, sink: Sink, told: &[(&Delivery, Taken)], 
         let judging = async { outcome(context, sink, delivery, taken, takes, wait_ms) };
         outcomes.push(current::in_stored(delivery.trace.as_ref(), judging).await);
     }
-    // An order that may be to blame says nothing of whether the sink takes others, nor does one for which it was not asked.
-    let was_asked = told.iter().any(|(_, taken)| taken.status.is_some());
-    let resets = takes && (takes_some || (was_asked && !told.iter().any(|(_, taken)| is_of_sink(taken))));
+    // What it took earlier says nothing of now; nor does an order that may be to blame, or one whose events were not sent.
+    let has_taken = told.iter().any(|(_, taken)| taken.delivered > 0);
+    let has_refused = told.iter().any(|(_, taken)| taken.status.is_some())
+        && !told.iter().any(|(_, taken)| is_of_sink(taken));
+    let resets = takes && (has_taken || has_refused);
     log_unstored(context, sink, events::store_outcomes(&context.config, sink, &outcomes, resets).await);
 }
 

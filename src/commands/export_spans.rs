@@ -135,9 +135,13 @@ async fn send(tracing: &Tracing, batch: Vec<u8>, count: usize) -> bool {
             spin_sdk::time::sleep(pause.min(LOOK_AGAIN)).await;
             continue;
         }
+        let before = NOT_BEFORE.get();
         match collector::send_spans(tracing, batch.clone(), DEADLINE).await {
-            Outcome::Taken(rejected) => {
-                NOT_BEFORE.set(None);
+            Outcome::Taken { rejected } => {
+                // It may have asked for time since, when it was sent another batch.
+                if NOT_BEFORE.get() == before {
+                    NOT_BEFORE.set(None);
+                }
                 ended::count_dropped(rejected.min(count));
                 return true;
             }
@@ -147,7 +151,7 @@ async fn send(tracing: &Tracing, batch: Vec<u8>, count: usize) -> bool {
             }
             Outcome::Later(asked) => {
                 let next = asked.unwrap_or_default().max(wait);
-                NOT_BEFORE.set(Some(Instant::now() + next + jitter(JITTER)));
+                NOT_BEFORE.set(NOT_BEFORE.get().max(Some(Instant::now() + next + jitter(JITTER))));
                 wait *= 2;
             }
         }

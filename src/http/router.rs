@@ -152,7 +152,7 @@ impl Endpoint {
         }
     }
 
-    /// Other answers that tell how an order does. Those to wrong requests are not among them.
+    /// Other statuses that begin at zero in the metrics: those that tell what became of an order.
     const fn other_outcomes(self) -> &'static [StatusCode] {
         match self {
             Self::PlaceOrder => &[
@@ -171,8 +171,8 @@ impl Endpoint {
     }
 }
 
-/// What each route answers when all is well, how else an order may do, and when something fails, for metrics that begin at zero: the first 500
-/// is a change then.
+/// What each route answers when all is well, what else may become of an order, and when something fails, for metrics that begin at zero: the
+/// first 500 is a change then.
 pub fn usual_answers() -> impl Iterator<Item = Series> {
     const FAILURES: [StatusCode; 2] = [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE];
     ROUTES.iter().flat_map(|(method, route, endpoint)| {

@@ -11,8 +11,11 @@ use std::time::Duration;
 /// What became of a request to the collector.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// The collector has taken the spans, but for so many, which are lost ("Partial Success").
-    Taken(usize),
+    /// The collector has taken the spans.
+    Taken {
+        /// Except so many, which are lost ("Partial Success").
+        rejected: usize,
+    },
     /// It may be tried again: the collector is busy or away, or there was no connection. How long it asks to wait.
     Later(Option<Duration>),
     /// The spans are lost: it does not take them.
@@ -43,7 +46,7 @@ pub async fn send_spans(tracing: &Tracing, spans: Vec<u8>, deadline: Duration) -
 /// Responses" has a connection that ended without an answer tried again, too; here that is lost, because the spans may have arrived.
 fn outcome(result: &Result<Answer<Vec<u8>>, CallFailure>) -> Outcome {
     match result {
-        Ok(answer) if answer.status.is_success() => Outcome::Taken(rejected(&answer.body)),
+        Ok(answer) if answer.status.is_success() => Outcome::Taken { rejected: rejected(&answer.body) },
         Ok(answer) if matches!(answer.status.as_u16(), 429 | 502 | 503 | 504) => {
             Outcome::Later(answer.retry_after)
         }
@@ -53,7 +56,7 @@ fn outcome(result: &Result<Answer<Vec<u8>>, CallFailure>) -> Outcome {
     }
 }
 
-/// How many spans the collector has not taken. What is no such message has taken them all.
+/// How many spans the collector has not taken. A success that cannot be read has taken all.
 fn rejected(body: &[u8]) -> usize {
     let response = ExportTraceServiceResponse::decode(body).unwrap_or_default();
     let rejected = response.partial_success.map(|partial| partial.rejected_spans).unwrap_or_default();
@@ -76,19 +79,19 @@ mod tests {
             let partial_success =
                 Some(ExportTracePartialSuccess { rejected_spans, error_message: "why".to_owned() });
             let body = ExportTraceServiceResponse { partial_success }.encode_to_vec();
-            assert_eq!(outcome(&Ok(answer(200, &body))), Outcome::Taken(expected));
+            assert_eq!(outcome(&Ok(answer(200, &body))), Outcome::Taken { rejected: expected });
             assert_eq!(outcome(&Ok(answer(400, &body))), Outcome::Refused);
         }
         for body in [&b""[..], b"{}", b"<html></html>", b"\xff"] {
-            assert_eq!(outcome(&Ok(answer(200, body))), Outcome::Taken(0));
+            assert_eq!(outcome(&Ok(answer(200, body))), Outcome::Taken { rejected: 0 });
         }
     }
 
     #[test]
     fn only_a_busy_collector_or_no_connection_is_tried_again() {
         for (status, expected) in [
-            (200, Outcome::Taken(0)),
-            (202, Outcome::Taken(0)),
+            (200, Outcome::Taken { rejected: 0 }),
+            (202, Outcome::Taken { rejected: 0 }),
             (429, Outcome::Later(None)),
             (502, Outcome::Later(None)),
             (503, Outcome::Later(None)),

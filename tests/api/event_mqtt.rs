@@ -92,13 +92,17 @@ async fn a_broker_that_is_slow_costs_no_order_an_attempt() {
     let broker = SilentBroker::start(2, true).await;
     let url = format!("mqtt://127.0.0.1:{}", broker.port);
     let app = Spawn::new().variable("events_mqtt_url", &url).start().await;
+    // All three at the same time.
+    app.store.run("UPDATE event_sinks SET paused_until = timezone('utc', now()) + interval '1 day'").await;
     let order = app.place(&order(&[1])).await.created();
     order.assert_is("CONFIRMED", "done");
+    app.store.run("UPDATE event_sinks SET paused_until = NULL").await;
     eventually("every message is acknowledged", async || {
         app.sweep().await;
         (app.store.count("SELECT count(*) FROM event_deliveries WHERE next > last").await == 1).then_some(())
     })
     .await;
+    assert!(broker.connections() >= 2, "one had no time for the third");
     let failed =
         "SELECT count(*) FROM event_deliveries, jsonb_array_elements(tried) t WHERE t->>'error' IS NOT NULL";
     assert_eq!(app.store.count(failed).await, 0);

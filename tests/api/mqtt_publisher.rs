@@ -101,7 +101,7 @@ async fn a_broker_that_accepts_and_says_nothing_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_stops_in_the_middle_of_a_batch_is_given_up_after_what_it_acknowledged() {
+async fn a_broker_that_stops_acknowledging_is_given_up_after_what_it_has_acknowledged() {
     // One that is silent altogether ends by the keep-alive, one that still answers pings by the time limit of a batch, which is a failure
     // only when there was nothing else in it.
     let cases = [

@@ -36,7 +36,7 @@ pub async fn publish(broker: &Broker, messages: Vec<Message>) -> Answer {
         }
     };
     match result {
-        // Of a broker that is slow it is no failure: that message is the first of another batch.
+        // A slow broker is no failure: the next batch begins with that message.
         None if published > 0 => Answer::published(published),
         None => Answer::stopped(0, format!("message 1: no answer within {} seconds", TIME_LIMIT.as_secs())),
         Some(Ok(())) => Answer::published(all),

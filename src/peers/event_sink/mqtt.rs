@@ -45,7 +45,7 @@ async fn send_by(
                 (published, None)
             }
             Ok(Published { published, error }) => {
-                let reason = error.unwrap_or_else(|| "the broker did not take all".to_owned());
+                let reason = error.unwrap_or_else(|| "the publisher does not say why".to_owned());
                 let reason = format!("events.mqtt: {reason}");
                 (
                     published.min(batch.len() - 1),
@@ -129,28 +129,10 @@ pub fn published(answer: &Answer) -> Result<Published, CallFailure> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::deliveries;
     use super::*;
-    use crate::domain::ids::OrderId;
     use futures::executor::block_on;
     use std::cell::Cell;
-    use uuid::Uuid;
-
-    /// So many orders with two events each.
-    fn deliveries(count: u128) -> Vec<Delivery> {
-        let event = |order: u128, sequence: usize| {
-            Event::parse(&format!(
-                r#"{{"id":"{order}.{sequence}","source":"s","type":"t","subject":"{order}","time":"t","sequence":"{sequence}","data":{{}}}}"#
-            ))
-        };
-        let delivery = |order| Delivery {
-            order_id: OrderId(Uuid::from_u128(order)),
-            trace: None,
-            lease: 1,
-            attempts: 0,
-            events: vec![event(order, 1).unwrap(), event(order, 2).unwrap()],
-        };
-        (0..count).map(delivery).collect()
-    }
 
     /// Sends them to a broker that takes what `takes` says: how many of each were taken, and the number of calls.
     fn sent(deliveries: &[Delivery], takes: impl Fn(&Event) -> bool) -> (Vec<usize>, usize) {

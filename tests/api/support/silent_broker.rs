@@ -1,5 +1,8 @@
 //! An MQTT broker that stops acknowledging.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -8,6 +11,7 @@ use tokio::task::JoinHandle;
 pub struct SilentBroker {
     /// Its port on 127.0.0.1.
     pub port: u16,
+    connections: Arc<AtomicUsize>,
     accepting: JoinHandle<()>,
 }
 
@@ -16,12 +20,20 @@ impl SilentBroker {
     pub async fn start(acknowledged: usize, answers_pings: bool) -> SilentBroker {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counted = connections.clone();
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::Relaxed);
                 tokio::spawn(serve(stream, acknowledged, answers_pings));
             }
         });
-        SilentBroker { port, accepting }
+        SilentBroker { port, connections, accepting }
+    }
+
+    /// How many connections there were.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 }
 
