@@ -205,7 +205,7 @@ fn fault(code: i64) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::deliveries;
+    use super::super::taken::tests::deliveries;
     use super::*;
     use crate::peers::tests::answer;
     use futures::StreamExt;
@@ -268,7 +268,7 @@ mod tests {
                 None => Ok(events.iter().map(|_| Produced { status: Some(200), failure: None }).collect()),
             }
         };
-        let calls = Calls { produce, end: super::super::end_of_budget(), is_gone: Cell::new(false) };
+        let calls = Calls { produce, end: super::super::taken::end_of_budget(), is_gone: Cell::new(false) };
         let deliveries = deliveries(count);
         let (done, results) = mpsc::unbounded();
         block_on(send_by(&calls, &deliveries, &done));

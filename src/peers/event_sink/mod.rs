@@ -28,28 +28,3 @@ pub async fn send(config: &Config, sink: Sink, deliveries: &[Delivery], end: Ins
         let _ = done.unbounded_send(told);
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::event::Event;
-    use crate::domain::ids::OrderId;
-    use uuid::Uuid;
-
-    /// So many orders with two events each.
-    pub fn deliveries(count: u128) -> Vec<Delivery> {
-        let event = |order: u128, sequence: usize| {
-            Event::parse(&format!(
-                r#"{{"id":"{order}.{sequence}","source":"s","type":"t","subject":"{order}","time":"t","sequence":"{sequence}","data":{{}}}}"#
-            ))
-        };
-        let delivery = |order| Delivery {
-            order_id: OrderId(Uuid::from_u128(order)),
-            trace: None,
-            lease: 1,
-            attempts: 0,
-            events: vec![event(order, 1).unwrap(), event(order, 2).unwrap()],
-        };
-        (0..count).map(delivery).collect()
-    }
-}

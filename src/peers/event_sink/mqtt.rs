@@ -129,7 +129,7 @@ pub fn published(answer: &Answer) -> Result<Published, CallFailure> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::deliveries;
+    use super::super::taken::tests::deliveries;
     use super::*;
     use futures::executor::block_on;
     use std::cell::Cell;
@@ -137,7 +137,7 @@ mod tests {
     /// Sends them to a broker that takes what `takes` says: how many of each were taken, and the number of calls.
     fn sent(deliveries: &[Delivery], takes: impl Fn(&Event) -> bool) -> (Vec<usize>, usize) {
         let calls = Cell::new(0);
-        let taken = block_on(send_by(deliveries, super::super::end_of_budget(), async |batch| {
+        let taken = block_on(send_by(deliveries, super::super::taken::end_of_budget(), async |batch| {
             calls.set(calls.get() + 1);
             let published = batch.iter().take_while(|(_, event)| takes(event)).count();
             let error = (published < batch.len()).then(|| "the connection ended".to_owned());
@@ -163,7 +163,7 @@ mod tests {
     fn a_broker_that_takes_nothing_is_asked_twice() {
         let orders = deliveries(40);
         let calls = Cell::new(0);
-        let taken = block_on(send_by(&orders, super::super::end_of_budget(), async |_| {
+        let taken = block_on(send_by(&orders, super::super::taken::end_of_budget(), async |_| {
             calls.set(calls.get() + 1);
             Ok(Published { published: 0, error: Some("refused".to_owned()) })
         }));
@@ -175,7 +175,7 @@ mod tests {
     fn a_slow_broker_fails_no_order() {
         let orders = deliveries(4);
         let calls = Cell::new(0);
-        let taken = block_on(send_by(&orders, super::super::end_of_budget(), async |batch| {
+        let taken = block_on(send_by(&orders, super::super::taken::end_of_budget(), async |batch| {
             calls.set(calls.get() + 1);
             Ok(Published { published: batch.len().min(3), error: None })
         }));
@@ -187,7 +187,7 @@ mod tests {
     fn an_answer_without_a_message_and_without_a_reason_is_a_failure() {
         let orders = deliveries(1);
         for published in [0, 3] {
-            let taken = block_on(send_by(&orders, super::super::end_of_budget(), async |_| {
+            let taken = block_on(send_by(&orders, super::super::taken::end_of_budget(), async |_| {
                 Ok(Published { published, error: None })
             }));
             assert!(taken[0].failure.is_some(), "{published}: {taken:?}");
