@@ -48,11 +48,12 @@ async fn send_by<P: AsyncFn(&[&Event]) -> ProduceResult>(
     let mut unclear = join_all(groups).await.into_iter().filter(|left| !left.is_empty());
     let send_alone = async |left: Vec<(usize, Taken)>| {
         let alone = left.into_iter().map(async |(at, taken)| {
+            let before = taken.delivered;
             let mut taken = [taken];
             calls.send_in_rounds(&deliveries[at..=at], &mut taken).await;
             let [taken] = taken;
-            let is_answer = |failure: &NotTaken| failure.fault == Fault::Event;
-            let takes_records = taken.failure.as_ref().map_or(taken.delivered > 0, is_answer);
+            let is_refused = taken.failure.as_ref().is_some_and(|failure| failure.fault == Fault::Event);
+            let takes_records = taken.delivered > before || is_refused;
             tell(at, taken);
             takes_records
         });
