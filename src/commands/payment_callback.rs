@@ -105,7 +105,23 @@ async fn process(
     let Some((order, document)) = loaded else {
         return Ok(CallbackOutcome::OrderNotFound);
     };
-    current::adopt(order.trace.as_ref());
+    // Where its time was over before the order was known, its answer has told of another trace.
+    let stays = current::adopt(order.trace.as_ref());
+    let (id, trace) = (order.id.0, order.trace.clone());
+    // On the heap once, instead of in the state of both branches.
+    let work = Box::pin(judge(context, callback, is_signed, progress, order, document));
+    if stays { work.await } else { current::continuing("payment callback", id, trace, work).await }
+}
+
+/// Judges a callback by the order that it is about, and stores what it comes to.
+async fn judge(
+    context: Context,
+    callback: Callback,
+    is_signed: bool,
+    progress: Rc<RefCell<Progress>>,
+    order: Order,
+    document: Document,
+) -> Result<CallbackOutcome, DbError> {
     // Payment is asked only about what could change the order: anybody can send a callback.
     let told = Payment { id: callback.payment_id, status: callback.status };
     match saga::next(&order, &Event::PaymentIs(told), context.config.tax) {

@@ -238,6 +238,40 @@ async fn a_sweep_and_a_callback_without_a_trace_go_on_in_the_orders() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_callback_that_was_answered_before_the_order_was_known_goes_on_in_the_orders_trace() {
+    let (app, collector) = traced(Spawn::new().payment_mode(Mode::Pending)).await;
+    let request = order(&[1]).request(&app, 0).header("traceparent", traceparent("01"));
+    let placed = request.send().await.created();
+    app.settle_silently(&placed, PaymentStatus::Success).await;
+    let lock = app.store.database().connect().await.unwrap();
+    lock.batch_execute("BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    // The answer is logged, with the trace that the callback has begun.
+    let answer = app.call_back(placed.id(), placed.payment_id(), "SUCCESS").await;
+    assert_eq!(answer.status, 503, "{answer:?}");
+    lock.batch_execute("COMMIT").await.unwrap();
+    eventually("the payment counts", async || {
+        let confirmed = "SELECT count(*) FROM orders WHERE status = 'CONFIRMED' AND phase = 'done'";
+        (app.store.count(confirmed).await == 1).then_some(())
+    })
+    .await;
+    let journal = app.journal(placed.id()).await;
+    let of_payment: Vec<&Value> = journal.iter().filter(|entry| entry["actor"] == "payment").collect();
+    assert!(!of_payment.is_empty(), "{journal:?}");
+    for entry in of_payment {
+        let trace = entry["data"]["traceparent"].as_str().unwrap_or_default();
+        assert!(trace.contains(TRACE), "{entry}");
+    }
+    let goes_on = |span: &ExportedSpan| span.name == "payment callback" && span.trace_id == TRACE;
+    let goes_on = until_span(&collector, "the rest of the callback", goes_on).await;
+    let [(trace, callback)] = &goes_on.links[..] else { panic!("{goes_on:?}") };
+    let callback = until_span(&collector, "the callback's span", |span| span.span_id == *callback).await;
+    assert_eq!(callback.trace_id, *trace);
+    assert!(callback.is_request("/v1/payments/callback"), "{callback:?}");
+    app.quiesce().await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_callback_with_a_trace_of_its_own_is_linked_to_the_orders() {
     let (app, collector) = traced(Spawn::new()).await;
     let orders = "11111111111111111111111111111111";

@@ -206,16 +206,21 @@ pub fn ids() -> Option<(TraceId, SpanId)> {
 
 /// The work turns out to be about an order, which has this trace: it goes over to that, if it has none, or may and nobody was told of its own;
 /// else it is linked to it.
-pub fn adopt(stored: Option<&StoredTrace>) {
-    let Some((stored, other)) = stored.and_then(|stored| Some((stored, context_of(stored)?))) else { return };
-    with_scope(|scope| {
-        match scope.trace.get() {
-            Some(trace) if is_on() => trace.adopt(other, &stored.tracestate),
-            Some(_) => {}
-            None => drop(scope.trace.adopted.set(Rc::new(Trace::of_caller(other, &stored.tracestate)))),
+///
+/// Returns whether what follows may stay in the current trace, see [`Trace::adopt`]; else it is to be done by [`continuing`].
+pub fn adopt(stored: Option<&StoredTrace>) -> bool {
+    let Some((stored, other)) = stored.and_then(|stored| Some((stored, context_of(stored)?))) else {
+        return true;
+    };
+    let stays = with_scope(|scope| match scope.trace.get() {
+        Some(trace) if is_on() => Some(trace.adopt(other, &stored.tracestate)),
+        Some(_) => None,
+        None => {
+            drop(scope.trace.adopted.set(Rc::new(Trace::of_caller(other, &stored.tracestate))));
+            None
         }
-        Some(())
     });
+    stays.unwrap_or(true)
 }
 
 /// Does work for an order in a span of its own: in the order's trace, where it has one, and linked to the current span; else as a part of that.
@@ -294,9 +299,9 @@ mod tests {
         let reads = Rc::new(Cell::new(0));
         run(request(CALLER, &reads).run(async {
             assert!(begin(Kind::Client, || "x".into()).is_none());
-            adopt(None);
+            assert!(adopt(None));
             assert_eq!(reads.get(), 0);
-            adopt(Some(&orders()));
+            assert!(adopt(Some(&orders())));
             assert_eq!(traceparent().as_deref(), Some(CALLER));
             let sent = propagated(None).expect("a caller's");
             assert_eq!((&*sent.traceparent, &*sent.tracestate), (CALLER, "a=b"));
@@ -317,7 +322,7 @@ mod tests {
     fn work_without_a_trace_goes_over_to_the_orders() {
         let reads = Rc::new(Cell::new(0));
         run(request("", &reads).run(async {
-            adopt(Some(&orders()));
+            assert!(adopt(Some(&orders())));
             let sent = propagated(None).expect("the order's");
             assert_eq!((&*sent.traceparent, &*sent.tracestate), (&*orders().traceparent, "c=d"));
             assert_eq!(stored(), Some(orders()));
@@ -357,7 +362,7 @@ mod tests {
                 run(outside(async {
                     assert!(begin(Kind::Client, || "x".into()).is_none() && ids().is_none())
                 }));
-                adopt(Some(&orders()));
+                assert!(adopt(Some(&orders())));
             })
             .await;
             server.end();

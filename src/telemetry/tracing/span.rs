@@ -147,7 +147,7 @@ mod tests {
         let (first_id, order) = (first.id(), context(1, 2, true));
         statement.end();
         assert!(take(10).is_empty() && are_waiting(), "nobody knows yet which trace it is");
-        trace.adopt(order, "a=b");
+        assert!(trace.adopt(order, "a=b"));
         first.end();
         let spans = take(10);
         assert!(spans.iter().all(|span| span.trace.id() == order.trace_id && span.links.is_empty()));
@@ -158,8 +158,8 @@ mod tests {
         let told = Rc::new(Trace::root(sampler(1.0), true));
         let first = Span::begin(&told, None, Kind::Server, || "POST".into());
         let own = told.tell(first.id());
-        told.adopt(order, "");
-        told.adopt(SpanContext { span_id: order.span_id, ..own }, "");
+        assert!(!told.adopt(order, ""), "what follows belongs to the order's");
+        assert!(told.adopt(SpanContext { span_id: order.span_id, ..own }, ""));
         first.end();
         let spans = take(10);
         assert_eq!((spans[0].trace.id(), spans[0].parent_anywhere()), (own.trace_id, None));
@@ -168,7 +168,8 @@ mod tests {
         // Into a trace that is not sampled: nothing of it is exported.
         let unsampled = Rc::new(Trace::root(sampler(1.0), true));
         let first = Span::begin(&unsampled, None, Kind::Server, || "POST".into());
-        unsampled.adopt(context(3, 4, false), "");
+        assert!(unsampled.adopt(context(3, 4, false), ""));
+        assert!(Trace::of_caller(context(1, 2, true), "").adopt(order, ""), "a caller's stays what it is");
         first.end();
         assert!(take(10).is_empty() && !are_waiting());
     }

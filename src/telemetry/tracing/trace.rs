@@ -110,7 +110,9 @@ impl Trace {
     }
 
     /// Goes over to another trace, as a child of a span of it; when somebody was told of this one, its first span is only linked to that.
-    pub fn adopt(&self, other: SpanContext, state: &str) {
+    ///
+    /// Returns whether what follows may stay in this trace: it is the other one now, or a caller's. False: it began here, and is another one.
+    pub fn adopt(&self, other: SpanContext, state: &str) -> bool {
         let mut identity = self.identity.borrow_mut();
         if identity.is_adoptable {
             identity.id = other.trace_id;
@@ -118,9 +120,13 @@ impl Trace {
             identity.is_sampled = other.is_sampled;
             identity.state = state.into();
             identity.is_adoptable = false;
-        } else if identity.id != other.trace_id {
-            self.links.borrow_mut().push(other);
+            return true;
         }
+        if identity.id == other.trace_id {
+            return true;
+        }
+        self.links.borrow_mut().push(other);
+        identity.parent.is_some()
     }
 }
 
