@@ -66,11 +66,11 @@ fn rejected(body: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peers::tests::answer_with;
     use opentelemetry_proto::tonic::collector::trace::v1::ExportTracePartialSuccess;
 
     fn answer(status: u16, body: &[u8]) -> Answer<Vec<u8>> {
-        let status = http::StatusCode::from_u16(status).unwrap();
-        Answer { name: "collector.traces", is_change: true, status, retry_after: None, body: body.to_vec() }
+        answer_with(status, body.to_vec())
     }
 
     #[test]

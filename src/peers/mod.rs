@@ -187,8 +187,13 @@ mod tests {
 
     /// An answer to a call that changes something.
     pub fn answer(status: u16, body: &str) -> Answer {
+        answer_with(status, body.to_owned())
+    }
+
+    /// The same, with a body of any kind.
+    pub fn answer_with<Body>(status: u16, body: Body) -> Answer<Body> {
         let status = StatusCode::from_u16(status).unwrap();
-        Answer { name: "peer.call", is_change: true, status, retry_after: None, body: body.to_owned() }
+        Answer { name: "peer.call", is_change: true, status, retry_after: None, body }
     }
 
     /// An answer to a call that only reads.

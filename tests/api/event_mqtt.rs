@@ -93,10 +93,10 @@ async fn a_broker_that_is_slow_costs_no_order_an_attempt() {
     let url = format!("mqtt://127.0.0.1:{}", broker.port);
     let app = Spawn::new().variable("events_mqtt_url", &url).start().await;
     // All three at the same time.
-    app.store.run("UPDATE event_sinks SET paused_until = timezone('utc', now()) + interval '1 day'").await;
+    app.pause_sinks().await;
     let order = app.place(&order(&[1])).await.created();
     order.assert_is("CONFIRMED", "done");
-    app.store.run("UPDATE event_sinks SET paused_until = NULL").await;
+    app.resume_sinks().await;
     eventually("every message is acknowledged", async || {
         app.sweep().await;
         (app.store.count("SELECT count(*) FROM event_deliveries WHERE next > last").await == 1).then_some(())

@@ -9,7 +9,7 @@ const ORDERS: i64 = 24;
 
 /// Places them while the sinks are left alone, and starts the host again, so that nothing but a sweep that the test asks for sends events.
 async fn place_all(app: &mut App) {
-    app.store.run("UPDATE event_sinks SET paused_until = timezone('utc', now()) + interval '1 day'").await;
+    app.pause_sinks().await;
     for seat in 1..=ORDERS {
         app.place(&order(&[seat])).await.created();
     }

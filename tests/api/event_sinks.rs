@@ -282,7 +282,7 @@ async fn many_orders_whose_events_are_refused_hold_up_no_other() {
         }
         let tried = "SELECT count(*) FROM event_deliveries WHERE jsonb_array_length(tried) > 0 AND next = 1";
         eventually("each is refused by both", async || {
-            app.store.run("UPDATE event_sinks SET paused_until = NULL").await;
+            app.resume_sinks().await;
             app.sweep().await;
             (app.store.count(tried).await == 2 * REFUSED).then_some(())
         })
@@ -327,15 +327,14 @@ async fn a_record_that_keeps_a_kafka_proxy_from_answering_holds_up_no_other() {
     // All of them fit into one call, or not.
     for orders in [3, REFUSED] {
         let app = Spawn::new().kafka_rest_proxy().payment_mode(Mode::Pending).start().await;
-        let pause = "UPDATE event_sinks SET paused_until = timezone('utc', now()) + interval '1 day'";
-        app.store.run(pause).await;
+        app.pause_sinks().await;
         for seat in 1..=orders {
             pending(&app, &[seat]).await;
         }
         let only = Matching { seat_id: Some(1), ..Matching::default() };
         let lost = FaultRule::on(CallName::Produce, Action::LoseRequest);
         let fault = app.fault(FaultRule { only, ..lost.always() }).await;
-        app.store.run("UPDATE event_sinks SET paused_until = NULL").await;
+        app.resume_sinks().await;
         eventually("all others", async || {
             app.sweep().await;
             (app.store.count(DELIVERED).await == orders - 1).then_some(())
@@ -400,9 +399,7 @@ async fn while_an_endpoint_is_away_orders_go_on_and_afterwards_it_has_every_even
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_endpoint_that_is_slow_holds_up_no_other_sink() {
     let mut app = Spawn::new().event_endpoint().kafka_rest_proxy().start().await;
-    app.store
-        .run("UPDATE event_sinks SET paused_until = timezone('utc', clock_timestamp()) + interval '1 hour'")
-        .await;
+    app.pause_sinks().await;
     // More than are claimed at once.
     for seat in 1..=70 {
         app.place(&order(&[seat])).await.created();
@@ -412,7 +409,7 @@ async fn an_endpoint_that_is_slow_holds_up_no_other_sink() {
     app.hosts[0].start_again().await.expect("a host");
     let slow = Action::Stall { ms: 4_000, effect: Moment::Before };
     let fault = app.fault(FaultRule::on(CallName::TakeEvent, slow).always()).await;
-    app.store.run("UPDATE event_sinks SET paused_until = NULL").await;
+    app.resume_sinks().await;
     let delivered =
         |sink: &str| format!("SELECT count(*) FROM event_deliveries WHERE sink = '{sink}' AND next > last");
     let (of_http, of_kafka) = (delivered("http"), delivered("kafka"));
@@ -633,9 +630,7 @@ async fn more_orders_that_fail_than_are_asked_at_once_do_not_hide_the_next_good_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_others_took_is_stored_while_one_is_slow() {
     let mut app = Spawn::new().event_endpoint().payment_mode(Mode::Pending).start().await;
-    app.store
-        .run("UPDATE event_sinks SET paused_until = timezone('utc', clock_timestamp()) + interval '1 hour'")
-        .await;
+    app.pause_sinks().await;
     for seat in 1..=20 {
         pending(&app, &[seat]).await;
     }
@@ -646,7 +641,7 @@ async fn what_others_took_is_stored_while_one_is_slow() {
     let slow =
         FaultRule::on(CallName::TakeEvent, Action::Stall { ms: 4_000, effect: Moment::Before }).always();
     let fault = app.fault(FaultRule { only, ..slow }).await;
-    app.store.run("UPDATE event_sinks SET paused_until = NULL").await;
+    app.resume_sinks().await;
     let meanwhile = async {
         let seen = eventually("the others' events are stored", async || {
             Some(app.store.count(DELIVERED).await).filter(|count| *count > 0)

@@ -12,6 +12,18 @@ const PENDING: &str =
 const NOW: &str = "timezone('utc', clock_timestamp())";
 
 impl App {
+    /// Has nothing sent to any sink of events, until [`Self::resume_sinks`].
+    pub async fn pause_sinks(&self) {
+        self.store
+            .run("UPDATE event_sinks SET paused_until = timezone('utc', clock_timestamp()) + interval '1 hour'")
+            .await;
+    }
+
+    /// Ends every pause of the sinks.
+    pub async fn resume_sinks(&self) {
+        self.store.run("UPDATE event_sinks SET paused_until = NULL").await;
+    }
+
     /// Sweeps until no work is pending and no call to a peer is open. What waits for a time (a back-off, the lease of a host
     /// that was killed) is made due at once, so that tests need not wait for it.
     pub async fn quiesce(&self) {
